@@ -1,0 +1,123 @@
+//! The only clock: wall time that may be suspect, and monotonic time.
+//!
+//! A board without a battery wakes up in 1970. Until the wall clock has passed the newest time that the
+//! database remembers, it is suspect: it may be written down, but nothing is decided by it (S-308–S-316).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use time::OffsetDateTime;
+
+/// Seconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct UnixTime(pub u64);
+
+impl UnixTime {
+    /// As in a mail's header: `Sat, 21 Nov 2026 21:15:00 +0000`. RFC 5322 §3.3.
+    pub fn rfc5322(self) -> String {
+        let date = self.calendar();
+        format!(
+            "{}, {} {} {} {:02}:{:02}:{:02} +0000",
+            &date.weekday().to_string()[..3],
+            date.day(),
+            &date.month().to_string()[..3],
+            date.year(),
+            date.hour(),
+            date.minute(),
+            date.second()
+        )
+    }
+
+    /// As people and scripts read it: `2026-11-21 21:15:00Z`. RFC 3339.
+    pub fn rfc3339(self) -> String {
+        let date = self.calendar();
+        format!(
+            "{:04}-{:02}-{:02} {:02}:{:02}:{:02}Z",
+            date.year(),
+            u8::from(date.month()),
+            date.day(),
+            date.hour(),
+            date.minute(),
+            date.second()
+        )
+    }
+
+    /// The calendar date in UTC; times beyond year 9999 are shown as 1970.
+    pub fn calendar(self) -> OffsetDateTime {
+        i64::try_from(self.0)
+            .ok()
+            .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    }
+}
+
+/// Reads the time; clones share what they have learnt.
+#[derive(Debug, Clone)]
+pub struct Clock {
+    newest: Arc<AtomicU64>,
+    fixed: Option<UnixTime>,
+}
+
+impl Clock {
+    /// The system's clock, which is suspect until it has passed `newest_known`.
+    pub fn system(newest_known: UnixTime) -> Clock {
+        Clock { newest: Arc::new(AtomicU64::new(newest_known.0)), fixed: None }
+    }
+
+    /// A clock that stands still, for tests.
+    pub fn fixed(at: UnixTime) -> Clock {
+        Clock { newest: Arc::new(AtomicU64::new(0)), fixed: Some(at) }
+    }
+
+    /// What the wall clock says, true or not.
+    pub fn now(&self) -> UnixTime {
+        self.fixed.unwrap_or_else(|| {
+            UnixTime(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs())
+        })
+    }
+
+    /// Whether the wall clock is older than what the database has seen.
+    pub fn is_suspect(&self) -> bool {
+        self.now().0 < self.newest.load(Ordering::Relaxed)
+    }
+
+    /// Remembers that `seen` has been, so that an older wall clock is known to be wrong.
+    pub fn learn(&self, seen: UnixTime) {
+        self.newest.fetch_max(seen.0, Ordering::Relaxed);
+    }
+
+    /// Time that never goes back; for every time-out and delay.
+    pub fn monotonic(&self) -> Instant {
+        Instant::now()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_written_as_the_rfcs_want_them() {
+        let moment = UnixTime(1_795_295_700);
+        assert_eq!(moment.rfc5322(), "Sat, 21 Nov 2026 21:15:00 +0000");
+        assert_eq!(moment.rfc3339(), "2026-11-21 21:15:00Z");
+    }
+
+    #[test]
+    fn dates_beyond_2038_and_2106_are_right_s_311() {
+        assert_eq!(UnixTime(2_147_483_648).rfc3339(), "2038-01-19 03:14:08Z");
+        assert_eq!(UnixTime(4_294_967_296).rfc3339(), "2106-02-07 06:28:16Z");
+        assert_eq!(UnixTime(u64::MAX).rfc3339(), "1970-01-01 00:00:00Z");
+    }
+
+    #[test]
+    fn a_clock_older_than_the_database_is_suspect_s_312() {
+        let clock = Clock::fixed(UnixTime(100));
+        assert!(!clock.is_suspect());
+        clock.learn(UnixTime(101));
+        assert!(clock.is_suspect());
+        clock.learn(UnixTime(50));
+        assert!(clock.is_suspect(), "what was learnt is not forgotten");
+    }
+}

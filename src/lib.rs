@@ -1,0 +1,63 @@
+//! poppet: a mail server in one small binary and one file.
+//!
+//! # The house
+//!
+//! Read it in this order; each room says what it is in its first lines.
+//!
+//! | room | what it is | may use |
+//! |---|---|---|
+//! | [`limits`] | every size, count and time-out, with its reason | std |
+//! | [`mail`] | the shared nouns: address, domain, mailbox, secret | `limits` |
+//! | [`clock`] | the only clock | std |
+//! | [`ticket`] | a promise that another thread keeps | std |
+//! | [`settings`] | what an administrator can set, with types and defaults | `mail`, `limits` |
+//! | [`wire`] | codecs without a protocol: lines, end of data, dot-stuffing | `limits` |
+//! | [`sasl`] | logon exchanges, one file each | `mail`, `limits` |
+//! | [`pop3`] | the POP3 session: events in, replies and wishes out | `wire`, `sasl`, `mail`, `limits` |
+//! | [`smtp`] | the SMTP session: events in, replies and wishes out | `wire`, `sasl`, `mail`, `limits` |
+//! | [`store`] | the only room that knows redb | `mail`, `limits`, `clock`, `ticket`, `settings` |
+//! | [`auth`] | who may come in: device key, password file, gate, recognition, throttle | `store`, `sasl`, `mail`, `limits`, `clock`, `ticket`, `settings` |
+//! | [`cert`] | the small certificate authority and what it signs | `mail`, `limits`, `clock` |
+//! | [`admin`] | every administrative act: a command in, a typed answer out | `store`, `auth`, `cert`, and the nouns |
+//! | [`net`] | the only room that awaits sockets: listeners, TLS, one driver a protocol, the control socket | all of the above |
+//! | [`cli`] | argv, questions, tables, exit codes | `admin`, `net`, and the nouns |
+//!
+//! `tests/tidy.rs` holds this table.
+//!
+//! # How a message travels
+//!
+//! ```text
+//! peer <== bytes ==> net::stream == lines, chunks ==> wire == events ==> {pop3,smtp}::Session
+//!                         ^                                                   |        |
+//!                         +---------------- reply bytes ----------------------+        | Next
+//!                                                                                      v
+//!                                                              net driver does it: store, auth, TLS
+//!                                                                                      |
+//! cli ==> admin::execute (in the server by its socket, or on the opened file) ==> store ==> one redb file
+//! ```
+//!
+//! # What holds everywhere
+//!
+//! - A reply of success to a mail or a deletion is made from a [`ticket`] that only a durable commit keeps.
+//! - Protocol code is pure: no socket, file, clock or log in `wire`, `sasl`, `pop3`, `smtp`.
+//! - A peer's mistake is a reply; a lost connection ends one task quietly; a failing store is logged once
+//!   and answered `451` or `-ERR [SYS/TEMP]`.
+//! - No user names a file, and no command is run on behalf of mail.
+//!
+//! Absent on purpose: IMAP, web mail, spam scoring, scripting, plug-ins, a configuration file.
+
+pub mod admin;
+pub mod auth;
+pub mod cert;
+pub mod cli;
+pub mod clock;
+pub mod limits;
+pub mod mail;
+pub mod net;
+pub mod pop3;
+pub mod sasl;
+pub mod settings;
+pub mod smtp;
+pub mod store;
+pub mod ticket;
+pub mod wire;

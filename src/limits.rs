@@ -1,0 +1,138 @@
+//! Every size, count and time-out, each with its reason; tests try one below, at, and one above.
+
+use std::time::Duration;
+
+// ---- lines -------------------------------------------------------------------------------------
+
+/// Octets of an SMTP command line with its CRLF. RFC 5321 §4.5.3.1.4 asks for 512, extensions add
+/// to it; Postfix takes 2,048.
+pub const SMTP_LINE_OCTETS: usize = 2048;
+/// Octets of a POP3 command line with its CRLF. RFC 2449 §4 asks for 255; long user names want more.
+pub const POP3_LINE_OCTETS: usize = 512;
+/// Octets of a SASL response line without its CRLF. RFC 4954 §4.
+pub const SASL_LINE_OCTETS: usize = 12_288;
+/// Octets of an over-long line that are skipped before the connection is closed.
+pub const SKIPPED_LINE_OCTETS: usize = 64 * 1024;
+
+// ---- addresses ---------------------------------------------------------------------------------
+
+/// Octets of a local part. RFC 5321 §4.5.3.1.1.
+pub const LOCAL_PART_OCTETS: usize = 64;
+/// Octets of a domain. RFC 5321 §4.5.3.1.2.
+pub const DOMAIN_OCTETS: usize = 255;
+/// Octets of one label of a domain. RFC 1035 §2.3.4.
+pub const LABEL_OCTETS: usize = 63;
+/// Octets of a path with its angle brackets. RFC 5321 §4.5.3.1.3.
+pub const PATH_OCTETS: usize = 256;
+
+// ---- SMTP sessions -----------------------------------------------------------------------------
+
+/// Recipients of one mail. RFC 5321 §4.5.3.1.8 asks for 100; peers take up to 1,000.
+pub const RECIPIENTS: usize = 1000;
+/// Recipients refused for being too many before the session ends (S-056).
+pub const RECIPIENTS_OVER: usize = 100;
+/// Mails of one session, so that one peer can't hold a connection for ever (S-058).
+pub const MAILS_PER_SESSION: usize = 1000;
+/// Commands refused before the session ends; Postfix stops at 20 (S-060).
+pub const ERRORS_PER_SESSION: usize = 10;
+/// NOOP, RSET, VRFY, HELP and the like between two mails (S-059).
+pub const IDLE_COMMANDS: usize = 100;
+/// Failed logons before the session ends; POP3 and SMTP alike.
+pub const LOGONS_PER_SESSION: usize = 3;
+/// Received fields before a mail counts as looping. RFC 5321 §6.3; Postfix stops at 50 too.
+pub const RECEIVED_FIELDS: usize = 50;
+/// Octets of the header that are looked at for trace fields; what follows is stored unseen (S-121).
+pub const SCANNED_HEADER_OCTETS: usize = 100 * 1024;
+/// Octets of a message by default; `poppet set message_mib` changes it. Camera clips reach 40 MiB.
+pub const MESSAGE_MIB: u32 = 50;
+/// An over-size message is read to this many times the limit, then the connection is closed (S-152).
+pub const OVERSIZE_FACTOR: u64 = 2;
+
+// ---- passwords ---------------------------------------------------------------------------------
+
+/// Octets of a password; a longer one is refused before it is hashed (S-159).
+pub const PASSWORD_OCTETS: usize = 1024;
+/// Octets of a user name as a client types it: a full address and some room for variations.
+pub const USER_NAME_OCTETS: usize = 320;
+/// Hash parameters that a stored record may ask for at most (S-174): KiB, passes, lanes.
+pub const ARGON2_MEMORY_KIB: u32 = 128 * 1024;
+/// See [`ARGON2_MEMORY_KIB`].
+pub const ARGON2_PASSES: u32 = 10;
+/// See [`ARGON2_MEMORY_KIB`].
+pub const ARGON2_LANES: u32 = 4;
+/// Logons that wait for a hashing permit; the next is told to come back (S-173).
+pub const WAITING_LOGONS: usize = 64;
+/// How long a logon that succeeded is recognised without hashing after its last use (S-177).
+pub const RECOGNISED: Duration = Duration::from_secs(300);
+/// Recognised logons kept; the oldest makes room. 64 octets each.
+pub const RECOGNISED_ENTRIES: usize = 4096;
+/// Addresses and accounts whose failures are remembered; the oldest makes room (S-172).
+pub const FAILURE_ENTRIES: usize = 4096;
+/// The longest delay of a reply to a wrong password; Dovecot waits up to 15 s too (S-169).
+pub const FAILURE_DELAY: Duration = Duration::from_secs(15);
+
+// ---- connections -------------------------------------------------------------------------------
+
+/// Connections in all by default: 15 KB each is 15 MB.
+pub const CONNECTIONS: u32 = 1000;
+/// Connections of one address (an IPv6 /64 counts as one) by default.
+pub const CONNECTIONS_PER_ADDRESS: u32 = 50;
+/// Listen backlog; a short one costs clients a second each (DESIGN: traps).
+pub const BACKLOG: i32 = 1024;
+/// A TLS handshake from its first octet to its end (S-042).
+pub const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Waiting for a command before logon, so that idle strangers go soon (S-267).
+pub const IDLE_BEFORE_LOGON: Duration = Duration::from_secs(60);
+/// POP3 after logon. RFC 1939 §3 asks for at least ten minutes.
+pub const IDLE_POP3: Duration = Duration::from_secs(600);
+/// SMTP between commands and between blocks of data. RFC 5321 §4.5.3.2 asks for five minutes.
+pub const IDLE_SMTP: Duration = Duration::from_secs(300);
+/// A peer that takes no octet of a reply for so long is gone (S-268). RFC 1939 is silent; slow
+/// radio links stall for seconds, not minutes.
+pub const WRITE_STALL: Duration = Duration::from_secs(60);
+/// Reply octets that wait for a peer before its input is left unread (S-148, S-236).
+pub const OUTPUT_OCTETS: usize = 16 * 1024;
+/// Octets of the input buffer of a session that waits for a line.
+pub const INPUT_OCTETS: usize = 4 * 1024;
+/// Octets that one read takes while a message flows in.
+pub const DATA_INPUT_OCTETS: usize = 32 * 1024;
+
+// ---- the control socket ------------------------------------------------------------------------
+
+/// Administrators at once (S-324).
+pub const CONTROL_CLIENTS: usize = 8;
+/// Octets of one request (S-324).
+pub const CONTROL_REQUEST_OCTETS: usize = 64 * 1024;
+/// A request from its first octet to its end (S-324).
+pub const CONTROL_REQUEST: Duration = Duration::from_secs(5);
+
+// ---- the store ---------------------------------------------------------------------------------
+
+/// redb's page cache by default; the knee of the curve (storage lab §2).
+pub const CACHE_KIB: u32 = 2048;
+/// Bodies in flight, all connections together; when used up, connections wait.
+pub const BODIES_IN_FLIGHT_OCTETS: usize = 4 * 1024 * 1024;
+/// A body longer than this streams into the file while it comes in.
+pub const BUFFERED_BODY_OCTETS: usize = 256 * 1024;
+/// Jobs of one commit (storage lab §6).
+pub const JOBS_PER_COMMIT: usize = 64;
+/// Jobs that wait for the writer; senders beyond it wait.
+pub const WAITING_JOBS: usize = 1024;
+/// Threads that read; more only starve the writer (storage lab §2).
+pub const READER_THREADS: usize = 2;
+/// Blobs freed by one commit, and their octets: a freed body's pages are read (storage lab §3).
+pub const FREED_BLOBS: usize = 32;
+/// See [`FREED_BLOBS`].
+pub const FREED_OCTETS: u64 = 1536 * 1024;
+/// Quiet time before bodies are freed.
+pub const IDLE_BEFORE_FREEING: Duration = Duration::from_secs(2);
+/// Quiet time before the empty commit that makes a reopening quick.
+pub const IDLE_BEFORE_QUICK_REPAIR: Duration = Duration::from_secs(10);
+/// File size under which a full repair is quick anyway.
+pub const QUICK_REPAIR_FILE_OCTETS: u64 = 16 * 1024 * 1024;
+/// Messages of one mailbox that a session can hold: 12 octets each.
+pub const MESSAGES_PER_MAILDROP: usize = 4_000_000;
+/// Free space kept on the disk by default, so that deleting still works when mail no longer does.
+pub const RESERVE_MIB: u32 = 64;
+/// How long a free-space figure is believed.
+pub const FREE_SPACE_AGE: Duration = Duration::from_secs(1);

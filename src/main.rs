@@ -1,0 +1,5 @@
+//! The `poppet` command: arguments in, exit code out.
+
+fn main() -> std::process::ExitCode {
+    poppet::cli::main()
+}

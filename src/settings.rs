@@ -1,0 +1,527 @@
+//! The settings: their names, meanings, defaults and what values they take.
+//!
+//! The database keeps the texts that an administrator set; this file gives them their types. A setting
+//! that was never set has its default.
+
+use std::fmt::{self, Write};
+use std::net::SocketAddr;
+
+use crate::limits;
+use crate::mail::Address;
+
+/// All settings with their present values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The name that the server goes by in greetings, trace fields and its certificate.
+    pub hostname: Option<String>,
+    /// Who gets mail for postmaster.
+    pub postmaster: Option<Address>,
+    /// The listeners, in the order of [`ListenerKind::ALL`].
+    pub listeners: [Listen; 5],
+    /// Whose connections are taken.
+    pub peers: Peers,
+    /// Where a password may travel in the clear.
+    pub plaintext: Plaintext,
+    /// How a commit is made durable.
+    pub commit: Commit,
+    /// redb's page cache.
+    pub cache_kib: u32,
+    /// Free space kept on the disk.
+    pub reserve_mib: u32,
+    /// The largest message taken.
+    pub message_mib: u32,
+    /// Recipients of one mail.
+    pub recipients: u32,
+    /// Connections in all.
+    pub connections: u32,
+    /// Connections of one address.
+    pub connections_per_address: u32,
+    /// Memory of one Argon2id hash for passwords set from now on.
+    pub argon2_kib: u32,
+    /// Passes of one Argon2id hash for passwords set from now on.
+    pub argon2_passes: u32,
+    /// Hashes at once; 0 leaves it to the machine's processors and memory.
+    pub argon2_permits: u32,
+}
+
+/// One door of the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ListenerKind {
+    /// POP3 with STLS, port 110.
+    Pop3,
+    /// POP3 inside TLS, port 995.
+    Pop3s,
+    /// SMTP with STARTTLS for whoever has mail for us, port 25.
+    Smtp,
+    /// SMTP with STARTTLS for our users, port 587.
+    Submission,
+    /// SMTP inside TLS for our users, port 465.
+    Submissions,
+}
+
+impl ListenerKind {
+    /// Every kind, in the order in which they are shown.
+    pub const ALL: [ListenerKind; 5] = [
+        ListenerKind::Pop3,
+        ListenerKind::Pop3s,
+        ListenerKind::Smtp,
+        ListenerKind::Submission,
+        ListenerKind::Submissions,
+    ];
+
+    /// The name in settings, flags and the ready line.
+    pub fn name(self) -> &'static str {
+        match self {
+            ListenerKind::Pop3 => "pop3",
+            ListenerKind::Pop3s => "pop3s",
+            ListenerKind::Smtp => "smtp",
+            ListenerKind::Submission => "submission",
+            ListenerKind::Submissions => "submissions",
+        }
+    }
+
+    /// The port that IANA gives it, and the one used without root's rights.
+    pub fn ports(self) -> (u16, u16) {
+        match self {
+            ListenerKind::Pop3 => (110, 1110),
+            ListenerKind::Pop3s => (995, 1995),
+            ListenerKind::Smtp => (25, 2525),
+            ListenerKind::Submission => (587, 1587),
+            ListenerKind::Submissions => (465, 1465),
+        }
+    }
+
+    /// Whether TLS comes before the first word. RFC 8314 §3.
+    pub fn is_implicit_tls(self) -> bool {
+        matches!(self, ListenerKind::Pop3s | ListenerKind::Submissions)
+    }
+}
+
+/// Where a listener listens: no address means off.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listen(pub Vec<SocketAddr>);
+
+/// Whose connections are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peers {
+    /// Private, link-local and loopback addresses only.
+    Lan,
+    /// Every address.
+    All,
+}
+
+/// Where a password may travel in the clear (A13).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plaintext {
+    /// Inside TLS only.
+    Tls,
+    /// Inside TLS, and without it from private, link-local and loopback addresses.
+    Lan,
+    /// Everywhere.
+    Always,
+    /// Nowhere, not even inside TLS: only challenge/response.
+    Never,
+}
+
+/// How a commit is made durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Commit {
+    /// One sync.
+    OnePhase,
+    /// Two syncs, for those who expect mail made to collide with redb's checksums.
+    TwoPhase,
+}
+
+/// A setting's entry in the table of settings.
+pub struct Key {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it means, in one line.
+    pub meaning: &'static str,
+    /// What values it takes, in one line.
+    pub values: &'static str,
+    /// When a change counts.
+    pub effect: Effect,
+    assign: fn(&mut Settings, &str) -> Option<()>,
+    show: fn(&Settings) -> String,
+}
+
+/// When a changed setting counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// From the next session on.
+    AtOnce,
+    /// When the server starts again.
+    AtRestart,
+}
+
+/// A value that a setting does not take; its text says what would be right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SettingError {
+    /// There is no such key; perhaps the second was meant.
+    UnknownKey(String, Option<&'static str>),
+    /// The key does not take the value; what it takes.
+    BadValue(&'static str, String, &'static str),
+}
+
+impl fmt::Display for SettingError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SettingError::UnknownKey(key, Some(near)) => {
+                write!(out, "there is no setting {key:?}; did you mean {near}? `poppet get` lists them all")
+            }
+            SettingError::UnknownKey(key, None) => {
+                write!(out, "there is no setting {key:?}; `poppet get` lists them all")
+            }
+            SettingError::BadValue(key, value, values) => {
+                write!(out, "{key} can't be {value:?}: it takes {values}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for SettingError {}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            hostname: None,
+            postmaster: None,
+            listeners: Default::default(),
+            peers: Peers::Lan,
+            plaintext: Plaintext::Tls,
+            commit: Commit::OnePhase,
+            cache_kib: limits::CACHE_KIB,
+            reserve_mib: limits::RESERVE_MIB,
+            message_mib: limits::MESSAGE_MIB,
+            recipients: limits::RECIPIENTS as u32,
+            connections: limits::CONNECTIONS,
+            connections_per_address: limits::CONNECTIONS_PER_ADDRESS,
+            argon2_kib: 19 * 1024,
+            argon2_passes: 2,
+            argon2_permits: 0,
+        }
+    }
+}
+
+impl Settings {
+    /// Where one listener listens.
+    pub fn listen(&self, kind: ListenerKind) -> &Listen {
+        &self.listeners[kind as usize]
+    }
+
+    /// The largest message taken, in octets.
+    pub fn message_octets(&self) -> u64 {
+        u64::from(self.message_mib) * 1024 * 1024
+    }
+
+    /// Sets one setting from its text; errs if the key is unknown or does not take the value.
+    pub fn assign(&mut self, key: &str, value: &str) -> Result<(), SettingError> {
+        let key = Key::find(key)?;
+        (key.assign)(self, value).ok_or_else(|| SettingError::BadValue(key.name, value.into(), key.values))
+    }
+}
+
+impl Key {
+    /// The entry of that name; errs with the nearest one.
+    pub fn find(name: &str) -> Result<&'static Key, SettingError> {
+        KEYS.iter().find(|key| key.name == name).ok_or_else(|| {
+            let near = KEYS.iter().map(|key| key.name).find(|known| is_near(known, name));
+            SettingError::UnknownKey(name.into(), near)
+        })
+    }
+
+    /// Its present value as text: what [`Settings::assign`] would take.
+    pub fn value(&self, settings: &Settings) -> String {
+        (self.show)(settings)
+    }
+}
+
+/// One letter more, less, other or swapped: what a typing error looks like.
+pub fn is_near(known: &str, typed: &str) -> bool {
+    let (known, typed) = (known.as_bytes(), typed.as_bytes());
+    if known.len().abs_diff(typed.len()) > 1 {
+        return false;
+    }
+    let ahead = known.iter().zip(typed).take_while(|(left, right)| left == right).count();
+    let (known, typed) = (&known[ahead..], &typed[ahead..]);
+    let behind = known.iter().rev().zip(typed.iter().rev()).take_while(|(left, right)| left == right).count();
+    let (known, typed) = (&known[..known.len() - behind], &typed[..typed.len() - behind]);
+    let swapped = known.len() == 2 && typed.len() == 2 && known[0] == typed[1] && known[1] == typed[0];
+    known.len().max(typed.len()) <= 1 || swapped
+}
+
+/// Every setting, in the order in which `poppet get` shows them.
+pub static KEYS: &[Key] = &[
+    Key {
+        name: "hostname",
+        meaning: "the name the server goes by in greetings and trace fields",
+        values: "a domain name such as mail.home.lan",
+        effect: Effect::AtRestart,
+        assign: |settings, value| {
+            value.parse::<crate::mail::Domain>().ok()?;
+            settings.hostname = Some(value.to_ascii_lowercase());
+            Some(())
+        },
+        show: |settings| settings.hostname.clone().unwrap_or_default(),
+    },
+    Key {
+        name: "postmaster",
+        meaning: "who gets mail for postmaster",
+        values: "the address of a mailbox",
+        effect: Effect::AtOnce,
+        assign: |settings, value| {
+            settings.postmaster = Some(value.parse().ok()?);
+            Some(())
+        },
+        show: |settings| settings.postmaster.as_ref().map(Address::to_string).unwrap_or_default(),
+    },
+    listener_key::<0>("pop3", "where POP3 with STLS listens"),
+    listener_key::<1>("pop3s", "where POP3 inside TLS listens"),
+    listener_key::<2>("smtp", "where SMTP for incoming mail listens"),
+    listener_key::<3>("submission", "where SMTP for users listens, with STARTTLS"),
+    listener_key::<4>("submissions", "where SMTP for users listens, inside TLS"),
+    Key {
+        name: "peers",
+        meaning: "whose connections are taken",
+        values: "lan (private and loopback addresses) or all",
+        effect: Effect::AtOnce,
+        assign: |settings, value| {
+            settings.peers = match value {
+                "lan" => Peers::Lan,
+                "all" => Peers::All,
+                _ => return None,
+            };
+            Some(())
+        },
+        show: |settings| match settings.peers {
+            Peers::Lan => "lan".into(),
+            Peers::All => "all".into(),
+        },
+    },
+    Key {
+        name: "plaintext",
+        meaning: "where a password may travel in the clear",
+        values: "tls (only inside TLS), lan (also without it in the private network), always or never",
+        effect: Effect::AtOnce,
+        assign: |settings, value| {
+            settings.plaintext = match value {
+                "tls" => Plaintext::Tls,
+                "lan" => Plaintext::Lan,
+                "always" => Plaintext::Always,
+                "never" => Plaintext::Never,
+                _ => return None,
+            };
+            Some(())
+        },
+        show: |settings| match settings.plaintext {
+            Plaintext::Tls => "tls".into(),
+            Plaintext::Lan => "lan".into(),
+            Plaintext::Always => "always".into(),
+            Plaintext::Never => "never".into(),
+        },
+    },
+    Key {
+        name: "commit",
+        meaning: "how a commit is made durable",
+        values: "one-phase (one sync) or two-phase (two syncs)",
+        effect: Effect::AtOnce,
+        assign: |settings, value| {
+            settings.commit = match value {
+                "one-phase" => Commit::OnePhase,
+                "two-phase" => Commit::TwoPhase,
+                _ => return None,
+            };
+            Some(())
+        },
+        show: |settings| match settings.commit {
+            Commit::OnePhase => "one-phase".into(),
+            Commit::TwoPhase => "two-phase".into(),
+        },
+    },
+    Key {
+        name: "cache_kib",
+        meaning: "memory for the database's pages, in KiB",
+        values: "a number from 256 to 1048576",
+        effect: Effect::AtRestart,
+        assign: |settings, value| number(value, 256, 1 << 20, &mut settings.cache_kib),
+        show: |settings| settings.cache_kib.to_string(),
+    },
+    Key {
+        name: "reserve_mib",
+        meaning: "free disk space under which mail is refused, in MiB",
+        values: "a number from 1 to 1048576",
+        effect: Effect::AtOnce,
+        assign: |settings, value| number(value, 1, 1 << 20, &mut settings.reserve_mib),
+        show: |settings| settings.reserve_mib.to_string(),
+    },
+    Key {
+        name: "message_mib",
+        meaning: "the largest message taken, in MiB",
+        values: "a number from 1 to 2047",
+        effect: Effect::AtOnce,
+        assign: |settings, value| number(value, 1, 2047, &mut settings.message_mib),
+        show: |settings| settings.message_mib.to_string(),
+    },
+    Key {
+        name: "recipients",
+        meaning: "recipients of one mail",
+        values: "a number from 100 to 1000",
+        effect: Effect::AtOnce,
+        assign: |settings, value| number(value, 100, limits::RECIPIENTS as u32, &mut settings.recipients),
+        show: |settings| settings.recipients.to_string(),
+    },
+    Key {
+        name: "connections",
+        meaning: "connections in all",
+        values: "a number from 10 to 100000",
+        effect: Effect::AtOnce,
+        assign: |settings, value| number(value, 10, 100_000, &mut settings.connections),
+        show: |settings| settings.connections.to_string(),
+    },
+    Key {
+        name: "connections_per_address",
+        meaning: "connections of one address; an IPv6 /64 network counts as one",
+        values: "a number from 1 to 100000",
+        effect: Effect::AtOnce,
+        assign: |settings, value| number(value, 1, 100_000, &mut settings.connections_per_address),
+        show: |settings| settings.connections_per_address.to_string(),
+    },
+    Key {
+        name: "argon2_kib",
+        meaning: "memory of one Argon2id password hash, in KiB, for passwords set from now on",
+        values: "a number from 7168 to 131072",
+        effect: Effect::AtOnce,
+        assign: |settings, value| number(value, 7168, limits::ARGON2_MEMORY_KIB, &mut settings.argon2_kib),
+        show: |settings| settings.argon2_kib.to_string(),
+    },
+    Key {
+        name: "argon2_passes",
+        meaning: "passes of one Argon2id password hash, for passwords set from now on",
+        values: "a number from 1 to 10; 5 or more where argon2_kib is under 12288",
+        effect: Effect::AtOnce,
+        assign: |settings, value| number(value, 1, limits::ARGON2_PASSES, &mut settings.argon2_passes),
+        show: |settings| settings.argon2_passes.to_string(),
+    },
+    Key {
+        name: "argon2_permits",
+        meaning: "password hashes computed at once; 0 goes by the machine's processors and memory",
+        values: "a number from 0 to 64",
+        effect: Effect::AtRestart,
+        assign: |settings, value| number(value, 0, 64, &mut settings.argon2_permits),
+        show: |settings| settings.argon2_permits.to_string(),
+    },
+];
+
+const fn listener_key<const INDEX: usize>(name: &'static str, meaning: &'static str) -> Key {
+    Key {
+        name,
+        meaning,
+        values: "off, or addresses with ports such as 0.0.0.0:110,[::]:110",
+        effect: Effect::AtRestart,
+        assign: |settings, value| {
+            settings.listeners[INDEX] = value.parse().ok()?;
+            Some(())
+        },
+        show: |settings| settings.listeners[INDEX].to_string(),
+    }
+}
+
+fn number(value: &str, least: u32, most: u32, target: &mut u32) -> Option<()> {
+    let value = value.parse().ok().filter(|value| (least..=most).contains(value))?;
+    *target = value;
+    Some(())
+}
+
+impl std::str::FromStr for Listen {
+    type Err = std::net::AddrParseError;
+
+    fn from_str(text: &str) -> Result<Listen, Self::Err> {
+        if text == "off" {
+            return Ok(Listen::default());
+        }
+        text.split(',').map(|part| part.trim().parse()).collect::<Result<_, _>>().map(Listen)
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return out.write_str("off");
+        }
+        for (index, address) in self.0.iter().enumerate() {
+            if index > 0 {
+                out.write_char(',')?;
+            }
+            write!(out, "{address}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shown_value_can_be_set_again() {
+        let settings = Settings::default();
+        for key in KEYS {
+            let shown = key.value(&settings);
+            let mut copy = settings.clone();
+            if !shown.is_empty() {
+                copy.assign(key.name, &shown).unwrap();
+            }
+            assert_eq!(copy, settings, "{}", key.name);
+        }
+    }
+
+    #[test]
+    fn numbers_are_held_at_their_edges() {
+        let mut settings = Settings::default();
+        for (key, least, most) in [
+            ("cache_kib", 256, 1 << 20),
+            ("message_mib", 1, 2047),
+            ("recipients", 100, 1000),
+            ("connections", 10, 100_000),
+            ("argon2_kib", 7168, 131_072),
+            ("argon2_passes", 1, 10),
+        ] {
+            for good in [least, least + 1, most - 1, most] {
+                settings.assign(key, &good.to_string()).unwrap();
+            }
+            for bad in [least - 1, most + 1] {
+                assert!(settings.assign(key, &bad.to_string()).is_err(), "{key} {bad}");
+            }
+            for bad in ["", "-1", "x", "4294967296", "1 "] {
+                assert!(settings.assign(key, bad).is_err(), "{key} {bad:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_answered_with_the_one_that_was_meant() {
+        let mut settings = Settings::default();
+        let error = settings.assign("plaintxt", "tls").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "there is no setting \"plaintxt\"; did you mean plaintext? `poppet get` lists them all"
+        );
+        let error = settings.assign("colour", "red").unwrap_err();
+        assert_eq!(error.to_string(), "there is no setting \"colour\"; `poppet get` lists them all");
+    }
+
+    #[test]
+    fn listeners_are_addresses_or_off() {
+        let mut settings = Settings::default();
+        settings.assign("pop3", "127.0.0.1:110, [::1]:110").unwrap();
+        assert_eq!(settings.listen(ListenerKind::Pop3).to_string(), "127.0.0.1:110,[::1]:110");
+        settings.assign("pop3", "off").unwrap();
+        assert_eq!(settings.listen(ListenerKind::Pop3).0, []);
+        let error = settings.assign("pop3", "110").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "pop3 can't be \"110\": it takes off, or addresses with ports such as 0.0.0.0:110,[::]:110"
+        );
+    }
+}

@@ -1,0 +1,156 @@
+//! The SMTP session, pure: events in, reply octets and wishes out. RFC 5321 and its extensions.
+//!
+//! ```text
+//!   greeting -> idle --EHLO/HELO--> ready --MAIL--> mail --RCPT--> recipients --DATA--> receiving
+//!                       ^             ^ ^ AUTH        |               |                    |
+//!                       |             | +-------------+-----RSET------+                    |
+//!                       +--STARTTLS---+------------------- end of data, stored or refused -+
+//! ```
+
+pub mod command;
+pub mod path;
+pub mod receiver;
+pub mod reply;
+pub mod session;
+pub mod trace;
+
+pub use path::{ForwardPath, ReversePath};
+pub use receiver::{DataEnd, Receiver};
+pub use session::Session;
+
+use std::net::IpAddr;
+
+use crate::clock::UnixTime;
+use crate::mail::{Address, MailboxId};
+use crate::sasl::Credentials;
+use crate::wire::line::LineFault;
+
+/// What kind of door the peer came through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// Port 25: mail for us from anybody, no logon.
+    Mx,
+    /// Ports 587 and 465: mail of our users, who must log on. RFC 6409.
+    Submission,
+}
+
+/// What the session must know of its connection and of the settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The door.
+    pub door: Door,
+    /// The name that the server goes by.
+    pub hostname: String,
+    /// The peer's address, IPv4-mapped IPv6 already told as IPv4 (S-115).
+    pub peer: IpAddr,
+    /// Whether octets travel inside TLS, and which version and suite, as `TLSv1.3 TLS13_AES_128_GCM_SHA256`.
+    pub tls: Option<String>,
+    /// Whether STARTTLS can be offered.
+    pub offers_starttls: bool,
+    /// Whether a password may be sent on this connection as it is now (A13).
+    pub takes_passwords: bool,
+    /// The largest message taken, in octets.
+    pub message_octets: u64,
+    /// Recipients of one mail.
+    pub recipients: usize,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The connection stands (inside TLS, on a port with implicit TLS).
+    Connected,
+    /// A command line or a SASL response, without its CRLF.
+    Line {
+        /// The line.
+        line: &'a [u8],
+        /// Whether more octets of the peer lie behind it already (S-146).
+        is_followed: bool,
+    },
+    /// A line that can't be taken; it was skipped.
+    FaultyLine(LineFault),
+    /// The TLS handshake that [`Next::StartTls`] wished for has ended well; version and suite.
+    TlsStarted(String),
+    /// The answer to [`Next::Login`]: he is that user.
+    LoggedIn(Address),
+    /// The answer to [`Next::Login`]: he is not.
+    LoginRefused,
+    /// The answer to [`Next::Login`]: too many at once, or the store can't answer.
+    LoginBusy,
+    /// The answer to [`Next::LookUp`].
+    Recipient(Recipient),
+    /// The answer to [`Next::CheckSpace`]: there is room for the message.
+    SpaceFound,
+    /// The answer to [`Next::CheckSpace`]: below the reserve (S-151).
+    SpaceLacking,
+    /// The answer to [`Next::Receive`]: the data came to its end.
+    Received(DataEnd),
+    /// The answer to [`Next::Store`]: durable, in so many mailboxes.
+    Stored,
+    /// The answer to [`Next::Store`]: every recipient has been removed meanwhile.
+    NoRecipientLeft,
+    /// The answer to [`Next::Store`]: the disk is full; nothing is stored.
+    StoreFull,
+    /// The answer to [`Next::LookUp`], [`Next::Receive`] or [`Next::Store`]: the store can't do it now.
+    StoreFailed,
+    /// The server is told to stop; the session ends at the next place where nothing is under way.
+    ShuttingDown,
+}
+
+/// What the store knows of a forward-path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recipient {
+    /// It is this mailbox; the address is the mailbox's own.
+    Mailbox(MailboxId, Address),
+    /// The domain is ours, the user unknown.
+    UnknownUser,
+    /// The domain is not ours.
+    ForeignDomain,
+}
+
+/// Who gets a mail and from whom: the envelope of RFC 5321 §2.3.1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    /// Where reports go; `<>` for none.
+    pub reverse_path: ReversePath,
+    /// Mailboxes, each once, with the address that Delivered-To names.
+    pub recipients: Vec<(MailboxId, Address)>,
+}
+
+/// What the driver must do next; every variant but `Read` and `Close` is answered by an [`Event`].
+#[derive(Debug)]
+#[must_use = "the session stands still until its wish is done"]
+pub enum Next {
+    /// Give the next line.
+    Read,
+    /// Write all of `out`, begin TLS (closing instead if octets lie behind the line), then
+    /// say [`Event::TlsStarted`].
+    StartTls,
+    /// Find out whether he is who he says.
+    Login(Credentials),
+    /// Find out who that is.
+    LookUp(ForwardPath),
+    /// Find out whether a message of so many octets has room on the disk.
+    CheckSpace {
+        /// As declared by SIZE; 0 if it was not.
+        octets: u64,
+    },
+    /// Write all of `out`, then feed the data to the receiver and its output to the store, until
+    /// [`Event::Received`]. Ask [`Session::receiver`] for the receiver first.
+    Receive,
+    /// Make the received message durable.
+    Store(Envelope),
+    /// Throw the received message away and give the next line.
+    Discard,
+    /// Write all of `out` and close; a message under way is thrown away.
+    Close,
+}
+
+/// The time as a session must know it, when it writes trace fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// What the wall clock says.
+    pub at: UnixTime,
+    /// Whether it is known to be wrong (S-308).
+    pub is_suspect: bool,
+}

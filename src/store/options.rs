@@ -1,0 +1,37 @@
+//! How a database is opened, and what it has cost so far.
+
+use serde::{Deserialize, Serialize};
+
+/// How a database is opened.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// redb's page cache in KiB; none goes by the setting.
+    pub cache_kib: Option<u32>,
+}
+
+/// What the store has cost since it was opened, and how large it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wear {
+    /// fsync and fdatasync calls.
+    pub syncs: u64,
+    /// Calls that wrote.
+    pub writes: u64,
+    /// Octets handed to the file.
+    pub written_octets: u64,
+    /// Calls that read.
+    pub reads: u64,
+    /// Octets read from the file.
+    pub read_octets: u64,
+    /// Messages made durable.
+    pub messages: u64,
+    /// Their octets.
+    pub message_octets: u64,
+    /// Durable commits.
+    pub commits: u64,
+    /// The file's length.
+    pub file_octets: u64,
+    /// What the file takes up on the disk.
+    pub allocated_octets: u64,
+    /// Free space of the disk.
+    pub free_octets: u64,
+}

@@ -1,0 +1,8 @@
+//! Codecs without a protocol: lines, the end of data, dot-stuffing.
+//!
+//! One line codec serves everything that comes in and goes out, because two policies about line endings in
+//! one product are how mails are smuggled (S-001–S-030, F10).
+
+pub mod data;
+pub mod dot;
+pub mod line;

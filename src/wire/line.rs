@@ -1,8 +1,33 @@
 //! CRLF lines of bounded length, cut out of whatever segments arrive. RFC 5321 §2.3.8, RFC 1939 §3.
 
+use memchr::{memchr, memchr3};
+
+use crate::limits;
+
 /// Cuts lines out of an input buffer.
+///
+/// ```text
+///            +-- CRLF inside the limit --> Whole
+///   at line -+-- bare LF ----------------> Faulty(BareLf)
+///            +-- NUL, bare CR, too long --> skipping --LF--> Faulty
+///                                              +-- no LF in 64 KiB --> Endless, for ever
+/// ```
 #[derive(Debug, Default)]
-pub struct LineReader {}
+pub struct LineReader {
+    state: State,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    AtLine,
+    Skipping {
+        fault: LineFault,
+        skipped_octets: usize,
+        is_after_cr: bool,
+    },
+    Endless,
+}
 
 /// What stands at the front of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +58,187 @@ pub enum LineFault {
 impl LineReader {
     /// Looks for a line of at most `limit` octets (its CRLF counted) at the front of `input`; returns how
     /// many octets of the input are used up, and the line.
-    pub fn next<'a>(&mut self, _input: &'a [u8], _limit: usize) -> (usize, Line<'a>) {
-        todo!()
+    ///
+    /// Octets may be used up without a line yet, when a faulty line is being skipped. The first fault is
+    /// told, but a line that ends with a bare LF is always told as `BareLf`: where it ends is a matter of
+    /// opinion, so nothing behind it may be taken for a command (S-022).
+    pub fn next<'a>(&mut self, input: &'a [u8], limit: usize) -> (usize, Line<'a>) {
+        match self.state {
+            State::AtLine => self.read(input, limit),
+            State::Skipping { fault, skipped_octets, is_after_cr } => {
+                self.skip(input, 0, fault, skipped_octets, is_after_cr)
+            }
+            State::Endless => (input.len(), Line::Endless),
+        }
+    }
+
+    fn read<'a>(&mut self, input: &'a [u8], limit: usize) -> (usize, Line<'a>) {
+        let window = &input[..input.len().min(limit)];
+        let is_full = window.len() == limit;
+        let (from, fault) = match memchr3(b'\r', b'\n', b'\0', window) {
+            None if !is_full => return (0, Line::Incomplete),
+            None => (limit, LineFault::TooLong),
+            Some(at) => match (window[at], window.get(at + 1)) {
+                (b'\r', Some(b'\n')) => return (at + 2, Line::Whole(&input[..at])),
+                // Its LF may be on the way (S-026), if there is room for it.
+                (b'\r', None) if !is_full => return (0, Line::Incomplete),
+                (b'\r', None) => (limit, LineFault::TooLong),
+                (b'\r', Some(_)) => (at + 1, LineFault::BareCr),
+                (b'\n', _) => return (at + 1, Line::Faulty(LineFault::BareLf)),
+                _ => (at + 1, LineFault::Nul),
+            },
+        };
+        self.skip(input, from, fault, from, window[..from].ends_with(b"\r"))
+    }
+
+    fn skip<'a>(
+        &mut self,
+        input: &'a [u8],
+        from: usize,
+        fault: LineFault,
+        skipped_octets: usize,
+        is_after_cr: bool,
+    ) -> (usize, Line<'a>) {
+        let rest = &input[from..];
+        let end = memchr(b'\n', rest);
+        let skipped_octets = skipped_octets.saturating_add(end.map_or(rest.len(), |at| at + 1));
+        if skipped_octets > limits::SKIPPED_LINE_OCTETS {
+            self.state = State::Endless;
+            return (input.len(), Line::Endless);
+        }
+        let Some(at) = end else {
+            let is_after_cr = rest.last().map_or(is_after_cr, |&octet| octet == b'\r');
+            self.state = State::Skipping { fault, skipped_octets, is_after_cr };
+            return (input.len(), Line::Incomplete);
+        };
+        let is_crlf = if at == 0 { is_after_cr } else { rest[at - 1] == b'\r' };
+        self.state = State::AtLine;
+        (from + at + 1, Line::Faulty(if is_crlf { fault } else { LineFault::BareLf }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: usize = 16;
+
+    /// What came out, in a form that outlives the input.
+    #[derive(Debug, Clone, PartialEq)]
+    enum Seen {
+        Whole(Vec<u8>),
+        Faulty(LineFault),
+        Endless,
+    }
+
+    /// Reads as a driver does: segments are added behind what was not used up.
+    fn read(segments: &[&[u8]], limit: usize) -> Vec<Seen> {
+        let (mut reader, mut input, mut seen) = (LineReader::default(), Vec::new(), Vec::new());
+        for segment in segments {
+            input.extend_from_slice(segment);
+            loop {
+                let (used, line) = reader.next(&input, limit);
+                match line {
+                    Line::Incomplete => {
+                        input.drain(..used);
+                        break;
+                    }
+                    Line::Endless => {
+                        seen.push(Seen::Endless);
+                        return seen;
+                    }
+                    Line::Whole(line) => seen.push(Seen::Whole(line.to_vec())),
+                    Line::Faulty(fault) => seen.push(Seen::Faulty(fault)),
+                }
+                input.drain(..used);
+            }
+        }
+        seen
+    }
+
+    fn whole(line: &[u8]) -> Seen {
+        Seen::Whole(line.to_vec())
+    }
+
+    #[test]
+    fn lines_end_with_crlf_only() {
+        assert_eq!(read(&[b"NOOP\r\n\r\nQUIT\r\nNO"], LIMIT), [whole(b"NOOP"), whole(b""), whole(b"QUIT")]);
+    }
+
+    #[test]
+    fn faults_are_told_once_a_line_s_022_s_023_s_024() {
+        let cases: &[(&[u8], &[Seen])] = &[
+            (b"NOOP\nA\r\n", &[Seen::Faulty(LineFault::BareLf), whole(b"A")]),
+            (b"\nA\r\n", &[Seen::Faulty(LineFault::BareLf), whole(b"A")]),
+            (b"MAIL\rRCPT\r\nA\r\n", &[Seen::Faulty(LineFault::BareCr), whole(b"A")]),
+            (b"NOOP\0QUIT\r\nA\r\n", &[Seen::Faulty(LineFault::Nul), whole(b"A")]),
+            (b"A\r\r\nB\r\n", &[Seen::Faulty(LineFault::BareCr), whole(b"B")]),
+            (b"A\rB\0C\rD\r\nB\r\n", &[Seen::Faulty(LineFault::BareCr), whole(b"B")]),
+            (b"A\0B\nC\r\n", &[Seen::Faulty(LineFault::BareLf), whole(b"C")]),
+            (b"0123456789abcdefghi\nC\r\n", &[Seen::Faulty(LineFault::BareLf), whole(b"C")]),
+        ];
+        for (input, expected) in cases {
+            assert_eq!(read(&[input], LIMIT), *expected, "{input:?}");
+        }
+    }
+
+    #[test]
+    fn a_crlf_in_two_segments_is_one_s_026() {
+        assert_eq!(read(&[b"NOOP\r"], LIMIT), []);
+        assert_eq!(read(&[b"NOOP\r", b"\n"], LIMIT), [whole(b"NOOP")]);
+        assert_eq!(read(&[b"NOOP\r", b"X\r\n"], LIMIT), [Seen::Faulty(LineFault::BareCr)]);
+    }
+
+    #[test]
+    fn limits_hold_at_their_edges_s_052() {
+        for limit in [LIMIT, limits::POP3_LINE_OCTETS, limits::SMTP_LINE_OCTETS, limits::SASL_LINE_OCTETS + 2]
+        {
+            for (octets, is_taken) in [(limit - 1, true), (limit, true), (limit + 1, false)] {
+                let line = vec![b'a'; octets - 2];
+                let sent = [&line, &b"\r\nA\r\n"[..]].concat();
+                let first = if is_taken { Seen::Whole(line) } else { Seen::Faulty(LineFault::TooLong) };
+                assert_eq!(read(&[&sent], limit), [first, whole(b"A")], "{octets} of {limit}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_over_long_line_is_one_fault_and_nothing_of_it_a_command_s_234() {
+        let sent = [&b"USER "[..], &[b'a'; 60_000], b"\r\nQUIT\r\n"].concat();
+        assert_eq!(read(&[&sent], LIMIT), [Seen::Faulty(LineFault::TooLong), whole(b"QUIT")]);
+    }
+
+    #[test]
+    fn an_endless_line_is_given_up_at_its_limit_s_051() {
+        for (octets, last) in [
+            (limits::SKIPPED_LINE_OCTETS - 1, Seen::Faulty(LineFault::TooLong)),
+            (limits::SKIPPED_LINE_OCTETS, Seen::Faulty(LineFault::TooLong)),
+            (limits::SKIPPED_LINE_OCTETS + 1, Seen::Endless),
+        ] {
+            let sent = [&vec![b'a'; octets - 2][..], b"\r\n"].concat();
+            let halves = sent.split_at(octets / 2);
+            assert_eq!(read(&[&sent], LIMIT), [last.clone()], "{octets}");
+            assert_eq!(read(&[halves.0, halves.1], LIMIT), [last], "{octets} in two");
+        }
+        let mut reader = LineReader::default();
+        assert_eq!(reader.next(&[b'a'; limits::SKIPPED_LINE_OCTETS + 1], LIMIT).1, Line::Endless);
+        assert_eq!(reader.next(b"QUIT\r\n", LIMIT), (6, Line::Endless), "there is no way back");
+    }
+
+    #[test]
+    fn any_segmentation_gives_the_same_lines_s_080() {
+        let seed = fastrand::u64(..);
+        let mut random = fastrand::Rng::with_seed(seed);
+        for round in 0..3000 {
+            let octets = random.usize(..80);
+            let sent: Vec<u8> =
+                (0..octets).map(|_| b"\r\n\r\n\r\n\0ab cdefghi"[random.usize(..17)]).collect();
+            let expected = read(&[&sent], LIMIT);
+            let single: Vec<&[u8]> = sent.chunks(1).collect();
+            assert_eq!(read(&single, LIMIT), expected, "seed {seed} round {round} {sent:?}");
+            let size = random.usize(1..9);
+            let pieces: Vec<&[u8]> = sent.chunks(size).collect();
+            assert_eq!(read(&pieces, LIMIT), expected, "seed {seed} round {round} by {size} {sent:?}");
+        }
     }
 }

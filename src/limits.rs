@@ -31,6 +31,9 @@ pub const PATH_OCTETS: usize = 256;
 pub const RECIPIENTS: usize = 1000;
 /// Recipients refused for being too many before the session ends (S-056).
 pub const RECIPIENTS_OVER: usize = 100;
+/// Recipients refused in one session before it ends: above the stale addresses of any honest list, below
+/// what harvesting wants (S-168).
+pub const RECIPIENTS_REFUSED: usize = 100;
 /// Mails of one session, so that one peer can't hold a connection for ever (S-058).
 pub const MAILS_PER_SESSION: usize = 1000;
 /// Commands refused before the session ends; Postfix stops at 20 (S-060).

@@ -8,6 +8,8 @@
 //! ```
 
 pub mod command;
+pub mod header;
+pub mod parameters;
 pub mod path;
 pub mod receiver;
 pub mod reply;

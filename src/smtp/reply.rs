@@ -1,1 +1,92 @@
-//! Stub.
+//! What the session says. RFC 5321 §4.2, with the enhanced status codes of RFC 3463 and RFC 2034.
+
+/// Appends one reply line.
+pub fn say(out: &mut Vec<u8>, reply: &str) {
+    out.extend_from_slice(reply.as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+macro_rules! replies {
+    ($($name:ident = $text:literal;)*) => {$(pub(super) const $name: &str = $text;)*};
+}
+
+replies! {
+    // What went well.
+    OK = "250 2.0.0 OK";
+    SENDER_OK = "250 2.1.0 Sender OK";
+    RECIPIENT_OK = "250 2.1.5 Recipient OK";
+    STORED = "250 2.0.0 Stored";
+    SEND_DATA = "354 Send the message, end it with a line that has only a dot";
+    BEGIN_TLS = "220 2.0.0 Begin TLS now";
+    // Exactly so: some devices stop at anything else.
+    LOGGED_IN = "235 2.7.0 Authentication successful";
+    CANNOT_VERIFY = "252 2.0.0 Not verified; send the mail and it will be tried";
+    HELP = "214 2.0.0 EHLO HELO STARTTLS AUTH MAIL RCPT DATA RSET NOOP VRFY HELP QUIT";
+
+    // The session ends.
+    STOPPING = "421 4.3.2 The server is stopping, try again later";
+    TOO_MANY_ERRORS = "421 4.7.0 Too many errors, connect again";
+    TOO_MANY_IDLE = "421 4.7.0 Too many commands without a mail, connect again";
+    TOO_MANY_MAILS = "421 4.7.0 Enough mails for one connection, connect again";
+    TOO_MANY_LOGONS = "421 4.7.0 Too many failed logons, connect again";
+    TOO_MANY_RECIPIENTS_REFUSED = "421 4.7.0 Too many recipients refused, connect again";
+    OUT_OF_STEP = "421 4.3.0 Internal error, connect again";
+    OTHER_PROTOCOL = "500 5.5.1 This is a mail server";
+    UNSYNCHRONIZED = "554 5.5.0 Synchronization error: wait for the reply before you go on";
+
+    // Lines and commands.
+    LINE_TOO_LONG = "500 5.5.2 Line too long";
+    RESPONSE_TOO_LONG = "500 5.5.6 Response too long";
+    LINE_BARE_LF = "500 5.5.2 Lines end with CR LF, not with a bare LF";
+    LINE_BARE_CR = "501 5.5.2 A bare CR can't be in a line";
+    LINE_NUL = "501 5.5.2 A NUL can't be in a line";
+    BAD_OCTETS = "501 5.5.2 Only printable ASCII can be in this command";
+    UNKNOWN_COMMAND = "500 5.5.1 Unknown command, try HELP";
+    UNOFFERED_COMMAND = "502 5.5.1 Not offered here";
+    NO_ARGUMENT = "501 5.5.4 This command takes no argument";
+    ARGUMENT_MISSING = "501 5.5.4 This command needs an argument";
+    HELLO_TOO_LONG = "501 5.5.4 A host name has at most 255 octets";
+    HELLO_FIRST = "503 5.5.1 Send EHLO first";
+    MAIL_FIRST = "503 5.5.1 Send MAIL first";
+    NO_RECIPIENTS = "554 5.5.1 No valid recipients, send RCPT first";
+    MAIL_UNDER_WAY = "503 5.5.1 Not while a mail is under way, send RSET first";
+
+    // TLS and logon.
+    TLS_ALREADY = "503 5.5.1 TLS is on already";
+    ALREADY_LOGGED_IN = "503 5.5.1 Already authenticated";
+    ENCRYPTION_REQUIRED = "538 5.7.11 Encryption required: send STARTTLS before AUTH";
+    LOGON_REQUIRED = "530 5.7.0 Authentication required";
+    BAD_AUTH = "501 5.5.4 Send AUTH and one of PLAIN and LOGIN";
+    UNKNOWN_MECHANISM = "504 5.5.4 Unknown mechanism, PLAIN and LOGIN are offered";
+    LOGON_REFUSED = "535 5.7.8 Authentication credentials invalid";
+    LOGON_BUSY = "454 4.7.0 Too many logons at once, try again later";
+    LOGON_CANCELLED = "501 5.7.0 Authentication cancelled";
+    BAD_BASE64 = "501 5.5.2 Not valid base64";
+
+    // Senders.
+    BAD_MAIL = "501 5.5.4 Send MAIL FROM:<address>";
+    BAD_SENDER = "501 5.1.7 Not a sender address, it has the form <name@domain>";
+    SENDER_TOO_LONG = "501 5.1.7 Sender address too long";
+    SENDER_NOT_ASCII = "553 5.6.7 This sender address needs SMTPUTF8";
+    BAD_PARAMETER = "501 5.5.4 Not a valid parameter";
+    UNKNOWN_PARAMETER = "555 5.5.4 Parameter not offered";
+    TOO_LARGE = "552 5.3.4 Message too large";
+    NO_SPACE = "452 4.3.1 Not enough disk space, try again later";
+    STORE_FAILED = "451 4.3.0 The mail store can't do that now, try again later";
+
+    // Recipients.
+    BAD_RCPT = "501 5.5.4 Send RCPT TO:<address>";
+    BAD_RECIPIENT = "501 5.1.3 Not a recipient address, it has the form <name@domain>";
+    RECIPIENT_TOO_LONG = "501 5.1.3 Recipient address too long";
+    RECIPIENT_NOT_ASCII = "553 5.6.7 This recipient address needs SMTPUTF8";
+    SOURCE_ROUTE = "550 5.7.1 Source routes are not followed, relaying denied";
+    UNKNOWN_USER = "550 5.1.1 No such mailbox here";
+    RELAYING_DENIED = "550 5.7.1 Not a domain of this server, relaying denied";
+    TOO_MANY_RECIPIENTS = "452 4.5.3 Too many recipients, send them in a further mail";
+
+    // Messages.
+    MESSAGE_BARE_LINE_END = "550 5.6.11 A bare CR or LF is in the message, lines end with CR LF";
+    MESSAGE_NUL = "550 5.6.0 A NUL is in the message";
+    LOOPING = "554 5.4.6 Too many Received fields, the mail is looping";
+    NO_RECIPIENT_LEFT = "550 5.1.1 The mailbox has been removed meanwhile";
+}

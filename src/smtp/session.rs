@@ -1,40 +1,331 @@
 //! The receiving session: states, and one method that takes events.
 
-use super::{Event, Facts, Next, Now, Receiver};
+mod logon;
+mod transaction;
+
+#[cfg(test)]
+mod tests;
+
+use super::command::{Command, Order, Stage, Verb, order};
+use super::path::Strictness;
+use super::reply::{self, say};
+use super::trace::{self, MissingFields, Received};
+use super::{Door, Envelope, Event, Facts, Next, Now, Receiver, ReversePath};
+use crate::limits;
+use crate::mail::Address;
+use crate::sasl::Exchange;
+use crate::wire::data::LineEndings;
+use crate::wire::line::LineFault;
 
 /// One SMTP session.
 #[derive(Debug)]
-pub struct Session {}
+pub struct Session {
+    facts: Facts,
+    phase: Phase,
+    hello: Option<Hello>,
+    user: Option<Address>,
+    mail: Option<Mail>,
+    counts: Counts,
+    is_stopping: bool,
+    never_takes_passwords: bool,
+}
+
+/// What the session waits for.
+#[derive(Debug)]
+enum Phase {
+    /// [`Event::Connected`].
+    Connection,
+    /// A command line.
+    Command,
+    /// A SASL response.
+    Response(Exchange),
+    /// The answer to a wish.
+    TlsHandshake,
+    Login,
+    SpaceCheck,
+    LookUp,
+    Message,
+    Store,
+    /// Nothing more.
+    Closed,
+}
+
+/// What EHLO or HELO said.
+#[derive(Debug)]
+struct Hello {
+    /// The name, if it is fit to be written down.
+    name: Option<String>,
+    is_extended: bool,
+}
+
+/// The mail under way.
+#[derive(Debug)]
+struct Mail {
+    envelope: Envelope,
+    is_utf8: bool,
+    recipients_over: usize,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    errors: usize,
+    logons_failed: usize,
+    recipients_refused: usize,
+    idle_commands: usize,
+    mails: usize,
+}
 
 impl Session {
     /// A session before its greeting.
-    pub fn new(_facts: Facts) -> Session {
-        todo!()
+    pub fn new(facts: Facts) -> Session {
+        Session {
+            facts,
+            phase: Phase::Connection,
+            hello: None,
+            user: None,
+            mail: None,
+            counts: Counts::default(),
+            is_stopping: false,
+            never_takes_passwords: false,
+        }
+    }
+
+    /// Makes the session take no password, not even once TLS has begun (`plaintext = never`).
+    pub fn never_take_passwords(&mut self) {
+        self.never_takes_passwords = true;
+        self.facts.takes_passwords = false;
     }
 
     /// Takes an event, appends replies to `out`, and says what comes next.
-    pub fn handle(&mut self, _event: Event<'_>, _out: &mut Vec<u8>) -> Next {
-        todo!()
+    ///
+    /// [`Event::ShuttingDown`] while a wish is under way gives [`Next::Read`], which is void then: the
+    /// driver goes on with the wish, and the session ends at its answer. An event that answers no wish
+    /// ends the session.
+    pub fn handle(&mut self, event: Event<'_>, out: &mut Vec<u8>) -> Next {
+        let next = match event {
+            Event::Connected => self.greet(out),
+            Event::Line { line, is_followed } => self.take_line(line, is_followed, out),
+            Event::FaultyLine(fault) => self.take_faulty_line(fault, out),
+            Event::TlsStarted(tls) => self.begin_again(tls, out),
+            Event::ShuttingDown => {
+                self.is_stopping = true;
+                Next::Read
+            }
+            Event::LoggedIn(_) | Event::LoginRefused | Event::LoginBusy => self.take_verdict(event, out),
+            _ => self.take_answer(event, out),
+        };
+        match next {
+            Next::Read | Next::Discard if self.is_stopping && self.is_at_rest() => {
+                self.hang_up(reply::STOPPING, out)
+            }
+            next => next,
+        }
     }
 
     /// The receiver for the message that [`Next::Receive`] announced; what it gives first are the trace
     /// fields. `mail_number` is fresh for each mail and stands in Received as its `id`.
-    pub fn receiver(&self, _now: Now, _mail_number: u64) -> Receiver {
-        todo!()
+    pub fn receiver(&self, now: Now, mail_number: u64) -> Receiver {
+        let recipients = self.mail.as_ref().map_or(&[][..], |mail| &mail.envelope.recipients);
+        let trace = Received {
+            hello: self.hello.as_ref().and_then(|hello| hello.name.as_deref()),
+            is_extended: self.hello.as_ref().is_some_and(|hello| hello.is_extended),
+            peer: self.facts.peer,
+            hostname: &self.facts.hostname,
+            tls: self.facts.tls.as_deref(),
+            is_logged_in: self.is_logged_in(),
+            is_utf8: self.mail.as_ref().is_some_and(|mail| mail.is_utf8),
+            mail_number,
+            only_recipient: match recipients {
+                [(_, address)] => Some(address),
+                _ => None,
+            },
+            now,
+        };
+        let (endings, missing) = if self.is_logged_in() {
+            let missing = MissingFields::new(now, mail_number, &self.facts.hostname);
+            (LineEndings::Normalise, Some(missing))
+        } else {
+            (LineEndings::Strict, None)
+        };
+        Receiver::new(endings, self.facts.message_octets, trace.field(), missing)
     }
 
     /// What stands before the stored message for each recipient: Return-Path and Delivered-To.
-    pub fn delivery_fields(_reverse_path: &super::ReversePath, _recipient: &crate::mail::Address) -> Vec<u8> {
-        todo!()
+    pub fn delivery_fields(reverse_path: &ReversePath, recipient: &Address) -> Vec<u8> {
+        trace::delivery_fields(reverse_path, recipient)
     }
 
     /// Octets that the next line may have with its CRLF.
     pub fn line_limit(&self) -> usize {
-        todo!()
+        match self.phase {
+            Phase::Response(_) => limits::SASL_LINE_OCTETS + b"\r\n".len(),
+            _ => limits::SMTP_LINE_OCTETS,
+        }
     }
 
     /// Whether the peer has logged on.
     pub fn is_logged_in(&self) -> bool {
-        todo!()
+        self.user.is_some()
+    }
+
+    fn greet(&mut self, out: &mut Vec<u8>) -> Next {
+        self.phase = Phase::Command;
+        say(out, &format!("220 {} ESMTP poppet", self.facts.hostname));
+        Next::Read
+    }
+
+    fn take_line(&mut self, line: &[u8], is_followed: bool, out: &mut Vec<u8>) -> Next {
+        match self.phase {
+            Phase::Response(_) => self.take_response(line, is_followed, out),
+            Phase::Command => self.take_command(Command::parse(line), is_followed, out),
+            _ => self.hang_up(reply::OUT_OF_STEP, out),
+        }
+    }
+
+    fn take_command(&mut self, command: Command<'_>, is_followed: bool, out: &mut Vec<u8>) -> Next {
+        let Command { verb, argument } = command;
+        match verb {
+            Verb::OtherProtocol => return self.hang_up(reply::OTHER_PROTOCOL, out),
+            Verb::Unknown => return self.refuse(reply::UNKNOWN_COMMAND, out),
+            Verb::Unoffered => return self.refuse(reply::UNOFFERED_COMMAND, out),
+            _ => {}
+        }
+        // RFC 2920 §3.1: these end a group; a peer who goes on behind them has lost step, or someone
+        // has put octets into his stream (S-031, S-146).
+        let ends_group = matches!(verb, Verb::Ehlo | Verb::Helo | Verb::Data | Verb::StartTls | Verb::Auth);
+        if is_followed && ends_group {
+            return self.hang_up(reply::UNSYNCHRONIZED, out);
+        }
+        let is_path = matches!(verb, Verb::Mail | Verb::Rcpt);
+        if argument.iter().any(|octet| octet.is_ascii_control() || (!octet.is_ascii() && !is_path)) {
+            return self.refuse(reply::BAD_OCTETS, out);
+        }
+        match order(verb, self.stage()) {
+            Order::Fine => self.carry_out(verb, argument, out),
+            Order::HelloFirst => self.refuse(reply::HELLO_FIRST, out),
+            Order::MailFirst => self.refuse(reply::MAIL_FIRST, out),
+            Order::RecipientFirst => self.refuse(reply::NO_RECIPIENTS, out),
+            Order::MailUnderWay => self.refuse(reply::MAIL_UNDER_WAY, out),
+        }
+    }
+
+    fn carry_out(&mut self, verb: Verb, argument: &[u8], out: &mut Vec<u8>) -> Next {
+        match verb {
+            Verb::Data | Verb::Rset | Verb::Quit | Verb::StartTls if !argument.is_empty() => {
+                self.refuse(reply::NO_ARGUMENT, out)
+            }
+            Verb::Ehlo | Verb::Helo => self.say_hello(verb == Verb::Ehlo, argument, out),
+            Verb::StartTls => self.start_tls(out),
+            Verb::Auth => self.begin_logon(argument, out),
+            Verb::Mail => self.begin_mail(argument, out),
+            Verb::Rcpt => self.add_recipient(argument, out),
+            Verb::Data => self.begin_data(out),
+            Verb::Rset => {
+                self.mail = None;
+                self.idle(reply::OK, out)
+            }
+            Verb::Noop => self.idle(reply::OK, out),
+            Verb::Vrfy if argument.is_empty() => self.refuse(reply::ARGUMENT_MISSING, out),
+            Verb::Vrfy => self.idle(reply::CANNOT_VERIFY, out),
+            Verb::Help => self.idle(reply::HELP, out),
+            Verb::Quit => {
+                let goodbye = format!("221 2.0.0 {} closes the connection", self.facts.hostname);
+                self.hang_up(&goodbye, out)
+            }
+            Verb::Unoffered | Verb::OtherProtocol | Verb::Unknown => self.refuse(reply::UNKNOWN_COMMAND, out),
+        }
+    }
+
+    fn say_hello(&mut self, is_extended: bool, argument: &[u8], out: &mut Vec<u8>) -> Next {
+        if argument.len() > limits::DOMAIN_OCTETS {
+            return self.refuse(reply::HELLO_TOO_LONG, out);
+        }
+        // Devices say any name or none, and mail must not fail for it; only a good one is written down.
+        self.hello = Some(Hello { name: trace::hello_name(argument).map(str::to_owned), is_extended });
+        self.mail = None;
+        let text = if is_extended { self.extensions() } else { format!("250 {}", self.facts.hostname) };
+        self.idle(&text, out)
+    }
+
+    fn extensions(&self) -> String {
+        let facts = &self.facts;
+        let size = format!("SIZE {}", facts.message_octets);
+        let mut lines =
+            vec![&*facts.hostname, "PIPELINING", &size, "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"];
+        if facts.offers_starttls && facts.tls.is_none() {
+            lines.push("STARTTLS");
+        }
+        if facts.door == Door::Submission && facts.takes_passwords {
+            lines.push("AUTH PLAIN LOGIN");
+        }
+        format!("250-{}\r\n250 HELP", lines.join("\r\n250-"))
+    }
+
+    fn take_faulty_line(&mut self, fault: LineFault, out: &mut Vec<u8>) -> Next {
+        let is_response = matches!(self.phase, Phase::Response(_));
+        if !is_response && !matches!(self.phase, Phase::Command) {
+            return self.hang_up(reply::OUT_OF_STEP, out);
+        }
+        self.phase = Phase::Command;
+        match fault {
+            // Where that line ended is a matter of opinion, so there is no going on (S-022).
+            LineFault::BareLf => self.hang_up(reply::LINE_BARE_LF, out),
+            LineFault::TooLong if is_response => self.hang_up(reply::RESPONSE_TOO_LONG, out),
+            LineFault::TooLong => self.refuse(reply::LINE_TOO_LONG, out),
+            LineFault::BareCr => self.refuse(reply::LINE_BARE_CR, out),
+            // No mail client begins with a NUL, but TLS and RDP do (S-067).
+            LineFault::Nul if self.hello.is_none() => self.hang_up(reply::OTHER_PROTOCOL, out),
+            LineFault::Nul => self.refuse(reply::LINE_NUL, out),
+        }
+    }
+
+    fn stage(&self) -> Stage {
+        match (&self.hello, &self.mail) {
+            (None, _) => Stage::Fresh,
+            (Some(_), None) => Stage::Ready,
+            (Some(_), Some(mail)) if mail.envelope.recipients.is_empty() => Stage::Mail,
+            (Some(_), Some(_)) => Stage::Recipients,
+        }
+    }
+
+    fn strictness(&self) -> Strictness {
+        if self.is_logged_in() { Strictness::Lenient } else { Strictness::Strict }
+    }
+
+    fn is_at_rest(&self) -> bool {
+        matches!(self.phase, Phase::Command | Phase::Response(_))
+    }
+
+    /// Replies and waits for the next command.
+    fn accept(&mut self, text: &str, out: &mut Vec<u8>) -> Next {
+        self.phase = Phase::Command;
+        say(out, text);
+        Next::Read
+    }
+
+    /// Replies to a command that brings no mail forward; there is a limit to those (S-059).
+    fn idle(&mut self, text: &str, out: &mut Vec<u8>) -> Next {
+        self.counts.idle_commands += 1;
+        if self.counts.idle_commands > limits::IDLE_COMMANDS {
+            return self.hang_up(reply::TOO_MANY_IDLE, out);
+        }
+        self.accept(text, out)
+    }
+
+    /// Replies to a mistake; there is a limit to those (S-060).
+    fn refuse(&mut self, text: &str, out: &mut Vec<u8>) -> Next {
+        self.counts.errors += 1;
+        if self.counts.errors > limits::ERRORS_PER_SESSION {
+            return self.hang_up(reply::TOO_MANY_ERRORS, out);
+        }
+        self.accept(text, out)
+    }
+
+    /// Replies and ends the session.
+    fn hang_up(&mut self, text: &str, out: &mut Vec<u8>) -> Next {
+        self.phase = Phase::Closed;
+        self.mail = None;
+        say(out, text);
+        Next::Close
     }
 }

@@ -1,0 +1,199 @@
+//! A walk along a message's header: what fields there are and where it ends. RFC 5322 §2.2, §3.6.
+
+use memchr::memchr;
+
+use crate::limits;
+
+/// Walks along the octets of a message, cut anywhere but between a CR and its LF: in linear time, in
+/// fixed memory, and no further than [`limits::SCANNED_HEADER_OCTETS`] (S-121).
+#[derive(Debug, Default)]
+pub struct HeaderScan {
+    place: Place,
+    scanned_octets: usize,
+    name: [u8; LONGEST_NAME_OCTETS],
+    name_octets: usize,
+    name_end: usize,
+    /// Received fields so far.
+    pub received_fields: usize,
+    /// Whether a Date field has been seen.
+    pub has_date: bool,
+    /// Whether a Message-ID field has been seen.
+    pub has_message_id: bool,
+    /// Whether the first line is a field (or the empty line); unknown until its colon has been seen.
+    pub begins_with_field: Option<bool>,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    #[default]
+    LineStart,
+    Name,
+    BehindName,
+    RestOfLine,
+    Over,
+}
+
+impl HeaderScan {
+    /// Walks on; returns the place in `octets` of the empty line that ends the header, if it is there.
+    pub fn scan(&mut self, octets: &[u8]) -> Option<usize> {
+        let window = &octets[..octets.len().min(limits::SCANNED_HEADER_OCTETS - self.scanned_octets)];
+        let mut at = 0;
+        while self.place != Place::Over
+            && let Some(&octet) = window.get(at)
+        {
+            at += match (self.place, octet) {
+                (Place::RestOfLine, _) => self.skip_line(&window[at..]),
+                (Place::LineStart, b'\r') => {
+                    self.begins_with_field.get_or_insert(true);
+                    self.place = Place::Over;
+                    return Some(at);
+                }
+                (Place::LineStart, b'!'..=b'9' | b';'..=b'~') => {
+                    (self.place, self.name_octets) = (Place::Name, 0);
+                    self.add_to_name(octet)
+                }
+                (Place::Name, b'!'..=b'9' | b';'..=b'~') => self.add_to_name(octet),
+                (Place::Name | Place::BehindName, b':') => self.end_name(),
+                (Place::Name | Place::BehindName, b' ' | b'\t') => {
+                    self.place = Place::BehindName;
+                    self.count_name()
+                }
+                _ => self.leave_line(),
+            };
+        }
+        self.scanned_octets += window.len();
+        if self.scanned_octets == limits::SCANNED_HEADER_OCTETS {
+            self.place = Place::Over;
+        }
+        None
+    }
+
+    /// Whether nothing more is looked at.
+    pub fn is_over(&self) -> bool {
+        self.place == Place::Over
+    }
+
+    fn skip_line(&mut self, rest: &[u8]) -> usize {
+        match memchr(b'\n', rest) {
+            Some(end) => {
+                self.place = Place::LineStart;
+                end + 1
+            }
+            None => rest.len(),
+        }
+    }
+
+    fn add_to_name(&mut self, octet: u8) -> usize {
+        if let Some(place) = self.name.get_mut(self.name_octets) {
+            *place = octet.to_ascii_lowercase();
+        }
+        self.name_end = self.name_octets + 1;
+        self.count_name()
+    }
+
+    /// Counts the blanks behind a name too, so that an endless one is given up.
+    fn count_name(&mut self) -> usize {
+        self.name_octets += 1;
+        if self.name_octets > LINE_OCTETS {
+            return self.leave_line();
+        }
+        1
+    }
+
+    fn end_name(&mut self) -> usize {
+        match self.name.get(..self.name_end) {
+            Some(b"received") => self.received_fields += 1,
+            Some(b"date") => self.has_date = true,
+            Some(b"message-id") => self.has_message_id = true,
+            _ => {}
+        }
+        self.begins_with_field.get_or_insert(true);
+        self.place = Place::RestOfLine;
+        1
+    }
+
+    /// This line is no field, or the continuation of one.
+    fn leave_line(&mut self) -> usize {
+        self.begins_with_field.get_or_insert(false);
+        self.place = Place::RestOfLine;
+        0
+    }
+}
+
+/// Octets of the longest name that is looked for, and one more.
+const LONGEST_NAME_OCTETS: usize = 11;
+/// Octets of a line. RFC 5322 §2.1.1. A longer name is none.
+const LINE_OCTETS: usize = 998;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scan(pieces: &[&[u8]]) -> (HeaderScan, Option<usize>) {
+        let (mut scan, mut before, mut end) = (HeaderScan::default(), 0, None);
+        for piece in pieces {
+            let found = scan.scan(piece);
+            end = end.or(found.map(|at| before + at));
+            before += piece.len();
+        }
+        (scan, end)
+    }
+
+    #[test]
+    fn received_fields_are_counted_only_as_real_fields_s_119() {
+        let message = b"Received: a\r\nRECEIVED : b\r\nreceived\t: c\r\n folded\r\n Received: not\r\n\
+            X-Received: no\r\nReceived-SPF: no\r\nReceived\r\nReceived no: x\r\n\r\nReceived: body\r\n";
+        let end = message.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 2;
+        for size in 1..message.len() {
+            let pieces: Vec<&[u8]> = message.chunks(size).collect();
+            let (scan, found) = scan(&pieces);
+            assert_eq!((scan.received_fields, found), (3, Some(end)), "by {size}");
+            assert!(scan.is_over() && scan.begins_with_field == Some(true));
+        }
+    }
+
+    #[test]
+    fn date_and_message_id_are_seen() {
+        let (both, _) = scan(&[b"DATE: x\r\nmessage-id: y\r\n\r\n"]);
+        assert!(both.has_date && both.has_message_id);
+        let (none, _) = scan(&[b"Dat: x\r\nDates: y\r\nMessage-IDs: z\r\n\r\nDate: body\r\n"]);
+        assert!(!none.has_date && !none.has_message_id);
+    }
+
+    #[test]
+    fn the_first_line_tells_whether_there_is_a_header_s_124() {
+        for (message, begins_with_field) in [
+            (&b"a: b\r\n"[..], Some(true)),
+            (b"\r\nbody", Some(true)),
+            (b"From x\r\n", Some(false)),
+            (b" a: b\r\n", Some(false)),
+            (b":b\r\n", Some(false)),
+            (b"\xC3\xA4: b\r\n", Some(false)),
+            (b"Dear all\r\n", Some(false)),
+            (b"Dear", None),
+            (b"", None),
+        ] {
+            assert_eq!(scan(&[message]).0.begins_with_field, begins_with_field, "{message:?}");
+        }
+    }
+
+    #[test]
+    fn an_endless_name_is_none() {
+        for (octets, begins_with_field) in [(997, None), (998, None), (999, Some(false))] {
+            assert_eq!(scan(&[&vec![b'a'; octets]]).0.begins_with_field, begins_with_field, "{octets}");
+            let blanks = [b"a".to_vec(), vec![b' '; octets - 1]].concat();
+            assert_eq!(scan(&[&blanks]).0.begins_with_field, begins_with_field, "{octets} with blanks");
+        }
+    }
+
+    #[test]
+    fn nothing_is_seen_beyond_the_limit_s_121() {
+        for (octets, received_fields) in [(-1, 1), (0, 1), (1, 0)] {
+            let field = b"\r\nReceived:";
+            let padding = limits::SCANNED_HEADER_OCTETS.checked_add_signed(octets).unwrap() - field.len();
+            let message = [&b"a:"[..], &vec![b'x'; padding - 2], field, b" b\r\n\r\n"].concat();
+            let (scan, _) = scan(&[&message]);
+            assert_eq!(scan.received_fields, received_fields, "{octets}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! STARTTLS and AUTH. RFC 3207, RFC 4954.
+
+use super::{Phase, Session};
+use crate::limits;
+use crate::sasl::{Mechanism, SaslError, Step};
+use crate::smtp::reply::{self, say};
+use crate::smtp::{Door, Event, Next};
+
+impl Session {
+    pub(super) fn start_tls(&mut self, out: &mut Vec<u8>) -> Next {
+        if self.facts.tls.is_some() {
+            return self.refuse(reply::TLS_ALREADY, out);
+        }
+        if !self.facts.offers_starttls {
+            return self.refuse(reply::UNOFFERED_COMMAND, out);
+        }
+        self.phase = Phase::TlsHandshake;
+        say(out, reply::BEGIN_TLS);
+        Next::StartTls
+    }
+
+    /// What was said before TLS may have been said by anybody: all of it is forgotten. RFC 3207 §4.2.
+    pub(super) fn begin_again(&mut self, tls: String, out: &mut Vec<u8>) -> Next {
+        if !matches!(self.phase, Phase::TlsHandshake) {
+            return self.hang_up(reply::OUT_OF_STEP, out);
+        }
+        self.facts.tls = Some(tls);
+        self.facts.offers_starttls = false;
+        self.facts.takes_passwords = !self.never_takes_passwords;
+        (self.hello, self.user, self.mail) = (None, None, None);
+        self.phase = Phase::Command;
+        Next::Read
+    }
+
+    pub(super) fn begin_logon(&mut self, argument: &[u8], out: &mut Vec<u8>) -> Next {
+        if self.facts.door == Door::Mx {
+            return self.refuse(reply::UNOFFERED_COMMAND, out);
+        }
+        if self.is_logged_in() {
+            return self.refuse(reply::ALREADY_LOGGED_IN, out);
+        }
+        if !self.facts.takes_passwords {
+            return self.refuse(reply::ENCRYPTION_REQUIRED, out);
+        }
+        let mut words = argument.split(|&octet| octet == b' ').filter(|word| !word.is_empty());
+        let (Some(name), initial, None) = (words.next(), words.next(), words.next()) else {
+            return self.refuse(reply::BAD_AUTH, out);
+        };
+        let Some(mechanism) = Mechanism::find(name) else {
+            return self.refuse(reply::UNKNOWN_MECHANISM, out);
+        };
+        let (exchange, step) = mechanism.begin(initial);
+        self.phase = Phase::Response(exchange);
+        self.take_step(step, out)
+    }
+
+    pub(super) fn take_response(&mut self, line: &[u8], is_followed: bool, out: &mut Vec<u8>) -> Next {
+        // The peer can't know yet what to say next (S-163).
+        if is_followed {
+            return self.hang_up(reply::UNSYNCHRONIZED, out);
+        }
+        let Phase::Response(exchange) = &mut self.phase else {
+            return self.hang_up(reply::OUT_OF_STEP, out);
+        };
+        let step = exchange.respond(line);
+        self.take_step(step, out)
+    }
+
+    fn take_step(&mut self, step: Step, out: &mut Vec<u8>) -> Next {
+        match step {
+            Step::Challenge(challenge) => {
+                say(out, &format!("334 {challenge}"));
+                Next::Read
+            }
+            Step::Done(credentials) => {
+                self.phase = Phase::Login;
+                Next::Login(credentials)
+            }
+            Step::Failed(SaslError::Cancelled) => self.refuse(reply::LOGON_CANCELLED, out),
+            Step::Failed(SaslError::BadBase64) => self.refuse(reply::BAD_BASE64, out),
+            // Told like a wrong password, which it may well be: an empty one, an over-long one (A11).
+            Step::Failed(SaslError::BadResponse | SaslError::ForeignAuthorization) => self.refuse_logon(out),
+        }
+    }
+
+    pub(super) fn take_verdict(&mut self, event: Event<'_>, out: &mut Vec<u8>) -> Next {
+        match (&self.phase, event) {
+            (Phase::Login, Event::LoggedIn(user)) => {
+                self.user = Some(user);
+                self.accept(reply::LOGGED_IN, out)
+            }
+            (Phase::Login, Event::LoginRefused) => self.refuse_logon(out),
+            (Phase::Login, Event::LoginBusy) => self.refuse(reply::LOGON_BUSY, out),
+            _ => self.hang_up(reply::OUT_OF_STEP, out),
+        }
+    }
+
+    fn refuse_logon(&mut self, out: &mut Vec<u8>) -> Next {
+        self.counts.logons_failed += 1;
+        if self.counts.logons_failed < limits::LOGONS_PER_SESSION {
+            return self.accept(reply::LOGON_REFUSED, out);
+        }
+        // The answer to the logon first, so that the user is told of his password, not of the limit.
+        say(out, reply::LOGON_REFUSED);
+        self.hang_up(reply::TOO_MANY_LOGONS, out)
+    }
+}

@@ -1,1 +1,173 @@
+//! Dialogs with a session whose driver answers every wish at once.
 
+mod limit;
+mod logon;
+mod mail;
+mod order;
+
+use super::*;
+use crate::clock::UnixTime;
+use crate::mail::MailboxId;
+use crate::smtp::{DataEnd, ForwardPath, Recipient};
+
+/// base64 of NUL alice NUL right, and of NUL alice NUL wrong.
+const RIGHT: &str = "AGFsaWNlAHJpZ2h0";
+const WRONG: &str = "AGFsaWNlAHdyb25n";
+
+fn facts(door: Door) -> Facts {
+    Facts {
+        door,
+        hostname: "mail.home.lan".into(),
+        peer: [192, 0, 2, 1].into(),
+        tls: None,
+        offers_starttls: true,
+        takes_passwords: door == Door::Submission,
+        message_octets: 1000,
+        recipients: 5,
+    }
+}
+
+/// A session, and what stands for its driver and its store: alice and bob live at home.lan.
+struct Talk {
+    session: Session,
+    space: bool,
+    stored: Vec<(Envelope, String)>,
+    is_closed: bool,
+}
+
+impl Talk {
+    fn with(facts: Facts) -> Talk {
+        let mut talk =
+            Talk { session: Session::new(facts), space: true, stored: Vec::new(), is_closed: false };
+        assert_eq!(talk.tell(Event::Connected), "220 mail.home.lan ESMTP poppet\r\n");
+        talk
+    }
+
+    /// On the open port, EHLO said.
+    fn mx() -> Talk {
+        let mut talk = Talk::with(facts(Door::Mx));
+        assert!(talk.say("EHLO client.example").starts_with("250-"));
+        talk
+    }
+
+    /// On the submission port, EHLO said and alice logged on.
+    fn submission() -> Talk {
+        let mut talk = Talk::with(facts(Door::Submission));
+        assert!(talk.say("EHLO client.example").starts_with("250-"));
+        assert_eq!(talk.say(&format!("AUTH PLAIN {RIGHT}")), "235 2.7.0 Authentication successful\r\n");
+        talk
+    }
+
+    fn say(&mut self, line: &str) -> String {
+        self.say_octets(line.as_bytes(), false)
+    }
+
+    fn say_octets(&mut self, line: &[u8], is_followed: bool) -> String {
+        self.tell(Event::Line { line, is_followed })
+    }
+
+    /// Says lines, each of which must be answered by that code.
+    fn dialog(&mut self, lines: &[(&str, &str)]) {
+        for (line, code) in lines {
+            let reply = self.say(line);
+            assert!(reply.starts_with(code), "{line:?} -> {reply:?}, not {code}");
+        }
+    }
+
+    fn tell(&mut self, event: Event<'_>) -> String {
+        assert!(!self.is_closed, "nothing is said to a closed session");
+        let mut out = Vec::new();
+        let mut next = self.session.handle(event, &mut out);
+        loop {
+            let answer = match next {
+                Next::Read | Next::Discard | Next::Receive => break,
+                Next::Close => {
+                    self.is_closed = true;
+                    break;
+                }
+                Next::StartTls => Event::TlsStarted("TLSv1.3 TLS13_AES_128_GCM_SHA256".into()),
+                Next::Login(credentials) => match credentials.password.expose() {
+                    b"right" => Event::LoggedIn("alice@home.lan".parse().unwrap()),
+                    b"busy" => Event::LoginBusy,
+                    _ => Event::LoginRefused,
+                },
+                Next::LookUp(path) => Event::Recipient(look_up(&path)),
+                Next::CheckSpace { .. } if self.space => Event::SpaceFound,
+                Next::CheckSpace { .. } => Event::SpaceLacking,
+                Next::Store(envelope) => {
+                    self.stored.push((envelope, String::new()));
+                    Event::Stored
+                }
+            };
+            next = self.session.handle(answer, &mut out);
+        }
+        let reply = String::from_utf8(out).unwrap();
+        assert_well_formed(&reply);
+        reply
+    }
+
+    /// Sends the data of the mail under way.
+    fn data(&mut self, data: &[u8]) -> String {
+        let now = Now { at: UnixTime(1_795_295_700), is_suspect: false };
+        let mut receiver = self.session.receiver(now, 7);
+        let mut message = Vec::new();
+        let (used, end) = receiver.receive(data, &mut message);
+        assert_eq!(used, data.len());
+        let stored = self.stored.len();
+        let reply = self.tell(Event::Received(end.expect("the data have no end")));
+        if let Some((_, text)) = self.stored.get_mut(stored) {
+            *text = String::from_utf8(message).unwrap();
+        }
+        reply
+    }
+
+    /// A mail from the first line to the last, to alice.
+    fn send(&mut self) -> String {
+        self.dialog(&[
+            ("MAIL FROM:<a@far.example>", "250"),
+            ("RCPT TO:<alice@home.lan>", "250"),
+            ("DATA", "354"),
+        ]);
+        self.data(b"Subject: x\r\n\r\ntext\r\n.\r\n")
+    }
+}
+
+fn look_up(path: &ForwardPath) -> Recipient {
+    let mailbox = |number, name: &str| {
+        Recipient::Mailbox(MailboxId(number), format!("{name}@home.lan").parse().unwrap())
+    };
+    let ours = |domain: &crate::mail::Domain| domain.as_str() == "home.lan";
+    match path {
+        ForwardPath::Postmaster => mailbox(1, "alice"),
+        ForwardPath::PostmasterAt(domain) if ours(domain) => mailbox(1, "alice"),
+        ForwardPath::Address(address) if ours(&address.domain()) => match address.local_part() {
+            "alice" => mailbox(1, "alice"),
+            "bob" => mailbox(2, "bob"),
+            name if name.starts_with("user") => mailbox(name[4..].parse().unwrap(), name),
+            _ => Recipient::UnknownUser,
+        },
+        ForwardPath::OtherLocalPart(domain) if ours(domain) => Recipient::UnknownUser,
+        _ => Recipient::ForeignDomain,
+    }
+}
+
+/// RFC 5321 §4.2 and RFC 2034 §4: whole lines, a code and, but for greetings and 3xx, an enhanced code of
+/// the same class.
+fn assert_well_formed(reply: &str) {
+    assert!(reply.is_empty() || reply.ends_with("\r\n"), "{reply:?}");
+    for line in reply.split_terminator("\r\n") {
+        let (code, text) = line.split_at(3);
+        assert!(code.bytes().all(|octet| octet.is_ascii_digit()), "{line:?}");
+        assert!(line.len() <= 510 && line.bytes().all(|octet| (b' '..=b'~').contains(&octet)), "{line:?}");
+        let is_greeting = line.contains("ESMTP poppet") || text.starts_with('-') || is_hello_text(&text[1..]);
+        if !code.starts_with('3') && !is_greeting {
+            let enhanced = text[1..].split(' ').next().unwrap();
+            assert_eq!(enhanced.split('.').count(), 3, "{line:?}");
+            assert_eq!(enhanced[..1], code[..1], "{line:?}");
+        }
+    }
+}
+
+fn is_hello_text(text: &str) -> bool {
+    text == "HELP" || text == "mail.home.lan"
+}

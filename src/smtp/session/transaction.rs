@@ -98,7 +98,9 @@ impl Session {
             (Phase::SpaceCheck, Event::SpaceLacking) => self.refuse_mail(reply::NO_SPACE, out),
             (Phase::SpaceCheck, Event::StoreFailed) => self.refuse_mail(reply::STORE_FAILED, out),
             (Phase::LookUp, Event::Recipient(recipient)) => self.take_recipient(recipient, out),
-            (Phase::LookUp, Event::StoreFailed) => self.refuse_recipient(reply::STORE_FAILED, out),
+            (Phase::LookUp, Event::StoreFailed | Event::StoreFull) => {
+                self.refuse_recipient(reply::STORE_FAILED, out)
+            }
             (Phase::Message, Event::Received(end)) => self.take_data_end(end, out),
             // The rest of the data may still come and must not be taken for commands.
             (Phase::Message, Event::StoreFull) => self.hang_up(reply::NO_SPACE, out),

@@ -1,0 +1,256 @@
+//! Which command may come when, hellos, other protocols, faulty lines, STARTTLS.
+
+use super::*;
+use crate::wire::line::LineFault;
+
+#[test]
+fn every_verb_in_every_state_is_answered_as_in_the_table_s_063() {
+    // fresh, ready, mail, recipients: each on a session of its own.
+    let table: &[(&str, [&str; 4])] = &[
+        ("EHLO x", ["250", "250", "250", "250"]),
+        ("HELO x", ["250", "250", "250", "250"]),
+        ("STARTTLS", ["503", "220", "220", "220"]),
+        ("AUTH PLAIN", ["503", "502", "503", "503"]),
+        ("MAIL FROM:<a@b>", ["503", "250", "503", "503"]),
+        ("RCPT TO:<bob@home.lan>", ["503", "503", "250", "250"]),
+        ("DATA", ["503", "503", "554", "354"]),
+        ("RSET", ["250", "250", "250", "250"]),
+        ("NOOP", ["250", "250", "250", "250"]),
+        ("QUIT", ["221", "221", "221", "221"]),
+        ("VRFY root", ["252", "252", "252", "252"]),
+        ("EXPN all", ["502", "502", "502", "502"]),
+        ("HELP", ["214", "214", "214", "214"]),
+        ("BDAT 5", ["502", "502", "502", "502"]),
+        ("ETRN x", ["502", "502", "502", "502"]),
+        ("TURN", ["502", "502", "502", "502"]),
+        ("SEND FROM:<a@b>", ["502", "502", "502", "502"]),
+        ("SOML FROM:<a@b>", ["502", "502", "502", "502"]),
+        ("SAML FROM:<a@b>", ["502", "502", "502", "502"]),
+        ("WHATISTHIS", ["500", "500", "500", "500"]),
+        ("XCLIENT ADDR=127.0.0.1", ["500", "500", "500", "500"]),
+        ("PROXY TCP4 127.0.0.1 127.0.0.1 1 2", ["500", "500", "500", "500"]),
+        ("GET / HTTP/1.1", ["500", "500", "500", "500"]),
+    ];
+    let way = ["EHLO x", "MAIL FROM:<a@b>", "RCPT TO:<alice@home.lan>"];
+    for (line, codes) in table {
+        for (state, code) in codes.iter().enumerate() {
+            for spelling in [line.to_string(), line.to_lowercase()] {
+                let mut talk = Talk::with(facts(Door::Mx));
+                for step in &way[..state] {
+                    assert!(talk.say(step).starts_with("250"));
+                }
+                let reply = talk.say(&spelling);
+                assert!(reply.starts_with(code), "{spelling:?} in state {state}: {reply:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn ehlo_lists_what_there_is() {
+    let mut talk = Talk::with(facts(Door::Submission));
+    assert_eq!(
+        talk.say("EHLO x"),
+        "250-mail.home.lan\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n\
+         250-ENHANCEDSTATUSCODES\r\n250-STARTTLS\r\n250-AUTH PLAIN LOGIN\r\n250 HELP\r\n"
+    );
+    assert_eq!(talk.say("HELO x"), "250 mail.home.lan\r\n");
+    assert!(!Talk::with(facts(Door::Mx)).say("EHLO x").contains("AUTH"), "S-165");
+    let mut talk = Talk::with(Facts { takes_passwords: false, ..facts(Door::Submission) });
+    assert!(!talk.say("EHLO x").contains("AUTH"), "S-050");
+    let mut talk = Talk::with(Facts { offers_starttls: false, ..facts(Door::Mx) });
+    assert!(!talk.say("EHLO x").contains("STARTTLS"));
+}
+
+#[test]
+fn hellos_of_devices_are_taken_quirk_12() {
+    for name in
+        ["", "NPIF65E56", "_", "localhost", "[127.0.0.1]", "192.0.2.7", "My Printer", "[999.1.1.1]", "-bad-"]
+    {
+        let mut talk = Talk::with(facts(Door::Mx));
+        talk.dialog(&[(&format!("HELO {name}"), "250"), (&format!("EHLO {name}"), "250")]);
+    }
+}
+
+#[test]
+fn hellos_that_are_none_are_refused_s_064() {
+    let mut talk = Talk::with(facts(Door::Mx));
+    talk.dialog(&[
+        (&format!("EHLO {}", "a".repeat(254)), "250"),
+        (&format!("EHLO {}", "a".repeat(255)), "250"),
+        (&format!("EHLO {}", "a".repeat(256)), "501 5.5.4"),
+        ("EHLO a\x01b", "501 5.5.2"),
+        ("EHLO a\tb", "501 5.5.2"),
+        ("EHLO bücher", "501 5.5.2"),
+        ("HELO a\x7f", "501 5.5.2"),
+    ]);
+}
+
+#[test]
+fn a_second_hello_ends_the_transaction_s_064() {
+    let mut talk = Talk::mx();
+    talk.dialog(&[
+        ("MAIL FROM:<a@b>", "250"),
+        ("RCPT TO:<bob@home.lan>", "250"),
+        ("EHLO again", "250"),
+        ("DATA", "503"),
+        ("MAIL FROM:<a@b>", "250"),
+        ("RSET", "250"),
+        ("RCPT TO:<bob@home.lan>", "503"),
+    ]);
+}
+
+#[test]
+fn arguments_that_do_not_belong_are_refused_s_038() {
+    let mut talk = Talk::mx();
+    talk.dialog(&[
+        ("STARTTLS x", "501"),
+        ("RSET x", "501"),
+        ("QUIT x", "501"),
+        ("VRFY", "501"),
+        ("NOOP x", "250"),
+        ("HELP MAIL", "214"),
+        ("NOOP   ", "250"),
+        ("", "500"),
+        (" NOOP", "500"),
+        ("\tNOOP", "500"),
+    ]);
+}
+
+#[test]
+fn odd_octets_in_commands_are_refused_s_025() {
+    for octet in (1u8..=0x1F).chain(0x7F..=0xFF) {
+        for line in [
+            [b"NO", &[octet][..], b"OP"].concat(),
+            [b"NOOP ", &[octet][..], b"x"].concat(),
+            [b"EHLO a", &[octet][..], b"b"].concat(),
+            [b"MAIL FROM:<a@", &[octet][..], b"b>"].concat(),
+            [b"MAIL FROM:<a", &[octet][..], b"@b>"].concat(),
+        ] {
+            let mut talk = Talk::mx();
+            let reply = talk.say_octets(&line, false);
+            assert!(reply.starts_with("50") || reply.starts_with("553"), "{line:?} -> {reply:?}");
+        }
+    }
+}
+
+#[test]
+fn other_protocols_are_shown_the_door_s_066_s_067() {
+    for line in [
+        &b"GET /evil HTTP/1.1"[..],
+        b"post / HTTP/1.1",
+        b"CONNECT www.evil.com:80",
+        b"PRI * HTTP/2.0",
+        b"SSH-2.0-x",
+        b"\x16\x03\x01\x02",
+        b"\xff\xff",
+    ] {
+        let mut talk = Talk::with(facts(Door::Mx));
+        assert!(talk.say_octets(line, false).starts_with('5') && talk.is_closed, "{line:?}");
+    }
+    let mut talk = Talk::with(facts(Door::Mx));
+    assert!(talk.tell(Event::FaultyLine(LineFault::Nul)).starts_with('5') && talk.is_closed, "RDP");
+}
+
+#[test]
+fn faulty_lines_are_one_mistake_each_s_022_s_023_s_024_s_051() {
+    let mut talk = Talk::mx();
+    for (fault, code) in
+        [(LineFault::TooLong, "500 5.5.2"), (LineFault::BareCr, "501 5.5.2"), (LineFault::Nul, "501 5.5.2")]
+    {
+        assert!(talk.tell(Event::FaultyLine(fault)).starts_with(code), "{fault:?}");
+        assert!(!talk.is_closed);
+    }
+    assert!(talk.tell(Event::FaultyLine(LineFault::BareLf)).starts_with("500 5.5.2"));
+    assert!(talk.is_closed);
+}
+
+#[test]
+fn who_does_not_wait_for_the_reply_is_shown_the_door_s_031_s_034_s_146() {
+    for line in ["EHLO x", "HELO x", "STARTTLS", "DATA", "AUTH PLAIN", "AUTH LOGIN"] {
+        let mut talk = Talk::with(facts(Door::Submission));
+        talk.dialog(&[("EHLO x", "250")]);
+        let reply = talk.say_octets(line.as_bytes(), true);
+        assert!(reply.starts_with("554 5.5.0") && talk.is_closed, "{line} -> {reply:?}");
+    }
+}
+
+#[test]
+fn legal_pipelining_is_answered_in_order_s_147() {
+    let mut talk = Talk::mx();
+    for (line, is_followed, code) in [
+        ("MAIL FROM:<a@b>", true, "250 2.1.0"),
+        ("RCPT TO:<nobody@home.lan>", true, "550 5.1.1"),
+        ("RCPT TO:<bob@home.lan>", true, "250 2.1.5"),
+        ("DATA", false, "354"),
+    ] {
+        assert!(talk.say_octets(line.as_bytes(), is_followed).starts_with(code), "{line}");
+    }
+}
+
+#[test]
+fn data_without_recipients_makes_no_mail_of_what_follows_s_018() {
+    let mut talk = Talk::mx();
+    talk.dialog(&[("MAIL FROM:<a@b>", "250"), ("RCPT TO:<nobody@home.lan>", "550"), ("DATA", "554 5.5.1")]);
+    talk.dialog(&[("Subject: x", "500"), ("", "500"), (".", "500")]);
+    let mut talk = Talk::mx();
+    talk.dialog(&[("MAIL FROM:<a@b>", "250"), ("RCPT TO:<nobody@home.lan>", "550")]);
+    assert!(talk.say_octets(b"DATA", true).starts_with("554") && talk.is_closed);
+}
+
+#[test]
+fn tls_forgets_everything_s_035_s_036_s_037() {
+    let mut talk = Talk::submission();
+    talk.dialog(&[("MAIL FROM:<a@b>", "250"), ("RCPT TO:<bob@home.lan>", "250")]);
+    assert_eq!(talk.say("STARTTLS"), "220 2.0.0 Begin TLS now\r\n");
+    assert!(!talk.session.is_logged_in());
+    talk.dialog(&[("DATA", "503"), ("MAIL FROM:<a@b>", "503"), ("STARTTLS", "503"), ("AUTH PLAIN", "503")]);
+    let extensions = talk.say("EHLO x");
+    assert!(!extensions.contains("STARTTLS") && extensions.contains("AUTH"), "{extensions}");
+    talk.dialog(&[("STARTTLS", "503"), ("MAIL FROM:<a@b>", "530 5.7.0")]);
+}
+
+#[test]
+fn tls_that_is_not_there_is_not_begun() {
+    let mut talk = Talk::with(Facts { offers_starttls: false, ..facts(Door::Mx) });
+    talk.dialog(&[("EHLO x", "250"), ("STARTTLS", "502")]);
+}
+
+#[test]
+fn a_password_never_travels_where_it_must_not_even_in_tls() {
+    let mut talk = Talk::with(facts(Door::Submission));
+    talk.session.never_take_passwords();
+    talk.dialog(&[("EHLO x", "250"), ("STARTTLS", "220"), ("EHLO x", "250"), ("AUTH PLAIN", "538 5.7.11")]);
+}
+
+#[test]
+fn the_end_of_the_server_ends_the_session_where_nothing_is_under_way() {
+    let mut talk = Talk::mx();
+    assert!(talk.tell(Event::ShuttingDown).starts_with("421 4.3.2") && talk.is_closed);
+
+    let mut talk = Talk::mx();
+    talk.dialog(&[("MAIL FROM:<a@b>", "250"), ("RCPT TO:<bob@home.lan>", "250"), ("DATA", "354")]);
+    assert_eq!(talk.tell(Event::ShuttingDown), "");
+    assert_eq!(
+        talk.data(b"x: y\r\n\r\n.\r\n"),
+        "250 2.0.0 Stored\r\n421 4.3.2 The server is stopping, try again later\r\n"
+    );
+    assert!(talk.is_closed && talk.stored.len() == 1);
+}
+
+#[test]
+fn an_answer_that_nobody_asked_for_ends_the_session() {
+    for event in [
+        Event::Stored,
+        Event::SpaceFound,
+        Event::LoginRefused,
+        Event::LoggedIn("alice@home.lan".parse().unwrap()),
+        Event::Received(DataEnd::Good),
+        Event::TlsStarted("TLSv1.3 x".into()),
+        Event::Recipient(Recipient::UnknownUser),
+    ] {
+        let mut talk = Talk::mx();
+        assert!(talk.tell(event).starts_with("421") && talk.is_closed);
+        assert!(!talk.session.is_logged_in());
+    }
+}

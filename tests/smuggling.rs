@@ -1,5 +1,7 @@
 //! Mails are not smuggled: the end of data is CRLF.CRLF, whatever else looks like it (S-001 to S-030).
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::net::IpAddr;
 
 use poppet::clock::UnixTime;

@@ -91,11 +91,14 @@ pub enum Event<'a> {
     Stored,
     /// The answer to [`Next::Store`]: every recipient has been removed meanwhile.
     NoRecipientLeft,
-    /// The answer to [`Next::Store`]: the disk is full; nothing is stored.
+    /// The answer to [`Next::Receive`] or [`Next::Store`]: the disk is full; nothing is stored. To
+    /// `Receive`, it ends the session: the rest of the data must not be taken for commands.
     StoreFull,
-    /// The answer to [`Next::LookUp`], [`Next::Receive`] or [`Next::Store`]: the store can't do it now.
+    /// The answer to [`Next::LookUp`], [`Next::CheckSpace`], [`Next::Receive`] or [`Next::Store`]: the
+    /// store can't do it now. To `Receive`, it ends the session as [`Event::StoreFull`] does.
     StoreFailed,
-    /// The server is told to stop; the session ends at the next place where nothing is under way.
+    /// The server is told to stop; the session ends at the next place where nothing is under way. While
+    /// a wish is under way it gives [`Next::Read`], which is void: the wish goes on.
     ShuttingDown,
 }
 

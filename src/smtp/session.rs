@@ -169,6 +169,9 @@ impl Session {
     }
 
     fn greet(&mut self, out: &mut Vec<u8>) -> Next {
+        if !matches!(self.phase, Phase::Connection) {
+            return self.hang_up(reply::OUT_OF_STEP, out);
+        }
         self.phase = Phase::Command;
         say(out, &format!("220 {} ESMTP poppet", self.facts.hostname));
         Next::Read

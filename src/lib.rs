@@ -9,6 +9,7 @@
 //! | [`limits`] | every size, count and time-out, with its reason | std |
 //! | [`mail`] | the shared nouns: address, domain, mailbox, secret | `limits` |
 //! | [`clock`] | the only clock | std |
+//! | [`memory`] | memory that goes back to the system; the only `unsafe` | std, libc |
 //! | [`ticket`] | a promise that another thread keeps | std |
 //! | [`settings`] | what an administrator can set, with types and defaults | `mail`, `limits` |
 //! | [`wire`] | codecs without a protocol: lines, end of data, dot-stuffing | `limits` |
@@ -53,6 +54,7 @@ pub mod cli;
 pub mod clock;
 pub mod limits;
 pub mod mail;
+pub mod memory;
 pub mod net;
 pub mod pop3;
 pub mod sasl;

@@ -1,26 +1,53 @@
 //! Who may come in: the device key, the encrypted password file, the hashing gate, recognition, the throttle.
 //!
 //! ```text
-//! login(attempt) -> throttle: how long to wait if it fails?
-//!                -> store: mailbox and its sealed record (a dummy record for an unknown user, A11)
+//! login(attempt) -> store: mailbox and its sealed record (a dummy record for an unknown user, A11)
 //!                -> recognition: seen within five minutes? then done, no hash (A12)
-//!                -> gate: a permit, or Busy (S-173) -> Argon2id -> Verdict
+//!                -> throttle: trying in parallel to a delayed answer? then Busy, no hash (S-175)
+//!                -> gate: a permit, or Busy (S-173) -> Argon2id -> Welcome, or Refused with its delay (S-169)
 //! ```
 
+mod aging;
+mod gate;
 pub mod key;
+mod machine;
+mod network;
+mod password;
+mod random;
+mod recognition;
+mod seal;
+mod tag;
+#[cfg(test)]
+mod tests;
+mod throttle;
+mod words;
 
 pub use key::DeviceKey;
+pub use password::PasswordError;
 
+use std::fmt;
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::mail::{Address, MailboxId, MailboxMark, Secret};
+use self::gate::Gate;
+use self::network::Network;
+use self::password::{Cost, Record};
+use self::random::Randomness;
+use self::recognition::Recognition;
+use self::seal::Sealer;
+use self::tag::Tagger;
+use self::throttle::{Attempt, Throttle};
+use crate::clock::{Clock, UnixTime};
+use crate::mail::{Address, MailboxId, MailboxMark, Secret, printable};
 use crate::sasl::Credentials;
-use crate::store::{Store, StoreError};
+use crate::store::{Mailbox, Store, StoreError};
 
 /// Decides about logons; clones share their memory of failures and of recognised logons.
-#[derive(Debug, Clone)]
-pub struct Gatekeeper {}
+#[derive(Clone)]
+pub struct Gatekeeper {
+    inner: Arc<Inner>,
+}
 
 /// What a logon came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,57 +78,218 @@ pub struct Welcome {
     pub is_locked: bool,
 }
 
-/// Why a password can't be set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PasswordError {
-    /// An empty password; a directory would take it for no password at all (S-191).
-    Empty,
-    /// Over [`crate::limits::PASSWORD_OCTETS`] octets.
-    TooLong,
-    /// It holds a line end or a NUL, which no client can send.
-    Unsendable,
-}
-
 impl Gatekeeper {
-    /// Opens the gate for the mailboxes of `store`. Errs with [`StoreError::Refused`] if the database
-    /// belongs to another device key; a new database is bound to this one.
-    pub fn new(_store: Store, _key: DeviceKey) -> Result<Gatekeeper, StoreError> {
-        todo!()
+    /// Opens the gate for the mailboxes of `store`; blocks. Errs with [`StoreError::Refused`] if the
+    /// database belongs to another device key; a new database is bound to this one.
+    pub fn new(store: Store, key: DeviceKey) -> Result<Gatekeeper, StoreError> {
+        let randomness = Randomness::new()
+            .map_err(|_| StoreError::Io("the system gives no random numbers; look at /dev/urandom".into()))?;
+        let settings = store.settings();
+        let permits = match settings.argon2_permits {
+            0 => gate::permits_for(machine::processors(), machine::memory_octets(), settings.argon2_kib),
+            permits => permits as usize,
+        };
+        let sealer = Sealer::new(key);
+        let tagger = Tagger::new(&randomness);
+        let inner = Inner {
+            pepper: Arc::new(sealer.subkey("pepper")),
+            sealer,
+            gate: Gate::new(permits),
+            recognition: Mutex::new(Recognition::new(tagger.clone())),
+            throttle: Mutex::new(Throttle::new(tagger)),
+            randomness,
+            clock: Clock::system(UnixTime(0)),
+            store,
+        };
+        let gatekeeper = Gatekeeper { inner: Arc::new(inner) };
+        gatekeeper.bind()?;
+        Ok(gatekeeper)
     }
 
     /// Finds out whether `credentials` are right.
-    pub async fn login(&self, _credentials: Credentials, _peer: IpAddr) -> Verdict {
-        todo!()
+    pub async fn login(&self, credentials: Credentials, peer: IpAddr) -> Verdict {
+        let Credentials { user_name, password } = credentials;
+        let account = user_name.to_ascii_lowercase();
+        // What is no address of ours is an unknown user like any other (A11).
+        let mailbox = match account.parse::<Address>() {
+            Ok(address) => match self.inner.store.mailbox(address).await {
+                Ok(mailbox) => mailbox,
+                Err(error) => {
+                    log::warn!("{peer} logon put off, the database does not answer: {error}");
+                    return Verdict::StoreFailed;
+                }
+            },
+            Err(_) => None,
+        };
+        let now = self.inner.clock.monotonic();
+        if let Some(mailbox) = &mailbox
+            && self.recognition().recognises(&mailbox.password, &password, now)
+        {
+            return welcome(mailbox);
+        }
+        let attempt = self.throttle().attempt(&account, peer);
+        if self.throttle().is_held(&attempt, now) {
+            log::info!(
+                "{peer} logon put off, another of this user is being refused: user {}",
+                shown(&user_name)
+            );
+            return Verdict::Busy;
+        }
+        match (self.is_right(mailbox.as_ref(), &password, peer).await, mailbox) {
+            (Answer::Busy, _) => {
+                log::info!("{peer} logon put off, too many at once: user {}", shown(&user_name));
+                Verdict::Busy
+            }
+            (Answer::Right, Some(mailbox)) => self.let_in(&mailbox, &password, &attempt),
+            (Answer::Right | Answer::Wrong, _) => self.refuse(&attempt, &password, &user_name, peer),
+        }
     }
 
     /// Makes the sealed record of a password for [`Store::add_mailbox`] or [`Store::set_password`];
     /// it opens only for that address and mark. Takes the time of one hash; blocks.
     pub fn seal_password(
         &self,
-        _address: &Address,
-        _mark: MailboxMark,
-        _password: &Secret,
+        address: &Address,
+        mark: MailboxMark,
+        password: &Secret,
     ) -> Result<Vec<u8>, PasswordError> {
-        todo!()
+        password::check(password)?;
+        let Inner { pepper, sealer, randomness, .. } = &*self.inner;
+        let record = Record::new(pepper, randomness.draw(), self.cost(), password)?;
+        Ok(record.seal(sealer, randomness.draw(), address, mark))
     }
 
     /// Seals octets under the device key for a purpose, such as a private key for the store's records.
-    pub fn seal(&self, _purpose: &str, _octets: &[u8]) -> Vec<u8> {
-        todo!()
+    pub fn seal(&self, purpose: &str, octets: &[u8]) -> Vec<u8> {
+        self.inner.sealer.seal(self.inner.randomness.draw(), purpose, b"", octets)
     }
 
     /// Opens what [`Gatekeeper::seal`] made for the same purpose; none if it is not that.
-    pub fn unseal(&self, _purpose: &str, _sealed: &[u8]) -> Option<Secret> {
-        todo!()
+    pub fn unseal(&self, purpose: &str, sealed: &[u8]) -> Option<Secret> {
+        self.inner.sealer.unseal(purpose, b"", sealed)
     }
 
     /// A fresh random mark for a new mailbox.
     pub fn fresh_mark(&self) -> MailboxMark {
-        todo!()
+        MailboxMark(self.inner.randomness.draw())
     }
 
     /// A password that is easy to read and type, of at least 80 random bits.
     pub fn generate_password(&self) -> Secret {
-        todo!()
+        password::generate(&self.inner.randomness)
+    }
+
+    /// A database that opens for one key never again opens for another one.
+    fn bind(&self) -> Result<(), StoreError> {
+        let store = &self.inner.store;
+        match store.record(KEY_CHECK).wait()? {
+            None => store.put_record(KEY_CHECK, self.seal(KEY_CHECK, KEY_CHECK.as_bytes())).wait(),
+            Some(sealed) if self.unseal(KEY_CHECK, &sealed).is_some() => Ok(()),
+            Some(_) => Err(StoreError::Refused(
+                "this database belongs to another device key: put its poppet.key beside it, or restore it from its recovery words"
+                    .into(),
+            )),
+        }
+    }
+
+    /// Computes one hash, whoever asks: of the mailbox's record or of a dummy (S-167).
+    async fn is_right(&self, mailbox: Option<&Mailbox>, password: &Secret, peer: IpAddr) -> Answer {
+        let record = mailbox.and_then(|mailbox| self.open_record(mailbox));
+        let Some(record) = record.or_else(|| Record::dummy(&self.inner.randomness, self.cost())) else {
+            return Answer::Wrong;
+        };
+        let (pepper, password) = (Arc::clone(&self.inner.pepper), password.clone());
+        let hashed =
+            self.inner.gate.enter(Network::of(peer), move || record.verify(&pepper, &password)).await;
+        match hashed {
+            Ok(Ok(true)) => Answer::Right,
+            Ok(Ok(false)) => Answer::Wrong,
+            Ok(Err(password::NoMemory)) => {
+                log::warn!("not enough memory for a password hash; `poppet set argon2_permits` lower");
+                Answer::Busy
+            }
+            Err(gate::Busy) => Answer::Busy,
+        }
+    }
+
+    fn open_record(&self, mailbox: &Mailbox) -> Option<Record> {
+        let Mailbox { address, mark, password, .. } = mailbox;
+        let record = Record::open(&self.inner.sealer, address, *mark, password);
+        if record.is_none() {
+            log::error!("the password of {address} is damaged: set it anew by `poppet passwd {address}`");
+        }
+        record
+    }
+
+    fn let_in(&self, mailbox: &Mailbox, password: &Secret, attempt: &Attempt) -> Verdict {
+        let now = self.inner.clock.monotonic();
+        self.throttle().passed(attempt);
+        self.recognition().remember(&mailbox.password, password, now);
+        welcome(mailbox)
+    }
+
+    fn refuse(&self, attempt: &Attempt, password: &Secret, user_name: &str, peer: IpAddr) -> Verdict {
+        let delay = self.throttle().failed(attempt, password, self.inner.clock.monotonic());
+        log::info!("{peer} logon refused, answered after {} s: user {}", delay.as_secs(), shown(user_name));
+        Verdict::Refused { delay }
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::of(&self.inner.store.settings())
+    }
+
+    fn recognition(&self) -> MutexGuard<'_, Recognition> {
+        self.inner.recognition.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn throttle(&self) -> MutexGuard<'_, Throttle> {
+        self.inner.throttle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+impl fmt::Debug for Gatekeeper {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Gatekeeper")
+    }
+}
+
+struct Inner {
+    store: Store,
+    sealer: Sealer,
+    pepper: Arc<Secret>,
+    gate: Gate,
+    recognition: Mutex<Recognition>,
+    throttle: Mutex<Throttle>,
+    randomness: Randomness,
+    clock: Clock,
+}
+
+enum Answer {
+    Right,
+    Wrong,
+    Busy,
+}
+
+fn welcome(mailbox: &Mailbox) -> Verdict {
+    Verdict::Welcome(Welcome {
+        mailbox: mailbox.id,
+        address: mailbox.address.clone(),
+        mark: mailbox.mark,
+        is_locked: mailbox.is_locked || mailbox.is_domain_locked,
+    })
+}
+
+/// A user name for the log, always last in its line (S-318). What is no address may be a password in
+/// the wrong field: only its beginning is shown (S-319).
+fn shown(user_name: &str) -> String {
+    match user_name.parse::<Address>() {
+        Ok(address) => printable(address.as_str().as_bytes()),
+        Err(_) => {
+            let beginning: String = user_name.chars().take(2).collect();
+            format!("{}... (no full address)", printable(beginning.as_bytes()))
+        }
+    }
+}
+
+/// The record that binds a database to its key, and what is sealed in it.
+const KEY_CHECK: &str = "key-check";

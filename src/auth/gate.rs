@@ -1,0 +1,293 @@
+//! The gate before the password hash: few at once, some waiting, and every network in turn (A12).
+//!
+//! ```text
+//! enter(network, work) -> a permit free: a thread computes it
+//!                      -> else it waits in its network's lane; lanes take turns (S-175)
+//!                      -> all places taken: the newest of the longest lane makes room, or Busy (S-173)
+//! ```
+//!
+//! Threads come with the first work and go when there has been none for a while, and their memory with them.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use super::network::Network;
+use crate::limits;
+use crate::ticket::{Abandoned, Ticket, pair};
+
+/// Lets so many hashes be computed at once; clones are the same gate.
+#[derive(Clone)]
+pub struct Gate {
+    shared: Arc<Shared>,
+}
+
+/// Too many logons at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Busy;
+
+impl Gate {
+    /// A gate with so many permits, one at least.
+    pub fn new(permits: usize) -> Gate {
+        let state = State { lanes: VecDeque::new(), waiting: 0, threads: 0, idle: 0 };
+        let shared = Shared { state: Mutex::new(state), work: Condvar::new(), permits: permits.max(1) };
+        Gate { shared: Arc::new(shared) }
+    }
+
+    /// Has `work` done by a thread of the gate. Errs with [`Busy`] if it found no place or lost it to a
+    /// network that has fewer.
+    pub fn enter<T: Send + 'static>(
+        &self,
+        network: Network,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Ticket<T, Busy> {
+        let (promise, ticket) = pair();
+        let job: Job = Box::new(move || promise.keep(Ok(work())));
+        let mut state = self.shared.lock();
+        let Some(pushed_out) = state.admit(network, job) else { return Ticket::ready(Err(Busy)) };
+        if state.waiting > state.idle && state.threads < self.shared.permits {
+            self.start_thread(&mut state);
+        }
+        drop(state);
+        self.shared.work.notify_one();
+        // Dropped outside the lock: its promise wakes a stranger's task.
+        drop(pushed_out);
+        ticket
+    }
+
+    fn start_thread(&self, state: &mut State) {
+        let shared = Arc::clone(&self.shared);
+        let builder = thread::Builder::new().name("password".into()).stack_size(STACK_OCTETS);
+        match builder.spawn(move || shared.serve()) {
+            Ok(_) => state.threads += 1,
+            Err(error) if state.threads == 0 => {
+                log::warn!("no thread for password hashes: {error}; logons are put off");
+                // Nobody would ever take them.
+                state.lanes.clear();
+                state.waiting = 0;
+            }
+            // Those that run will take it.
+            Err(_) => {}
+        }
+    }
+}
+
+/// How many hashes of so much memory this machine can compute at once: as many as it has processors,
+/// in a quarter of its memory, one at least.
+pub fn permits_for(processors: usize, memory_octets: u64, hash_kib: u32) -> usize {
+    let fitting = memory_octets / 4 / (u64::from(hash_kib.max(1)) * 1024);
+    processors.min(usize::try_from(fitting).unwrap_or(usize::MAX)).max(1)
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+struct Shared {
+    state: Mutex<State>,
+    work: Condvar,
+    permits: usize,
+}
+
+struct State {
+    /// None is empty; the first is next.
+    lanes: VecDeque<(Network, VecDeque<Job>)>,
+    waiting: usize,
+    threads: usize,
+    idle: usize,
+}
+
+impl State {
+    /// Gives the job a place; none if there is no place for it, else whoever lost his to it.
+    fn admit(&mut self, network: Network, job: Job) -> Option<Option<Job>> {
+        let mut pushed_out = None;
+        if self.waiting >= limits::WAITING_LOGONS {
+            let mine =
+                self.lanes.iter().find(|(other, _)| *other == network).map_or(0, |(_, lane)| lane.len());
+            let (_, longest) = self.lanes.iter_mut().max_by_key(|(_, lane)| lane.len())?;
+            if longest.len() <= mine + 1 {
+                return None;
+            }
+            pushed_out = longest.pop_back();
+            self.waiting -= 1;
+        }
+        match self.lanes.iter_mut().find(|(other, _)| *other == network) {
+            Some((_, lane)) => lane.push_back(job),
+            None => self.lanes.push_back((network, VecDeque::from([job]))),
+        }
+        self.waiting += 1;
+        Some(pushed_out)
+    }
+
+    /// The next job; its network goes to the end of the turn.
+    fn next(&mut self) -> Option<Job> {
+        let (network, mut lane) = self.lanes.pop_front()?;
+        let job = lane.pop_front()?;
+        if !lane.is_empty() {
+            self.lanes.push_back((network, lane));
+        }
+        self.waiting -= 1;
+        Some(job)
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn serve(&self) {
+        let mut state = self.lock();
+        loop {
+            if let Some(job) = state.next() {
+                drop(state);
+                // A panic ends this job, whose promise breaks, and not the thread that is counted.
+                let _ = catch_unwind(AssertUnwindSafe(job));
+                state = self.lock();
+                continue;
+            }
+            state.idle += 1;
+            let (guard, waited) = self
+                .work
+                .wait_timeout_while(state, IDLE, |state| state.waiting == 0)
+                .unwrap_or_else(PoisonError::into_inner);
+            state = guard;
+            state.idle -= 1;
+            if waited.timed_out() && state.waiting == 0 {
+                state.threads -= 1;
+                return;
+            }
+        }
+    }
+}
+
+impl From<Abandoned> for Busy {
+    fn from(_: Abandoned) -> Busy {
+        Busy
+    }
+}
+
+/// Argon2's memory is on the heap; its stack frames hold some blocks of 1 KiB.
+const STACK_OCTETS: usize = 128 * 1024;
+/// How long a thread waits for more work before it ends.
+const IDLE: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use super::*;
+
+    fn network(number: u32) -> Network {
+        Network::of(std::net::IpAddr::V4((0x0A00_0000 + number).into()))
+    }
+
+    /// A gate whose only permit is taken until something is sent.
+    fn occupied() -> (Gate, Sender<()>, Ticket<(), Busy>) {
+        let gate = Gate::new(1);
+        let (release, wait): (_, Receiver<()>) = channel();
+        let (started, has_started) = channel();
+        let ticket = gate.enter(network(0), move || {
+            started.send(()).unwrap();
+            wait.recv().unwrap();
+        });
+        has_started.recv().unwrap();
+        (gate, release, ticket)
+    }
+
+    #[test]
+    fn work_is_done_and_answered() {
+        let gate = Gate::new(2);
+        let tickets: Vec<_> = (0..20).map(|number| gate.enter(network(1), move || number * 2)).collect();
+        let answers: Vec<_> = tickets.into_iter().map(|ticket| ticket.wait().unwrap()).collect();
+        assert_eq!(answers, (0..20).map(|number| number * 2).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_flood_never_runs_more_at_once_than_there_are_permits_s_173() {
+        let gate = Gate::new(3);
+        let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let tickets: Vec<_> = (0..500)
+            .map(|number| {
+                let (running, most) = (Arc::clone(&running), Arc::clone(&most));
+                gate.enter(network(number % 50), move || {
+                    most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    thread::yield_now();
+                    running.fetch_sub(1, Ordering::SeqCst);
+                })
+            })
+            .collect();
+        let done = tickets.into_iter().map(Ticket::wait).filter(Result::is_ok).count();
+        assert!(done >= limits::WAITING_LOGONS, "{done}");
+        assert!((1..=3).contains(&most.load(Ordering::SeqCst)));
+    }
+
+    #[test]
+    fn waiting_logons_are_counted_to_their_edge_s_173() {
+        let (gate, release, first) = occupied();
+        let waiting: Vec<_> = (0..limits::WAITING_LOGONS).map(|_| gate.enter(network(1), || ())).collect();
+        assert_eq!(gate.enter(network(1), || ()).wait(), Err(Busy));
+        release.send(()).unwrap();
+        assert_eq!(first.wait(), Ok(()));
+        assert!(waiting.into_iter().all(|ticket| ticket.wait() == Ok(())));
+    }
+
+    #[test]
+    fn one_network_s_flood_neither_shuts_out_nor_delays_another_s_175() {
+        let (gate, release, first) = occupied();
+        let (done, order) = channel();
+        let enter = |from, name: u32| {
+            let done = done.clone();
+            gate.enter(network(from), move || done.send(name).unwrap())
+        };
+        let mut flood: Vec<_> = (0..limits::WAITING_LOGONS as u32).map(|name| enter(1, name)).collect();
+        let known = [enter(2, 1000), enter(2, 1001)];
+        release.send(()).unwrap();
+        first.wait().unwrap();
+        known.into_iter().for_each(|ticket| ticket.wait().unwrap());
+        let pushed_out = flood.split_off(limits::WAITING_LOGONS - 2);
+        assert!(pushed_out.into_iter().all(|ticket| ticket.wait() == Err(Busy)), "its newest made room");
+        assert!(flood.into_iter().all(|ticket| ticket.wait() == Ok(())));
+        let order: Vec<_> = order.try_iter().collect();
+        assert_eq!(order[..5], [0, 1000, 1, 1001, 2]);
+    }
+
+    #[test]
+    fn when_everyone_has_the_same_the_last_to_come_is_busy() {
+        let (gate, release, _first) = occupied();
+        let waiting: Vec<_> =
+            (0..limits::WAITING_LOGONS as u32).map(|number| gate.enter(network(number + 1), || ())).collect();
+        assert_eq!(gate.enter(network(1000), || ()).wait(), Err(Busy));
+        release.send(()).unwrap();
+        assert!(waiting.into_iter().all(|ticket| ticket.wait() == Ok(())));
+    }
+
+    #[test]
+    fn a_panic_costs_one_logon_and_no_permit() {
+        let gate = Gate::new(1);
+        for _ in 0..3 {
+            // `resume_unwind` does not print.
+            let broken: Ticket<(), Busy> = gate.enter(network(1), || std::panic::resume_unwind(Box::new(())));
+            assert_eq!(broken.wait(), Err(Busy));
+        }
+        assert_eq!(gate.enter(network(1), || 7).wait(), Ok(7));
+        assert_eq!(gate.shared.lock().threads, 1);
+    }
+
+    #[test]
+    fn permits_follow_processors_and_memory() {
+        const MIB: u64 = 1024 * 1024;
+        for (processors, memory, kib, permits) in [
+            (4, 512 * MIB, 19 * 1024, 4),
+            (16, 512 * MIB, 19 * 1024, 6),
+            (1, 64 * MIB, 19 * 1024, 1),
+            (4, 64 * MIB, 7 * 1024, 2),
+            (4, 0, 19 * 1024, 1),
+            (0, u64::MAX, 1, 1),
+            (8, u64::MAX, 0, 8),
+        ] {
+            assert_eq!(permits_for(processors, memory, kib), permits, "{processors} {memory} {kib}");
+        }
+    }
+}

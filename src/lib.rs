@@ -18,7 +18,7 @@
 //! | [`smtp`] | the SMTP session: events in, replies and wishes out | `wire`, `sasl`, `mail`, `limits` |
 //! | [`store`] | the only room that knows redb | `mail`, `limits`, `clock`, `ticket`, `settings` |
 //! | [`auth`] | who may come in: device key, password file, gate, recognition, throttle | `store`, `sasl`, `mail`, `limits`, `clock`, `ticket`, `settings` |
-//! | [`cert`] | the small certificate authority and what it signs | `mail`, `limits`, `clock` |
+//! | [`cert`] | the small certificate authority and what it signs | `store`, `auth`, `mail`, `limits`, `clock` |
 //! | [`admin`] | every administrative act: a command in, a typed answer out | `store`, `auth`, `cert`, and the nouns |
 //! | [`net`] | the only room that awaits sockets: listeners, TLS, one driver a protocol, the control socket | all of the above |
 //! | [`cli`] | argv, questions, tables, exit codes | `admin`, `net`, and the nouns |

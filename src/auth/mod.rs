@@ -18,7 +18,7 @@ mod recognition;
 mod seal;
 mod tag;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod throttle;
 mod words;
 

@@ -1,0 +1,180 @@
+//! The small certificate authority that `setup` makes, and the server certificate that it signs (T1).
+//!
+//! ```text
+//! ensure -> "tls.server" covers the names and has time left? then nothing
+//!        -> "tls.authority", or make one (2100) -> sign a server (820 days) -> both kept, keys sealed
+//! ```
+
+mod make;
+mod pem;
+#[cfg(test)]
+mod tests;
+
+pub use make::{make_authority, make_server};
+pub use pem::pem;
+
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::auth::Gatekeeper;
+use crate::clock::UnixTime;
+use crate::mail::Secret;
+use crate::store::{Store, StoreError};
+
+/// A certificate and its private key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The certificate, DER.
+    pub certificate: Vec<u8>,
+    /// The private key, PKCS#8 DER.
+    pub private_key: Secret,
+}
+
+/// What TLS listeners present.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerIdentity {
+    /// The server certificate, then the authority's, DER each.
+    pub chain: Vec<Vec<u8>>,
+    /// The private key, PKCS#8 DER.
+    pub private_key: Secret,
+}
+
+/// Why a certificate could not be made; the text says what to do where something can be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertError(pub String);
+
+/// Makes authority and server certificate where there are none, seals their keys and puts them into the
+/// store; says whether it made any. `organisation` is the domain's name.
+///
+/// A server certificate made here is made anew when it lacks one of the names and addresses, or when it
+/// ends within [`RENEWAL_DAYS`] days; the authority stays, so clients notice nothing. Errs if the store
+/// fails or what it holds doesn't open.
+pub async fn ensure(
+    store: &Store,
+    gatekeeper: &Gatekeeper,
+    organisation: &str,
+    names: &[String],
+    addresses: &[IpAddr],
+    now: UnixTime,
+) -> Result<bool, CertError> {
+    let subjects: Vec<String> =
+        names.iter().cloned().chain(addresses.iter().map(IpAddr::to_string)).collect();
+    if let Some(kept) = kept(store, SERVER).await?
+        && kept.is_good_for(&subjects, now)
+    {
+        return Ok(false);
+    }
+    let authority = match kept(store, AUTHORITY).await? {
+        Some(kept) => kept.open(gatekeeper, AUTHORITY)?,
+        None => {
+            let authority = make_authority(organisation, now)?;
+            let certificates = vec![authority.certificate.clone()];
+            let kept = Kept::seal(gatekeeper, AUTHORITY, certificates, &authority.private_key, None);
+            keep(store, AUTHORITY, &kept).await?;
+            authority
+        }
+    };
+    let server = make_server(&authority, names, addresses, now)?;
+    let (_, ends) = make::server_validity(now);
+    let certificates = vec![server.certificate, authority.certificate];
+    let made_for = Some(MadeFor { subjects, ends });
+    keep(store, SERVER, &Kept::seal(gatekeeper, SERVER, certificates, &server.private_key, made_for)).await?;
+    Ok(true)
+}
+
+/// What TLS listeners present; none if no certificate is installed. Errs if the store fails or the key
+/// doesn't open.
+pub async fn server_identity(
+    store: &Store,
+    gatekeeper: &Gatekeeper,
+) -> Result<Option<ServerIdentity>, CertError> {
+    let Some(kept) = kept(store, SERVER).await? else { return Ok(None) };
+    let Identity { private_key, .. } = kept.open(gatekeeper, SERVER)?;
+    Ok(Some(ServerIdentity { chain: kept.certificates, private_key }))
+}
+
+/// The authority's certificate, DER, for clients to trust; none if there is none. Errs if the store fails.
+pub async fn authority(store: &Store) -> Result<Option<Vec<u8>>, CertError> {
+    Ok(kept(store, AUTHORITY).await?.and_then(|kept| kept.certificates.into_iter().next()))
+}
+
+impl fmt::Display for CertError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for CertError {}
+
+impl From<StoreError> for CertError {
+    fn from(error: StoreError) -> CertError {
+        CertError(format!("the certificate can't be read or kept: {error}"))
+    }
+}
+
+/// A chain and its key as the store's record, postcard.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    /// DER each, the key's own first.
+    certificates: Vec<Vec<u8>>,
+    /// PKCS#8 DER, sealed for the record's name.
+    private_key: Vec<u8>,
+    /// None for an authority and for what others made.
+    made_for: Option<MadeFor>,
+}
+
+/// What a server certificate of ours was made for.
+#[derive(Serialize, Deserialize)]
+struct MadeFor {
+    subjects: Vec<String>,
+    ends: UnixTime,
+}
+
+impl Kept {
+    fn seal(
+        gatekeeper: &Gatekeeper,
+        name: &str,
+        certificates: Vec<Vec<u8>>,
+        private_key: &Secret,
+        made_for: Option<MadeFor>,
+    ) -> Kept {
+        Kept { certificates, private_key: gatekeeper.seal(name, private_key.expose()), made_for }
+    }
+
+    fn open(&self, gatekeeper: &Gatekeeper, name: &str) -> Result<Identity, CertError> {
+        let private_key = gatekeeper.unseal(name, &self.private_key).ok_or_else(|| damaged(name))?;
+        let certificate = self.certificates.first().cloned().ok_or_else(|| damaged(name))?;
+        Ok(Identity { certificate, private_key })
+    }
+
+    /// What others made is theirs to renew. A suspect clock ends nothing.
+    fn is_good_for(&self, subjects: &[String], now: UnixTime) -> bool {
+        self.made_for.as_ref().is_none_or(|made_for| {
+            let has_time = !make::is_plausible(now) || now.0 + RENEWAL_DAYS * 86_400 < made_for.ends.0;
+            has_time && subjects.iter().all(|subject| made_for.subjects.contains(subject))
+        })
+    }
+}
+
+async fn kept(store: &Store, name: &str) -> Result<Option<Kept>, CertError> {
+    match store.record(name).await? {
+        Some(record) => postcard::from_bytes(&record).map(Some).map_err(|_| damaged(name)),
+        None => Ok(None),
+    }
+}
+
+async fn keep(store: &Store, name: &str, kept: &Kept) -> Result<(), CertError> {
+    let record = postcard::to_allocvec(kept).map_err(|error| CertError(format!("{name}: {error}")))?;
+    Ok(store.put_record(name, record).await?)
+}
+
+fn damaged(name: &str) -> CertError {
+    CertError(format!("the record {name} is damaged or sealed by another device key; restore a backup"))
+}
+
+const AUTHORITY: &str = "tls.authority";
+const SERVER: &str = "tls.server";
+/// A server certificate with less time left is made anew.
+const RENEWAL_DAYS: u64 = 60;

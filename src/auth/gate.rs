@@ -3,7 +3,8 @@
 //! ```text
 //! enter(network, work) -> a permit free: a thread computes it
 //!                      -> else it waits in its network's lane; lanes take turns (S-175)
-//!                      -> all places taken: the newest of the longest lane makes room, or Busy (S-173)
+//!                      -> all places taken: the newest of the longest lane makes room, a stranger's
+//!                         for someone known, or Busy (S-173)
 //! ```
 //!
 //! Threads come with the first work and go when there has been none for a while, and their memory with them.
@@ -37,16 +38,17 @@ impl Gate {
     }
 
     /// Has `work` done by a thread of the gate. Errs with [`Busy`] if it found no place or lost it to a
-    /// network that has fewer.
+    /// network that has fewer. A flood of strangers never takes the place of a network that is known.
     pub fn enter<T: Send + 'static>(
         &self,
         network: Network,
+        is_known: bool,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Ticket<T, Busy> {
         let (promise, ticket) = pair();
         let job: Job = Box::new(move || promise.keep(Ok(work())));
         let mut state = self.shared.lock();
-        let Some(pushed_out) = state.admit(network, job) else { return Ticket::ready(Err(Busy)) };
+        let Some(pushed_out) = state.admit(network, is_known, job) else { return Ticket::ready(Err(Busy)) };
         if state.waiting > state.idle && state.threads < self.shared.permits {
             self.start_thread(&mut state);
         }
@@ -91,40 +93,61 @@ struct Shared {
 
 struct State {
     /// None is empty; the first is next.
-    lanes: VecDeque<(Network, VecDeque<Job>)>,
+    lanes: VecDeque<Lane>,
     waiting: usize,
     threads: usize,
     idle: usize,
 }
 
+struct Lane {
+    network: Network,
+    is_known: bool,
+    jobs: VecDeque<Job>,
+}
+
 impl State {
     /// Gives the job a place; none if there is no place for it, else whoever lost his to it.
-    fn admit(&mut self, network: Network, job: Job) -> Option<Option<Job>> {
+    fn admit(&mut self, network: Network, is_known: bool, job: Job) -> Option<Option<Job>> {
         let mut pushed_out = None;
         if self.waiting >= limits::WAITING_LOGONS {
-            let mine =
-                self.lanes.iter().find(|(other, _)| *other == network).map_or(0, |(_, lane)| lane.len());
-            let (_, longest) = self.lanes.iter_mut().max_by_key(|(_, lane)| lane.len())?;
-            if longest.len() <= mine + 1 {
-                return None;
-            }
-            pushed_out = longest.pop_back();
-            self.waiting -= 1;
+            pushed_out = Some(self.push_out(network, is_known)?);
         }
-        match self.lanes.iter_mut().find(|(other, _)| *other == network) {
-            Some((_, lane)) => lane.push_back(job),
-            None => self.lanes.push_back((network, VecDeque::from([job]))),
+        match self.lanes.iter_mut().find(|lane| lane.network == network) {
+            Some(lane) => lane.jobs.push_back(job),
+            None => self.lanes.push_back(Lane { network, is_known, jobs: VecDeque::from([job]) }),
         }
         self.waiting += 1;
         Some(pushed_out)
     }
 
+    /// Takes the newest job of a lane that has more than the newcomer's would have; for someone known,
+    /// strangers count as having more always, and for a stranger, someone known never.
+    fn push_out(&mut self, network: Network, is_known: bool) -> Option<Job> {
+        let lane_of = |lane: &&Lane| lane.network == network;
+        let mine = self.lanes.iter().find(lane_of).map_or(0, |lane| lane.jobs.len());
+        let rank = |lane: &Lane| match (is_known, lane.is_known) {
+            (true, false) => limits::WAITING_LOGONS + lane.jobs.len(),
+            (false, true) => 0,
+            _ => lane.jobs.len(),
+        };
+        let (index, lane) = self.lanes.iter_mut().enumerate().max_by_key(|(_, lane)| rank(lane))?;
+        if rank(lane) <= mine + 1 {
+            return None;
+        }
+        let job = lane.jobs.pop_back()?;
+        if lane.jobs.is_empty() {
+            self.lanes.remove(index);
+        }
+        self.waiting -= 1;
+        Some(job)
+    }
+
     /// The next job; its network goes to the end of the turn.
     fn next(&mut self) -> Option<Job> {
-        let (network, mut lane) = self.lanes.pop_front()?;
-        let job = lane.pop_front()?;
-        if !lane.is_empty() {
-            self.lanes.push_back((network, lane));
+        let mut lane = self.lanes.pop_front()?;
+        let job = lane.jobs.pop_front()?;
+        if !lane.jobs.is_empty() {
+            self.lanes.push_back(lane);
         }
         self.waiting -= 1;
         Some(job)
@@ -188,7 +211,7 @@ mod tests {
         let gate = Gate::new(1);
         let (release, wait): (_, Receiver<()>) = channel();
         let (started, has_started) = channel();
-        let ticket = gate.enter(network(0), move || {
+        let ticket = gate.enter(network(0), false, move || {
             started.send(()).unwrap();
             wait.recv().unwrap();
         });
@@ -199,7 +222,8 @@ mod tests {
     #[test]
     fn work_is_done_and_answered() {
         let gate = Gate::new(2);
-        let tickets: Vec<_> = (0..20).map(|number| gate.enter(network(1), move || number * 2)).collect();
+        let tickets: Vec<_> =
+            (0..20).map(|number| gate.enter(network(1), false, move || number * 2)).collect();
         let answers: Vec<_> = tickets.into_iter().map(|ticket| ticket.wait().unwrap()).collect();
         assert_eq!(answers, (0..20).map(|number| number * 2).collect::<Vec<_>>());
     }
@@ -211,7 +235,7 @@ mod tests {
         let tickets: Vec<_> = (0..500)
             .map(|number| {
                 let (running, most) = (Arc::clone(&running), Arc::clone(&most));
-                gate.enter(network(number % 50), move || {
+                gate.enter(network(number % 50), false, move || {
                     most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                     thread::yield_now();
                     running.fetch_sub(1, Ordering::SeqCst);
@@ -226,8 +250,9 @@ mod tests {
     #[test]
     fn waiting_logons_are_counted_to_their_edge_s_173() {
         let (gate, release, first) = occupied();
-        let waiting: Vec<_> = (0..limits::WAITING_LOGONS).map(|_| gate.enter(network(1), || ())).collect();
-        assert_eq!(gate.enter(network(1), || ()).wait(), Err(Busy));
+        let waiting: Vec<_> =
+            (0..limits::WAITING_LOGONS).map(|_| gate.enter(network(1), false, || ())).collect();
+        assert_eq!(gate.enter(network(1), false, || ()).wait(), Err(Busy));
         release.send(()).unwrap();
         assert_eq!(first.wait(), Ok(()));
         assert!(waiting.into_iter().all(|ticket| ticket.wait() == Ok(())));
@@ -239,7 +264,7 @@ mod tests {
         let (done, order) = channel();
         let enter = |from, name: u32| {
             let done = done.clone();
-            gate.enter(network(from), move || done.send(name).unwrap())
+            gate.enter(network(from), false, move || done.send(name).unwrap())
         };
         let mut flood: Vec<_> = (0..limits::WAITING_LOGONS as u32).map(|name| enter(1, name)).collect();
         let known = [enter(2, 1000), enter(2, 1001)];
@@ -256,11 +281,42 @@ mod tests {
     #[test]
     fn when_everyone_has_the_same_the_last_to_come_is_busy() {
         let (gate, release, _first) = occupied();
-        let waiting: Vec<_> =
-            (0..limits::WAITING_LOGONS as u32).map(|number| gate.enter(network(number + 1), || ())).collect();
-        assert_eq!(gate.enter(network(1000), || ()).wait(), Err(Busy));
+        let waiting: Vec<_> = (0..limits::WAITING_LOGONS as u32)
+            .map(|number| gate.enter(network(number + 1), false, || ()))
+            .collect();
+        assert_eq!(gate.enter(network(1000), false, || ()).wait(), Err(Busy));
         release.send(()).unwrap();
         assert!(waiting.into_iter().all(|ticket| ticket.wait() == Ok(())));
+    }
+
+    #[test]
+    fn strangers_from_everywhere_do_not_shut_out_someone_known_s_175() {
+        let (gate, release, _first) = occupied();
+        let strangers: Vec<_> = (1..=limits::WAITING_LOGONS as u32)
+            .map(|number| gate.enter(network(number), false, || ()))
+            .collect();
+        let known: Vec<_> = (0..3).map(|_| gate.enter(network(1000), true, || ())).collect();
+        assert_eq!(
+            gate.enter(network(1001), false, || ()).wait(),
+            Err(Busy),
+            "a stranger gains nothing by it"
+        );
+        release.send(()).unwrap();
+        assert!(known.into_iter().all(|ticket| ticket.wait() == Ok(())));
+        let lost = strangers.into_iter().map(Ticket::wait).filter(Result::is_err).count();
+        assert_eq!(lost, 3);
+    }
+
+    #[test]
+    fn someone_known_who_floods_is_only_one_lane_among_the_known() {
+        let (gate, release, _first) = occupied();
+        let flood: Vec<_> =
+            (0..limits::WAITING_LOGONS).map(|_| gate.enter(network(1), true, || ())).collect();
+        assert_eq!(gate.enter(network(2), false, || ()).wait(), Err(Busy));
+        let known = gate.enter(network(3), true, || ());
+        release.send(()).unwrap();
+        assert_eq!(known.wait(), Ok(()));
+        assert_eq!(flood.into_iter().map(Ticket::wait).filter(Result::is_err).count(), 1);
     }
 
     #[test]
@@ -268,10 +324,11 @@ mod tests {
         let gate = Gate::new(1);
         for _ in 0..3 {
             // `resume_unwind` does not print.
-            let broken: Ticket<(), Busy> = gate.enter(network(1), || std::panic::resume_unwind(Box::new(())));
+            let broken: Ticket<(), Busy> =
+                gate.enter(network(1), false, || std::panic::resume_unwind(Box::new(())));
             assert_eq!(broken.wait(), Err(Busy));
         }
-        assert_eq!(gate.enter(network(1), || 7).wait(), Ok(7));
+        assert_eq!(gate.enter(network(1), false, || 7).wait(), Ok(7));
         assert_eq!(gate.shared.lock().threads, 1);
     }
 

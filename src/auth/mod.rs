@@ -31,7 +31,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use self::gate::Gate;
-use self::network::Network;
 use self::password::{Cost, Record};
 use self::random::Randomness;
 use self::recognition::Recognition;
@@ -135,7 +134,7 @@ impl Gatekeeper {
             );
             return Verdict::Busy;
         }
-        match (self.is_right(mailbox.as_ref(), &password, peer).await, mailbox) {
+        match (self.is_right(mailbox.as_ref(), &password, &attempt).await, mailbox) {
             (Answer::Busy, _) => {
                 log::info!("{peer} logon put off, too many at once: user {}", shown(&user_name));
                 Verdict::Busy
@@ -193,14 +192,15 @@ impl Gatekeeper {
     }
 
     /// Computes one hash, whoever asks: of the mailbox's record or of a dummy (S-167).
-    async fn is_right(&self, mailbox: Option<&Mailbox>, password: &Secret, peer: IpAddr) -> Answer {
+    async fn is_right(&self, mailbox: Option<&Mailbox>, password: &Secret, attempt: &Attempt) -> Answer {
         let record = mailbox.and_then(|mailbox| self.open_record(mailbox));
         let Some(record) = record.or_else(|| Record::dummy(&self.inner.randomness, self.cost())) else {
             return Answer::Wrong;
         };
         let (pepper, password) = (Arc::clone(&self.inner.pepper), password.clone());
-        let hashed =
-            self.inner.gate.enter(Network::of(peer), move || record.verify(&pepper, &password)).await;
+        let is_known = self.throttle().is_known(attempt);
+        let work = move || record.verify(&pepper, &password);
+        let hashed = self.inner.gate.enter(attempt.network(), is_known, work).await;
         match hashed {
             Ok(Ok(true)) => Answer::Right,
             Ok(Ok(false)) => Answer::Wrong,

@@ -20,6 +20,8 @@ pub struct Throttle {
     networks: Aging<Network, Failures>,
     /// Who tried what, with the passwords that failed.
     pairs: Aging<Tag, (Failures, WrongPasswords)>,
+    /// Where users came in from.
+    known: Aging<Network, ()>,
 }
 
 /// One try: who, from where.
@@ -38,6 +40,7 @@ impl Throttle {
             accounts: Aging::new(limits::FAILURE_ENTRIES),
             networks: Aging::new(limits::FAILURE_ENTRIES),
             pairs: Aging::new(limits::FAILURE_ENTRIES),
+            known: Aging::new(limits::FAILURE_ENTRIES),
         }
     }
 
@@ -58,6 +61,11 @@ impl Throttle {
         self.pairs.peek(&attempt.pair).is_some_and(|(failures, _)| {
             failures.count > FORGIVEN && now < failures.last + delay_of(failures.count)
         })
+    }
+
+    /// Whether a user came in from that network since the server started.
+    pub fn is_known(&self, attempt: &Attempt) -> bool {
+        self.known.peek(&attempt.network).is_some()
     }
 
     /// Notes a failure; gives how long its answer must wait. The same wrong password again, such as a
@@ -83,6 +91,14 @@ impl Throttle {
     /// did to other accounts, stays, so that an own mailbox doesn't buy free tries on others.
     pub fn passed(&mut self, attempt: &Attempt) {
         self.pairs.remove(&attempt.pair);
+        self.known.put(attempt.network, ());
+    }
+}
+
+impl Attempt {
+    /// Where it comes from.
+    pub fn network(&self) -> Network {
+        self.network
     }
 }
 
@@ -247,6 +263,18 @@ mod tests {
         trial.throttle.passed(&boss);
         assert!(!trial.is_held("boss", 1, 0));
         assert_eq!(trial.fails("boss", 2, 0), 15, "the account is still watched");
+    }
+
+    #[test]
+    fn a_network_is_known_by_a_success_and_not_by_a_failure() {
+        let mut trial = Trial::new();
+        let attempt = |trial: &Trial, account, from| trial.throttle.attempt(account, peer(from));
+        trial.fails("alice", 1, 0);
+        assert!(!trial.throttle.is_known(&attempt(&trial, "alice", 1)));
+        let success = attempt(&trial, "alice", 1);
+        trial.throttle.passed(&success);
+        assert!(trial.throttle.is_known(&attempt(&trial, "bob", 1)));
+        assert!(!trial.throttle.is_known(&attempt(&trial, "alice", 2)));
     }
 
     #[test]

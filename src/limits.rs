@@ -73,6 +73,27 @@ pub const RECOGNISED_ENTRIES: usize = 4096;
 pub const FAILURE_ENTRIES: usize = 4096;
 /// The longest delay of a reply to a wrong password; Dovecot waits up to 15 s too (S-169).
 pub const FAILURE_DELAY: Duration = Duration::from_secs(15);
+/// Quiet time that takes one failure back.
+pub const FAILURE_FORGETTING: Duration = Duration::from_secs(60);
+/// Failures beyond this count no more, so that forgetting takes ten minutes at most.
+pub const FAILURES: u32 = 10;
+/// Failures of one account and network before its parallel tries are put off; a client opens two
+/// connections with its old password (S-175).
+pub const FAILURES_FORGIVEN: u32 = 2;
+/// Stack of a thread that hashes: Argon2's memory is on the heap, its frames hold some blocks of 1 KiB.
+pub const HASHING_STACK_OCTETS: usize = 128 * 1024;
+/// How long such a thread waits for more work before it ends.
+pub const IDLE_HASHING: Duration = Duration::from_secs(2);
+
+// ---- certificates ------------------------------------------------------------------------------
+
+/// Days that a server certificate is valid from its making on; with two days before it, that stays
+/// under the 825 that Apple's clients take.
+pub const CERTIFICATE_DAYS: u64 = 820;
+/// A server certificate with less time left is made anew.
+pub const CERTIFICATE_RENEWAL_DAYS: u64 = 60;
+/// Octets of a common name. RFC 5280, appendix A: `ub-common-name`.
+pub const COMMON_NAME_OCTETS: usize = 64;
 
 // ---- connections -------------------------------------------------------------------------------
 

@@ -13,7 +13,6 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
 
 use super::network::Network;
 use crate::limits;
@@ -61,7 +60,7 @@ impl Gate {
 
     fn start_thread(&self, state: &mut State) {
         let shared = Arc::clone(&self.shared);
-        let builder = thread::Builder::new().name("password".into()).stack_size(STACK_OCTETS);
+        let builder = thread::Builder::new().name("password".into()).stack_size(limits::HASHING_STACK_OCTETS);
         match builder.spawn(move || shared.serve()) {
             Ok(_) => state.threads += 1,
             Err(error) if state.threads == 0 => {
@@ -172,7 +171,7 @@ impl Shared {
             state.idle += 1;
             let (guard, waited) = self
                 .work
-                .wait_timeout_while(state, IDLE, |state| state.waiting == 0)
+                .wait_timeout_while(state, limits::IDLE_HASHING, |state| state.waiting == 0)
                 .unwrap_or_else(PoisonError::into_inner);
             state = guard;
             state.idle -= 1;
@@ -189,11 +188,6 @@ impl From<Abandoned> for Busy {
         Busy
     }
 }
-
-/// Argon2's memory is on the heap; its stack frames hold some blocks of 1 KiB.
-const STACK_OCTETS: usize = 128 * 1024;
-/// How long a thread waits for more work before it ends.
-const IDLE: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {

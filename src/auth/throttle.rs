@@ -59,7 +59,7 @@ impl Throttle {
     /// someone is trying in parallel. The first few are forgiven, clients open two connections.
     pub fn is_held(&self, attempt: &Attempt, now: Instant) -> bool {
         self.pairs.peek(&attempt.pair).is_some_and(|(failures, _)| {
-            failures.count > FORGIVEN && now < failures.last + delay_of(failures.count)
+            failures.count > limits::FAILURES_FORGIVEN && now < failures.last + delay_of(failures.count)
         })
     }
 
@@ -118,10 +118,10 @@ impl Failures {
 
     /// Each quiet minute takes one failure back.
     fn after(self, is_new: bool, now: Instant) -> Failures {
-        let quiet = now.saturating_duration_since(self.last).as_secs() / FORGETTING.as_secs();
+        let quiet = now.saturating_duration_since(self.last).as_secs() / limits::FAILURE_FORGETTING.as_secs();
         let count = self.count.saturating_sub(u32::try_from(quiet).unwrap_or(u32::MAX));
         let count = if is_new { count + 1 } else { count.max(1) };
-        Failures { count: count.min(MOST), last: now }
+        Failures { count: count.min(limits::FAILURES), last: now }
     }
 }
 
@@ -143,13 +143,6 @@ fn delay_of(count: u32) -> Duration {
         count => Duration::from_secs(1 << (count - 1).min(16)).min(limits::FAILURE_DELAY),
     }
 }
-
-/// Quiet time that takes one failure back.
-const FORGETTING: Duration = Duration::from_secs(60);
-/// Failures beyond this count no more, so that forgetting takes ten minutes at most.
-const MOST: u32 = 10;
-/// Failures of one account and network before parallel tries are held.
-const FORGIVEN: u32 = 2;
 
 #[cfg(test)]
 mod tests {

@@ -11,6 +11,7 @@ use rustls::pki_types::{CertificateDer, DnsName, PrivatePkcs8KeyDer};
 
 use super::{CertError, Identity};
 use crate::clock::UnixTime;
+use crate::limits;
 use crate::mail::Secret;
 
 /// Makes an authority: P-256, valid from 1970 to 2100, for `organisation`. It can sign servers but no
@@ -38,7 +39,7 @@ pub fn make_server(
     // The serial number is left to rcgen: 159 bits of a digest of the new key.
     let mut params = CertificateParams::default();
     params.subject_alt_names = subjects(names, addresses)?;
-    let name = names.first().filter(|name| name.len() <= COMMON_NAME_OCTETS);
+    let name = names.first().filter(|name| name.len() <= limits::COMMON_NAME_OCTETS);
     params.distinguished_name = named(name.map_or("poppet", String::as_str));
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -57,7 +58,7 @@ pub fn make_server(
 /// right says nothing, so the certificate is then valid at any time that it may be.
 pub fn server_validity(now: UnixTime) -> (UnixTime, UnixTime) {
     if is_plausible(now) {
-        (UnixTime(now.0 - 2 * DAY), UnixTime((now.0 + 820 * DAY).min(AUTHORITY_END.0)))
+        (UnixTime(now.0 - 2 * DAY), UnixTime((now.0 + limits::CERTIFICATE_DAYS * DAY).min(AUTHORITY_END.0)))
     } else {
         (UnixTime(0), SUSPECT_END)
     }
@@ -100,7 +101,7 @@ fn common_name(certificate: &[u8]) -> Option<String> {
     let [0x31, set, 0x30, sequence, 0x06, 0x03, 0x55, 0x04, 0x03, 0x0C, length] = *head else { return None };
     let length = usize::from(length);
     let fits = text.len() == length
-        && length <= COMMON_NAME_OCTETS
+        && length <= limits::COMMON_NAME_OCTETS
         && usize::from(sequence) == length + 7
         && usize::from(set) == length + 9;
     fits.then(|| String::from_utf8(text.to_vec()).ok())?
@@ -108,7 +109,7 @@ fn common_name(certificate: &[u8]) -> Option<String> {
 
 /// A distinguished name of a common name alone, cut to what X.520 allows.
 fn named(text: &str) -> DistinguishedName {
-    let mut end = text.len().min(COMMON_NAME_OCTETS);
+    let mut end = text.len().min(limits::COMMON_NAME_OCTETS);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
@@ -122,8 +123,6 @@ fn failed(error: rcgen::Error) -> CertError {
 }
 
 const AUTHORITY_NAME: &str = "poppet authority of ";
-/// Octets of a common name. RFC 5280, appendix A: `ub-common-name`.
-const COMMON_NAME_OCTETS: usize = 64;
 /// SET, SEQUENCE, the object identifier 2.5.4.3, UTF8String, each with its length.
 const SUBJECT_HEAD: usize = 11;
 const DAY: u64 = 86_400;

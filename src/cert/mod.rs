@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::Gatekeeper;
 use crate::clock::UnixTime;
+use crate::limits;
 use crate::mail::Secret;
 use crate::store::{Store, StoreError};
 
@@ -49,7 +50,7 @@ pub struct CertError(pub String);
 /// store; says whether it made any. `organisation` is the domain's name.
 ///
 /// A server certificate made here is made anew when it lacks one of the names and addresses, or when it
-/// ends within [`RENEWAL_DAYS`] days; the authority stays, so clients notice nothing. Errs if the store
+/// ends within [`limits::CERTIFICATE_RENEWAL_DAYS`]; the authority stays, so clients notice nothing. Errs if the store
 /// fails or what it holds doesn't open.
 pub async fn ensure(
     store: &Store,
@@ -152,7 +153,8 @@ impl Kept {
     /// What others made is theirs to renew. A suspect clock ends nothing.
     fn is_good_for(&self, subjects: &[String], now: UnixTime) -> bool {
         self.made_for.as_ref().is_none_or(|made_for| {
-            let has_time = !make::is_plausible(now) || now.0 + RENEWAL_DAYS * 86_400 < made_for.ends.0;
+            let has_time = !make::is_plausible(now)
+                || now.0 + limits::CERTIFICATE_RENEWAL_DAYS * 86_400 < made_for.ends.0;
             has_time && subjects.iter().all(|subject| made_for.subjects.contains(subject))
         })
     }
@@ -176,5 +178,3 @@ fn damaged(name: &str) -> CertError {
 
 const AUTHORITY: &str = "tls.authority";
 const SERVER: &str = "tls.server";
-/// A server certificate with less time left is made anew.
-const RENEWAL_DAYS: u64 = 60;

@@ -183,7 +183,7 @@ fn what_is_kept_is_renewed_in_time_and_for_new_names() {
         made_for: Some(MadeFor { subjects: vec!["a".into(), "b".into()], ends: UnixTime(ends) }),
     };
     let subjects = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
-    let margin = NOW.0 + RENEWAL_DAYS * DAY;
+    let margin = NOW.0 + limits::CERTIFICATE_RENEWAL_DAYS * DAY;
     for (ends, wanted, now, good) in [
         (margin + 1, "a b", NOW, true),
         (margin + 1, "b", NOW, true),

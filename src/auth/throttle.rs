@@ -116,12 +116,17 @@ impl Failures {
         Failures { count: 0, last: now }
     }
 
-    /// Each quiet minute takes one failure back.
+    /// Each quiet minute takes one failure back. What doesn't count doesn't break the quiet either.
     fn after(self, is_new: bool, now: Instant) -> Failures {
-        let quiet = now.saturating_duration_since(self.last).as_secs() / limits::FAILURE_FORGETTING.as_secs();
-        let count = self.count.saturating_sub(u32::try_from(quiet).unwrap_or(u32::MAX));
-        let count = if is_new { count + 1 } else { count.max(1) };
-        Failures { count: count.min(limits::FAILURES), last: now }
+        let forgetting = limits::FAILURE_FORGETTING;
+        let quiet = now.saturating_duration_since(self.last).as_secs() / forgetting.as_secs();
+        let quiet = u32::try_from(quiet).unwrap_or(u32::MAX);
+        let count = self.count.saturating_sub(quiet);
+        if is_new {
+            return Failures { count: (count + 1).min(limits::FAILURES), last: now };
+        }
+        let last = forgetting.checked_mul(quiet).and_then(|quiet| self.last.checked_add(quiet));
+        Failures { count: count.max(1), last: last.unwrap_or(now) }
     }
 }
 
@@ -230,6 +235,17 @@ mod tests {
             assert!(trial.fails_with("alice", 1, 1000, "older") <= 2, "two devices, two old passwords");
         }
         assert_eq!(trial.fails("alice", 1, 1000), 4, "a new wrong one does count");
+    }
+
+    #[test]
+    fn a_phone_s_old_password_does_not_keep_an_attack_remembered() {
+        let mut trial = Trial::new();
+        trial.fails_with("alice", 1, 0, "old");
+        for from in 2..=5 {
+            trial.fails("alice", from, 0);
+        }
+        let delays: Vec<_> = (0..=10).map(|half| trial.fails_with("alice", 1, half * 30, "old")).collect();
+        assert_eq!(delays, [15, 15, 8, 8, 4, 4, 2, 2, 1, 1, 1]);
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub const RECIPIENTS_REFUSED: usize = 100;
 pub const MAILS_PER_SESSION: usize = 1000;
 /// Commands refused before the session ends; Postfix stops at 20 (S-060).
 pub const ERRORS_PER_SESSION: usize = 10;
+/// The same after a POP3 logon: a user's sloppy client is no stranger, and its loop must end all the same.
+pub const ERRORS_AFTER_LOGON: usize = 100;
 /// NOOP, RSET, VRFY, HELP and the like between two mails (S-059).
 pub const IDLE_COMMANDS: usize = 100;
 /// Failed logons before the session ends; POP3 and SMTP alike.

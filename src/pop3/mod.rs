@@ -9,9 +9,15 @@
 //!     closed                    closed, nothing removed
 //! ```
 
+mod authorization;
 pub mod command;
 pub mod maildrop;
+mod reply;
 pub mod session;
+mod transaction;
+
+#[cfg(test)]
+mod tests;
 
 pub use maildrop::Maildrop;
 pub use session::Session;
@@ -25,7 +31,8 @@ use crate::wire::line::LineFault;
 pub struct Facts {
     /// Whether octets travel inside TLS.
     pub is_secure: bool,
-    /// Whether STLS can be offered: a certificate is there and TLS is not yet.
+    /// Whether STLS can be offered: a certificate is there and TLS is not yet. Where no password may
+    /// travel inside TLS either this must be false, since inside TLS the session takes them.
     pub offers_stls: bool,
     /// Whether a password may be sent on this connection as it is now (A13).
     pub takes_passwords: bool,

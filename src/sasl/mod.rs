@@ -37,8 +37,9 @@ impl Credentials {
     }
 }
 
-/// The user name of those octets, if it can be one.
-fn parse_user_name(octets: &[u8]) -> Result<String, SaslError> {
+/// The user name of those octets. Errs with [`SaslError::BadResponse`] if it is empty, too long, not UTF-8,
+/// or holds a control character.
+pub fn parse_user_name(octets: &[u8]) -> Result<String, SaslError> {
     if octets.is_empty() || octets.len() > limits::USER_NAME_OCTETS {
         return Err(SaslError::BadResponse);
     }

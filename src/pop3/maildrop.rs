@@ -121,6 +121,14 @@ impl Maildrop {
     }
 }
 
+/// What is left, as replies tell it: `3 messages (1234 octets)`.
+impl fmt::Display for Maildrop {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let noun = if self.messages_left() == 1 { "message" } else { "messages" };
+        write!(out, "{} {noun} ({} octets)", self.messages_left(), self.octets_left)
+    }
+}
+
 impl fmt::Display for Uidl {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut buffer = [0; 24];

@@ -142,8 +142,7 @@ impl Session {
             return Err(OutOfStep);
         };
         let name = greeting_name(it.logging_on().ok_or(OutOfStep)?);
-        let (messages, octets) = (maildrop.messages_left(), maildrop.octets_left());
-        reply::ok(out, format_args!("{name}'s maildrop has {messages} messages ({octets} octets)"));
+        reply::ok(out, format_args!("{name}'s maildrop has {maildrop}"));
         self.state = State::Transaction(Transaction::new(maildrop));
         self.mistakes = 0;
         Ok(Next::Read)
@@ -174,7 +173,7 @@ impl Session {
         let State::Update { messages } = self.state else {
             return Err(OutOfStep);
         };
-        reply::ok(out, format_args!("goodbye, {messages} messages removed"));
+        reply::ok(out, format_args!("goodbye; deleted for good: {messages}"));
         Ok(Next::Close)
     }
 

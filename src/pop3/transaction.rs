@@ -62,7 +62,7 @@ impl Transaction {
             }
             Command::Rset => {
                 self.maildrop.reset();
-                self.tell_contents(out);
+                reply::ok(out, &self.maildrop);
             }
             Command::Dele(number) => self.delete(number, out),
             Command::List(None) => return Ok(self.begin_listing(Column::Octets, out)),
@@ -165,7 +165,7 @@ impl Transaction {
     }
 
     fn begin_listing(&mut self, column: Column, out: &mut Vec<u8>) -> Next {
-        self.tell_contents(out);
+        reply::ok(out, &self.maildrop);
         self.list_from(column, 1, out)
     }
 
@@ -188,14 +188,6 @@ impl Transaction {
         self.work = Work::None;
         reply::end(out);
         Next::Read
-    }
-
-    fn tell_contents(&self, out: &mut Vec<u8>) {
-        let maildrop = &self.maildrop;
-        reply::ok(
-            out,
-            format_args!("{} messages ({} octets)", maildrop.messages_left(), maildrop.octets_left()),
-        );
     }
 
     fn tell_missing(&self, found: Found, number: u32, out: &mut Vec<u8>) {

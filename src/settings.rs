@@ -220,6 +220,17 @@ impl Settings {
         let key = Key::find(key)?;
         (key.assign)(self, value).ok_or_else(|| SettingError::BadValue(key.name, value.into(), key.values))
     }
+
+    /// Gives one setting the value that it has in `other`; errs if the key is unknown.
+    pub fn take_from(&mut self, other: &Settings, key: &str) -> Result<(), SettingError> {
+        let key = Key::find(key)?;
+        match key.name {
+            "hostname" => self.hostname = other.hostname.clone(),
+            "postmaster" => self.postmaster = other.postmaster.clone(),
+            _ => (key.assign)(self, &key.value(other)).unwrap_or_default(),
+        }
+        Ok(())
+    }
 }
 
 impl Key {

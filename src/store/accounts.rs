@@ -1,7 +1,15 @@
 //! Domains and mailboxes.
 
+use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
+use super::engine::Fault;
+use super::error::StoreError;
+use super::schema::{
+    self, Counters, DOMAINS, DomainRecord, MAIL, MAILBOXES, META, META_MAILBOX, MailboxRecord,
+};
+use super::upload::{read_counters, write_counters};
+use super::{Resolved, maildrop};
 use crate::clock::UnixTime;
 use crate::mail::{Address, Domain, MailboxId, MailboxMark};
 
@@ -50,4 +58,239 @@ pub struct MailboxRow {
     pub messages: u32,
     /// Their octets.
     pub octets: u64,
+}
+
+pub(super) fn domains(transaction: &ReadTransaction) -> Result<Vec<DomainRow>, Fault> {
+    let mailboxes = transaction.open_table(MAILBOXES)?;
+    let mut rows = Vec::new();
+    for entry in transaction.open_table(DOMAINS)?.iter()? {
+        let (key, stored) = entry?;
+        let record: DomainRecord = schema::decode(&DOMAINS, key.value(), stored.value())?;
+        let domain = parse_domain(key.value())?;
+        let (from, to) = schema::mailbox_range(&domain);
+        let count = mailboxes.range(from.as_str()..to.as_str())?.count();
+        rows.push(DomainRow { domain, is_locked: record.is_locked, mailboxes: count as u32 });
+    }
+    Ok(rows)
+}
+
+pub(super) fn mailbox(transaction: &ReadTransaction, address: Address) -> Result<Option<Mailbox>, Fault> {
+    let key = schema::mailbox_key(&address);
+    let table = transaction.open_table(MAILBOXES)?;
+    let Some(stored) = table.get(key.as_str())? else { return Ok(None) };
+    let record: MailboxRecord = schema::decode(&MAILBOXES, key.as_str(), stored.value())?;
+    let is_domain_locked = find_domain(&transaction.open_table(DOMAINS)?, &address.domain())?.is_locked;
+    Ok(Some(Mailbox {
+        id: record.id,
+        address,
+        mark: record.mark,
+        password: record.password,
+        is_locked: record.is_locked,
+        is_domain_locked,
+    }))
+}
+
+pub(super) fn mailboxes(
+    transaction: &ReadTransaction,
+    domain: Option<Domain>,
+) -> Result<Vec<MailboxRow>, Fault> {
+    let table = transaction.open_table(MAILBOXES)?;
+    let domains = transaction.open_table(DOMAINS)?;
+    let mail = transaction.open_table(MAIL)?;
+    let entries = match &domain {
+        Some(domain) => {
+            find_domain(&domains, domain)?;
+            let (from, to) = schema::mailbox_range(domain);
+            table.range(from.as_str()..to.as_str())?
+        }
+        None => table.iter()?,
+    };
+    let mut rows = Vec::new();
+    for entry in entries {
+        let (key, stored) = entry?;
+        let record: MailboxRecord = schema::decode(&MAILBOXES, key.value(), stored.value())?;
+        let address = schema::key_address(key.value())?;
+        let counters = read_counters(&mail, record.id)?
+            .ok_or_else(|| schema::damaged(&MAIL, "a mailbox has no counters"))?;
+        rows.push(MailboxRow {
+            is_domain_locked: find_domain(&domains, &address.domain())?.is_locked,
+            address,
+            id: record.id,
+            is_locked: record.is_locked,
+            created: record.created,
+            messages: counters.messages,
+            octets: counters.octets,
+        });
+    }
+    Ok(rows)
+}
+
+pub(super) fn resolve(transaction: &ReadTransaction, address: Address) -> Result<Resolved, Fault> {
+    let key = schema::mailbox_key(&address);
+    if let Some(stored) = transaction.open_table(MAILBOXES)?.get(key.as_str())? {
+        let record: MailboxRecord = schema::decode(&MAILBOXES, key.as_str(), stored.value())?;
+        return Ok(Resolved::Mailbox(record.id, address));
+    }
+    Ok(match has_domain(transaction, &address.domain())? {
+        true => Resolved::UnknownUser,
+        false => Resolved::ForeignDomain,
+    })
+}
+
+pub(super) fn has_domain(transaction: &ReadTransaction, domain: &Domain) -> Result<bool, Fault> {
+    Ok(transaction.open_table(DOMAINS)?.get(domain.as_str())?.is_some())
+}
+
+pub(super) fn add_domain(
+    transaction: &WriteTransaction,
+    domain: &Domain,
+    now: UnixTime,
+) -> Result<(), Fault> {
+    let mut table = transaction.open_table(DOMAINS)?;
+    if table.get(domain.as_str())?.is_some() {
+        return Err(StoreError::Exists(format!("the domain {domain} exists already")).into());
+    }
+    put_domain(&mut table, domain, &DomainRecord { is_locked: false, created: now })
+}
+
+pub(super) fn remove_domain(transaction: &WriteTransaction, domain: &Domain) -> Result<(), Fault> {
+    let mut domains = transaction.open_table(DOMAINS)?;
+    find_domain(&domains, domain)?;
+    let (from, to) = schema::mailbox_range(domain);
+    let mut mailboxes = transaction.open_table(MAILBOXES)?;
+    let mut doomed = Vec::new();
+    for entry in mailboxes.range(from.as_str()..to.as_str())? {
+        let (key, stored) = entry?;
+        let record: MailboxRecord = schema::decode(&MAILBOXES, key.value(), stored.value())?;
+        doomed.push((key.value().to_owned(), record.id));
+    }
+    for (key, id) in doomed {
+        maildrop::remove_all(transaction, id)?;
+        mailboxes.remove(key.as_str())?;
+    }
+    domains.remove(domain.as_str())?;
+    Ok(())
+}
+
+pub(super) fn lock_domain(
+    transaction: &WriteTransaction,
+    domain: &Domain,
+    is_locked: bool,
+) -> Result<(), Fault> {
+    let mut table = transaction.open_table(DOMAINS)?;
+    let record = DomainRecord { is_locked, ..find_domain(&table, domain)? };
+    put_domain(&mut table, domain, &record)
+}
+
+pub(super) fn add_mailbox(
+    transaction: &WriteTransaction,
+    address: &Address,
+    mark: MailboxMark,
+    password: Vec<u8>,
+    now: UnixTime,
+) -> Result<MailboxId, Fault> {
+    find_domain(&transaction.open_table(DOMAINS)?, &address.domain())?;
+    let key = schema::mailbox_key(address);
+    let mut table = transaction.open_table(MAILBOXES)?;
+    if table.get(key.as_str())?.is_some() {
+        return Err(StoreError::Exists(format!("the mailbox {address} exists already")).into());
+    }
+    let id = next_mailbox(transaction)?;
+    let record = MailboxRecord { id, mark, is_locked: false, created: now, password };
+    put_mailbox(&mut table, address, &record)?;
+    let counters = Counters { mark, messages: 0, octets: 0, next_uid: 1, newest_unix_seconds: now.0 };
+    write_counters(&mut transaction.open_table(MAIL)?, id, &counters)?;
+    Ok(id)
+}
+
+pub(super) fn remove_mailbox(transaction: &WriteTransaction, address: &Address) -> Result<(), Fault> {
+    let mut table = transaction.open_table(MAILBOXES)?;
+    let record = find_mailbox(&table, address)?;
+    maildrop::remove_all(transaction, record.id)?;
+    table.remove(schema::mailbox_key(address).as_str())?;
+    Ok(())
+}
+
+/// Changes one mailbox's record.
+pub(super) fn change_mailbox(
+    transaction: &WriteTransaction,
+    address: &Address,
+    change: impl FnOnce(&mut MailboxRecord),
+) -> Result<(), Fault> {
+    let mut table = transaction.open_table(MAILBOXES)?;
+    let mut record = find_mailbox(&table, address)?;
+    change(&mut record);
+    put_mailbox(&mut table, address, &record)
+}
+
+/// The newest time that any mailbox remembers.
+pub(super) fn newest_time(transaction: &ReadTransaction) -> Result<UnixTime, Fault> {
+    let mail = transaction.open_table(MAIL)?;
+    let mut newest = UnixTime(0);
+    for entry in transaction.open_table(MAILBOXES)?.iter()? {
+        let (key, stored) = entry?;
+        let record: MailboxRecord = schema::decode(&MAILBOXES, key.value(), stored.value())?;
+        newest = newest.max(record.created);
+        if let Some(counters) = read_counters(&mail, record.id)? {
+            newest = newest.max(UnixTime(counters.newest_unix_seconds));
+        }
+    }
+    Ok(newest)
+}
+
+fn next_mailbox(transaction: &WriteTransaction) -> Result<MailboxId, Fault> {
+    let mut meta = transaction.open_table(META)?;
+    let last: u32 = match meta.get(META_MAILBOX)? {
+        Some(stored) => schema::decode(&META, META_MAILBOX, stored.value())?,
+        None => 0,
+    };
+    let next = last
+        .checked_add(1)
+        .ok_or_else(|| StoreError::Refused("the database has no mailbox number left".into()))?;
+    meta.insert(META_MAILBOX, schema::encode(&META, META_MAILBOX, &next)?.as_slice())?;
+    Ok(MailboxId(next))
+}
+
+fn find_domain(
+    table: &impl ReadableTable<&'static str, &'static [u8]>,
+    domain: &Domain,
+) -> Result<DomainRecord, Fault> {
+    match table.get(domain.as_str())? {
+        Some(stored) => Ok(schema::decode(&DOMAINS, domain.as_str(), stored.value())?),
+        None => Err(StoreError::NotFound(format!("there is no domain {domain}")).into()),
+    }
+}
+
+fn find_mailbox(
+    table: &impl ReadableTable<&'static str, &'static [u8]>,
+    address: &Address,
+) -> Result<MailboxRecord, Fault> {
+    let key = schema::mailbox_key(address);
+    match table.get(key.as_str())? {
+        Some(stored) => Ok(schema::decode(&MAILBOXES, key.as_str(), stored.value())?),
+        None => Err(StoreError::NotFound(format!("there is no mailbox {address}")).into()),
+    }
+}
+
+fn put_domain(
+    table: &mut redb::Table<'_, &'static str, &'static [u8]>,
+    domain: &Domain,
+    record: &DomainRecord,
+) -> Result<(), Fault> {
+    table.insert(domain.as_str(), schema::encode(&DOMAINS, domain.as_str(), record)?.as_slice())?;
+    Ok(())
+}
+
+fn put_mailbox(
+    table: &mut redb::Table<'_, &'static str, &'static [u8]>,
+    address: &Address,
+    record: &MailboxRecord,
+) -> Result<(), Fault> {
+    let key = schema::mailbox_key(address);
+    table.insert(key.as_str(), schema::encode(&MAILBOXES, key.as_str(), record)?.as_slice())?;
+    Ok(())
+}
+
+fn parse_domain(key: &str) -> Result<Domain, StoreError> {
+    key.parse().map_err(|_| schema::damaged(&DOMAINS, "a key is no domain"))
 }

@@ -9,26 +9,53 @@
 
 mod accounts;
 mod blob;
+mod budget;
+mod engine;
 mod error;
+mod file;
+mod free;
+mod maildrop;
+mod medium;
 mod options;
+mod reader;
+mod records;
+mod schema;
+mod shared;
 mod upload;
+mod writer;
+
+#[cfg(test)]
+mod tests;
 
 pub use accounts::{DomainRow, Mailbox, MailboxRow};
 pub use blob::{BlobId, Chunk};
 pub use error::{Ask, StoreError};
+pub use medium::Medium;
 pub use options::{Options, Wear};
 pub use upload::{Delivery, Upload};
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use redb::{ReadTransaction, WriteTransaction};
+use serde::{Deserialize, Serialize};
 
 use crate::clock::{Clock, UnixTime};
 use crate::mail::{Address, Domain, MailboxId, MailboxMark, MessageId, Uid};
 use crate::settings::Settings;
+use engine::Fault;
+use medium::DiskFile;
+use shared::{Shared, Threads};
+use writer::{Job, Message};
 
 /// The opened database; clones share it. The last clone dropped closes it.
 #[derive(Debug, Clone)]
-pub struct Store {}
+pub struct Store {
+    threads: Arc<Threads>,
+    shared: Arc<Shared>,
+    clock: Clock,
+}
 
 /// What a forward-path's address is here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,13 +89,13 @@ pub struct Opened {
     /// The body.
     pub blob: BlobId,
     /// How many chunks the body has.
-    pub chunks: u16,
+    pub chunks: u32,
     /// When it was received.
     pub received: UnixTime,
 }
 
 /// A message in a listing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageRow {
     /// Its number in the mailbox.
     pub uid: Uid,
@@ -90,154 +117,240 @@ pub enum Delivered {
 impl Store {
     /// Makes a new database at `path`: a temporary name, synced, renamed, the directory synced.
     /// Errs with [`StoreError::Exists`] if there is one already.
-    pub fn create(_path: &Path, _options: &Options, _clock: Clock) -> Result<Store, StoreError> {
-        todo!()
+    pub fn create(path: &Path, options: &Options, clock: Clock) -> Result<Store, StoreError> {
+        let temporary = file::create_temporary(path)?;
+        let made = shared::lay_out(Arc::new(DiskFile::unproven(&temporary)));
+        if let Err(error) = made.and_then(|()| file::put_in_place(&temporary, path)) {
+            // What is half made must not stay; if it does, the next creation throws it away.
+            let _ = std::fs::remove_file(&temporary);
+            return Err(error);
+        }
+        Store::open(path, options, clock)
     }
 
     /// Opens the database at `path`. Errs with [`StoreError::NotFound`], [`StoreError::InUse`],
-    /// [`StoreError::Foreign`], [`StoreError::NewerSchema`], [`StoreError::Damaged`], [`StoreError::Io`].
-    pub fn open(_path: &Path, _options: &Options, _clock: Clock) -> Result<Store, StoreError> {
-        todo!()
+    /// [`StoreError::Foreign`], [`StoreError::NewerSchema`], [`StoreError::Damaged`],
+    /// [`StoreError::Refused`] (a link, or readable by others), [`StoreError::Io`].
+    pub fn open(path: &Path, options: &Options, clock: Clock) -> Result<Store, StoreError> {
+        Store::open_on(Arc::new(DiskFile::new(path)), options, clock)
+    }
+
+    /// Makes a new database on an empty medium, as tests do that cut the power or damage what is stored.
+    pub fn create_on(medium: Arc<dyn Medium>, options: &Options, clock: Clock) -> Result<Store, StoreError> {
+        shared::lay_out(Arc::clone(&medium))?;
+        Store::open_on(medium, options, clock)
+    }
+
+    /// Opens the database on any medium; errs as [`Store::open`] does.
+    pub fn open_on(medium: Arc<dyn Medium>, options: &Options, clock: Clock) -> Result<Store, StoreError> {
+        let shared = Arc::new(Shared::open(medium, options, &clock)?);
+        Ok(Store { threads: Arc::new(Threads::start(&shared)?), shared, clock })
     }
 
     /// Answers no more questions, finishes what is queued, closes the file. Later questions of other
     /// clones err with [`StoreError::Closed`]. Blocks.
     pub fn close(&self) {
-        todo!()
+        self.threads.stop();
+        self.shared.engine.close();
     }
 
     // ---- settings and small records ----
 
     /// The settings as they are now.
     pub fn settings(&self) -> Arc<Settings> {
-        todo!()
+        self.shared.settings()
     }
 
-    /// Sets a setting durably; none takes it back to its default. The value has been checked with
-    /// [`Settings::assign`]; errs with [`StoreError::Refused`] if it is not valid after all.
-    pub fn set_setting(&self, _key: &str, _value: Option<&str>) -> Ask<()> {
-        todo!()
+    /// Sets a setting durably; none takes it back to its default. The value should have been checked with
+    /// [`Settings::assign`]; errs with [`StoreError::Refused`] if it is not valid.
+    pub fn set_setting(&self, key: &str, value: Option<&str>) -> Ask<()> {
+        let mut settings = Settings::clone(&self.settings());
+        let default = Settings::default();
+        let known = match value {
+            Some(value) => settings.assign(key, value),
+            None => settings.take_from(&default, key),
+        };
+        if let Err(error) = known {
+            return Ask::ready(Err(StoreError::Refused(error.to_string())));
+        }
+        let (key, value) = (key.to_owned(), value.map(str::to_owned));
+        let shared = Arc::clone(&self.shared);
+        self.change_then(
+            move |transaction| records::set_setting(transaction, &key, value.as_deref()),
+            move || shared.reload_settings(),
+        )
     }
 
     /// A small record that another room keeps here (sealed keys, certificates), by name.
-    pub fn record(&self, _name: &str) -> Ask<Option<Vec<u8>>> {
-        todo!()
+    pub fn record(&self, name: &str) -> Ask<Option<Vec<u8>>> {
+        let name = name.to_owned();
+        self.ask(move |transaction| records::record(transaction, &name))
     }
 
     /// Writes such a record durably.
-    pub fn put_record(&self, _name: &str, _value: Vec<u8>) -> Ask<()> {
-        todo!()
+    pub fn put_record(&self, name: &str, value: Vec<u8>) -> Ask<()> {
+        let name = name.to_owned();
+        self.change(move |transaction| records::put_record(transaction, &name, value))
     }
 
     // ---- domains and mailboxes ----
 
     /// All domains in alphabetical order.
     pub fn domains(&self) -> Ask<Vec<DomainRow>> {
-        todo!()
+        self.ask(accounts::domains)
     }
 
     /// Adds a domain; errs with [`StoreError::Exists`].
-    pub fn add_domain(&self, _domain: Domain) -> Ask<()> {
-        todo!()
+    pub fn add_domain(&self, domain: Domain) -> Ask<()> {
+        let now = self.clock.now();
+        self.change(move |transaction| accounts::add_domain(transaction, &domain, now))
     }
 
     /// Removes a domain with its mailboxes and mail; errs with [`StoreError::NotFound`].
-    pub fn remove_domain(&self, _domain: Domain) -> Ask<()> {
-        todo!()
+    pub fn remove_domain(&self, domain: Domain) -> Ask<()> {
+        self.change_and_free(move |transaction| accounts::remove_domain(transaction, &domain))
     }
 
     /// Locks or unlocks a domain; errs with [`StoreError::NotFound`].
-    pub fn lock_domain(&self, _domain: Domain, _is_locked: bool) -> Ask<()> {
-        todo!()
+    pub fn lock_domain(&self, domain: Domain, is_locked: bool) -> Ask<()> {
+        self.change(move |transaction| accounts::lock_domain(transaction, &domain, is_locked))
     }
 
     /// One mailbox; none if the address has none.
-    pub fn mailbox(&self, _address: Address) -> Ask<Option<Mailbox>> {
-        todo!()
+    pub fn mailbox(&self, address: Address) -> Ask<Option<Mailbox>> {
+        self.ask(move |transaction| accounts::mailbox(transaction, address))
     }
 
     /// The mailboxes of one domain or of all, in the order of domain and name, with their counters.
     /// Errs with [`StoreError::NotFound`] for an unknown domain.
-    pub fn mailboxes(&self, _domain: Option<Domain>) -> Ask<Vec<MailboxRow>> {
-        todo!()
+    pub fn mailboxes(&self, domain: Option<Domain>) -> Ask<Vec<MailboxRow>> {
+        self.ask(move |transaction| accounts::mailboxes(transaction, domain))
     }
 
     /// Adds a mailbox; errs with [`StoreError::NotFound`] (the domain) or [`StoreError::Exists`].
-    pub fn add_mailbox(&self, _address: Address, _mark: MailboxMark, _password: Vec<u8>) -> Ask<MailboxId> {
-        todo!()
+    pub fn add_mailbox(&self, address: Address, mark: MailboxMark, password: Vec<u8>) -> Ask<MailboxId> {
+        let now = self.clock.now();
+        self.change(move |transaction| accounts::add_mailbox(transaction, &address, mark, password, now))
     }
 
     /// Removes a mailbox with its mail; errs with [`StoreError::NotFound`].
-    pub fn remove_mailbox(&self, _address: Address) -> Ask<()> {
-        todo!()
+    pub fn remove_mailbox(&self, address: Address) -> Ask<()> {
+        self.change_and_free(move |transaction| accounts::remove_mailbox(transaction, &address))
     }
 
     /// Locks or unlocks a mailbox; errs with [`StoreError::NotFound`].
-    pub fn lock_mailbox(&self, _address: Address, _is_locked: bool) -> Ask<()> {
-        todo!()
+    pub fn lock_mailbox(&self, address: Address, is_locked: bool) -> Ask<()> {
+        self.change(move |transaction| {
+            accounts::change_mailbox(transaction, &address, |record| record.is_locked = is_locked)
+        })
     }
 
     /// Replaces the sealed password record; errs with [`StoreError::NotFound`].
-    pub fn set_password(&self, _address: Address, _password: Vec<u8>) -> Ask<()> {
-        todo!()
+    pub fn set_password(&self, address: Address, password: Vec<u8>) -> Ask<()> {
+        self.change(move |transaction| {
+            accounts::change_mailbox(transaction, &address, |record| record.password = password)
+        })
     }
 
     /// What that address is here.
-    pub fn resolve(&self, _address: Address) -> Ask<Resolved> {
-        todo!()
+    pub fn resolve(&self, address: Address) -> Ask<Resolved> {
+        self.ask(move |transaction| accounts::resolve(transaction, address))
     }
 
     /// Whether that domain is ours.
-    pub fn has_domain(&self, _domain: Domain) -> Ask<bool> {
-        todo!()
+    pub fn has_domain(&self, domain: Domain) -> Ask<bool> {
+        self.ask(move |transaction| accounts::has_domain(transaction, &domain))
     }
 
     // ---- mail in ----
 
     /// Begins taking a body; see [`Upload`].
     pub fn upload(&self) -> Upload {
-        todo!()
+        Upload::new(self.clone())
     }
 
     /// Whether a message of so many octets fits above the disk reserve. Doesn't block for long: statvfs
     /// at most once a second.
-    pub fn has_space_for(&self, _octets: u64) -> bool {
-        todo!()
+    pub fn has_space_for(&self, octets: u64) -> bool {
+        self.shared.has_space_for(octets)
     }
 
     // ---- mail out ----
 
     /// A maildrop as it stands. Errs with [`StoreError::Damaged`] when rows and counters disagree, so that
-    /// nobody is ever told of a shorter maildrop.
-    pub fn snapshot(&self, _mailbox: MailboxId) -> Ask<Snapshot> {
-        todo!()
+    /// nobody is ever told of a shorter maildrop; with [`StoreError::NotFound`] if it has been removed.
+    pub fn snapshot(&self, mailbox: MailboxId) -> Ask<Snapshot> {
+        self.ask(move |transaction| maildrop::snapshot(transaction, mailbox))
     }
 
     /// Finds a message; none if it has been removed.
-    pub fn open_message(&self, _message: MessageId) -> Ask<Option<Opened>> {
-        todo!()
+    pub fn open_message(&self, message: MessageId) -> Ask<Option<Opened>> {
+        self.ask(move |transaction| maildrop::open_message(transaction, message))
     }
 
     /// One chunk of a body, proven by its checksum. Errs with [`StoreError::Damaged`], also when it is
     /// not there (any more).
-    pub fn chunk(&self, _blob: BlobId, _index: u16) -> Ask<Chunk> {
-        todo!()
+    pub fn chunk(&self, blob: BlobId, index: u32) -> Ask<Chunk> {
+        self.ask(move |transaction| maildrop::chunk(transaction, blob, index))
     }
 
     /// Removes messages, all or none, durably; those that are gone already are no error.
-    pub fn remove_messages(&self, _mailbox: MailboxId, _uids: Vec<Uid>) -> Ask<()> {
-        todo!()
+    pub fn remove_messages(&self, mailbox: MailboxId, uids: Vec<Uid>) -> Ask<()> {
+        self.change_and_free(move |transaction| maildrop::remove(transaction, mailbox, &uids))
     }
 
-    /// The messages of a mailbox for a listing.
-    pub fn messages(&self, _mailbox: MailboxId) -> Ask<Vec<MessageRow>> {
-        todo!()
+    /// The messages of a mailbox for a listing. Errs as [`Store::snapshot`] does.
+    pub fn messages(&self, mailbox: MailboxId) -> Ask<Vec<MessageRow>> {
+        self.ask(move |transaction| Ok(maildrop::rows(transaction, mailbox)?.1))
     }
 
     // ---- the file itself ----
 
     /// Counts of syncs, octets and messages since the store was opened, and the file's and disk's sizes.
     pub fn wear(&self) -> Wear {
-        todo!()
+        self.shared.wear()
+    }
+
+    // ---- how questions travel ----
+
+    fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&ReadTransaction) -> Result<T, Fault> + Send + 'static,
+    ) -> Ask<T> {
+        self.threads.ask(question)
+    }
+
+    fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&WriteTransaction) -> Result<T, Fault> + Send + 'static,
+    ) -> Ask<T> {
+        self.change_then(change, || ())
+    }
+
+    /// A change after which bodies may wait to be freed.
+    fn change_and_free(
+        &self,
+        change: impl FnOnce(&WriteTransaction) -> Result<(), Fault> + Send + 'static,
+    ) -> Ask<()> {
+        let shared = Arc::clone(&self.shared);
+        self.change_then(change, move || shared.has_free.store(true, Ordering::Release))
+    }
+
+    /// A change, and what is to be done once it is durable and before its asker knows.
+    fn change_then<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&WriteTransaction) -> Result<T, Fault> + Send + 'static,
+        then: impl FnOnce() + Send + 'static,
+    ) -> Ask<T> {
+        let (job, ask) = Job::asking(SMALL_CHANGE_OCTETS, change, move |_| then());
+        self.send(job);
+        ask
+    }
+
+    fn send(&self, job: Job) {
+        self.threads.send(Message::Job(job));
     }
 }
+
+/// What a change without bodies writes, roughly.
+const SMALL_CHANGE_OCTETS: usize = 4096;

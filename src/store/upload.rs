@@ -1,12 +1,43 @@
-//! A body on its way into the store.
+//! A body on its way into the store: gathered in memory, streamed into the file when it is long.
 
-use super::Delivered;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use redb::{ReadableTable, WriteTransaction};
+
+use super::blob::{self, BlobId, CHUNKS_PER_BLOB, LARGEST_CHUNK_OCTETS, NewChunk, chunk_key, chunk_octets};
+use super::budget::Permit;
+use super::engine::Fault;
 use super::error::{Ask, StoreError};
-use crate::mail::MailboxId;
+use super::schema::{self, CHUNKS, Counters, MAIL, MailRow, PENDING, REFS};
+use super::writer::Job;
+use super::{Delivered, Shared, Store, free};
+use crate::clock::UnixTime;
+use crate::limits;
+use crate::mail::{MailboxId, MessageId, Uid};
 
 /// A body on its way into the store; dropped before [`Upload::finish`], nothing of it stays.
 #[derive(Debug)]
-pub struct Upload {}
+pub struct Upload {
+    store: Store,
+    /// Full chunks that are not in the file yet.
+    full: Vec<NewChunk>,
+    /// What comes behind them; its capacity is that of a chunk of some size.
+    tail: Vec<u8>,
+    /// For `full` and the capacity of `tail`.
+    permit: Option<Permit>,
+    /// Where the chunks before `full` stream to.
+    streamed: Option<Streamed>,
+    octets: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Streamed {
+    blob: BlobId,
+    chunks: u32,
+    /// Of the engine, when the first chunk went in: unsynced chunks don't outlive a reopening.
+    generation: u64,
+}
 
 /// To whom a body goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,15 +48,288 @@ pub struct Delivery {
     pub prefix: Vec<u8>,
 }
 
+/// The sizes that a growing buffer takes: each fills a chunk of its own, if it must leave early.
+const BUFFER_OCTETS: [usize; 3] = [chunk_octets(0), chunk_octets(2), LARGEST_CHUNK_OCTETS];
+
 impl Upload {
-    /// Takes the next octets of the body. Waits while the memory for bodies in flight is used up, and
-    /// while a long body streams into the file.
-    pub async fn push(&mut self, _octets: &[u8]) -> Result<(), StoreError> {
-        todo!()
+    pub(super) fn new(store: Store) -> Upload {
+        Upload { store, full: Vec::new(), tail: Vec::new(), permit: None, streamed: None, octets: 0 }
     }
 
-    /// Makes the message durable for all recipients, or for none.
-    pub fn finish(self, _deliveries: Vec<Delivery>) -> Ask<Delivered> {
-        todo!()
+    /// Takes the next octets of the body. Waits while the memory for bodies in flight is used up, and while
+    /// a long body streams into the file. Errs if the file can't be written; the body is lost then.
+    pub async fn push(&mut self, mut octets: &[u8]) -> Result<(), StoreError> {
+        while !octets.is_empty() {
+            if self.tail.len() == self.tail.capacity() {
+                self.make_room().await?;
+            }
+            let taken = octets.len().min(self.tail.capacity() - self.tail.len());
+            self.tail.extend_from_slice(&octets[..taken]);
+            self.octets += taken as u64;
+            octets = &octets[taken..];
+        }
+        Ok(())
     }
+
+    /// Makes the message durable for all recipients, or for none: those mailboxes that have been removed
+    /// meanwhile are left out. Errs with [`StoreError::Full`] below the disk reserve.
+    pub fn finish(mut self, deliveries: Vec<Delivery>) -> Ask<Delivered> {
+        let mut chunks = std::mem::take(&mut self.full);
+        chunks.extend(blob::cut(std::mem::take(&mut self.tail)));
+        let streamed = self.streamed.take();
+        let permit = self.permit.take();
+        let octets = chunks.iter().map(|chunk| chunk.octets().len()).sum();
+        let shared = Arc::clone(&self.store.shared);
+        let body = Body { chunks, streamed, octets: self.octets, received: self.store.clock.now() };
+        let whole_octets = self.octets;
+        let counted = Arc::clone(&shared);
+        let (job, ask) = Job::asking(
+            octets,
+            move |transaction| {
+                let delivered = body.deliver(&shared, transaction, &deliveries);
+                drop(permit);
+                delivered
+            },
+            move |delivered| {
+                if matches!(delivered, Delivered::Stored(_)) {
+                    counted.messages.fetch_add(1, Ordering::Relaxed);
+                    counted.message_octets.fetch_add(whole_octets, Ordering::Relaxed);
+                }
+            },
+        );
+        self.store.send(job);
+        ask
+    }
+
+    /// Makes room in the tail for at least one octet more.
+    async fn make_room(&mut self) -> Result<(), StoreError> {
+        if self.tail.capacity() >= LARGEST_CHUNK_OCTETS {
+            self.full.push(NewChunk::whole(std::mem::take(&mut self.tail)));
+            if self.full.len() >= limits::BUFFERED_BODY_OCTETS / LARGEST_CHUNK_OCTETS {
+                self.stream_out().await?;
+            }
+        }
+        let is_long = self.octets >= LARGEST_CHUNK_OCTETS as u64;
+        let larger = BUFFER_OCTETS.into_iter().find(|&octets| !is_long && octets > self.tail.capacity());
+        let wanted = larger.unwrap_or(LARGEST_CHUNK_OCTETS);
+        let more = wanted - self.tail.capacity();
+        let permit = match self.store.shared.budget.try_take(more) {
+            Some(permit) => permit,
+            // With something to write out, memory comes from there: who holds some never waits for
+            // more, so nobody waits for ever.
+            None if !self.full.is_empty() || !self.tail.is_empty() => {
+                let tail = std::mem::take(&mut self.tail);
+                self.full.extend((!tail.is_empty()).then(|| NewChunk::whole(tail)));
+                self.stream_out().await?;
+                return self.begin_again().await;
+            }
+            None => return self.begin_again().await,
+        };
+        self.tail.reserve_exact(wanted - self.tail.len());
+        self.hold(permit);
+        Ok(())
+    }
+
+    /// An empty tail of the smallest size, as soon as there is memory for it.
+    async fn begin_again(&mut self) -> Result<(), StoreError> {
+        let permit = self.store.shared.budget.take(BUFFER_OCTETS[0]).await?;
+        self.tail = Vec::with_capacity(BUFFER_OCTETS[0]);
+        self.hold(permit);
+        Ok(())
+    }
+
+    fn hold(&mut self, permit: Permit) {
+        match &mut self.permit {
+            Some(held) => held.merge(permit),
+            none => *none = Some(permit),
+        }
+    }
+
+    /// Writes the full chunks into the file without a sync, and gives their memory back.
+    async fn stream_out(&mut self) -> Result<(), StoreError> {
+        let chunks = std::mem::take(&mut self.full);
+        let octets: usize = chunks.iter().map(|chunk| chunk.octets().len()).sum();
+        let permit = self.permit.as_mut().map(|permit| permit.split(octets));
+        let shared = Arc::clone(&self.store.shared);
+        let streamed = self.streamed.get_or_insert_with(|| Streamed {
+            blob: shared.blobs.fresh(),
+            chunks: 0,
+            generation: shared.engine.generation(),
+        });
+        let from = *streamed;
+        streamed.chunks += chunks.len() as u32;
+        if streamed.chunks >= CHUNKS_PER_BLOB {
+            return Err(StoreError::Refused("the message is too long to be stored".into()));
+        }
+        let (mut job, ask) = Job::asking(
+            octets,
+            move |transaction| {
+                from.check(&shared)?;
+                transaction.open_table(PENDING)?.insert(from.blob.0, &[][..])?;
+                insert_chunks(transaction, from.blob, from.chunks, &chunks)?;
+                drop(permit);
+                Ok(())
+            },
+            |()| (),
+        );
+        job.is_durable = false;
+        self.store.send(job);
+        ask.await
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        let Some(streamed) = self.streamed.take() else { return };
+        let shared = Arc::clone(&self.store.shared);
+        let (mut job, _) = Job::asking(
+            0,
+            move |transaction| {
+                if transaction.open_table(PENDING)?.remove(streamed.blob.0)?.is_some() {
+                    free::enqueue(transaction, streamed.blob, streamed.chunks)?;
+                }
+                Ok(())
+            },
+            move |()| shared.has_free.store(true, Ordering::Release),
+        );
+        job.is_durable = false;
+        self.store.send(job);
+    }
+}
+
+impl Streamed {
+    /// Errs if the database was reopened since: chunks that were not synced are gone.
+    fn check(&self, shared: &Shared) -> Result<(), StoreError> {
+        if self.generation == shared.engine.generation() {
+            return Ok(());
+        }
+        Err(StoreError::Io("the database was reopened while the message came in".into()))
+    }
+}
+
+/// A whole body with what its rows need.
+struct Body {
+    chunks: Vec<NewChunk>,
+    streamed: Option<Streamed>,
+    octets: u64,
+    received: UnixTime,
+}
+
+impl Body {
+    /// Finds all errors first, then writes; see [`Job::asking`].
+    fn deliver(
+        &self,
+        shared: &Arc<Shared>,
+        transaction: &WriteTransaction,
+        deliveries: &[Delivery],
+    ) -> Result<Delivered, Fault> {
+        if !shared.has_space_for(self.octets) {
+            return Err(StoreError::Full.into());
+        }
+        if let Some(streamed) = self.streamed {
+            streamed.check(shared)?;
+        }
+        let mut mail = transaction.open_table(MAIL)?;
+        let mut owners = Vec::with_capacity(deliveries.len());
+        for delivery in deliveries {
+            if read_counters(&mail, delivery.mailbox)?.is_some() {
+                owners.push((delivery, self.octets_for(delivery)?));
+            }
+        }
+        let (blob, chunks) = match self.streamed {
+            Some(streamed) => (streamed.blob, streamed.chunks + self.chunks.len() as u32),
+            None => (shared.blobs.fresh(), self.chunks.len() as u32),
+        };
+        if let Some(streamed) = self.streamed {
+            transaction.open_table(PENDING)?.remove(blob.0)?;
+            if owners.is_empty() {
+                free::enqueue(transaction, blob, streamed.chunks)?;
+            }
+        }
+        if owners.is_empty() {
+            return Ok(Delivered::NobodyLeft);
+        }
+        insert_chunks(transaction, blob, self.streamed.map_or(0, |streamed| streamed.chunks), &self.chunks)?;
+        if owners.len() > 1 && chunks > 0 {
+            let count = schema::encode(&REFS, blob.0, &(owners.len() as u32))?;
+            transaction.open_table(REFS)?.insert(blob.0, count.as_slice())?;
+        }
+        for (delivery, octets) in &owners {
+            let row = MailRow {
+                blob: blob.0,
+                octets: *octets,
+                chunks,
+                flags: 0,
+                codec: 0,
+                received: self.received,
+                prefix: &delivery.prefix,
+            };
+            append(&mut mail, delivery.mailbox, &row)?;
+        }
+        Ok(Delivered::Stored(owners.len()))
+    }
+
+    fn octets_for(&self, delivery: &Delivery) -> Result<u32, StoreError> {
+        u32::try_from(self.octets + delivery.prefix.len() as u64)
+            .map_err(|_| StoreError::Refused("the message is too long to be stored".into()))
+    }
+}
+
+fn insert_chunks(
+    transaction: &WriteTransaction,
+    blob: BlobId,
+    first_index: u32,
+    chunks: &[NewChunk],
+) -> Result<(), Fault> {
+    let mut table = transaction.open_table(CHUNKS)?;
+    for (index, chunk) in (first_index..).zip(chunks) {
+        chunk.insert(&mut table, chunk_key(blob, index))?;
+    }
+    Ok(())
+}
+
+/// A mailbox's counters; none if it has been removed.
+pub(super) fn read_counters(
+    mail: &impl ReadableTable<u64, &'static [u8]>,
+    mailbox: MailboxId,
+) -> Result<Option<Counters>, Fault> {
+    let key = schema::counters_key(mailbox);
+    let Some(stored) = mail.get(key)? else { return Ok(None) };
+    Ok(Some(schema::decode(&MAIL, key, stored.value())?))
+}
+
+/// Writes a mailbox's counters.
+pub(super) fn write_counters(
+    mail: &mut redb::Table<'_, u64, &'static [u8]>,
+    mailbox: MailboxId,
+    counters: &Counters,
+) -> Result<(), Fault> {
+    let key = schema::counters_key(mailbox);
+    mail.insert(key, schema::encode(&MAIL, key, counters)?.as_slice())?;
+    Ok(())
+}
+
+/// Puts a row behind a mailbox's last message.
+fn append(
+    mail: &mut redb::Table<'_, u64, &'static [u8]>,
+    mailbox: MailboxId,
+    row: &MailRow<'_>,
+) -> Result<(), Fault> {
+    let counters = read_counters(mail, mailbox)?
+        .ok_or_else(|| Fault::fatal(schema::damaged(&MAIL, "counters have vanished")))?;
+    let uid = Uid(counters.next_uid);
+    let next_uid =
+        counters.next_uid.checked_add(1).filter(|&next| next < schema::COUNTERS_UID.0).ok_or_else(|| {
+            Fault::fatal(StoreError::Refused("the mailbox has no message number left".into()))
+        })?;
+    let key = schema::mail_key(MessageId { mailbox, uid });
+    mail.insert(key, schema::encode(&MAIL, key, row)?.as_slice())?;
+    let counters = Counters {
+        messages: counters.messages + 1,
+        octets: counters.octets + u64::from(row.octets),
+        next_uid,
+        newest_unix_seconds: counters.newest_unix_seconds.max(row.received.0),
+        ..counters
+    };
+    write_counters(mail, mailbox, &counters)
 }

@@ -1,0 +1,116 @@
+//! Bodies that nobody has any more are freed in small batches, in idle time.
+
+use std::sync::atomic::Ordering;
+
+use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, WriteTransaction};
+
+use super::Shared;
+use super::blob::{BlobId, LARGEST_CHUNK_OCTETS, chunk_key};
+use super::engine::{Fault, Sync};
+use super::schema::{self, CHUNKS, FREE, PENDING, REFS};
+use crate::limits;
+
+/// Gives one owner's claim on a body up; the last one puts it among those to be freed.
+pub(super) fn release(transaction: &WriteTransaction, blob: BlobId, chunks: u32) -> Result<(), Fault> {
+    if chunks == 0 {
+        return Ok(());
+    }
+    let mut refs = transaction.open_table(REFS)?;
+    let owners: u32 = match refs.get(blob.0)? {
+        Some(stored) => schema::decode(&REFS, blob.0, stored.value()).map_err(Fault::fatal)?,
+        None => 1,
+    };
+    match owners {
+        0 | 1 => enqueue(transaction, blob, chunks),
+        2 => {
+            refs.remove(blob.0)?;
+            Ok(())
+        }
+        _ => {
+            refs.insert(blob.0, schema::encode(&REFS, blob.0, &(owners - 1))?.as_slice())?;
+            Ok(())
+        }
+    }
+}
+
+/// Puts a body of so many chunks among those to be freed.
+pub(super) fn enqueue(transaction: &WriteTransaction, blob: BlobId, chunks: u32) -> Result<(), Fault> {
+    let mut free = transaction.open_table(FREE)?;
+    free.insert(blob.0, schema::encode(&FREE, blob.0, &chunks)?.as_slice())?;
+    Ok(())
+}
+
+/// Whether any body was streaming in when the database was last closed.
+pub(super) fn has_orphans(transaction: &ReadTransaction) -> Result<bool, Fault> {
+    Ok(!transaction.open_table(PENDING)?.is_empty()?)
+}
+
+/// Whether any body waits to be freed.
+pub(super) fn has_free(transaction: &ReadTransaction) -> Result<bool, Fault> {
+    Ok(!transaction.open_table(FREE)?.is_empty()?)
+}
+
+/// Puts every body that was streaming in among those to be freed: after a crash they are nobody's.
+pub(super) fn collect_orphans(transaction: &WriteTransaction) -> Result<(), Fault> {
+    let mut pending = transaction.open_table(PENDING)?;
+    let orphans: Vec<u64> =
+        pending.iter()?.map(|row| Ok(row?.0.value())).collect::<Result<_, redb::StorageError>>()?;
+    for blob in orphans {
+        let first = chunk_key(BlobId(blob), 0);
+        let last = transaction
+            .open_table(CHUNKS)?
+            .range(first..chunk_key(BlobId(blob + 1), 0))?
+            .next_back()
+            .transpose()?
+            .map(|(key, _)| key.value() - first);
+        if let Some(last) = last {
+            enqueue(transaction, BlobId(blob), last as u32 + 1)?;
+        }
+        pending.remove(blob)?;
+    }
+    Ok(())
+}
+
+/// Frees one batch; the last one is synced, the others ride on it.
+pub(super) fn free_some(shared: &Shared) {
+    let is_more = shared
+        .engine
+        .read(|transaction| Ok(transaction.open_table(FREE)?.len()? > limits::FREED_BLOBS as u64));
+    let sync = if matches!(is_more, Ok(true)) { Sync::Later } else { Sync::OnePhase };
+    match shared.engine.write(sync, free_batch) {
+        Ok(is_more) => shared.has_free.store(is_more, Ordering::Release),
+        // The engine has logged it; the next opening finds the bodies again.
+        Err(_) => shared.has_free.store(false, Ordering::Release),
+    }
+}
+
+/// Frees up to [`limits::FREED_BLOBS`] bodies or [`limits::FREED_OCTETS`]; a long body may take several
+/// batches, its last chunks first. Returns whether more wait.
+fn free_batch(transaction: &WriteTransaction) -> Result<bool, Fault> {
+    let mut free = transaction.open_table(FREE)?;
+    let mut chunks_table = transaction.open_table(CHUNKS)?;
+    let mut chunks_left = (limits::FREED_OCTETS / LARGEST_CHUNK_OCTETS as u64) as u32;
+    for _ in 0..limits::FREED_BLOBS {
+        let Some((blob, chunks)) = first_of(&free)? else { return Ok(false) };
+        let now = chunks.min(chunks_left);
+        for index in (chunks - now..chunks).rev() {
+            chunks_table.remove(chunk_key(blob, index))?;
+        }
+        chunks_left -= now;
+        if now == chunks {
+            free.remove(blob.0)?;
+        } else {
+            free.insert(blob.0, schema::encode(&FREE, blob.0, &(chunks - now))?.as_slice())?;
+        }
+        if chunks_left == 0 {
+            break;
+        }
+    }
+    Ok(free.first()?.is_some())
+}
+
+fn first_of(free: &impl ReadableTable<u64, &'static [u8]>) -> Result<Option<(BlobId, u32)>, Fault> {
+    let Some((key, stored)) = free.first()? else { return Ok(None) };
+    let chunks = schema::decode(&FREE, key.value(), stored.value())?;
+    Ok(Some((BlobId(key.value()), chunks)))
+}

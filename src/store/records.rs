@@ -1,0 +1,107 @@
+//! Settings and small records.
+
+use redb::{ReadTransaction, ReadableTable, WriteTransaction};
+
+use super::engine::Fault;
+use super::error::StoreError;
+use super::schema::{
+    self, CHUNKS, FREE, META, META_BLOB, META_SCHEMA, PENDING, RECORDS, REFS, SCHEMA, SETTINGS,
+};
+use crate::settings::Settings;
+
+/// Makes every table of a new database, so that a reader finds them all.
+pub(super) fn lay_out(transaction: &WriteTransaction) -> Result<(), Fault> {
+    for table in [META, SETTINGS, RECORDS, schema::DOMAINS, schema::MAILBOXES] {
+        transaction.open_table(table)?;
+    }
+    for table in [schema::MAIL, CHUNKS, REFS, PENDING, FREE] {
+        transaction.open_table(table)?;
+    }
+    let version = schema::encode(&META, META_SCHEMA, &SCHEMA)?;
+    transaction.open_table(META)?.insert(META_SCHEMA, version.as_slice())?;
+    Ok(())
+}
+
+/// Errs unless the file has this poppet's layout.
+pub(super) fn check_schema(transaction: &ReadTransaction) -> Result<(), Fault> {
+    let table = match transaction.open_table(META) {
+        Ok(table) => table,
+        Err(redb::TableError::Storage(error)) => return Err(error.into()),
+        Err(_) => return Err(foreign().into()),
+    };
+    let version: u32 = match table.get(META_SCHEMA)? {
+        Some(stored) => schema::decode(&META, META_SCHEMA, stored.value())?,
+        None => return Err(foreign().into()),
+    };
+    match version {
+        SCHEMA => Ok(()),
+        newer if newer > SCHEMA => Err(StoreError::NewerSchema(format!(
+            "the database was written by a newer poppet (layout {newer}, this one knows {SCHEMA}): install that one"
+        ))
+        .into()),
+        _ => Err(foreign().into()),
+    }
+}
+
+/// All settings that were set.
+pub(super) fn settings(transaction: &ReadTransaction) -> Result<Settings, Fault> {
+    let mut settings = Settings::default();
+    for entry in transaction.open_table(SETTINGS)?.iter()? {
+        let (key, stored) = entry?;
+        let value = schema::unseal(&SETTINGS, key.value(), stored.value())?;
+        let assigned = std::str::from_utf8(value).map(|value| settings.assign(key.value(), value));
+        if !matches!(assigned, Ok(Ok(()))) {
+            log::warn!(
+                "the setting {} has a value that this poppet does not know: its default counts",
+                key.value()
+            );
+        }
+    }
+    Ok(settings)
+}
+
+/// Sets a setting, or takes it back to its default; it has been checked.
+pub(super) fn set_setting(
+    transaction: &WriteTransaction,
+    key: &str,
+    value: Option<&str>,
+) -> Result<(), Fault> {
+    let mut table = transaction.open_table(SETTINGS)?;
+    match value {
+        Some(value) => table.insert(key, schema::seal(&SETTINGS, key, value.into()).as_slice())?,
+        None => table.remove(key)?,
+    };
+    Ok(())
+}
+
+/// A record of another room.
+pub(super) fn record(transaction: &ReadTransaction, name: &str) -> Result<Option<Vec<u8>>, Fault> {
+    let table = transaction.open_table(RECORDS)?;
+    let Some(stored) = table.get(name)? else { return Ok(None) };
+    Ok(Some(schema::unseal(&RECORDS, name, stored.value())?.to_vec()))
+}
+
+/// Writes a record of another room.
+pub(super) fn put_record(transaction: &WriteTransaction, name: &str, value: Vec<u8>) -> Result<(), Fault> {
+    transaction.open_table(RECORDS)?.insert(name, schema::seal(&RECORDS, name, value).as_slice())?;
+    Ok(())
+}
+
+/// The number that no body has reached yet.
+pub(super) fn blob_bound(transaction: &ReadTransaction) -> Result<u64, Fault> {
+    match transaction.open_table(META)?.get(META_BLOB)? {
+        Some(stored) => Ok(schema::decode(&META, META_BLOB, stored.value())?),
+        None => Ok(1),
+    }
+}
+
+/// Reserves the numbers below `bound` for bodies.
+pub(super) fn put_blob_bound(transaction: &WriteTransaction, bound: u64) -> Result<(), Fault> {
+    let stored = schema::encode(&META, META_BLOB, &bound).map_err(Fault::fatal)?;
+    transaction.open_table(META)?.insert(META_BLOB, stored.as_slice())?;
+    Ok(())
+}
+
+fn foreign() -> StoreError {
+    StoreError::Foreign("the file is a redb database, but not one of poppet: name another with --db".into())
+}

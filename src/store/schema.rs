@@ -1,0 +1,267 @@
+//! The file's layout: tables, keys, records. Change it only with a new [`SCHEMA`] and a migration.
+//!
+//! | table | key | value |
+//! |---|---|---|
+//! | `meta` | name | `schema`: u32; `mailbox`: u32, the last mailbox number given; `blob`: u64, no body has this number or a higher one |
+//! | `settings` | key of `settings.rs` | its text |
+//! | `records` | name | octets that another room keeps here |
+//! | `domains` | domain | [`DomainRecord`] |
+//! | `mailboxes` | domain `@` local part, so that a domain's mailboxes stand together | [`MailboxRecord`] |
+//! | `mail` | mailbox << 32 \| uid | [`MailRow`]; uid [`COUNTERS_UID`]: [`Counters`] |
+//! | `chunks` | blob << 24 \| index | a piece of a body; see `blob.rs` for its sizes |
+//! | `refs` | blob | how many rows of `mail` share the body, where more than one does |
+//! | `pending` | blob | nothing: a body that streams in; after a crash it is nobody's |
+//! | `free` | blob | how many chunks wait to be freed |
+//!
+//! Every value ends with four octets of CRC-32 over the value, its key and its table, because redb does not
+//! prove pages when it reads them: damage is found, also where a value of another key is read (F3). The
+//! integers of records are postcard's, of fixed width in memory; nothing depends on the machine.
+
+use redb::TableDefinition;
+use serde::{Deserialize, Serialize};
+
+use super::error::StoreError;
+use crate::clock::UnixTime;
+use crate::mail::{Address, Domain, MailboxId, MailboxMark, MessageId, Uid};
+
+/// The version of this layout.
+pub(super) const SCHEMA: u32 = 1;
+
+/// The uid under which a mailbox's counters stand: behind its newest message, in the same leaf.
+pub(super) const COUNTERS_UID: Uid = Uid(u32::MAX);
+
+pub(super) type TextTable = TableDefinition<'static, &'static str, &'static [u8]>;
+pub(super) type NumberTable = TableDefinition<'static, u64, &'static [u8]>;
+
+pub(super) const META: TextTable = TableDefinition::new("meta");
+pub(super) const SETTINGS: TextTable = TableDefinition::new("settings");
+pub(super) const RECORDS: TextTable = TableDefinition::new("records");
+pub(super) const DOMAINS: TextTable = TableDefinition::new("domains");
+pub(super) const MAILBOXES: TextTable = TableDefinition::new("mailboxes");
+pub(super) const MAIL: NumberTable = TableDefinition::new("mail");
+pub(super) const CHUNKS: NumberTable = TableDefinition::new("chunks");
+pub(super) const REFS: NumberTable = TableDefinition::new("refs");
+pub(super) const PENDING: NumberTable = TableDefinition::new("pending");
+pub(super) const FREE: NumberTable = TableDefinition::new("free");
+
+/// Names in `meta`.
+pub(super) const META_SCHEMA: &str = "schema";
+pub(super) const META_MAILBOX: &str = "mailbox";
+pub(super) const META_BLOB: &str = "blob";
+
+/// A domain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct DomainRecord {
+    pub is_locked: bool,
+    pub created: UnixTime,
+}
+
+/// A mailbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct MailboxRecord {
+    pub id: MailboxId,
+    pub mark: MailboxMark,
+    pub is_locked: bool,
+    pub created: UnixTime,
+    /// Sealed by `auth`; opaque here.
+    pub password: Vec<u8>,
+}
+
+/// A message in a mailbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct MailRow<'a> {
+    pub blob: u64,
+    /// What RETR sends: prefix and body.
+    pub octets: u32,
+    pub chunks: u32,
+    /// Reserved.
+    pub flags: u8,
+    /// How the chunks are coded: 0, as they are.
+    pub codec: u8,
+    pub received: UnixTime,
+    /// What stands before the body for this recipient alone.
+    pub prefix: &'a [u8],
+}
+
+/// A mailbox's counters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Counters {
+    /// The mailbox's mark, so that a snapshot needs this tree alone.
+    pub mark: MailboxMark,
+    pub messages: u32,
+    pub octets: u64,
+    /// The uid of the next message; it only rises.
+    pub next_uid: u32,
+    /// The newest time that a message of this mailbox was received.
+    pub newest_unix_seconds: u64,
+}
+
+/// A key of one of the tables, as octets for the checksum.
+pub(super) trait Key: Copy {
+    fn feed(self, hasher: &mut crc32fast::Hasher);
+}
+
+impl Key for u64 {
+    fn feed(self, hasher: &mut crc32fast::Hasher) {
+        hasher.update(&self.to_le_bytes());
+    }
+}
+
+impl Key for &str {
+    fn feed(self, hasher: &mut crc32fast::Hasher) {
+        hasher.update(self.as_bytes());
+    }
+}
+
+/// The table's part of a checksum.
+pub(super) trait Table {
+    /// The name, for the checksum and for messages.
+    fn label(&self) -> &str;
+}
+
+impl<K: redb::Key, V: redb::Value> Table for TableDefinition<'_, K, V> {
+    fn label(&self) -> &str {
+        redb::TableHandle::name(self)
+    }
+}
+
+/// Continues the CRC of a value over its key and table.
+pub(super) fn bind(value_crc: u32, table: &impl Table, key: impl Key) -> [u8; 4] {
+    let mut hasher = crc32fast::Hasher::new_with_initial(value_crc);
+    key.feed(&mut hasher);
+    hasher.update(table.label().as_bytes());
+    hasher.finalize().to_le_bytes()
+}
+
+/// A value with its checksum, as it is stored.
+pub(super) fn seal(table: &impl Table, key: impl Key, mut value: Vec<u8>) -> Vec<u8> {
+    let checksum = bind(crc32fast::hash(&value), table, key);
+    value.extend_from_slice(&checksum);
+    value
+}
+
+/// A record with its checksum, as it is stored.
+pub(super) fn encode(
+    table: &impl Table,
+    key: impl Key,
+    record: &impl Serialize,
+) -> Result<Vec<u8>, StoreError> {
+    let value = postcard::to_allocvec(record).map_err(|error| {
+        StoreError::Refused(format!("a record of {} can't be written: {error}", table.label()))
+    })?;
+    Ok(seal(table, key, value))
+}
+
+/// A stored value without its checksum; errs if it is not what was stored under that key.
+pub(super) fn unseal<'a>(
+    table: &impl Table,
+    key: impl Key,
+    stored: &'a [u8],
+) -> Result<&'a [u8], StoreError> {
+    let (value, checksum) =
+        stored.split_last_chunk::<4>().ok_or_else(|| damaged(table, "a value is cut off"))?;
+    if bind(crc32fast::hash(value), table, key) != *checksum {
+        return Err(damaged(table, "a checksum is wrong"));
+    }
+    Ok(value)
+}
+
+/// A stored record; errs if it is not what was stored under that key.
+pub(super) fn decode<'a, T: Deserialize<'a>>(
+    table: &impl Table,
+    key: impl Key,
+    stored: &'a [u8],
+) -> Result<T, StoreError> {
+    postcard::from_bytes(unseal(table, key, stored)?).map_err(|_| damaged(table, "a record can't be read"))
+}
+
+/// The error for damage found in a table.
+pub(super) fn damaged(table: &impl Table, what: &str) -> StoreError {
+    StoreError::Damaged(format!(
+        "the database is damaged ({what} in {}): restore a backup, or what `poppet check` names",
+        table.label()
+    ))
+}
+
+/// The key of a message's row.
+pub(super) fn mail_key(message: MessageId) -> u64 {
+    u64::from(message.mailbox.0) << 32 | u64::from(message.uid.0)
+}
+
+/// The key of a mailbox's counters.
+pub(super) fn counters_key(mailbox: MailboxId) -> u64 {
+    mail_key(MessageId { mailbox, uid: COUNTERS_UID })
+}
+
+/// The keys of a mailbox's messages, without its counters.
+pub(super) fn mail_range(mailbox: MailboxId) -> std::ops::Range<u64> {
+    mail_key(MessageId { mailbox, uid: Uid(0) })..counters_key(mailbox)
+}
+
+/// The uid in a key of `mail`.
+pub(super) fn key_uid(key: u64) -> Uid {
+    Uid(key as u32)
+}
+
+/// The key of a mailbox.
+pub(super) fn mailbox_key(address: &Address) -> String {
+    format!("{}@{}", address.domain(), address.local_part())
+}
+
+/// The address in a key of `mailboxes`.
+pub(super) fn key_address(key: &str) -> Result<Address, StoreError> {
+    key.split_once('@')
+        .and_then(|(domain, local)| Address::new(local, &domain.parse().ok()?).ok())
+        .ok_or_else(|| damaged(&MAILBOXES, "a key is no address"))
+}
+
+/// The first and the end key of a domain's mailboxes: `@` is followed by `A`.
+pub(super) fn mailbox_range(domain: &Domain) -> (String, String) {
+    (format!("{domain}@"), format!("{domain}A"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_proven_together_with_its_key_and_table() {
+        let stored = seal(&CHUNKS, 7, b"body".to_vec());
+        assert_eq!(unseal(&CHUNKS, 7, &stored), Ok(&b"body"[..]));
+        assert!(unseal(&CHUNKS, 8, &stored).is_err(), "the value of another key");
+        assert!(unseal(&MAIL, 7, &stored).is_err(), "the value of another table");
+        for length in 0..stored.len() {
+            assert!(unseal(&CHUNKS, 7, &stored[..length]).is_err(), "cut to {length}");
+        }
+        for bit in 0..stored.len() * 8 {
+            let mut flipped = stored.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(unseal(&CHUNKS, 7, &flipped).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_domains_mailboxes_stand_together_and_apart_from_its_neighbours() {
+        let (from, to) = mailbox_range(&"home.lan".parse().unwrap());
+        for (address, inside) in [
+            ("zoe@home.lan", true),
+            ("_a@home.lan", true),
+            ("a@home.lan2", false),
+            ("a@home.la", false),
+            ("a@home.lan.x", false),
+        ] {
+            let key = mailbox_key(&address.parse().unwrap());
+            assert_eq!((from.as_str()..to.as_str()).contains(&key.as_str()), inside, "{address}");
+            assert_eq!(key_address(&key).unwrap().as_str(), address);
+        }
+    }
+
+    #[test]
+    fn a_mailbox_ends_before_its_counters_and_the_next_mailbox() {
+        let range = mail_range(MailboxId(3));
+        assert!(range.contains(&mail_key(MessageId { mailbox: MailboxId(3), uid: Uid(u32::MAX - 1) })));
+        assert!(!range.contains(&counters_key(MailboxId(3))));
+        assert!(!range.contains(&mail_key(MessageId { mailbox: MailboxId(4), uid: Uid(0) })));
+        assert!(!range.contains(&counters_key(MailboxId(2))));
+    }
+}

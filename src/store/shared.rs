@@ -1,0 +1,257 @@
+//! What the store's threads share, and how they start and stop.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use redb::ReadTransaction;
+
+use super::budget::Budget;
+use super::engine::{Engine, Fault, Sync};
+use super::error::{Ask, StoreError};
+use super::medium::{Medium, Meter};
+use super::options::{Options, Wear};
+use super::reader::{self, Question};
+use super::writer::{self, Message};
+use super::{accounts, free, records};
+use crate::clock::Clock;
+use crate::limits;
+use crate::settings::Settings;
+
+/// What the store's threads share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub engine: Engine,
+    pub meter: Arc<Meter>,
+    pub cache_octets: usize,
+    pub budget: Budget,
+    pub blobs: Blobs,
+    /// Whether bodies wait to be freed.
+    pub has_free: AtomicBool,
+    pub messages: AtomicU64,
+    pub message_octets: AtomicU64,
+    pub commits: AtomicU64,
+    medium: Arc<dyn Medium>,
+    settings: RwLock<Arc<Settings>>,
+    space: Mutex<Option<(Instant, u64)>>,
+}
+
+impl Shared {
+    /// Opens the database, proves its layout, collects what a crash left, reads the settings.
+    pub(super) fn open(
+        medium: Arc<dyn Medium>,
+        options: &Options,
+        clock: &Clock,
+    ) -> Result<Shared, StoreError> {
+        let meter = Arc::new(Meter::default());
+        let open = |cache_octets| Engine::open(Arc::clone(&medium), Arc::clone(&meter), cache_octets);
+        let mut cache_octets = cache_octets(options.cache_kib.unwrap_or(limits::CACHE_KIB));
+        let mut engine = open(cache_octets)?;
+        engine.read(records::check_schema)?;
+        let settings = engine.read(records::settings)?;
+        if options.cache_kib.is_none() && settings.cache_kib != limits::CACHE_KIB {
+            // Only an opened database knows how large its cache shall be.
+            engine.close();
+            cache_octets = self::cache_octets(settings.cache_kib);
+            engine = open(cache_octets)?;
+        }
+        if engine.read(free::has_orphans)? {
+            engine.write(Sync::OnePhase, free::collect_orphans)?;
+        }
+        clock.learn(engine.read(accounts::newest_time)?);
+        let bound = engine.read(records::blob_bound)?;
+        let has_free = engine.read(free::has_free)?;
+        Ok(Shared {
+            engine,
+            meter,
+            cache_octets,
+            budget: Budget::new(limits::BODIES_IN_FLIGHT_OCTETS),
+            blobs: Blobs(Mutex::new(Numbers { next: bound, bound })),
+            has_free: AtomicBool::new(has_free),
+            messages: AtomicU64::new(0),
+            message_octets: AtomicU64::new(0),
+            commits: AtomicU64::new(0),
+            medium,
+            settings: RwLock::new(Arc::new(settings)),
+            space: Mutex::new(None),
+        })
+    }
+
+    /// The settings as they are now.
+    pub(super) fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads the settings anew.
+    pub(super) fn reload_settings(&self) {
+        match self.engine.read(records::settings) {
+            Ok(settings) => {
+                *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+            }
+            Err(error) => log::error!("the settings can't be read, the earlier ones stay: {error}"),
+        }
+    }
+
+    /// Whether so many octets fit above the reserve.
+    pub(super) fn has_space_for(&self, octets: u64) -> bool {
+        let reserve = u64::from(self.settings().reserve_mib) * 1024 * 1024;
+        self.free_octets() >= reserve.saturating_add(octets)
+    }
+
+    fn free_octets(&self) -> u64 {
+        let mut space = lock(&self.space);
+        match *space {
+            Some((at, octets)) if at.elapsed() < limits::FREE_SPACE_AGE => octets,
+            _ => {
+                let octets = self.medium.free_octets();
+                *space = Some((Instant::now(), octets));
+                octets
+            }
+        }
+    }
+
+    /// What it has cost so far.
+    pub(super) fn wear(&self) -> Wear {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Wear {
+            syncs: count(&self.meter.syncs),
+            writes: count(&self.meter.writes),
+            written_octets: count(&self.meter.written_octets),
+            reads: count(&self.meter.reads),
+            read_octets: count(&self.meter.read_octets),
+            messages: count(&self.messages),
+            message_octets: count(&self.message_octets),
+            commits: count(&self.commits),
+            file_octets: count(&self.meter.file_octets),
+            allocated_octets: self.medium.allocated_octets(),
+            free_octets: self.medium.free_octets(),
+        }
+    }
+}
+
+/// The numbers of bodies: each is given once, for ever, also over restarts; numbers are reserved in the file
+/// before they are used, many at a time.
+#[derive(Debug)]
+pub(super) struct Blobs(Mutex<Numbers>);
+
+#[derive(Debug)]
+struct Numbers {
+    next: u64,
+    bound: u64,
+}
+
+/// Numbers reserved at a time.
+const RESERVED_BLOBS: u64 = 4096;
+
+impl Blobs {
+    /// A number that no body has had.
+    pub(super) fn fresh(&self) -> super::BlobId {
+        let mut numbers = lock(&self.0);
+        numbers.next += 1;
+        super::BlobId(numbers.next - 1)
+    }
+
+    /// The bound to be written with the next transaction, if the reserved numbers come to their end. Half
+    /// of them is more than all jobs of one transaction can use up.
+    pub(super) fn bound_to_reserve(&self) -> Option<u64> {
+        let numbers = lock(&self.0);
+        (numbers.next + RESERVED_BLOBS / 2 > numbers.bound).then_some(numbers.next + RESERVED_BLOBS)
+    }
+
+    /// That bound has been committed.
+    pub(super) fn reserved(&self, bound: Option<u64>) {
+        let mut numbers = lock(&self.0);
+        numbers.bound = bound.unwrap_or(numbers.bound);
+    }
+}
+
+/// The store's threads.
+#[derive(Debug)]
+pub(super) struct Threads {
+    writer: Sender<Message>,
+    readers: Mutex<Option<Sender<Question>>>,
+    handles: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Threads {
+    /// Starts the writer and the readers.
+    pub(super) fn start(shared: &Arc<Shared>) -> Result<Threads, StoreError> {
+        let (writer, messages) = mpsc::channel();
+        let (readers, questions) = mpsc::channel();
+        let questions = Arc::new(Mutex::new(questions));
+        let mut handles = Vec::new();
+        let its_shared = Arc::clone(shared);
+        handles.push(spawn("store-writer", move || writer::run(&its_shared, &messages))?);
+        for _ in 0..limits::READER_THREADS {
+            let (its_shared, questions) = (Arc::clone(shared), Arc::clone(&questions));
+            handles.push(spawn("store-reader", move || reader::run(&its_shared, &questions))?);
+        }
+        Ok(Threads { writer, readers: Mutex::new(Some(readers)), handles: Mutex::new(handles) })
+    }
+
+    /// Gives the writer a job; after [`Threads::stop`] its promise is dropped, which its asker sees.
+    pub(super) fn send(&self, message: Message) {
+        let _ = self.writer.send(message);
+    }
+
+    /// Gives the readers a question.
+    pub(super) fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&ReadTransaction) -> Result<T, Fault> + Send + 'static,
+    ) -> Ask<T> {
+        let (promise, ticket) = crate::ticket::pair();
+        let question: Question = Box::new(move |shared| promise.keep(shared.engine.read(question)));
+        if let Some(readers) = &*lock(&self.readers) {
+            let _ = readers.send(question);
+        }
+        ticket
+    }
+
+    /// Lets the threads finish what is queued, and waits for them.
+    pub(super) fn stop(&self) {
+        self.send(Message::Stop);
+        drop(lock(&self.readers).take());
+        let handles = std::mem::take(&mut *lock(&self.handles));
+        for handle in handles {
+            // The last clone may be dropped by one of these threads, which can't wait for itself.
+            if handle.thread().id() != thread::current().id() {
+                let _ = handle.join();
+            }
+        }
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
+    thread::Builder::new()
+        .name(name.into())
+        .stack_size(STACK_OCTETS)
+        .spawn(work)
+        .map_err(|error| StoreError::Io(format!("can't start the thread {name}: {error}")))
+}
+
+/// redb descends its trees with some recursion; 128 KiB has been enough for 7 GB (storage lab §2).
+const STACK_OCTETS: usize = 256 * 1024;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Makes an empty database on an empty medium, ready for a quick opening.
+pub(super) fn lay_out(medium: Arc<dyn Medium>) -> Result<(), StoreError> {
+    let engine = Engine::open(medium, Arc::default(), cache_octets(limits::CACHE_KIB))?;
+    engine.write(Sync::QuickRepair, records::lay_out)?;
+    engine.close();
+    Ok(())
+}
+
+fn cache_octets(kib: u32) -> usize {
+    kib as usize * 1024
+}

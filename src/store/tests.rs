@@ -1,0 +1,478 @@
+//! The store as other rooms use it, on real files.
+
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::*;
+use crate::limits;
+use crate::ticket::block_on;
+
+/// A folder of its own, gone when the test ends.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Folder {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("poppet-store-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).unwrap();
+        Folder(path)
+    }
+
+    fn database(&self) -> PathBuf {
+        self.0.join("poppet.redb")
+    }
+
+    fn create(&self) -> Store {
+        let store = Store::create(&self.database(), &Options::default(), clock()).unwrap();
+        // The machine that runs the tests may have a full disk.
+        store.set_setting("reserve_mib", Some("1")).wait().unwrap();
+        store
+    }
+
+    fn open(&self) -> Result<Store, StoreError> {
+        Store::open(&self.database(), &Options::default(), clock())
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn clock() -> Clock {
+    Clock::fixed(UnixTime(1_800_000_000))
+}
+
+fn alice() -> Address {
+    "alice@home.lan".parse().unwrap()
+}
+
+fn add_alice(store: &Store) -> MailboxId {
+    store.add_domain("home.lan".parse().unwrap()).wait().unwrap();
+    add(store, "alice@home.lan")
+}
+
+fn add(store: &Store, address: &str) -> MailboxId {
+    let address: Address = address.parse().unwrap();
+    let mut mark = [0; 16];
+    mark[..address.as_str().len().min(16)]
+        .copy_from_slice(&address.as_str().as_bytes()[..address.as_str().len().min(16)]);
+    store.add_mailbox(address, MailboxMark(mark), b"sealed".to_vec()).wait().unwrap()
+}
+
+fn deliver(store: &Store, body: &[u8], mailboxes: &[MailboxId]) -> Result<Delivered, StoreError> {
+    let mut upload = store.upload();
+    for piece in body.chunks(10_000) {
+        block_on(upload.push(piece))?;
+    }
+    let deliveries = mailboxes
+        .iter()
+        .map(|&mailbox| Delivery { mailbox, prefix: format!("To: {}\r\n", mailbox.0).into_bytes() })
+        .collect();
+    upload.finish(deliveries).wait()
+}
+
+fn read_back(store: &Store, mailbox: MailboxId, uid: Uid) -> Result<Option<Vec<u8>>, StoreError> {
+    let Some(opened) = store.open_message(MessageId { mailbox, uid }).wait()? else { return Ok(None) };
+    let mut octets = opened.prefix;
+    octets.extend(opened.first.into_iter().flat_map(|chunk| chunk.0));
+    for index in 1..opened.chunks {
+        octets.extend(store.chunk(opened.blob, index).wait()?.0);
+    }
+    assert_eq!(octets.len() as u64, opened.octets);
+    Ok(Some(octets))
+}
+
+fn uids(store: &Store, mailbox: MailboxId) -> Vec<u32> {
+    store.snapshot(mailbox).wait().unwrap().messages.into_iter().map(|(uid, _)| uid.0).collect()
+}
+
+fn body(octets: usize) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(octets as u64);
+    std::iter::repeat_with(|| random.u8(..)).take(octets).collect()
+}
+
+#[test]
+fn a_message_of_any_size_comes_back_octet_for_octet_also_after_reopening() {
+    let folder = Folder::new();
+    let store = folder.create();
+    let alice = add_alice(&store);
+    let sizes = [
+        0, 1, 4075, 4076, 4077, 16_364, 65_515, 65_516, 65_517, 131_032, 262_063, 262_064, 262_065, 3_000_001,
+    ];
+    for size in sizes {
+        assert_eq!(deliver(&store, &body(size), &[alice]), Ok(Delivered::Stored(1)));
+    }
+    for reopened in [false, true] {
+        let store = if reopened {
+            store.close();
+            folder.open().unwrap()
+        } else {
+            store.clone()
+        };
+        for (uid, size) in (1..).zip(sizes) {
+            let mut expected = b"To: 1\r\n".to_vec();
+            expected.extend(body(size));
+            assert!(
+                read_back(&store, alice, Uid(uid)).unwrap().unwrap() == expected,
+                "{size} octets, {reopened}"
+            );
+        }
+        let snapshot = store.snapshot(alice).wait().unwrap();
+        assert_eq!(
+            snapshot.messages.iter().map(|(_, octets)| *octets as usize - 7).collect::<Vec<_>>(),
+            sizes
+        );
+        assert_eq!(snapshot.mark.0[..5], *b"alice");
+    }
+}
+
+#[test]
+fn one_body_serves_all_recipients_and_is_freed_with_the_last() {
+    let folder = Folder::new();
+    let store = folder.create();
+    let alice = add_alice(&store);
+    let bob = add(&store, "bob@home.lan");
+    let before = store.wear().written_octets;
+    assert_eq!(deliver(&store, &body(1_000_000), &[alice, bob]), Ok(Delivered::Stored(2)));
+    assert!(store.wear().written_octets - before < 1_300_000, "the body was written once");
+    store.remove_messages(alice, vec![Uid(1)]).wait().unwrap();
+    assert_eq!(read_back(&store, alice, Uid(1)), Ok(None));
+    assert_eq!(read_back(&store, bob, Uid(1)).unwrap().unwrap().len(), 1_000_007);
+    store.remove_messages(bob, vec![Uid(1)]).wait().unwrap();
+    free_all(&store);
+    let left = store.threads.ask(|transaction| {
+        use redb::ReadableTableMetadata;
+        let count = |table| Ok::<_, Fault>(transaction.open_table(table)?.len()?);
+        Ok(count(schema::CHUNKS)? + count(schema::REFS)? + count(schema::FREE)? + count(schema::PENDING)?)
+    });
+    assert_eq!(left.wait(), Ok(0));
+}
+
+fn free_all(store: &Store) {
+    while store.shared.has_free.load(Ordering::Acquire) {
+        free::free_some(&store.shared);
+    }
+}
+
+#[test]
+fn uids_rise_for_ever_also_when_the_last_message_was_removed_s_229() {
+    let folder = Folder::new();
+    let store = folder.create();
+    let alice = add_alice(&store);
+    for _ in 0..3 {
+        deliver(&store, b"x", &[alice]).unwrap();
+    }
+    store.remove_messages(alice, vec![Uid(3), Uid(1)]).wait().unwrap();
+    store.close();
+    let store = folder.open().unwrap();
+    deliver(&store, b"y", &[alice]).unwrap();
+    assert_eq!(uids(&store, alice), [2, 4]);
+}
+
+#[test]
+fn a_new_mailbox_of_an_old_name_starts_empty_with_another_number_s_220() {
+    let folder = Folder::new();
+    let store = folder.create();
+    let first = add_alice(&store);
+    deliver(&store, b"secret", &[first]).unwrap();
+    store.remove_mailbox(alice()).wait().unwrap();
+    let second = add(&store, "alice@home.lan");
+    assert_ne!(first, second);
+    assert_eq!(uids(&store, second), []);
+    assert!(matches!(store.snapshot(first).wait(), Err(StoreError::NotFound(_))));
+    assert_eq!(deliver(&store, b"late", &[first]), Ok(Delivered::NobodyLeft));
+    assert_eq!(deliver(&store, b"late", &[first, second]), Ok(Delivered::Stored(1)));
+}
+
+#[test]
+fn an_upload_that_is_given_up_leaves_nothing() {
+    let folder = Folder::new();
+    let store = folder.create();
+    let alice = add_alice(&store);
+    let mut upload = store.upload();
+    block_on(upload.push(&body(900_000))).unwrap();
+    drop(upload);
+    // A later job's answer means that the earlier one is done.
+    store.remove_messages(alice, vec![]).wait().unwrap();
+    free_all(&store);
+    assert_eq!(uids(&store, alice), []);
+    let chunks = store.threads.ask(|transaction| {
+        use redb::ReadableTableMetadata;
+        Ok(transaction.open_table(schema::CHUNKS)?.len()? + transaction.open_table(schema::PENDING)?.len()?)
+    });
+    assert_eq!(chunks.wait(), Ok(0));
+}
+
+#[test]
+fn bodies_share_one_budget_and_nobody_waits_for_ever() {
+    let folder = Folder::new();
+    let store = folder.create();
+    let alice = add_alice(&store);
+    // Hold all of the budget but one smallest buffer: every upload must go through that.
+    let held = store.shared.budget.try_take(limits::BODIES_IN_FLIGHT_OCTETS - 4076).unwrap();
+    std::thread::scope(|scope| {
+        for size in [100_000, 200_000, 300_000, 10] {
+            let store = &store;
+            scope.spawn(move || assert_eq!(deliver(store, &body(size), &[alice]), Ok(Delivered::Stored(1))));
+        }
+    });
+    drop(held);
+    let mut sizes: Vec<u32> =
+        store.snapshot(alice).wait().unwrap().messages.iter().map(|(_, octets)| octets - 7).collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [10, 100_000, 200_000, 300_000]);
+    for uid in uids(&store, alice) {
+        let octets = read_back(&store, alice, Uid(uid)).unwrap().unwrap();
+        assert!(octets[7..] == body(octets.len() - 7));
+    }
+    assert!(store.shared.budget.try_take(limits::BODIES_IN_FLIGHT_OCTETS).is_some(), "all memory came back");
+}
+
+#[test]
+fn a_long_body_is_written_about_once_and_synced_once() {
+    let folder = Folder::new();
+    let store = folder.create();
+    let alice = add_alice(&store);
+    // The file grows by doubling, and each growth is synced: let it grow before the count.
+    deliver(&store, &body(25 << 20), &[alice]).unwrap();
+    let before = store.wear();
+    deliver(&store, &body(25 << 20), &[alice]).unwrap();
+    let after = store.wear();
+    let written = (after.written_octets - before.written_octets) as f64 / f64::from(25 << 20);
+    assert!(written <= 1.05, "written {written:.3} times");
+    assert!(after.syncs - before.syncs <= 2, "{} syncs", after.syncs - before.syncs);
+}
+
+#[test]
+fn mails_that_queue_together_share_a_sync() {
+    let folder = Folder::new();
+    let store = folder.create();
+    let alice = add_alice(&store);
+    let before = store.wear();
+    // A reader that holds the writer up is not needed: what is sent before the first sync ends, shares the next.
+    let asks: Vec<_> = (0..64)
+        .map(|_| {
+            let mut upload = store.upload();
+            block_on(upload.push(&body(5000))).unwrap();
+            upload.finish(vec![Delivery { mailbox: alice, prefix: Vec::new() }])
+        })
+        .collect();
+    for ask in asks {
+        assert_eq!(ask.wait(), Ok(Delivered::Stored(1)));
+    }
+    let after = store.wear();
+    assert_eq!(after.messages - before.messages, 64);
+    assert!(after.commits - before.commits < 64, "{} commits", after.commits - before.commits);
+}
+
+#[test]
+fn below_the_reserve_mail_is_refused_while_reading_and_deleting_go_on() {
+    let folder = Folder::new();
+    let store = folder.create();
+    let alice = add_alice(&store);
+    deliver(&store, b"one", &[alice]).unwrap();
+    deliver(&store, b"two", &[alice]).unwrap();
+    store.set_setting("reserve_mib", Some("1048576")).wait().unwrap();
+    assert!(!store.has_space_for(0));
+    assert_eq!(deliver(&store, b"three", &[alice]), Err(StoreError::Full));
+    assert_eq!(read_back(&store, alice, Uid(1)), Ok(Some(b"To: 1\r\none".to_vec())));
+    store.remove_messages(alice, vec![Uid(1)]).wait().unwrap();
+    store.set_setting("reserve_mib", Some("1")).wait().unwrap();
+    assert_eq!(deliver(&store, b"three", &[alice]), Ok(Delivered::Stored(1)));
+    assert_eq!(uids(&store, alice), [2, 3]);
+}
+
+#[test]
+fn accounts_are_found_listed_locked_and_removed() {
+    let folder = Folder::new();
+    let store = folder.create();
+    add_alice(&store);
+    add(&store, "bob@home.lan");
+    store.add_domain("a.lan".parse().unwrap()).wait().unwrap();
+    add(&store, "zoe@a.lan");
+    let rows = store.mailboxes(None).wait().unwrap();
+    assert_eq!(
+        rows.iter().map(|row| row.address.as_str()).collect::<Vec<_>>(),
+        ["zoe@a.lan", "alice@home.lan", "bob@home.lan"]
+    );
+    let rows = store.domains().wait().unwrap();
+    assert_eq!(
+        rows.iter().map(|row| (row.domain.as_str(), row.mailboxes)).collect::<Vec<_>>(),
+        [("a.lan", 1), ("home.lan", 2)]
+    );
+    store.lock_domain("home.lan".parse().unwrap(), true).wait().unwrap();
+    store.lock_mailbox(alice(), true).wait().unwrap();
+    store.set_password(alice(), b"new".to_vec()).wait().unwrap();
+    let found = store.mailbox(alice()).wait().unwrap().unwrap();
+    assert_eq!(
+        (found.is_locked, found.is_domain_locked, found.password.as_slice()),
+        (true, true, &b"new"[..])
+    );
+    store.remove_domain("home.lan".parse().unwrap()).wait().unwrap();
+    assert_eq!(store.mailbox(alice()).wait(), Ok(None));
+    assert_eq!(store.resolve(alice()).wait(), Ok(Resolved::ForeignDomain));
+    assert_eq!(store.resolve("x@a.lan".parse().unwrap()).wait(), Ok(Resolved::UnknownUser));
+    assert!(matches!(store.resolve("zoe@a.lan".parse().unwrap()).wait(), Ok(Resolved::Mailbox(..))));
+    assert_eq!(store.mailboxes(None).wait().unwrap().len(), 1);
+}
+
+#[test]
+fn what_is_not_there_or_is_there_already_is_told() {
+    let folder = Folder::new();
+    let store = folder.create();
+    let domain: Domain = "home.lan".parse().unwrap();
+    let told = |error: StoreError| error.to_string();
+    assert_eq!(told(store.remove_domain(domain.clone()).wait().unwrap_err()), "there is no domain home.lan");
+    assert_eq!(
+        told(store.lock_domain(domain.clone(), true).wait().unwrap_err()),
+        "there is no domain home.lan"
+    );
+    assert_eq!(
+        told(store.mailboxes(Some(domain.clone())).wait().unwrap_err()),
+        "there is no domain home.lan"
+    );
+    let nobody = store.add_mailbox(alice(), MailboxMark([0; 16]), Vec::new()).wait();
+    assert_eq!(told(nobody.unwrap_err()), "there is no domain home.lan");
+    add_alice(&store);
+    assert_eq!(told(store.add_domain(domain).wait().unwrap_err()), "the domain home.lan exists already");
+    let twice = store.add_mailbox(alice(), MailboxMark([0; 16]), Vec::new()).wait();
+    assert_eq!(told(twice.unwrap_err()), "the mailbox alice@home.lan exists already");
+    let bob: Address = "bob@home.lan".parse().unwrap();
+    for ask in [
+        store.remove_mailbox(bob.clone()),
+        store.lock_mailbox(bob.clone(), true),
+        store.set_password(bob.clone(), Vec::new()),
+    ] {
+        assert_eq!(told(ask.wait().unwrap_err()), "there is no mailbox bob@home.lan");
+    }
+}
+
+#[test]
+fn settings_and_records_outlive_a_restart() {
+    let folder = Folder::new();
+    let store = folder.create();
+    store.set_setting("message_mib", Some("7")).wait().unwrap();
+    store.set_setting("cache_kib", Some("512")).wait().unwrap();
+    store.put_record("tls", b"certificate".to_vec()).wait().unwrap();
+    assert!(matches!(store.set_setting("message_mib", Some("0")).wait(), Err(StoreError::Refused(_))));
+    assert!(matches!(store.set_setting("nonsense", None).wait(), Err(StoreError::Refused(_))));
+    store.close();
+    let store = folder.open().unwrap();
+    assert_eq!((store.settings().message_mib, store.settings().cache_kib), (7, 512));
+    assert_eq!(store.record("tls").wait(), Ok(Some(b"certificate".to_vec())));
+    assert_eq!(store.record("other").wait(), Ok(None));
+    store.set_setting("message_mib", None).wait().unwrap();
+    assert_eq!(store.settings().message_mib, limits::MESSAGE_MIB);
+}
+
+#[test]
+fn files_that_are_not_what_they_should_be_are_refused_with_the_remedy_s_300() {
+    let folder = Folder::new();
+    let refused = |folder: &Folder| folder.open().unwrap_err().to_string();
+    assert!(refused(&folder).contains("poppet setup DOMAIN USER"), "{}", refused(&folder));
+    let path = folder.database();
+
+    std::fs::write(&path, "not a database").unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+    assert!(matches!(folder.open(), Err(StoreError::Foreign(_))));
+    std::fs::write(&path, "").unwrap();
+    assert!(matches!(folder.open(), Err(StoreError::Foreign(_))), "an empty file is no new database");
+    std::fs::remove_file(&path).unwrap();
+
+    redb::Database::create(&path).unwrap().close().unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+    assert!(matches!(folder.open(), Err(StoreError::Foreign(_))), "redb's, but not ours");
+    std::fs::remove_file(&path).unwrap();
+
+    drop(folder.create());
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+    assert!(refused(&folder).ends_with(&format!("run chmod 600 {}", path.display())));
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+
+    let other = folder.0.join("other");
+    std::fs::hard_link(&path, &other).unwrap();
+    assert!(refused(&folder).contains("hard link"));
+    std::fs::remove_file(&other).unwrap();
+    std::fs::rename(&path, &other).unwrap();
+    symlink(&other, &path).unwrap();
+    assert!(refused(&folder).contains("symbolic link"));
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    assert!(folder.open().is_err());
+}
+
+#[test]
+fn a_second_opening_is_refused_while_the_first_lasts_s_299() {
+    let folder = Folder::new();
+    let store = folder.create();
+    assert!(matches!(folder.open(), Err(StoreError::InUse(_))));
+    assert!(matches!(
+        Store::create(&folder.database(), &Options::default(), clock()),
+        Err(StoreError::Exists(_))
+    ));
+    drop(store);
+    folder.open().unwrap();
+}
+
+#[test]
+fn a_creation_that_was_cut_off_is_begun_again_s_281() {
+    let folder = Folder::new();
+    std::fs::write(folder.0.join("poppet.redb.new"), "half").unwrap();
+    drop(folder.create());
+    assert_eq!(names(&folder.0), ["poppet.redb"]);
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn a_file_of_a_newer_poppet_is_refused_s_305() {
+    let folder = Folder::new();
+    let store = folder.create();
+    let newer = store.change(|transaction| {
+        let version = schema::encode(&schema::META, schema::META_SCHEMA, &(schema::SCHEMA + 1))?;
+        transaction.open_table(schema::META)?.insert(schema::META_SCHEMA, version.as_slice())?;
+        Ok(())
+    });
+    newer.wait().unwrap();
+    drop(store);
+    let error = folder.open().unwrap_err();
+    assert!(matches!(&error, StoreError::NewerSchema(text) if text.contains("newer poppet")), "{error}");
+}
+
+#[test]
+fn a_database_that_is_removed_while_in_use_takes_no_mail_s_301() {
+    let folder = Folder::new();
+    let store = folder.create();
+    let alice = add_alice(&store);
+    std::fs::remove_file(folder.database()).unwrap();
+    assert!(matches!(deliver(&store, b"lost?", &[alice]), Err(StoreError::Io(_))));
+}
+
+#[test]
+fn a_closed_store_answers_that_it_is_closed() {
+    let folder = Folder::new();
+    let store = folder.create();
+    store.close();
+    assert_eq!(store.domains().wait(), Err(StoreError::Closed));
+    assert_eq!(store.add_domain("a.lan".parse().unwrap()).wait(), Err(StoreError::Closed));
+    store.close();
+}
+
+#[test]
+fn the_clock_learns_the_newest_time_of_the_file_s_312() {
+    let folder = Folder::new();
+    let store = folder.create();
+    let alice = add_alice(&store);
+    deliver(&store, b"x", &[alice]).unwrap();
+    drop(store);
+    let early = Clock::fixed(UnixTime(1000));
+    let _store = Store::open(&folder.database(), &Options::default(), early.clone()).unwrap();
+    assert!(early.is_suspect());
+}

@@ -1,0 +1,209 @@
+//! The writer thread: what queued while the last sync ran goes into the next commit.
+//!
+//! ```text
+//! wait for a job --> take what queued too (bounded) --> apply all in one transaction --> commit --> keep promises
+//!      |  nothing for a while
+//!      +--> free a few bodies, or make the next reopening quick
+//! ```
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Instant;
+
+use redb::WriteTransaction;
+
+use super::engine::{Fault, Sync};
+use super::error::{Ask, StoreError};
+use super::{Shared, free, records};
+use crate::limits;
+use crate::settings::Commit;
+use crate::ticket::{self, Promise};
+
+/// A change that waits for its transaction.
+pub(super) struct Job {
+    /// Octets that it writes beside tree pages; a commit takes only so many.
+    pub octets: usize,
+    /// Whether it must be synced before its promise is kept.
+    pub is_durable: bool,
+    change: Box<dyn Change>,
+}
+
+trait Change: Send {
+    /// Makes the change; errs only if the whole transaction must be given up.
+    fn apply(&mut self, transaction: &WriteTransaction) -> Result<(), Fault>;
+
+    /// Tells the asker how it went, once the transaction has ended so.
+    fn settle(self: Box<Self>, outcome: &Result<(), StoreError>);
+}
+
+/// What comes to the writer.
+pub(super) enum Message {
+    /// A change.
+    Job(Job),
+    /// Finish what came before and end.
+    Stop,
+}
+
+impl Job {
+    /// A durable change that answers with what `change` returns, once it is committed and `then` has seen it.
+    /// `change` must find its refusals before it writes: it shares its transaction with others.
+    pub(super) fn asking<T: Send + 'static>(
+        octets: usize,
+        change: impl FnOnce(&WriteTransaction) -> Result<T, Fault> + Send + 'static,
+        then: impl FnOnce(&T) + Send + 'static,
+    ) -> (Job, Ask<T>) {
+        let (promise, ticket) = ticket::pair();
+        let change = Box::new(Asked { change: Some(change), then, result: None, promise });
+        (Job { octets, is_durable: true, change }, ticket)
+    }
+}
+
+/// A change with its asker.
+struct Asked<T, C, N> {
+    change: Option<C>,
+    then: N,
+    result: Option<Result<T, StoreError>>,
+    promise: Promise<T, StoreError>,
+}
+
+impl<T, C, N> Change for Asked<T, C, N>
+where
+    T: Send,
+    C: FnOnce(&WriteTransaction) -> Result<T, Fault> + Send,
+    N: FnOnce(&T) + Send,
+{
+    fn apply(&mut self, transaction: &WriteTransaction) -> Result<(), Fault> {
+        let Some(change) = self.change.take() else { return Ok(()) };
+        match change(transaction) {
+            Ok(value) => self.result = Some(Ok(value)),
+            Err(fault) if fault.is_refusal() => self.result = Some(Err(fault.error)),
+            Err(fault) => return Err(fault),
+        }
+        Ok(())
+    }
+
+    fn settle(self: Box<Self>, outcome: &Result<(), StoreError>) {
+        let result = match (self.result, outcome) {
+            (Some(Ok(value)), Ok(())) => {
+                (self.then)(&value);
+                Ok(value)
+            }
+            (Some(Err(refusal)), _) => Err(refusal),
+            (_, Err(error)) => Err(error.clone()),
+            (None, Ok(())) => Err(StoreError::Closed),
+        };
+        self.promise.keep(result);
+    }
+}
+
+/// The writer's life.
+pub(super) fn run(shared: &Arc<Shared>, messages: &Receiver<Message>) {
+    let mut idle = Idle::new();
+    loop {
+        let first = match messages.recv_timeout(idle.patience(shared)) {
+            Ok(Message::Job(job)) => job,
+            Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Timeout) => {
+                idle.work(shared);
+                continue;
+            }
+        };
+        let (batch, is_last) = gather(shared, first, messages);
+        commit(shared, batch);
+        idle.was_busy();
+        if is_last {
+            return;
+        }
+    }
+}
+
+/// Takes what has queued, without waiting, up to a commit's bounds.
+fn gather(shared: &Shared, first: Job, messages: &Receiver<Message>) -> (Vec<Job>, bool) {
+    // Above half of the cache redb writes pages twice (storage lab §0); trees need some of it too.
+    let most_octets = shared.cache_octets / 8 * 3;
+    let mut octets = first.octets;
+    let mut batch = vec![first];
+    while batch.len() < limits::JOBS_PER_COMMIT && octets < most_octets {
+        match messages.try_recv() {
+            Ok(Message::Job(job)) => {
+                octets += job.octets;
+                batch.push(job);
+            }
+            Ok(Message::Stop) => return (batch, true),
+            Err(_) => break,
+        }
+    }
+    (batch, false)
+}
+
+fn commit(shared: &Shared, mut batch: Vec<Job>) {
+    let is_durable = batch.iter().any(|job| job.is_durable);
+    let sync = match (is_durable, shared.settings().commit) {
+        (false, _) => Sync::Later,
+        (true, Commit::OnePhase) => Sync::OnePhase,
+        (true, Commit::TwoPhase) => Sync::TwoPhase,
+    };
+    let bound = shared.blobs.bound_to_reserve();
+    let outcome = shared.engine.write(sync, |transaction| {
+        if let Some(bound) = bound {
+            records::put_blob_bound(transaction, bound)?;
+        }
+        batch.iter_mut().try_for_each(|job| job.change.apply(transaction))
+    });
+    if outcome.is_ok() {
+        shared.blobs.reserved(bound);
+        shared.commits.fetch_add(u64::from(is_durable), Ordering::Relaxed);
+    }
+    for job in batch {
+        job.change.settle(&outcome);
+    }
+}
+
+/// What is done when nothing comes.
+struct Idle {
+    last_job: Instant,
+    is_quick_repaired: bool,
+    last_freeing: Instant,
+}
+
+impl Idle {
+    fn new() -> Idle {
+        // An opening may have repaired the file: the next one shall be quick.
+        Idle { last_job: Instant::now(), is_quick_repaired: false, last_freeing: Instant::now() }
+    }
+
+    fn was_busy(&mut self) {
+        self.last_job = Instant::now();
+        self.is_quick_repaired = false;
+    }
+
+    /// How long to wait for a job before idle work is due.
+    fn patience(&self, shared: &Shared) -> std::time::Duration {
+        let due = if shared.has_free.load(Ordering::Acquire) {
+            limits::IDLE_BEFORE_FREEING
+        } else if self.wants_quick_repair(shared) {
+            limits::IDLE_BEFORE_QUICK_REPAIR
+        } else {
+            std::time::Duration::from_secs(3600)
+        };
+        due.saturating_sub(self.last_job.elapsed())
+    }
+
+    fn wants_quick_repair(&self, shared: &Shared) -> bool {
+        !self.is_quick_repaired
+            && shared.meter.file_octets.load(Ordering::Relaxed) >= limits::QUICK_REPAIR_FILE_OCTETS
+    }
+
+    fn work(&mut self, shared: &Shared) {
+        if shared.has_free.load(Ordering::Acquire) {
+            free::free_some(shared);
+            self.last_freeing = Instant::now();
+            self.is_quick_repaired = false;
+        } else if self.wants_quick_repair(shared) {
+            // A failure is logged by the engine, and there is nobody to tell.
+            self.is_quick_repaired = true;
+            let _ = shared.engine.write(Sync::QuickRepair, |_| Ok(()));
+        }
+    }
+}

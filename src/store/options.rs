@@ -1,5 +1,7 @@
 //! How a database is opened, and what it has cost so far.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// How a database is opened.
@@ -7,6 +9,9 @@ use serde::{Deserialize, Serialize};
 pub struct Options {
     /// redb's page cache in KiB; none goes by the setting.
     pub cache_kib: Option<u32>,
+    /// Quiet time before bodies are freed and the next opening is made quick, whatever the file's size; none
+    /// goes by the limits.
+    pub quiet: Option<Duration>,
 }
 
 /// What the store has cost since it was opened, and how large it is.

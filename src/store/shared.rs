@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use redb::ReadTransaction;
 
@@ -33,6 +33,12 @@ pub(super) struct Shared {
     pub messages: AtomicU64,
     pub message_octets: AtomicU64,
     pub commits: AtomicU64,
+    /// Quiet time before bodies are freed.
+    pub before_freeing: Duration,
+    /// Quiet time before the next opening is made quick.
+    pub before_quick_repair: Duration,
+    /// File size from which on that is worth a commit.
+    pub quick_repair_octets: u64,
     medium: Arc<dyn Medium>,
     settings: RwLock<Arc<Settings>>,
     space: Mutex<Option<(Instant, u64)>>,
@@ -73,6 +79,9 @@ impl Shared {
             messages: AtomicU64::new(0),
             message_octets: AtomicU64::new(0),
             commits: AtomicU64::new(0),
+            before_freeing: options.quiet.unwrap_or(limits::IDLE_BEFORE_FREEING),
+            before_quick_repair: options.quiet.unwrap_or(limits::IDLE_BEFORE_QUICK_REPAIR),
+            quick_repair_octets: if options.quiet.is_some() { 0 } else { limits::QUICK_REPAIR_FILE_OCTETS },
             medium,
             settings: RwLock::new(Arc::new(settings)),
             space: Mutex::new(None),

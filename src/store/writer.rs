@@ -164,13 +164,12 @@ fn commit(shared: &Shared, mut batch: Vec<Job>) {
 struct Idle {
     last_job: Instant,
     is_quick_repaired: bool,
-    last_freeing: Instant,
 }
 
 impl Idle {
     fn new() -> Idle {
         // An opening may have repaired the file: the next one shall be quick.
-        Idle { last_job: Instant::now(), is_quick_repaired: false, last_freeing: Instant::now() }
+        Idle { last_job: Instant::now(), is_quick_repaired: false }
     }
 
     fn was_busy(&mut self) {
@@ -181,9 +180,9 @@ impl Idle {
     /// How long to wait for a job before idle work is due.
     fn patience(&self, shared: &Shared) -> std::time::Duration {
         let due = if shared.has_free.load(Ordering::Acquire) {
-            limits::IDLE_BEFORE_FREEING
+            shared.before_freeing
         } else if self.wants_quick_repair(shared) {
-            limits::IDLE_BEFORE_QUICK_REPAIR
+            shared.before_quick_repair
         } else {
             std::time::Duration::from_secs(3600)
         };
@@ -192,13 +191,12 @@ impl Idle {
 
     fn wants_quick_repair(&self, shared: &Shared) -> bool {
         !self.is_quick_repaired
-            && shared.meter.file_octets.load(Ordering::Relaxed) >= limits::QUICK_REPAIR_FILE_OCTETS
+            && shared.meter.file_octets.load(Ordering::Relaxed) >= shared.quick_repair_octets
     }
 
     fn work(&mut self, shared: &Shared) {
         if shared.has_free.load(Ordering::Acquire) {
             free::free_some(shared);
-            self.last_freeing = Instant::now();
             self.is_quick_repaired = false;
         } else if self.wants_quick_repair(shared) {
             // A failure is logged by the engine, and there is nobody to tell.

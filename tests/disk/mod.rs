@@ -1,0 +1,210 @@
+//! A disk that a test can cut the power of: what was not synced is kept, dropped or torn, in any order.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use poppet::store::{Medium, StoreError};
+use redb::StorageBackend;
+
+/// Octets that a disk writes at once, or not.
+const SECTOR_OCTETS: usize = 512;
+
+/// A simulated disk; clones are the same disk.
+#[derive(Debug, Clone)]
+pub struct Disk(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    /// What reads see.
+    live: Vec<u8>,
+    /// What a power cut leaves at least.
+    durable: Vec<u8>,
+    /// What was done since the last sync.
+    unsynced: Vec<Change>,
+    /// Writes, syncs and changes of length so far.
+    operations: u64,
+    /// The operation at which the power goes.
+    cut_at: u64,
+    /// Of so many syncs only the first is done.
+    lies: u64,
+    syncs: u64,
+}
+
+#[derive(Debug)]
+enum Change {
+    Write { offset: usize, octets: Vec<u8> },
+    Length(usize),
+}
+
+impl Disk {
+    /// A disk that holds `image`.
+    pub fn new(image: Vec<u8>) -> Disk {
+        Disk(Arc::new(Mutex::new(State {
+            durable: image.clone(),
+            live: image,
+            unsynced: Vec::new(),
+            operations: 0,
+            cut_at: u64::MAX,
+            lies: 1,
+            syncs: 0,
+        })))
+    }
+
+    /// Cuts the power at the operation of that number from now.
+    #[allow(dead_code)]
+    pub fn cut_in(&self, operations: u64) {
+        let mut state = self.state();
+        state.cut_at = state.operations + operations;
+    }
+
+    /// Ignores all but every `lies`th sync.
+    #[allow(dead_code)]
+    pub fn lie(&self, lies: u64) {
+        self.state().lies = lies;
+    }
+
+    /// Whether the power is gone.
+    #[allow(dead_code)]
+    pub fn is_cut(&self) -> bool {
+        let state = self.state();
+        state.operations >= state.cut_at
+    }
+
+    /// Cuts the power now, if it is there still, and gives what is found afterwards.
+    #[allow(dead_code)]
+    pub fn image_after_cut(&self, random: &mut fastrand::Rng) -> Vec<u8> {
+        let mut state = self.state();
+        state.cut_at = 0;
+        let mut image = std::mem::take(&mut state.durable);
+        for change in std::mem::take(&mut state.unsynced) {
+            match change {
+                Change::Length(length) if random.bool() => image.resize(length, 0),
+                Change::Length(_) => {}
+                Change::Write { offset, octets } => tear(&mut image, offset, &octets, random),
+            }
+        }
+        image
+    }
+
+    /// What the disk holds after a proper end.
+    #[allow(dead_code)]
+    pub fn image(&self) -> Vec<u8> {
+        self.state().live.clone()
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Each sector is kept or not; one that is kept may end in its middle.
+fn tear(image: &mut Vec<u8>, offset: usize, octets: &[u8], random: &mut fastrand::Rng) {
+    let fate = random.u8(..3);
+    let mut at = 0;
+    while at < octets.len() {
+        let end = (at + SECTOR_OCTETS - (offset + at) % SECTOR_OCTETS).min(octets.len());
+        let is_kept = match fate {
+            0 => false,
+            1 => true,
+            _ => random.bool(),
+        };
+        let kept = match (is_kept, random.u8(..32)) {
+            (false, _) => 0,
+            (true, 0) => random.usize(..=end - at),
+            (true, _) => end - at,
+        };
+        if kept > 0 {
+            if image.len() < offset + at + kept {
+                image.resize(offset + at + kept, 0);
+            }
+            image[offset + at..][..kept].copy_from_slice(&octets[at..][..kept]);
+        }
+        at = end;
+    }
+}
+
+impl State {
+    fn operate(&mut self) -> io::Result<()> {
+        self.operations += 1;
+        if self.operations > self.cut_at {
+            return Err(io::Error::other("the power is gone"));
+        }
+        Ok(())
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.state().live.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let state = self.state();
+        if state.operations >= state.cut_at {
+            return Err(io::Error::other("the power is gone"));
+        }
+        let from = offset as usize;
+        let octets = state.live.get(from..from + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
+        out.copy_from_slice(octets);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let mut state = self.state();
+        state.operate()?;
+        state.live.resize(len as usize, 0);
+        state.unsynced.push(Change::Length(len as usize));
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut state = self.state();
+        state.operate()?;
+        state.syncs += 1;
+        if state.syncs % state.lies != 0 {
+            return Ok(());
+        }
+        for change in std::mem::take(&mut state.unsynced) {
+            match change {
+                Change::Length(length) => state.durable.resize(length, 0),
+                Change::Write { offset, octets } => {
+                    state.durable[offset..][..octets.len()].copy_from_slice(&octets);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let mut state = self.state();
+        state.operate()?;
+        let from = offset as usize;
+        state
+            .live
+            .get_mut(from..from + data.len())
+            .ok_or(io::ErrorKind::UnexpectedEof)?
+            .copy_from_slice(data);
+        state.unsynced.push(Change::Write { offset: from, octets: data.to_vec() });
+        Ok(())
+    }
+}
+
+impl Medium for Disk {
+    fn open(&self) -> Result<Box<dyn StorageBackend>, StoreError> {
+        Ok(Box::new(self.clone()))
+    }
+
+    fn free_octets(&self) -> u64 {
+        u64::MAX
+    }
+
+    fn allocated_octets(&self) -> u64 {
+        self.state().live.len() as u64
+    }
+
+    fn is_in_place(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn drop_cache(&self) {}
+}

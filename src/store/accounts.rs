@@ -1,12 +1,12 @@
 //! Domains and mailboxes.
 
-use redb::{ReadTransaction, ReadableTable, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
 use super::engine::Fault;
 use super::error::StoreError;
 use super::schema::{
-    self, Counters, DOMAINS, DomainRecord, MAIL, MAILBOXES, META, META_MAILBOX, MailboxRecord,
+    self, Counters, DOMAINS, DomainRecord, MAIL, MAILBOXES, META, META_COUNT, META_MAILBOX, MailboxRecord,
 };
 use super::upload::{read_counters, write_counters};
 use super::{Resolved, maildrop};
@@ -168,6 +168,7 @@ pub(super) fn remove_domain(transaction: &WriteTransaction, domain: &Domain) -> 
         maildrop::remove_all(transaction, id)?;
         mailboxes.remove(key.as_str())?;
     }
+    count_mailboxes(transaction, mailboxes.len()?)?;
     domains.remove(domain.as_str())?;
     Ok(())
 }
@@ -198,6 +199,7 @@ pub(super) fn add_mailbox(
     let id = next_mailbox(transaction)?;
     let record = MailboxRecord { id, mark, is_locked: false, created: now, password };
     put_mailbox(&mut table, address, &record)?;
+    count_mailboxes(transaction, table.len()?)?;
     let counters = Counters { mark, messages: 0, octets: 0, next_uid: 1, newest_unix_seconds: now.0 };
     write_counters(&mut transaction.open_table(MAIL)?, id, &counters)?;
     Ok(id)
@@ -208,7 +210,7 @@ pub(super) fn remove_mailbox(transaction: &WriteTransaction, address: &Address) 
     let record = find_mailbox(&table, address)?;
     maildrop::remove_all(transaction, record.id)?;
     table.remove(schema::mailbox_key(address).as_str())?;
-    Ok(())
+    count_mailboxes(transaction, table.len()?)
 }
 
 /// Changes one mailbox's record.
@@ -223,19 +225,59 @@ pub(super) fn change_mailbox(
     put_mailbox(&mut table, address, &record)
 }
 
-/// The newest time that any mailbox remembers.
-pub(super) fn newest_time(transaction: &ReadTransaction) -> Result<UnixTime, Fault> {
+/// Proves that every account is found by its name, so that damage is never taken for an unknown user; gives
+/// the newest time that any mailbox remembers.
+pub(super) fn prove(transaction: &ReadTransaction) -> Result<UnixTime, Fault> {
     let mail = transaction.open_table(MAIL)?;
+    let domains = transaction.open_table(DOMAINS)?;
+    let mailboxes = transaction.open_table(MAILBOXES)?;
+    for entry in domains.iter()? {
+        find_domain(&domains, &parse_domain(entry?.0.value())?).map_err(missing)?;
+    }
     let mut newest = UnixTime(0);
-    for entry in transaction.open_table(MAILBOXES)?.iter()? {
+    let mut count = 0;
+    for entry in mailboxes.iter()? {
+        let address = schema::key_address(entry?.0.value())?;
+        let record = find_mailbox(&mailboxes, &address).map_err(missing)?;
+        find_domain(&domains, &address.domain()).map_err(missing)?;
+        let counters = read_counters(&mail, record.id)?
+            .ok_or_else(|| schema::damaged(&MAIL, "a mailbox has no counters"))?;
+        newest = newest.max(record.created).max(UnixTime(counters.newest_unix_seconds));
+        count += 1;
+    }
+    let counted: u32 = match transaction.open_table(META)?.get(META_COUNT)? {
+        Some(stored) => schema::decode(&META, META_COUNT, stored.value())?,
+        None => 0,
+    };
+    match count == counted {
+        true => Ok(newest),
+        false => Err(schema::damaged(&MAILBOXES, "some mailboxes are missing").into()),
+    }
+}
+
+fn missing(_: Fault) -> Fault {
+    schema::damaged(&MAILBOXES, "an account is not found by its name").into()
+}
+
+/// Whether a mailbox has that number.
+pub(super) fn has_number(
+    mailboxes: &impl ReadableTable<&'static str, &'static [u8]>,
+    id: MailboxId,
+) -> Result<bool, Fault> {
+    for entry in mailboxes.iter()? {
         let (key, stored) = entry?;
         let record: MailboxRecord = schema::decode(&MAILBOXES, key.value(), stored.value())?;
-        newest = newest.max(record.created);
-        if let Some(counters) = read_counters(&mail, record.id)? {
-            newest = newest.max(UnixTime(counters.newest_unix_seconds));
+        if record.id == id {
+            return Ok(true);
         }
     }
-    Ok(newest)
+    Ok(false)
+}
+
+fn count_mailboxes(transaction: &WriteTransaction, count: u64) -> Result<(), Fault> {
+    let count = schema::encode(&META, META_COUNT, &(count as u32)).map_err(Fault::fatal)?;
+    transaction.open_table(META)?.insert(META_COUNT, count.as_slice())?;
+    Ok(())
 }
 
 fn next_mailbox(transaction: &WriteTransaction) -> Result<MailboxId, Fault> {

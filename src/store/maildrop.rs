@@ -50,7 +50,13 @@ pub(super) fn open_message(
 ) -> Result<Option<Opened>, Fault> {
     let key = schema::mail_key(message);
     let mail = transaction.open_table(MAIL)?;
-    let Some(stored) = mail.get(key)? else { return Ok(None) };
+    let Some(stored) = mail.get(key)? else {
+        // Removed, or out of reach in a damaged tree: only the counters tell.
+        return match rows(transaction, message.mailbox) {
+            Err(fault) if !matches!(fault.error, StoreError::NotFound(_)) => Err(fault),
+            _ => Ok(None),
+        };
+    };
     let row: MailRow = schema::decode(&MAIL, key, stored.value())?;
     if row.codec != 0 {
         return Err(StoreError::NewerSchema(

@@ -2,7 +2,7 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `meta` | name | `schema`: u32; `mailbox`: u32, the last mailbox number given; `blob`: u64, no body has this number or a higher one |
+//! | `meta` | name | `schema`: u32; `mailbox`: u32, the last mailbox number given; `mailboxes`: u32, how many there are; `blob`: u64, no body has this number or a higher one |
 //! | `settings` | key of `settings.rs` | its text |
 //! | `records` | name | octets that another room keeps here |
 //! | `domains` | domain | [`DomainRecord`] |
@@ -48,6 +48,7 @@ pub(super) const FREE: NumberTable = TableDefinition::new("free");
 pub(super) const META_SCHEMA: &str = "schema";
 pub(super) const META_MAILBOX: &str = "mailbox";
 pub(super) const META_BLOB: &str = "blob";
+pub(super) const META_COUNT: &str = "mailboxes";
 
 /// A domain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

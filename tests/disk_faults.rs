@@ -1,0 +1,122 @@
+//! The disk fails at every place of a scenario, once or for a while: nothing acknowledged is lost, nothing that
+//! failed is believed, and the store goes on by itself once the disk does (S-288–S-293).
+
+mod disk;
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::time::Duration;
+
+use disk::{Disk, Fault};
+use poppet::clock::{Clock, UnixTime};
+use poppet::mail::{Domain, MailboxId, MailboxMark, MessageId, Uid};
+use poppet::store::{Delivered, Delivery, Options, Store, StoreError};
+use poppet::ticket::block_on;
+
+#[test]
+fn a_full_disk_refuses_mail_and_loses_none_s_288() {
+    at_every_operation(ErrorKind::StorageFull, true);
+}
+
+#[test]
+fn a_disk_that_fails_once_loses_nothing_acknowledged_s_291_s_292() {
+    at_every_operation(ErrorKind::Other, false);
+}
+
+#[test]
+fn a_disk_that_turns_read_only_loses_nothing_acknowledged_s_294() {
+    at_every_operation(ErrorKind::ReadOnlyFilesystem, true);
+}
+
+/// Repeats the scenario with the fault one operation later each time, until it is no longer met.
+fn at_every_operation(kind: ErrorKind, lasts: bool) {
+    let (image, mailbox) = prepared();
+    for operations in 0.. {
+        let disk = Disk::new(image.clone());
+        let store = Store::open_on(Arc::new(disk.clone()), &options(), clock()).unwrap();
+        disk.fail(Fault { operations, lasts, kind });
+        let mut kept = Vec::new();
+        for number in 1..=4 {
+            match deliver(&store, mailbox, number) {
+                Ok(_) => kept.push(number),
+                Err(StoreError::Full) => assert_eq!(kind, ErrorKind::StorageFull),
+                Err(error) => assert!(matches!(error, StoreError::Io(_)), "{operations}: {error:?}"),
+            }
+        }
+        let removed = store.remove_messages(mailbox, vec![Uid(1)]).wait();
+        let was_met = disk.heal();
+        wait_until_reopened(&store);
+        assert_eq!(deliver(&store, mailbox, 5), Ok(Delivered::Stored(1)), "{operations}: it goes on");
+        kept.push(5);
+        // What was believed must be on the disk, not in a cache: cut the power.
+        let image = disk.image_after_cut(&mut fastrand::Rng::with_seed(operations));
+        drop(store);
+        let store = Store::open_on(Arc::new(Disk::new(image)), &options(), clock()).unwrap();
+        check(&store, mailbox, &kept, removed.is_ok(), operations);
+        if !was_met {
+            assert!(operations > 20, "the scenario has too few operations to count: {operations}");
+            return;
+        }
+    }
+}
+
+/// A database with one old mail.
+fn prepared() -> (Vec<u8>, MailboxId) {
+    let disk = Disk::new(Vec::new());
+    let store = Store::create_on(Arc::new(disk.clone()), &options(), clock()).unwrap();
+    let domain: Domain = "home.lan".parse().unwrap();
+    store.add_domain(domain.clone()).wait().unwrap();
+    let address = poppet::mail::Address::new("alice", &domain).unwrap();
+    let mailbox = store.add_mailbox(address, MailboxMark([1; 16]), Vec::new()).wait().unwrap();
+    assert_eq!(deliver(&store, mailbox, 0), Ok(Delivered::Stored(1)));
+    drop(store);
+    (disk.image(), mailbox)
+}
+
+fn deliver(store: &Store, mailbox: MailboxId, number: u32) -> Result<Delivered, StoreError> {
+    let mut upload = store.upload();
+    block_on(upload.push(&text(number)))?;
+    upload.finish(vec![Delivery { mailbox, prefix: number.to_le_bytes().to_vec() }]).wait()
+}
+
+/// Every third one is long enough to stream.
+fn text(number: u32) -> Vec<u8> {
+    let octets = if number % 3 == 2 { 600_000 } else { 5_000 };
+    number.to_le_bytes().repeat(octets / 4)
+}
+
+/// A reopening that failed is not tried again at once.
+fn wait_until_reopened(store: &Store) {
+    let begun = std::time::Instant::now();
+    while store.domains().wait().is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "the store did not come back by itself");
+        std::thread::yield_now();
+    }
+}
+
+fn check(store: &Store, mailbox: MailboxId, kept: &[u32], is_removed: bool, operations: u64) {
+    let mut found = Vec::new();
+    for (uid, _) in store.snapshot(mailbox).wait().unwrap().messages {
+        let opened = store.open_message(MessageId { mailbox, uid }).wait().unwrap().unwrap();
+        let number = u32::from_le_bytes(opened.prefix[..4].try_into().unwrap());
+        let mut octets = opened.first.unwrap().0;
+        for index in 1..opened.chunks {
+            octets.extend(store.chunk(opened.blob, index).wait().unwrap().0);
+        }
+        assert!(octets == text(number), "{operations}: mail {number} is not what was delivered");
+        found.push(number);
+    }
+    for number in kept {
+        assert!(found.contains(number), "{operations}: the acknowledged mail {number} is lost");
+    }
+    assert!(!(is_removed && found.contains(&0)), "{operations}: the removed mail is back");
+    assert!(is_removed || found.contains(&0) || !kept.is_empty(), "{operations}");
+}
+
+fn options() -> Options {
+    Options { cache_kib: None, quiet: Some(Duration::from_secs(3600)) }
+}
+
+fn clock() -> Clock {
+    Clock::fixed(UnixTime(1_800_000_000))
+}

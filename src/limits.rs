@@ -122,6 +122,29 @@ pub const OUTPUT_OCTETS: usize = 16 * 1024;
 pub const INPUT_OCTETS: usize = 4 * 1024;
 /// Octets that one read takes while a message flows in.
 pub const DATA_INPUT_OCTETS: usize = 32 * 1024;
+/// Reads and writes in a row without a wait, after which other sessions have the thread.
+pub const TURNS: u8 = 16;
+/// Octets of TLS records that wait for a peer, beside [`OUTPUT_OCTETS`].
+pub const TLS_OUTPUT_OCTETS: usize = 64 * 1024;
+/// Octets of a body that are dot-stuffed at once; the output buffer is at most twice that and a bit.
+pub const BODY_PIECE_OCTETS: usize = 32 * 1024;
+/// Octets of data that a peer must send in [`DATA_RATE_SPAN`] of waiting for him (S-266): 500 a second,
+/// as Postfix asks under stress; the slowest GPRS link brings more.
+pub const DATA_RATE_OCTETS: u64 = 500 * 60;
+/// See [`DATA_RATE_OCTETS`].
+pub const DATA_RATE_SPAN: Duration = Duration::from_secs(60);
+/// Saying good-bye in TLS; a peer that doesn't listen any more is left.
+pub const CLOSING: Duration = Duration::from_secs(5);
+/// What a stopping server leaves to mails and commits under way; service managers wait longer.
+pub const STOPPING: Duration = Duration::from_secs(5);
+/// How long the accept loop rests when the system has no more descriptors or memory (S-269, S-270).
+pub const ACCEPT_REST: Duration = Duration::from_millis(100);
+/// Descriptors kept for the database, the log, the control socket and the listeners (S-269).
+pub const RESERVED_DESCRIPTORS: u64 = 32;
+/// Threads that serve sessions; more only wait for the store.
+pub const SERVER_THREADS: usize = 4;
+/// Stack of such a thread: sessions live on the heap, and the deepest call is a TLS handshake.
+pub const THREAD_STACK_OCTETS: usize = 256 * 1024;
 
 // ---- the control socket ------------------------------------------------------------------------
 
@@ -131,6 +154,10 @@ pub const CONTROL_CLIENTS: usize = 8;
 pub const CONTROL_REQUEST_OCTETS: usize = 64 * 1024;
 /// A request from its first octet to its end (S-324).
 pub const CONTROL_REQUEST: Duration = Duration::from_secs(5);
+/// Octets of one answer: a listing of a million messages has 24 MiB.
+pub const CONTROL_ANSWER_OCTETS: usize = 64 * 1024 * 1024;
+/// How long the command line waits for an answer: the removal of a large domain takes its time.
+pub const CONTROL_ANSWER: Duration = Duration::from_secs(600);
 
 // ---- the store ---------------------------------------------------------------------------------
 

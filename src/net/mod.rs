@@ -1,13 +1,42 @@
 //! The only room that awaits: listeners, TLS, one driver a protocol, the control socket.
+//!
+//! ```text
+//! serve -> server: threads, what sessions share
+//!            |-> listener: bind, accept, judge -> session -> stream (plain or TLS)
+//!            |                                      |-> pop3: lines, wishes -> body out
+//!            |                                      '-> smtp: lines, wishes -> intake in
+//!            |-> control::door: commands of the command line -> admin
+//!            '-> signals: SIGTERM, SIGINT stop it; SIGHUP loads the certificate anew
+//! ```
 
 pub mod control;
 
+mod body;
+mod fold;
+mod intake;
+mod listener;
+mod peers;
+mod pop3;
+mod recipients;
+mod server;
+mod session;
+mod sessions;
+mod smtp;
+mod stream;
+mod tls;
+
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+
+use async_signal::{Signal, Signals};
+use smol::future::FutureExt;
+use smol::stream::StreamExt;
 
 use crate::admin::Context;
 use crate::clock::Clock;
 use crate::settings::{Listen, ListenerKind};
+use server::{Running, Server};
 
 /// What a server is started with.
 #[derive(Debug, Clone)]
@@ -22,13 +51,50 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServeError(pub String);
 
+impl fmt::Display for ServeError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ServeError {}
+
 /// Serves until `SIGTERM` or `SIGINT`; `ready` is called once every listener is bound, with each bound
 /// address. Blocks; on return no session is left and the store is closed.
 pub fn serve(
-    _context: Context,
-    _clock: Clock,
-    _plan: Plan,
-    _ready: impl FnOnce(&[(ListenerKind, SocketAddr)]) + Send,
+    context: Context,
+    clock: Clock,
+    plan: Plan,
+    ready: impl FnOnce(&[(ListenerKind, SocketAddr)]) + Send,
 ) -> Result<(), ServeError> {
-    todo!()
+    serve_until(context, clock, plan, ready, std::future::pending())
+}
+
+/// As [`serve`], but ends also when `stop` does.
+pub fn serve_until(
+    context: Context,
+    clock: Clock,
+    plan: Plan,
+    ready: impl FnOnce(&[(ListenerKind, SocketAddr)]) + Send,
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    // A file over the process's size limit must be an error of one write, not the end of the server.
+    let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup, Signal::Xfsz])
+        .map_err(|error| ServeError(format!("can't listen to signals: {error}; allow more open files")))?;
+    let running = Running::start(context, clock, &plan)?;
+    ready(running.bound());
+    smol::block_on(heed(signals, running.server()).or(stop));
+    log::info!("stopping");
+    running.stop();
+    Ok(())
+}
+
+async fn heed(mut signals: Signals, server: &Server) {
+    while let Some(signal) = signals.next().await {
+        match signal {
+            Ok(Signal::Term | Signal::Int) => return,
+            Ok(Signal::Hup) => server.load_certificate().await,
+            Ok(_) | Err(_) => {}
+        }
+    }
 }

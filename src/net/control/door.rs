@@ -1,0 +1,235 @@
+//! The server's side of the control socket: a few clients at once, each with little time (S-324).
+
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::Mode;
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
+use rustix::process::geteuid;
+use smol::future::FutureExt;
+use smol::io::{AsyncReadExt, AsyncWriteExt};
+use smol::lock::Semaphore;
+use smol::{Async, Executor};
+
+use super::{frame, place, socket_path};
+use crate::admin::{self, Command, Context};
+use crate::net::ServeError;
+use crate::net::fold::Topic;
+use crate::net::server::Server;
+use crate::{limits, ticket};
+
+/// The bound control socket.
+#[derive(Debug)]
+pub struct Door {
+    path: PathBuf,
+    /// Device and inode, to tell our own socket from that of a successor.
+    identity: (u64, u64),
+    socket: Arc<Async<UnixListener>>,
+}
+
+impl Door {
+    /// Makes the socket beside the database, for this user and root alone. What a dead server left is
+    /// removed; errs if a server listens there, or if something else is in the place (S-325).
+    pub fn bind(database: &Path) -> Result<Door, ServeError> {
+        let path = socket_path(database);
+        let failed = |error: io::Error| {
+            ServeError(format!(
+                "can't make the control socket {}: {error}; its folder must be this user's",
+                path.display()
+            ))
+        };
+        clear(&path)?;
+        let socket = place::reach(&path, bind_socket).map_err(failed)?;
+        let about = std::fs::symlink_metadata(&path).map_err(failed)?;
+        let socket = Async::new_nonblocking(socket).map_err(failed)?;
+        Ok(Door { identity: (about.dev(), about.ino()), path, socket: Arc::new(socket) })
+    }
+
+    /// Accepts for ever.
+    pub fn accept(
+        &self,
+        context: Context,
+        server: Arc<Server>,
+        executor: Arc<Executor<'static>>,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        accept(Arc::clone(&self.socket), context, server, executor)
+    }
+
+    /// Removes the socket, unless another one has taken its place.
+    pub fn remove(self) {
+        let about = std::fs::symlink_metadata(&self.path);
+        if about.is_ok_and(|about| (about.dev(), about.ino()) == self.identity) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Frees the place, if it was a dead server's.
+fn clear(path: &Path) -> Result<(), ServeError> {
+    let about = match std::fs::symlink_metadata(path) {
+        Ok(about) => about,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(ServeError(format!("can't look at {}: {error}", path.display()))),
+    };
+    if !about.file_type().is_socket() || about.uid() != geteuid().as_raw() {
+        return Err(ServeError(format!(
+            "{} is in the place of the control socket and is not this server's; move it away",
+            path.display()
+        )));
+    }
+    if place::reach(path, |short| UnixStream::connect(short)).is_ok() {
+        return Err(ServeError(format!(
+            "another server runs on this database, for {} answers; stop it first",
+            path.display()
+        )));
+    }
+    std::fs::remove_file(path)
+        .map_err(|error| ServeError(format!("can't remove the old {}: {error}", path.display())))
+}
+
+/// Nobody can connect between the making and the change of the mode: it listens only after that.
+fn bind_socket(path: &Path) -> io::Result<UnixListener> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    net::bind(&socket, &SocketAddrUnix::new(path)?)?;
+    rustix::fs::chmod(path, Mode::RUSR | Mode::WUSR)?;
+    net::listen(&socket, limits::CONTROL_CLIENTS as i32)?;
+    Ok(socket.into())
+}
+
+async fn accept(
+    socket: Arc<Async<UnixListener>>,
+    context: Context,
+    server: Arc<Server>,
+    executor: Arc<Executor<'static>>,
+) {
+    let places = Arc::new(Semaphore::new(limits::CONTROL_CLIENTS));
+    loop {
+        let place = places.acquire_arc().await;
+        let Ok((client, _)) = socket.accept().await else {
+            smol::Timer::after(limits::ACCEPT_REST).await;
+            continue;
+        };
+        let (context, server) = (context.clone(), Arc::clone(&server));
+        let serving = async move {
+            if let Err(cause) = serve(client, context).await {
+                let line = format_args!("control socket: a client was sent away: {cause}");
+                server.fold.warn(Topic::Control, server.clock.monotonic(), line);
+            }
+            drop(place);
+        };
+        executor.spawn(serving).detach();
+    }
+}
+
+/// One request, one answer; what makes no sense closes this client only.
+async fn serve(mut client: Async<UnixStream>, context: Context) -> Result<(), String> {
+    let peer = sockopt::socket_peercred(&client).map_err(|error| error.to_string())?.uid;
+    if !peer.is_root() && peer != geteuid() {
+        return Err(format!("user {} is neither root nor this server's user", peer.as_raw()));
+    }
+    let command = request(&mut client).or(late(limits::CONTROL_REQUEST)).await?;
+    // A command may hash a password, which would hold up the sessions of this thread.
+    let answer = smol::unblock(move || {
+        let answer = ticket::block_on(admin::execute(&context, command));
+        frame::encode(&answer)
+    })
+    .await
+    .ok_or("the answer is too long")?;
+    let answered = async { client.write_all(&answer).await.map_err(|error| error.to_string()) };
+    answered.or(late(limits::WRITE_STALL)).await
+}
+
+async fn request(client: &mut Async<UnixStream>) -> Result<Command, String> {
+    let mut header = [0; frame::HEADER_OCTETS];
+    client.read_exact(&mut header).await.map_err(|error| error.to_string())?;
+    let octets = frame::length(&header, limits::CONTROL_REQUEST_OCTETS).ok_or("it sent no request")?;
+    let mut content = vec![0; octets];
+    client.read_exact(&mut content).await.map_err(|error| error.to_string())?;
+    postcard::from_bytes(&content).map_err(|_| "it sent an unknown command".into())
+}
+
+async fn late<T>(time: std::time::Duration) -> Result<T, String> {
+    smol::Timer::after(time).await;
+    Err("it took too long".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Folder {
+            let path = std::env::temp_dir().join(format!("poppet-door-{}-{name}", std::process::id()));
+            std::fs::create_dir_all(&path).unwrap();
+            Folder(path)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn the_socket_is_for_its_owner_alone_s_323() {
+        let folder = Folder::new("mode");
+        let door = Door::bind(&folder.0.join("poppet.redb")).unwrap();
+        let path = folder.0.join("poppet.sock");
+        assert_eq!(std::fs::symlink_metadata(&path).unwrap().mode() & 0o777, 0o600);
+        door.remove();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_a_dead_server_left_is_replaced_and_a_living_one_is_not_s_325() {
+        let folder = Folder::new("stale");
+        let database = folder.0.join("poppet.redb");
+        drop(Door::bind(&database).unwrap());
+        assert!(folder.0.join("poppet.sock").exists());
+        let _living = Door::bind(&database).unwrap();
+        let ServeError(text) = Door::bind(&database).unwrap_err();
+        assert!(text.starts_with("another server runs on this database"), "{text}");
+    }
+
+    #[test]
+    fn what_is_no_socket_of_ours_stays_s_325() {
+        let folder = Folder::new("foreign");
+        let (database, path) = (folder.0.join("poppet.redb"), folder.0.join("poppet.sock"));
+        std::fs::write(&path, "precious").unwrap();
+        Door::bind(&database).unwrap_err();
+        assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+
+        std::fs::rename(&path, folder.0.join("target")).unwrap();
+        std::os::unix::fs::symlink("target", &path).unwrap();
+        Door::bind(&database).unwrap_err();
+        assert_eq!(std::fs::read(folder.0.join("target")).unwrap(), b"precious");
+    }
+
+    #[test]
+    fn a_successors_socket_is_left_alone() {
+        let folder = Folder::new("successor");
+        let database = folder.0.join("poppet.redb");
+        let first = Door::bind(&database).unwrap();
+        std::fs::remove_file(folder.0.join("poppet.sock")).unwrap();
+        let _second = Door::bind(&database).unwrap();
+        first.remove();
+        assert!(folder.0.join("poppet.sock").exists());
+    }
+
+    #[test]
+    fn a_path_longer_than_an_address_works_too() {
+        let folder = Folder::new(&"long".repeat(40));
+        let database = folder.0.join("poppet.redb");
+        let _door = Door::bind(&database).unwrap();
+        let path = folder.0.join("poppet.sock");
+        assert!(path.exists());
+        place::reach(&path, |short| UnixStream::connect(short)).unwrap();
+    }
+}

@@ -1,0 +1,110 @@
+//! The control socket: the command line's way into the running server. Length-prefixed, versioned,
+//! for root and the service's user only (S-323).
+
+pub mod door;
+mod frame;
+mod place;
+
+pub use door::Door;
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use crate::admin::{AdminError, Answer, Command, Failure};
+use crate::limits;
+
+/// Where the control socket of a database is: `poppet.redb` gives `poppet.sock`.
+pub fn socket_path(database: &Path) -> PathBuf {
+    database.with_extension("sock")
+}
+
+/// Asks the running server; none if no server listens there. Blocks.
+pub fn ask(database: &Path, command: &Command) -> Option<Result<Answer, AdminError>> {
+    let path = socket_path(database);
+    match place::reach(&path, |short| UnixStream::connect(short)) {
+        Ok(socket) => Some(converse(socket, command)),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => None,
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Some(Err(unreachable(format!(
+            "{} is not for this user; run this as root or as the server's user",
+            path.display()
+        )))),
+        Err(error) => Some(Err(unreachable(format!(
+            "the server can't be reached at {}: {error}; look whether it runs",
+            path.display()
+        )))),
+    }
+}
+
+fn converse(mut socket: UnixStream, command: &Command) -> Result<Answer, AdminError> {
+    let request = frame::encode(command).ok_or_else(|| {
+        unreachable("the command is too long for the running server; give less at once".into())
+    })?;
+    let answer = exchange(&mut socket, &request).map_err(|error| match error.kind() {
+        // A server that does not understand hangs up.
+        ErrorKind::UnexpectedEof
+        | ErrorKind::ConnectionReset
+        | ErrorKind::BrokenPipe
+        | ErrorKind::InvalidData => other_version(),
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+            unreachable("the server does not answer; look into its log, or restart it".into())
+        }
+        _ => unreachable(format!("the connection to the server broke: {error}; try again")),
+    })?;
+    postcard::from_bytes::<Result<Answer, AdminError>>(&answer).map_err(|_| other_version())?
+}
+
+fn exchange(socket: &mut UnixStream, request: &[u8]) -> io::Result<Vec<u8>> {
+    socket.set_write_timeout(Some(limits::CONTROL_REQUEST))?;
+    socket.set_read_timeout(Some(limits::CONTROL_ANSWER))?;
+    socket.write_all(request)?;
+    let mut header = [0; frame::HEADER_OCTETS];
+    socket.read_exact(&mut header)?;
+    let octets = frame::length(&header, limits::CONTROL_ANSWER_OCTETS).ok_or(ErrorKind::InvalidData)?;
+    // What is announced need not come: memory follows what does.
+    let mut answer = Vec::new();
+    socket.take(octets as u64).read_to_end(&mut answer)?;
+    if answer.len() == octets { Ok(answer) } else { Err(ErrorKind::UnexpectedEof.into()) }
+}
+
+fn other_version() -> AdminError {
+    unreachable("the running server is another version of poppet: restart it".into())
+}
+
+fn unreachable(text: String) -> AdminError {
+    AdminError { kind: Failure::Unreachable, text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_socket_is_beside_the_database() {
+        assert_eq!(
+            socket_path(Path::new("/var/lib/poppet/poppet.redb")),
+            Path::new("/var/lib/poppet/poppet.sock")
+        );
+    }
+
+    #[test]
+    fn a_server_of_another_version_is_told_by_its_answer() {
+        for answer in [&b""[..], b"ppc1", b"ppc2\0\0\0\0", b"ppc1\xff\xff\xff\xff", b"ppc1\x02\0\0\0\x01"] {
+            let (mut server, mut client) = UnixStream::pair().unwrap();
+            server.write_all(answer).unwrap();
+            server.shutdown(std::net::Shutdown::Write).unwrap();
+            let error = exchange(&mut client, b"?").unwrap_err();
+            assert!(
+                matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::InvalidData),
+                "{answer:?}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_answer_comes_back_whole() {
+        let (mut server, mut client) = UnixStream::pair().unwrap();
+        server.write_all(b"ppc1\x03\0\0\0abc").unwrap();
+        assert_eq!(exchange(&mut client, b"?").unwrap(), b"abc");
+    }
+}

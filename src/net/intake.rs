@@ -1,0 +1,109 @@
+//! A message on its way in: read to its true end whatever happens, so that client and server stay in step.
+
+use std::time::Duration;
+
+use super::stream::{Input, Lost, Stream};
+use crate::clock::Clock;
+use crate::limits;
+use crate::smtp::{DataEnd, Receiver};
+use crate::store::{StoreError, Upload};
+
+/// What came of a message's data.
+pub struct Intake {
+    /// How it ended.
+    pub end: DataEnd,
+    /// The body in the store's hands, or why the store could not take it.
+    pub upload: Result<Upload, StoreError>,
+}
+
+/// Takes the data behind 354 to its end. Errs if the peer is gone, silent for [`limits::IDLE_SMTP`], or
+/// slower than [`limits::DATA_RATE_OCTETS`] in [`limits::DATA_RATE_SPAN`] (S-266); nothing stays then.
+pub async fn receive(
+    stream: &mut Stream,
+    clock: &Clock,
+    mut receiver: Receiver,
+    upload: Upload,
+) -> Result<Intake, Lost> {
+    let mut upload = Ok(upload);
+    let mut piece = Vec::new();
+    let mut pace = Pace::default();
+
+    let (used, mut end) = receiver.receive(stream.input(), &mut piece);
+    stream.consume(used);
+    let mut block = vec![0; if end.is_some() { 0 } else { limits::DATA_INPUT_OCTETS }];
+    loop {
+        push(&mut upload, &mut piece).await;
+        if let Some(end) = end {
+            return Ok(Intake { end, upload });
+        }
+        let asked = clock.monotonic();
+        let Input::Octets(octets) = stream.read(&mut block, asked + limits::IDLE_SMTP).await else {
+            return Err(Lost::Gone);
+        };
+        if !pace.is_kept(octets, clock.monotonic() - asked) {
+            return Err(Lost::Stalled);
+        }
+        let (used, ended) = receiver.receive(&block[..octets], &mut piece);
+        stream.give_back(&block[used..octets]);
+        end = ended;
+    }
+}
+
+/// Hands a piece to the store; after an error the rest is only read.
+async fn push(upload: &mut Result<Upload, StoreError>, piece: &mut Vec<u8>) {
+    if let (Ok(body), false) = (&mut *upload, piece.is_empty())
+        && let Err(error) = body.push(piece).await
+    {
+        *upload = Err(error);
+    }
+    piece.clear();
+}
+
+/// Whether a peer sends fast enough; only the time that he lets us wait counts.
+#[derive(Debug, Default)]
+struct Pace {
+    waited: Duration,
+    octets: u64,
+}
+
+impl Pace {
+    fn is_kept(&mut self, octets: usize, waited: Duration) -> bool {
+        self.waited += waited;
+        self.octets += octets as u64;
+        if self.waited < limits::DATA_RATE_SPAN {
+            return true;
+        }
+        std::mem::take(self).octets >= limits::DATA_RATE_OCTETS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dribbling_peer_is_left_after_a_minute_s_266() {
+        let mut pace = Pace::default();
+        for _ in 0..5 {
+            assert!(pace.is_kept(1, Duration::from_secs(10)));
+        }
+        assert!(!pace.is_kept(1, Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn the_least_pace_is_held_at_its_edges_s_266() {
+        let least = limits::DATA_RATE_OCTETS as usize;
+        for (octets, is_kept) in [(least - 1, false), (least, true), (least + 1, true)] {
+            assert_eq!(Pace::default().is_kept(octets, limits::DATA_RATE_SPAN), is_kept, "{octets}");
+        }
+        let just_less = limits::DATA_RATE_SPAN - Duration::from_nanos(1);
+        assert!(Pace::default().is_kept(1, just_less));
+    }
+
+    #[test]
+    fn each_minute_is_judged_for_itself() {
+        let mut pace = Pace::default();
+        assert!(pace.is_kept(10_000_000, limits::DATA_RATE_SPAN));
+        assert!(!pace.is_kept(1, limits::DATA_RATE_SPAN));
+    }
+}

@@ -1,0 +1,190 @@
+//! The doors: bound with a long backlog, each connection judged and given its own task.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
+use smol::future::FutureExt;
+use smol::{Async, Executor};
+
+use super::fold::Topic;
+use super::peers::{self, Crowded};
+use super::server::Server;
+use super::{ServeError, session};
+use crate::limits;
+use crate::settings::ListenerKind;
+
+/// A bound door.
+#[derive(Debug)]
+pub struct Door {
+    /// What is spoken there.
+    pub kind: ListenerKind,
+    /// Where it is; the real port where 0 was asked for.
+    pub address: SocketAddr,
+    socket: Async<TcpListener>,
+}
+
+/// Binds a door. Errs with what to do about it.
+pub fn bind(kind: ListenerKind, address: SocketAddr) -> Result<Door, ServeError> {
+    let bound = bind_socket(address).and_then(|socket| {
+        let address = socket.local_addr()?;
+        Ok(Door { kind, address, socket: Async::new_nonblocking(socket)? })
+    });
+    bound.map_err(|error| ServeError(advice(kind, address, &error)))
+}
+
+/// Accepts for ever; sessions run as tasks of `executor` (S-269, S-270).
+pub async fn accept(door: Door, server: Arc<Server>, executor: Arc<Executor<'static>>) {
+    loop {
+        match door.socket.read_with(accept_socket).await {
+            Ok((socket, peer)) => admit(&door, &server, &executor, socket, peer),
+            // The peer has gone before it was its turn; the queue is one shorter, so this can't spin.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                server.fold.warn(
+                    Topic::Accept,
+                    server.clock.monotonic(),
+                    format_args!("{}: no connection can be taken: {error}", door.kind.name()),
+                );
+                smol::Timer::after(limits::ACCEPT_REST).await;
+            }
+        }
+        smol::future::yield_now().await;
+    }
+}
+
+fn bind_socket(address: SocketAddr) -> io::Result<TcpListener> {
+    let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = net::socket_with(family, SocketType::STREAM, flags, None)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    if address.is_ipv6() {
+        // So that 0.0.0.0 and [::] can both be had.
+        sockopt::set_ipv6_v6only(&socket, true)?;
+    }
+    net::bind(&socket, &address)?;
+    net::listen(&socket, limits::BACKLOG)?;
+    // Accepted sockets inherit it.
+    sockopt::set_tcp_nodelay(&socket, true)?;
+    Ok(socket.into())
+}
+
+fn advice(kind: ListenerKind, address: SocketAddr, error: &io::Error) -> String {
+    let name = kind.name();
+    let cause = match error.kind() {
+        io::ErrorKind::PermissionDenied => format!(
+            "permission denied; run as root, give the binary CAP_NET_BIND_SERVICE, or choose another port \
+             with --{name}"
+        ),
+        io::ErrorKind::AddrInUse => format!(
+            "another program listens there; stop it (`ss -ltnp` names it), or choose another port with --{name}"
+        ),
+        io::ErrorKind::AddrNotAvailable => {
+            format!("this machine has no such address; choose one of its own with --{name}")
+        }
+        _ => format!("{error}; choose another address with --{name}"),
+    };
+    format!("can't listen on {address} ({name}): {cause}")
+}
+
+/// The socket comes non-blocking, which saves two system calls.
+fn accept_socket(listener: &TcpListener) -> io::Result<(OwnedFd, SocketAddr)> {
+    let (socket, peer) = net::acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+    let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+    Ok((socket, peer.ok_or(Errno::CONNABORTED)?))
+}
+
+fn admit(door: &Door, server: &Arc<Server>, executor: &Executor<'static>, socket: OwnedFd, peer: SocketAddr) {
+    let (name, peer, now) = (door.kind.name(), peer.ip().to_canonical(), server.clock.monotonic());
+    let settings = server.store.settings();
+    if !peers::is_welcome(settings.peers, peer) {
+        let line = format_args!(
+            "{name} {peer}: refused, no local address; `poppet set peers all` lets every address in"
+        );
+        return server.fold.warn(Topic::Stranger, now, line);
+    }
+    let all = settings.connections.min(server.most_connections);
+    let place = match server.admission.enter(peer, all, settings.connections_per_address) {
+        Ok(place) => place,
+        Err(crowded) => {
+            refuse(door.kind, socket);
+            let (what, key) = match crowded {
+                Crowded::InAll => ("there are too many connections", "connections"),
+                Crowded::ForAddress => ("it has too many connections", "connections_per_address"),
+            };
+            let line = format_args!("{name} {peer}: refused, {what}; `poppet get {key}` shows the limit");
+            return server.fold.warn(Topic::Crowd, now, line);
+        }
+    };
+    let Some(seat) = server.sessions.add(door.kind) else { return };
+    let Ok(socket) = Async::new_nonblocking(TcpStream::from(socket)) else { return };
+    let session = session::serve(Arc::clone(server), door.kind, socket, peer, place, seat);
+    executor.spawn(guarded(session)).detach();
+}
+
+/// A bug in one session must not take the others along.
+async fn guarded(session: impl Future<Output = ()>) {
+    if std::panic::AssertUnwindSafe(session).catch_unwind().await.is_err() {
+        log::error!("a session broke off by a bug in poppet; please report the lines above");
+    }
+}
+
+/// One cheap write into an empty buffer; inside TLS nothing can be said. RFC 5321 §3.1, RFC 3206 §4.
+fn refuse(kind: ListenerKind, socket: OwnedFd) {
+    let reply: &[u8] = match kind {
+        ListenerKind::Pop3 => b"-ERR [SYS/TEMP] too many connections, come again later\r\n",
+        ListenerKind::Smtp | ListenerKind::Submission => {
+            b"421 4.7.0 too many connections, come again later\r\n"
+        }
+        ListenerKind::Pop3s | ListenerKind::Submissions => return,
+    };
+    let _ = net::send(&socket, reply, net::SendFlags::NOSIGNAL | net::SendFlags::DONTWAIT);
+    let _ = net::shutdown(&socket, net::Shutdown::Write);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_is_named_with_what_to_do() {
+        let address = "127.0.0.1:0".parse().unwrap();
+        let door = bind(ListenerKind::Pop3, address).unwrap();
+        assert_ne!(door.address.port(), 0);
+        let ServeError(text) = bind(ListenerKind::Smtp, door.address).unwrap_err();
+        assert_eq!(
+            text,
+            format!(
+                "can't listen on {} (smtp): another program listens there; stop it (`ss -ltnp` names it), \
+                 or choose another port with --smtp",
+                door.address
+            )
+        );
+    }
+
+    #[test]
+    fn a_missing_permission_is_named_with_what_to_do() {
+        let text = advice(
+            ListenerKind::Pop3,
+            "0.0.0.0:110".parse().unwrap(),
+            &io::Error::from(io::ErrorKind::PermissionDenied),
+        );
+        assert_eq!(
+            text,
+            "can't listen on 0.0.0.0:110 (pop3): permission denied; run as root, give the binary \
+             CAP_NET_BIND_SERVICE, or choose another port with --pop3"
+        );
+    }
+
+    #[test]
+    fn both_families_can_have_the_same_port() {
+        let Ok(six) = bind(ListenerKind::Pop3, "[::]:0".parse().unwrap()) else {
+            return eprintln!("this machine has no IPv6");
+        };
+        let four = SocketAddr::new("0.0.0.0".parse().unwrap(), six.address.port());
+        bind(ListenerKind::Pop3, four).unwrap();
+    }
+}

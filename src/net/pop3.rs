@@ -1,0 +1,224 @@
+//! The POP3 driver: lines in, replies out, and what the session wishes is done here.
+
+use std::net::IpAddr;
+
+use super::body;
+use super::server::Server;
+use super::session::Tally;
+use super::sessions::{Hold, Seat};
+use super::stream::{Input, Lost, Stream};
+use super::tls::Speaks;
+use crate::auth::{Verdict, Welcome};
+use crate::limits;
+use crate::mail::{MessageId, Uid};
+use crate::pop3::maildrop::Entry;
+use crate::pop3::{Event, Facts, LoginRefusal, Maildrop, Next, Session};
+use crate::sasl::Credentials;
+use crate::store::Opened;
+use crate::wire::line::{Line, LineReader};
+
+/// A POP3 session with all that it has.
+pub struct Driver<'a> {
+    server: &'a Server,
+    seat: &'a Seat,
+    stream: &'a mut Stream,
+    tally: &'a mut Tally,
+    peer: IpAddr,
+    session: Session,
+    lines: LineReader,
+    out: Vec<u8>,
+    hold: Option<Hold>,
+    opened: Option<Opened>,
+}
+
+impl<'a> Driver<'a> {
+    /// A driver for a peer who has not been greeted yet.
+    pub fn new(
+        server: &'a Server,
+        seat: &'a Seat,
+        stream: &'a mut Stream,
+        tally: &'a mut Tally,
+        peer: IpAddr,
+    ) -> Driver<'a> {
+        let is_secure = stream.tls_description().is_some();
+        let is_worth_tls = server.takes_passwords(true, peer);
+        let session = Session::new(Facts {
+            is_secure,
+            offers_stls: !is_secure && is_worth_tls && server.tls.is_ready(),
+            takes_passwords: server.takes_passwords(is_secure, peer),
+        });
+        Driver {
+            server,
+            seat,
+            stream,
+            tally,
+            peer,
+            session,
+            lines: LineReader::default(),
+            out: Vec::new(),
+            hold: None,
+            opened: None,
+        }
+    }
+
+    /// Serves until the session is over; errs if the connection is to be given up without a word.
+    pub async fn run(mut self) -> Result<(), Lost> {
+        let mut next = self.handle(Event::Connected);
+        loop {
+            if self.out.len() >= limits::OUTPUT_OCTETS {
+                self.write().await?;
+            }
+            next = match next {
+                Next::Read => match self.read().await? {
+                    Some(next) => next,
+                    None => return Ok(()),
+                },
+                Next::Flush => {
+                    self.write().await?;
+                    self.handle(Event::Flushed)
+                }
+                Next::StartTls => {
+                    self.write().await?;
+                    self.stream.begin_tls(&self.server.tls, Speaks::Pop3).await?;
+                    self.lines = LineReader::default();
+                    self.handle(Event::TlsStarted)
+                }
+                Next::Login(credentials) => Box::pin(self.login(credentials)).await?,
+                Next::Open { uid } => self.open(uid).await,
+                Next::SendBody { body_lines } => Box::pin(self.send_body(body_lines)).await?,
+                Next::Commit(uids) => self.commit(uids).await,
+                Next::Close => {
+                    // Who reads the last reply may come again at once.
+                    self.hold = None;
+                    return self.write().await;
+                }
+            };
+        }
+    }
+
+    fn handle(&mut self, event: Event<'_>) -> Next {
+        self.session.handle(event, &mut self.out)
+    }
+
+    /// The next line's wish; none if no line comes any more.
+    async fn read(&mut self) -> Result<Option<Next>, Lost> {
+        let mut deadline = None;
+        loop {
+            let input = self.stream.input();
+            let (used, line) = self.lines.next(input, self.session.line_limit());
+            let event = match line {
+                Line::Incomplete => None,
+                Line::Whole(line) => Some(Event::Line { line, is_followed: used < input.len() }),
+                Line::Faulty(fault) => Some(Event::FaultyLine(fault)),
+                Line::Endless => return self.write().await.map(|()| None),
+            };
+            let next = event.map(|event| self.session.handle(event, &mut self.out));
+            self.stream.consume(used);
+            if next.is_some() {
+                return Ok(next);
+            }
+            self.write().await?;
+            let deadline = *deadline.get_or_insert_with(|| {
+                let idle = if self.hold.is_some() { limits::IDLE_POP3 } else { limits::IDLE_BEFORE_LOGON };
+                self.server.clock.monotonic() + idle
+            });
+            match self.stream.fill(deadline, Some(self.seat)).await {
+                Input::Octets(_) => {}
+                // RFC 1939 §3: closed without a reply, and nothing is removed.
+                Input::End | Input::TimedOut | Input::Told(_) => return Ok(None),
+            }
+        }
+    }
+
+    async fn login(&mut self, credentials: Credentials) -> Result<Next, Lost> {
+        let endings = self.server.sessions.endings();
+        let refusal = match self.server.gatekeeper.login(credentials, self.peer).await {
+            Verdict::Welcome(welcome) if welcome.is_locked => LoginRefusal::Locked,
+            Verdict::Welcome(welcome) => return Ok(self.enter(welcome, endings).await),
+            Verdict::Refused { delay } => {
+                self.tally.refused_logons += 1;
+                self.write().await?;
+                if !self.stream.pause(delay, self.seat).await {
+                    return Ok(Next::Close);
+                }
+                LoginRefusal::BadCredentials
+            }
+            Verdict::Busy => LoginRefusal::Busy,
+            Verdict::StoreFailed => return Ok(self.handle(Event::StoreFailed)),
+        };
+        Ok(self.handle(Event::LoginRefused(refusal)))
+    }
+
+    /// The exclusive hold comes before the snapshot. RFC 1939 §4.
+    async fn enter(&mut self, welcome: Welcome, endings: u64) -> Next {
+        if !self.seat.bind(welcome.mailbox, endings) {
+            return self.handle(Event::LoginRefused(LoginRefusal::Busy));
+        }
+        let Some(hold) = self.server.maildrops.take(welcome.mailbox) else {
+            return self.handle(Event::LoginRefused(LoginRefusal::InUse));
+        };
+        match self.server.store.snapshot(welcome.mailbox).await {
+            Ok(snapshot) => {
+                self.hold = Some(hold);
+                self.tally.user = Some(welcome.address);
+                let entries =
+                    snapshot.messages.into_iter().map(|(uid, octets)| Entry { uid, octets }).collect();
+                self.handle(Event::LoggedIn(Maildrop::new(snapshot.mark, entries)))
+            }
+            Err(error) => {
+                self.server.store_failed("listing a maildrop", &error);
+                self.handle(Event::StoreFailed)
+            }
+        }
+    }
+
+    async fn open(&mut self, uid: Uid) -> Next {
+        let Some(hold) = &self.hold else { return Next::Close };
+        let message = MessageId { mailbox: hold.mailbox(), uid };
+        match self.server.store.open_message(message).await {
+            Ok(Some(opened)) => {
+                let octets = opened.octets;
+                self.opened = Some(opened);
+                self.handle(Event::Opened { octets })
+            }
+            Ok(None) => self.handle(Event::Gone),
+            Err(error) => {
+                self.server.store_failed("opening a message", &error);
+                self.handle(Event::StoreFailed)
+            }
+        }
+    }
+
+    async fn send_body(&mut self, body_lines: Option<u32>) -> Result<Next, Lost> {
+        // To open the next message here, while the peer takes this one, would save a round to the store.
+        let Some(opened) = self.opened.take() else { return Ok(Next::Close) };
+        body::send(self.server, self.seat, self.stream, &mut self.out, opened, body_lines).await?;
+        if body_lines.is_none() {
+            self.tally.sent += 1;
+        }
+        Ok(self.handle(Event::BodySent))
+    }
+
+    async fn commit(&mut self, uids: Vec<Uid>) -> Next {
+        let Some(hold) = &self.hold else { return Next::Close };
+        let count = uids.len();
+        match self.server.store.remove_messages(hold.mailbox(), uids).await {
+            Ok(()) => {
+                self.tally.removed += count;
+                self.handle(Event::Committed)
+            }
+            Err(error) => {
+                self.server.store_failed("removing messages", &error);
+                self.handle(Event::StoreFailed)
+            }
+        }
+    }
+
+    async fn write(&mut self) -> Result<(), Lost> {
+        if !self.out.is_empty() {
+            self.stream.write(&self.out).await?;
+            self.out = Vec::new();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,234 @@
+//! The running server: what all its sessions share, its start and its end.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use smol::channel::Receiver;
+use smol::future::FutureExt;
+use smol::{Executor, Task};
+
+use super::fold::{Fold, Topic};
+use super::listener::{self, Door};
+use super::peers::{self, Admission};
+use super::sessions::{Maildrops, Sessions};
+use super::tls::Tls;
+use super::{Plan, ServeError, control};
+use crate::admin::{Context, Live, LiveStatus};
+use crate::auth::Gatekeeper;
+use crate::cert;
+use crate::clock::Clock;
+use crate::limits;
+use crate::mail::MailboxId;
+use crate::settings::{ListenerKind, Plaintext, Settings};
+use crate::store::{Store, StoreError};
+use crate::ticket;
+
+/// What all sessions share.
+pub struct Server {
+    /// The opened database.
+    pub store: Store,
+    /// Who may come in.
+    pub gatekeeper: Gatekeeper,
+    /// The time.
+    pub clock: Clock,
+    /// The certificate and the handshakes.
+    pub tls: Tls,
+    /// The sessions that stand.
+    pub sessions: Arc<Sessions>,
+    /// Who has which maildrop.
+    pub maildrops: Arc<Maildrops>,
+    /// How many connections stand.
+    pub admission: Arc<Admission>,
+    /// Log lines that strangers cause.
+    pub fold: Fold,
+    /// Connections for which there are descriptors, whatever the settings say (S-269).
+    pub most_connections: u32,
+    bound: OnceLock<Vec<(ListenerKind, SocketAddr)>>,
+    begun: Instant,
+    mails: AtomicU64,
+}
+
+/// A server with its threads.
+pub struct Running {
+    server: Arc<Server>,
+    executor: Arc<Executor<'static>>,
+    doors: Vec<Task<()>>,
+    workers: Vec<JoinHandle<()>>,
+    /// Dropped, the threads end.
+    quit: smol::channel::Sender<()>,
+    control: control::Door,
+}
+
+impl Server {
+    /// The name in greetings: the setting, else the machine's own.
+    pub fn hostname(&self, settings: &Settings) -> String {
+        settings.hostname.clone().unwrap_or_else(|| {
+            let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+            if name.is_empty() { "localhost".into() } else { name }
+        })
+    }
+
+    /// Whether a password may be sent on such a connection (A13).
+    pub fn takes_passwords(&self, is_secure: bool, peer: IpAddr) -> bool {
+        match self.store.settings().plaintext {
+            Plaintext::Tls => is_secure,
+            Plaintext::Lan => is_secure || peers::is_local(peer),
+            Plaintext::Always => true,
+            Plaintext::Never => false,
+        }
+    }
+
+    /// A number that no mail had before, as far as the clock goes forward.
+    pub fn mail_number(&self) -> u64 {
+        self.mails.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Writes one line about an act that the store could not do.
+    pub fn store_failed(&self, act: &str, error: &StoreError) {
+        self.fold.warn(Topic::Store, self.clock.monotonic(), format_args!("{act}: {error}"));
+    }
+
+    /// Presents the certificate that the store has now; keeps the present one if that is not to be had.
+    pub async fn load_certificate(&self) {
+        match cert::server_identity(&self.store, &self.gatekeeper).await {
+            Ok(Some(identity)) => match self.tls.present(&identity) {
+                Ok(()) => log::info!("the certificate is loaded"),
+                Err(error) => log::warn!("the certificate can't be used: {error}"),
+            },
+            Ok(None) => log::warn!("there is no certificate: TLS is not offered; `poppet setup` makes one"),
+            Err(cert::CertError(text)) => log::warn!("the certificate can't be read: {text}"),
+        }
+    }
+
+    /// The listeners that are to be opened: those of the settings, or those that override them.
+    fn wanted(&self, plan: &Plan) -> Vec<(ListenerKind, SocketAddr)> {
+        let settings = self.store.settings();
+        let has_tls = self.tls.is_ready();
+        ListenerKind::ALL
+            .into_iter()
+            .filter(|kind| has_tls || !kind.is_implicit_tls())
+            .flat_map(|kind| {
+                let over = plan.overrides.iter().rfind(|(overridden, _)| *overridden == kind);
+                let listen = over.map_or_else(|| settings.listen(kind), |(_, listen)| listen);
+                listen.0.iter().map(move |address| (kind, *address)).collect::<Vec<_>>()
+            })
+            .collect()
+    }
+}
+
+impl Live for Server {
+    fn status(&self) -> LiveStatus {
+        let named = |kind: ListenerKind| kind.name().to_owned();
+        LiveStatus {
+            pid: std::process::id(),
+            uptime_seconds: self.begun.elapsed().as_secs(),
+            listeners: self.bound.get().into_iter().flatten().map(|(kind, at)| (named(*kind), *at)).collect(),
+            sessions: self.sessions.counts().into_iter().map(|(kind, count)| (named(kind), count)).collect(),
+            is_clock_suspect: self.clock.is_suspect(),
+        }
+    }
+
+    fn end_sessions(&self, mailbox: MailboxId) {
+        self.sessions.end(mailbox);
+    }
+}
+
+impl Running {
+    /// Binds everything and begins to serve; errs with what to do.
+    pub fn start(context: Context, clock: Clock, plan: &Plan) -> Result<Running, ServeError> {
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(limits::SERVER_THREADS);
+        let server = Arc::new(Server {
+            most_connections: descriptors_for_connections(context.store.settings().connections),
+            // Wall-clock seconds first: numbers of different runs differ.
+            mails: AtomicU64::new(clock.now().0 << 20),
+            begun: clock.monotonic(),
+            clock,
+            tls: Tls::new(threads.saturating_sub(1)),
+            sessions: Arc::new(Sessions::new()),
+            maildrops: Arc::default(),
+            admission: Arc::default(),
+            fold: Fold::default(),
+            bound: OnceLock::new(),
+            store: context.store.clone(),
+            gatekeeper: context.gatekeeper.clone(),
+        });
+        ticket::block_on(server.load_certificate());
+
+        let wanted = server.wanted(plan).into_iter();
+        let doors: Vec<Door> = wanted.map(|(kind, at)| listener::bind(kind, at)).collect::<Result<_, _>>()?;
+        let control = control::Door::bind(&plan.database)?;
+        let _ = server.bound.set(doors.iter().map(|door| (door.kind, door.address)).collect());
+
+        let executor = Arc::new(Executor::new());
+        let (quit, quitting) = smol::channel::bounded(1);
+        let workers =
+            (0..threads).map(|number| work(number, &executor, &quitting)).collect::<Result<_, _>>()?;
+        let context = Context { live: Some(Arc::clone(&server) as Arc<dyn Live>), ..context };
+        let mut tasks: Vec<_> = doors
+            .into_iter()
+            .map(|door| executor.spawn(listener::accept(door, Arc::clone(&server), Arc::clone(&executor))))
+            .collect();
+        tasks.push(executor.spawn(control.accept(context, Arc::clone(&server), Arc::clone(&executor))));
+        Ok(Running { server, executor, doors: tasks, workers, quit, control })
+    }
+
+    /// What all sessions share.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Every bound address.
+    pub fn bound(&self) -> &[(ListenerKind, SocketAddr)] {
+        self.server.bound.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Takes no more connections, leaves [`limits::STOPPING`] to what is under way, closes the store.
+    pub fn stop(self) {
+        drop(self.doors);
+        self.control.remove();
+        self.server.sessions.stop();
+        smol::block_on(self.server.sessions.gone().or(async {
+            smol::Timer::after(limits::STOPPING).await;
+        }));
+        drop(self.quit);
+        for worker in self.workers {
+            let _ = worker.join();
+        }
+        // What is still under way goes with its task, and nothing of it stays.
+        drop(self.executor);
+        self.server.store.close();
+    }
+}
+
+fn work(
+    number: usize,
+    executor: &Arc<Executor<'static>>,
+    quitting: &Receiver<()>,
+) -> Result<JoinHandle<()>, ServeError> {
+    let (executor, quitting) = (Arc::clone(executor), quitting.clone());
+    thread::Builder::new()
+        .name(format!("serve-{number}"))
+        .stack_size(limits::THREAD_STACK_OCTETS)
+        .spawn(move || {
+            let _ = smol::block_on(executor.run(quitting.recv()));
+        })
+        .map_err(|error| ServeError(format!("can't start a thread: {error}; allow this user more processes")))
+}
+
+/// Raises the limit of open files as far as it may be for so many connections, and says how many
+/// connections there can be.
+fn descriptors_for_connections(connections: u32) -> u32 {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = u64::from(connections) + limits::RESERVED_DESCRIPTORS;
+    if limit.current.is_some_and(|current| current < wanted) {
+        let raised = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum: limit.maximum });
+    }
+    let current = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let most = current.saturating_sub(limits::RESERVED_DESCRIPTORS).max(current / 4);
+    u32::try_from(most).unwrap_or(u32::MAX)
+}

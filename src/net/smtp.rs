@@ -1,0 +1,257 @@
+//! The SMTP driver: lines in, replies out, and what the session wishes is done here.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::intake::{self, Intake};
+use super::recipients::look_up;
+use super::server::Server;
+use super::session::Tally;
+use super::sessions::{Order, Seat};
+use super::stream::{Input, Lost, Stream};
+use super::tls::Speaks;
+use crate::auth::Verdict;
+use crate::limits;
+use crate::sasl::Credentials;
+use crate::settings::Settings;
+use crate::smtp::{Door, Envelope, Event, Facts, Next, Now, Session};
+use crate::store::{Delivered, Delivery, StoreError, Upload};
+use crate::wire::line::{Line, LineReader};
+
+/// An SMTP session with all that it has.
+pub struct Driver<'a> {
+    server: &'a Server,
+    seat: &'a Seat,
+    stream: &'a mut Stream,
+    tally: &'a mut Tally,
+    peer: IpAddr,
+    door: Door,
+    settings: Arc<Settings>,
+    hostname: String,
+    session: Session,
+    lines: LineReader,
+    out: Vec<u8>,
+    upload: Option<Upload>,
+    has_spoken: bool,
+    is_told: bool,
+}
+
+impl<'a> Driver<'a> {
+    /// A driver for a peer who has not been greeted yet.
+    pub fn new(
+        server: &'a Server,
+        seat: &'a Seat,
+        stream: &'a mut Stream,
+        tally: &'a mut Tally,
+        peer: IpAddr,
+        door: Door,
+    ) -> Driver<'a> {
+        let settings = server.store.settings();
+        let hostname = server.hostname(&settings);
+        let tls = stream.tls_description();
+        let session = Session::new(Facts {
+            door,
+            hostname: hostname.clone(),
+            peer,
+            offers_starttls: tls.is_none() && server.tls.is_ready(),
+            takes_passwords: server.takes_passwords(tls.is_some(), peer),
+            tls,
+            message_octets: settings.message_octets(),
+            recipients: settings.recipients as usize,
+        });
+        Driver {
+            server,
+            seat,
+            stream,
+            tally,
+            peer,
+            door,
+            settings,
+            hostname,
+            session,
+            lines: LineReader::default(),
+            out: Vec::new(),
+            upload: None,
+            has_spoken: false,
+            is_told: false,
+        }
+    }
+
+    /// Serves until the session is over; errs if the connection is to be given up without a word.
+    pub async fn run(mut self) -> Result<(), Lost> {
+        let mut next = self.handle(Event::Connected);
+        loop {
+            if self.out.len() >= limits::OUTPUT_OCTETS {
+                self.write().await?;
+            }
+            next = match next {
+                Next::Read => match self.read().await? {
+                    Some(next) => next,
+                    None => return Ok(()),
+                },
+                Next::StartTls => {
+                    self.write().await?;
+                    self.stream.begin_tls(&self.server.tls, Speaks::Smtp).await?;
+                    self.lines = LineReader::default();
+                    let description = self.stream.tls_description().unwrap_or_default();
+                    self.handle(Event::TlsStarted(description))
+                }
+                Next::Login(credentials) => Box::pin(self.login(credentials)).await?,
+                Next::LookUp(path) => {
+                    let found = Box::pin(look_up(&self.server.store, &self.settings, path)).await;
+                    self.answer("looking up a recipient", found.map(Event::Recipient))
+                }
+                Next::CheckSpace { octets } => {
+                    let is_found = self.server.store.has_space_for(octets);
+                    self.handle(if is_found { Event::SpaceFound } else { Event::SpaceLacking })
+                }
+                Next::Receive => Box::pin(self.receive()).await?,
+                Next::Store(envelope) => self.store(envelope).await,
+                Next::Discard => {
+                    self.upload = None;
+                    Next::Read
+                }
+                Next::Close => {
+                    self.upload = None;
+                    return self.write().await;
+                }
+            };
+        }
+    }
+
+    fn handle(&mut self, event: Event<'_>) -> Next {
+        self.session.handle(event, &mut self.out)
+    }
+
+    /// Tells the session what came of an act of the store, and the log what went wrong.
+    fn answer(&mut self, act: &str, result: Result<Event<'_>, StoreError>) -> Next {
+        match result {
+            Ok(event) => self.handle(event),
+            Err(error) => {
+                self.server.store_failed(act, &error);
+                let is_full = error == StoreError::Full;
+                self.handle(if is_full { Event::StoreFull } else { Event::StoreFailed })
+            }
+        }
+    }
+
+    /// The next line's wish; none if no line comes any more.
+    async fn read(&mut self) -> Result<Option<Next>, Lost> {
+        let mut deadline = None;
+        loop {
+            let input = self.stream.input();
+            let (used, line) = self.lines.next(input, self.session.line_limit());
+            let event = match line {
+                Line::Incomplete => None,
+                Line::Whole(line) => Some(Event::Line { line, is_followed: used < input.len() }),
+                Line::Faulty(fault) => Some(Event::FaultyLine(fault)),
+                Line::Endless => return self.write().await.map(|()| None),
+            };
+            let next = event.map(|event| self.session.handle(event, &mut self.out));
+            self.stream.consume(used);
+            if next.is_some() {
+                self.has_spoken = true;
+                return Ok(next);
+            }
+            self.write().await?;
+            let deadline = *deadline.get_or_insert_with(|| self.server.clock.monotonic() + self.idle());
+            let seat = (!self.is_told).then_some(self.seat);
+            match self.stream.fill(deadline, seat).await {
+                Input::Octets(_) => {}
+                Input::End => return Ok(None),
+                Input::TimedOut => {
+                    // RFC 5321 §3.8; the session knows no clock.
+                    let reply = format!("421 4.4.2 {} waited too long\r\n", self.hostname);
+                    self.out.extend_from_slice(reply.as_bytes());
+                    return Ok(Some(Next::Close));
+                }
+                Input::Told(order) => {
+                    self.is_told = true;
+                    let next = self.handle(Event::ShuttingDown);
+                    return Ok(Some(if order == Order::End { Next::Close } else { next }));
+                }
+            }
+        }
+    }
+
+    /// A mail exchanger never logs on, so its first command earns it the patience of RFC 5321 §4.5.3.2.
+    fn idle(&self) -> Duration {
+        let is_known = match self.door {
+            Door::Mx => self.has_spoken,
+            Door::Submission => self.session.is_logged_in(),
+        };
+        if is_known { limits::IDLE_SMTP } else { limits::IDLE_BEFORE_LOGON }
+    }
+
+    async fn login(&mut self, credentials: Credentials) -> Result<Next, Lost> {
+        let endings = self.server.sessions.endings();
+        Ok(match self.server.gatekeeper.login(credentials, self.peer).await {
+            Verdict::Welcome(welcome) => {
+                if !self.seat.bind(welcome.mailbox, endings) {
+                    return Ok(self.handle(Event::LoginBusy));
+                }
+                self.tally.user = Some(welcome.address.clone());
+                self.handle(Event::LoggedIn(welcome.address))
+            }
+            Verdict::Refused { delay } => {
+                self.tally.refused_logons += 1;
+                self.write().await?;
+                if !self.stream.pause(delay, self.seat).await {
+                    self.is_told = true;
+                    let _ = self.handle(Event::ShuttingDown);
+                    return Ok(Next::Close);
+                }
+                self.handle(Event::LoginRefused)
+            }
+            Verdict::Busy | Verdict::StoreFailed => self.handle(Event::LoginBusy),
+        })
+    }
+
+    async fn receive(&mut self) -> Result<Next, Lost> {
+        self.write().await?;
+        let clock = &self.server.clock;
+        let now = Now { at: clock.now(), is_suspect: clock.is_suspect() };
+        let receiver = self.session.receiver(now, self.server.mail_number());
+        let Intake { end, upload } =
+            intake::receive(self.stream, clock, receiver, self.server.store.upload()).await?;
+        Ok(match upload {
+            Ok(upload) => {
+                self.upload = Some(upload);
+                self.handle(Event::Received(end))
+            }
+            Err(error) => self.answer("taking a message", Err(error)),
+        })
+    }
+
+    async fn store(&mut self, envelope: Envelope) -> Next {
+        let Some(upload) = self.upload.take() else { return self.handle(Event::StoreFailed) };
+        let deliveries = envelope
+            .recipients
+            .iter()
+            .map(|(mailbox, address)| Delivery {
+                mailbox: *mailbox,
+                prefix: Session::delivery_fields(&envelope.reverse_path, address),
+            })
+            .collect();
+        let delivered = upload.finish(deliveries).await;
+        if let Ok(Delivered::Stored(_)) = delivered {
+            self.tally.received += 1;
+        }
+        self.answer(
+            "storing a message",
+            delivered.map(|delivered| match delivered {
+                Delivered::Stored(_) => Event::Stored,
+                Delivered::NobodyLeft => Event::NoRecipientLeft,
+            }),
+        )
+    }
+
+    async fn write(&mut self) -> Result<(), Lost> {
+        if !self.out.is_empty() {
+            self.stream.write(&self.out).await?;
+            self.out = Vec::new();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,341 @@
+//! One connection, plain or inside TLS: input by deadline, output that may not stall, an end with manners.
+
+use std::future::poll_fn;
+use std::io::{self, ErrorKind, Read};
+use std::net::{Shutdown, TcpStream};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use futures_rustls::server::TlsStream;
+use smol::io::{AsyncRead, AsyncWrite};
+use smol::{Async, Timer};
+
+use super::sessions::{Order, Seat};
+use super::tls::{self, Speaks, Tls};
+use crate::clock::Clock;
+use crate::limits;
+
+/// A connection to a peer.
+#[derive(Debug)]
+pub struct Stream {
+    socket: Socket,
+    /// What the peer has sent and nobody has used up; empty and without memory while the peer is silent.
+    input: Vec<u8>,
+    used: usize,
+    clock: Clock,
+    alarm: Alarm,
+    /// Reads and writes in a row that did not have to wait.
+    at_once: u8,
+    /// Octets that came in, inside TLS if there is TLS.
+    pub octets_in: u64,
+    /// Octets that went out, likewise.
+    pub octets_out: u64,
+}
+
+/// Why a connection is given up without a word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lost {
+    /// The peer is gone.
+    Gone,
+    /// The peer takes no octets (S-268), or sends too few (S-266).
+    Stalled,
+    /// TLS could not begin; why.
+    Handshake(String),
+    /// A body could not be read on; the peer must not take it for whole (S-238).
+    BrokenBody,
+}
+
+/// What waiting for input came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    /// So many octets came.
+    Octets(usize),
+    /// The peer sends no more, or is gone.
+    End,
+    /// The deadline has passed.
+    TimedOut,
+    /// The session is told something.
+    Told(Order),
+}
+
+#[derive(Debug)]
+enum Socket {
+    /// Given to a handshake that failed.
+    Lost,
+    Plain(Async<TcpStream>),
+    Tls(Box<TlsStream<Async<TcpStream>>>),
+}
+
+impl Stream {
+    /// Takes over an accepted socket.
+    pub fn new(socket: Async<TcpStream>, clock: Clock) -> Stream {
+        Stream {
+            socket: Socket::Plain(socket),
+            input: Vec::new(),
+            used: 0,
+            clock,
+            alarm: Alarm { timer: Timer::never(), rings: None },
+            at_once: 0,
+            octets_in: 0,
+            octets_out: 0,
+        }
+    }
+
+    /// Begins TLS. What the peer sent before in the clear must have been used up, or he is an attacker's
+    /// victim: errs then, and if the handshake fails; the connection is lost then.
+    pub async fn begin_tls(&mut self, tls: &Tls, speaks: Speaks) -> Result<(), Lost> {
+        if !self.input().is_empty() {
+            return Err(Lost::Handshake("there are octets in the clear behind the command".into()));
+        }
+        let Socket::Plain(socket) = std::mem::replace(&mut self.socket, Socket::Lost) else {
+            return Err(Lost::Handshake("TLS was begun already".into()));
+        };
+        let socket = Box::pin(tls.accept(speaks, socket)).await?;
+        self.socket = Socket::Tls(Box::new(socket));
+        Ok(())
+    }
+
+    /// The version and suite of TLS; none outside TLS.
+    pub fn tls_description(&self) -> Option<String> {
+        match &self.socket {
+            Socket::Lost | Socket::Plain(_) => None,
+            Socket::Tls(stream) => Some(tls::description(stream)),
+        }
+    }
+
+    /// What came in and has not been used up.
+    pub fn input(&self) -> &[u8] {
+        &self.input[self.used..]
+    }
+
+    /// Uses up the first octets of the input.
+    pub fn consume(&mut self, octets: usize) {
+        self.used = (self.used + octets).min(self.input.len());
+    }
+
+    /// Puts octets that were read with [`Stream::read`] and not used up where the next line is looked for.
+    pub fn give_back(&mut self, octets: &[u8]) {
+        self.shift();
+        self.input.extend_from_slice(octets);
+    }
+
+    /// Waits until more input is there; `seat` is heard if given.
+    pub async fn fill(&mut self, deadline: Instant, seat: Option<&Seat>) -> Input {
+        self.shift();
+        self.breathe().await;
+        poll_fn(|context| {
+            // On the stack only while it is polled: a session that waits has no buffer.
+            let mut buffer = [0; limits::INPUT_OCTETS];
+            let input = ready!(self.poll_input(context, &mut buffer, deadline, seat));
+            if let Input::Octets(octets) = input {
+                self.input.extend_from_slice(&buffer[..octets]);
+            }
+            Poll::Ready(input)
+        })
+        .await
+    }
+
+    /// Reads into `buffer`; the input must have been used up.
+    pub async fn read(&mut self, buffer: &mut [u8], deadline: Instant) -> Input {
+        self.breathe().await;
+        poll_fn(|context| self.poll_input(context, buffer, deadline, None)).await
+    }
+
+    /// Writes all octets; errs when the peer is gone or takes none for [`limits::WRITE_STALL`].
+    pub async fn write(&mut self, octets: &[u8]) -> Result<(), Lost> {
+        let mut rest = octets;
+        while !rest.is_empty() {
+            self.breathe().await;
+            let mut deadline = None;
+            let written = poll_fn(|context| {
+                if let Poll::Ready(result) = self.socket.poll_write(context, rest) {
+                    return Poll::Ready(result.map_err(|_| Lost::Gone));
+                }
+                self.poll_stall(context, &mut deadline)
+            })
+            .await?;
+            if written == 0 {
+                return Err(Lost::Gone);
+            }
+            self.octets_out += written as u64;
+            rest = &rest[written..];
+        }
+        self.flush().await
+    }
+
+    /// Waits, unless the session is told something; false if it was.
+    pub async fn pause(&mut self, duration: Duration, seat: &Seat) -> bool {
+        let until = self.clock.monotonic() + duration;
+        poll_fn(|context| {
+            if seat.poll_order(context) != Order::GoOn {
+                return Poll::Ready(false);
+            }
+            self.alarm.poll(context, until).map(|()| true)
+        })
+        .await
+    }
+
+    /// Says in TLS and TCP that nothing more comes, so that the peer can tell an end from a loss.
+    pub async fn close(mut self) {
+        let deadline = self.clock.monotonic() + limits::CLOSING;
+        poll_fn(|context| match self.socket.poll_close(context) {
+            Poll::Ready(_) => Poll::Ready(()),
+            Poll::Pending => self.alarm.poll(context, deadline),
+        })
+        .await;
+        let Some(mut tcp) = self.socket.tcp() else { return };
+        let _ = tcp.shutdown(Shutdown::Write);
+        // Unread octets would make the system reset the connection, and the last reply could be lost.
+        let mut rest = [0; limits::INPUT_OCTETS];
+        for _ in 0..limits::SKIPPED_LINE_OCTETS / limits::INPUT_OCTETS {
+            if !matches!(tcp.read(&mut rest), Ok(1..)) {
+                break;
+            }
+        }
+    }
+
+    async fn flush(&mut self) -> Result<(), Lost> {
+        if matches!(self.socket, Socket::Plain(_)) {
+            return Ok(());
+        }
+        let mut deadline = None;
+        poll_fn(|context| {
+            if let Poll::Ready(result) = self.socket.poll_flush(context) {
+                return Poll::Ready(result.map_err(|_| Lost::Gone));
+            }
+            self.poll_stall(context, &mut deadline)
+        })
+        .await
+    }
+
+    fn poll_input(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+        deadline: Instant,
+        seat: Option<&Seat>,
+    ) -> Poll<Input> {
+        match seat.map_or(Order::GoOn, Seat::order) {
+            Order::GoOn => {}
+            order => return Poll::Ready(Input::Told(order)),
+        }
+        match self.socket.poll_read(context, buffer) {
+            Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Input::End),
+            Poll::Ready(Ok(octets)) => {
+                self.octets_in += octets as u64;
+                return Poll::Ready(Input::Octets(octets));
+            }
+            Poll::Pending => self.at_once = 0,
+        }
+        match seat.map_or(Order::GoOn, |seat| seat.poll_order(context)) {
+            Order::GoOn => self.alarm.poll(context, deadline).map(|()| Input::TimedOut),
+            order => Poll::Ready(Input::Told(order)),
+        }
+    }
+
+    /// Counts from the first time that the peer took nothing.
+    fn poll_stall<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        deadline: &mut Option<Instant>,
+    ) -> Poll<Result<T, Lost>> {
+        self.at_once = 0;
+        let deadline = *deadline.get_or_insert_with(|| self.clock.monotonic() + limits::WRITE_STALL);
+        self.alarm.poll(context, deadline).map(|()| Err(Lost::Stalled))
+    }
+
+    /// Lets other sessions have the thread, if this one has not had to wait for long: a fast peer would
+    /// keep it for ever.
+    async fn breathe(&mut self) {
+        self.at_once += 1;
+        if self.at_once >= limits::TURNS {
+            self.at_once = 0;
+            smol::future::yield_now().await;
+        }
+    }
+
+    fn shift(&mut self) {
+        if self.used == self.input.len() {
+            self.input = Vec::new();
+        } else {
+            self.input.drain(..self.used);
+        }
+        self.used = 0;
+    }
+}
+
+impl Socket {
+    fn tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Socket::Lost => None,
+            Socket::Plain(socket) => Some(socket.get_ref()),
+            Socket::Tls(stream) => Some(stream.get_ref().0.get_ref()),
+        }
+    }
+
+    fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        insistently(|| match self {
+            Socket::Lost => Poll::Ready(Ok(0)),
+            Socket::Plain(socket) => Pin::new(socket).poll_read(context, buffer),
+            Socket::Tls(stream) => Pin::new(&mut **stream).poll_read(context, buffer),
+        })
+    }
+
+    fn poll_write(&mut self, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        insistently(|| match self {
+            Socket::Lost => Poll::Ready(Ok(0)),
+            Socket::Plain(socket) => Pin::new(socket).poll_write(context, octets),
+            Socket::Tls(stream) => Pin::new(&mut **stream).poll_write(context, octets),
+        })
+    }
+
+    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Socket::Lost => Poll::Ready(Ok(())),
+            Socket::Plain(socket) => Pin::new(socket).poll_flush(context),
+            Socket::Tls(stream) => Pin::new(&mut **stream).poll_flush(context),
+        }
+    }
+
+    fn poll_close(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Socket::Lost | Socket::Plain(_) => Poll::Ready(Ok(())),
+            Socket::Tls(stream) => Pin::new(&mut **stream).poll_close(context),
+        }
+    }
+}
+
+/// Asks again when a signal came between.
+fn insistently<T>(mut ask: impl FnMut() -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    loop {
+        match ask() {
+            Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
+            answer => return answer,
+        }
+    }
+}
+
+/// A timer that is set only when it must ring earlier than it is set already: most waits are over long
+/// before their deadline, and the timer need not be touched for them.
+#[derive(Debug)]
+struct Alarm {
+    timer: Timer,
+    rings: Option<Instant>,
+}
+
+impl Alarm {
+    fn poll(&mut self, context: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        loop {
+            if self.rings.is_none_or(|rings| rings > deadline) {
+                self.timer.set_at(deadline);
+                self.rings = Some(deadline);
+            }
+            let rang = ready!(Pin::new(&mut self.timer).poll(context));
+            self.rings = None;
+            if rang >= deadline {
+                return Poll::Ready(());
+            }
+        }
+    }
+}

@@ -14,7 +14,7 @@ use super::tls::Speaks;
 use crate::auth::Verdict;
 use crate::limits;
 use crate::sasl::Credentials;
-use crate::settings::Settings;
+use crate::settings::{Plaintext, Settings};
 use crate::smtp::{Door, Envelope, Event, Facts, Next, Now, Session};
 use crate::store::{Delivered, Delivery, StoreError, Upload};
 use crate::wire::line::{Line, LineReader};
@@ -32,7 +32,8 @@ pub struct Driver<'a> {
     session: Session,
     lines: LineReader,
     out: Vec<u8>,
-    upload: Option<Upload>,
+    /// The message that was received last, or why the store could not take it.
+    upload: Option<Result<Upload, StoreError>>,
     has_spoken: bool,
     is_told: bool,
 }
@@ -50,7 +51,7 @@ impl<'a> Driver<'a> {
         let settings = server.store.settings();
         let hostname = server.hostname(&settings);
         let tls = stream.tls_description();
-        let session = Session::new(Facts {
+        let mut session = Session::new(Facts {
             door,
             hostname: hostname.clone(),
             peer,
@@ -60,6 +61,9 @@ impl<'a> Driver<'a> {
             message_octets: settings.message_octets(),
             recipients: settings.recipients as usize,
         });
+        if settings.plaintext == Plaintext::Never {
+            session.never_take_passwords();
+        }
         Driver {
             server,
             seat,
@@ -199,8 +203,8 @@ impl<'a> Driver<'a> {
                 self.write().await?;
                 if !self.stream.pause(delay, self.seat).await {
                     self.is_told = true;
+                    // Void while the verdict is awaited; the session ends with the verdict.
                     let _ = self.handle(Event::ShuttingDown);
-                    return Ok(Next::Close);
                 }
                 self.handle(Event::LoginRefused)
             }
@@ -215,17 +219,17 @@ impl<'a> Driver<'a> {
         let receiver = self.session.receiver(now, self.server.mail_number());
         let Intake { end, upload } =
             intake::receive(self.stream, clock, receiver, self.server.store.upload()).await?;
-        Ok(match upload {
-            Ok(upload) => {
-                self.upload = Some(upload);
-                self.handle(Event::Received(end))
-            }
-            Err(error) => self.answer("taking a message", Err(error)),
-        })
+        // The data has been read to its true end, so a failure of the store can wait for its turn.
+        self.upload = Some(upload);
+        Ok(self.handle(Event::Received(end)))
     }
 
     async fn store(&mut self, envelope: Envelope) -> Next {
-        let Some(upload) = self.upload.take() else { return self.handle(Event::StoreFailed) };
+        let upload = match self.upload.take() {
+            Some(Ok(upload)) => upload,
+            Some(Err(error)) => return self.answer("taking a message", Err(error)),
+            None => return self.handle(Event::StoreFailed),
+        };
         let deliveries = envelope
             .recipients
             .iter()

@@ -25,6 +25,9 @@ mod smtp;
 mod stream;
 mod tls;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,0 +1,92 @@
+//! What only shows from inside a running server.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use super::server::Running;
+use super::*;
+use crate::admin::Live;
+use crate::auth::tests::Folder;
+use crate::auth::{DeviceKey, Gatekeeper};
+use crate::clock::UnixTime;
+use crate::mail::{Address, MailboxId, Secret};
+use crate::store::{Options, Store};
+
+/// A running server with alice@home.lan, and its POP3 door.
+fn start(folder: &Folder) -> (Running, MailboxId, SocketAddr) {
+    let clock = Clock::system(UnixTime(0));
+    let store = Store::create(&folder.database(), &Options::default(), clock.clone()).unwrap();
+    for (key, value) in [("argon2_kib", "7168"), ("argon2_passes", "1"), ("plaintext", "always")] {
+        store.set_setting(key, Some(value)).wait().unwrap();
+    }
+    let gatekeeper = Gatekeeper::new(store.clone(), DeviceKey::create(&folder.database()).unwrap()).unwrap();
+    let alice: Address = "alice@home.lan".parse().unwrap();
+    let mark = gatekeeper.fresh_mark();
+    let password = gatekeeper.seal_password(&alice, mark, &Secret::new("wonderland")).unwrap();
+    store.add_domain(alice.domain()).wait().unwrap();
+    let id = store.add_mailbox(alice, mark, password).wait().unwrap();
+
+    let listen = Listen(vec!["127.0.0.1:0".parse().unwrap()]);
+    let overrides = vec![(ListenerKind::Pop3, listen.clone()), (ListenerKind::Pop3s, listen)];
+    let plan = Plan { database: folder.database(), overrides };
+    let running = Running::start(Context { store, gatekeeper, live: None }, clock, &plan).unwrap();
+    let [(ListenerKind::Pop3, address)] = *running.bound() else {
+        panic!("without a certificate no TLS listener is opened")
+    };
+    (running, id, address)
+}
+
+fn log_on(address: SocketAddr) -> TcpStream {
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    socket.write_all(b"USER alice@home.lan\r\nPASS wonderland\r\nNOOP\r\n").unwrap();
+    let mut replies = Vec::new();
+    while replies.iter().filter(|&&octet| octet == b'\n').count() < 4 {
+        let mut buffer = [0; 1024];
+        let octets = socket.read(&mut buffer).unwrap();
+        assert!(octets > 0 && buffer.starts_with(b"+OK"), "{}", String::from_utf8_lossy(&buffer));
+        replies.extend_from_slice(&buffer[..octets]);
+    }
+    socket
+}
+
+#[test]
+fn the_sessions_of_a_mailbox_end_when_the_administrator_wants_it_s_180() {
+    let folder = Folder::new();
+    let (running, alice, address) = start(&folder);
+    let mut session = log_on(address);
+    running.server().end_sessions(MailboxId(alice.0 + 1));
+    session.write_all(b"NOOP\r\n").unwrap();
+    assert!(session.read(&mut [0; 64]).unwrap() > 0, "another mailbox's sessions stay");
+    running.server().end_sessions(alice);
+    assert_eq!(session.read(&mut [0; 64]).unwrap(), 0);
+    running.stop();
+}
+
+#[test]
+fn the_status_names_doors_and_sessions() {
+    let folder = Folder::new();
+    let (running, _, address) = start(&folder);
+    let _session = log_on(address);
+    let status = running.server().status();
+    assert_eq!(status.listeners, [("pop3".to_owned(), address)]);
+    assert_eq!(status.sessions[0], ("pop3".to_owned(), 1));
+    assert_eq!(status.pid, std::process::id());
+    running.stop();
+}
+
+#[test]
+fn a_second_server_is_told_of_the_first() {
+    let folder = Folder::new();
+    let (running, _, address) = start(&folder);
+    let plan = Plan {
+        database: folder.database(),
+        overrides: vec![(ListenerKind::Pop3, Listen(vec![address]))],
+    };
+    let server = running.server();
+    let context = Context { store: server.store.clone(), gatekeeper: server.gatekeeper.clone(), live: None };
+    let ServeError(text) = Running::start(context, server.clock.clone(), &plan).err().unwrap();
+    assert!(text.starts_with(&format!("can't listen on {address} (pop3): another program")), "{text}");
+    running.stop();
+}

@@ -1,5 +1,7 @@
 //! The server over real sockets: what no session alone can show.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod house;
 
 use std::io::{Read, Write};
@@ -215,6 +217,68 @@ fn a_refused_command_of_the_control_socket_closes_that_client_only_s_323_s_324()
         (0..10).map(|_| UnixStream::connect(house.control_socket())).filter_map(Result::ok).collect();
     house.log_on();
     drop(stalled);
+}
+
+#[test]
+fn users_send_inside_tls_after_a_logon() {
+    let house = House::open();
+    let mut smtp = house.connect(ListenerKind::Submissions).begin_tls(&house, &[]).unwrap();
+    smtp.expect("220 ");
+    smtp.send("EHLO client.lan\r\n");
+    smtp.expect_last("250 ");
+    smtp.dialog(&[
+        ("MAIL FROM:<alice@home.lan>\r\n", "530 "),
+        ("AUTH PLAIN AGFsaWNlQGhvbWUubGFuAHdvbmRlcmxhbmQ=\r\n", "235 "),
+        ("MAIL FROM:<alice@home.lan>\r\n", "250 "),
+        ("RCPT TO:<alice@home.lan>\r\n", "250 "),
+        ("DATA\r\n", "354 "),
+        ("Subject: to myself\r\n\r\nhello\r\n.\r\n", "250 "),
+        ("QUIT\r\n", "221 "),
+    ]);
+    smtp.expect_end();
+    let mut pop3 = house.log_on();
+    pop3.dialog(&[("RETR 1\r\n", "+OK ")]);
+    let message = pop3.lines_to_dot();
+    assert!(message.contains("ESMTPSA (version=TLS1.3 cipher=TLS13_"), "{message}");
+}
+
+#[test]
+fn starttls_begins_anew_on_the_open_port() {
+    let house = House::open();
+    let mut smtp = house.connect(ListenerKind::Smtp);
+    smtp.expect("220 ");
+    smtp.send("EHLO client.lan\r\n");
+    smtp.expect_last("250 ");
+    smtp.dialog(&[("STARTTLS\r\n", "220 ")]);
+    let mut smtp = smtp.begin_tls(&house, &[]).unwrap();
+    smtp.send("EHLO client.lan\r\n");
+    smtp.expect_last("250 ");
+    smtp.dialog(&[("MAIL FROM:<>\r\n", "250 "), ("RCPT TO:<Postmaster>\r\n", "250 ")]);
+    smtp.dialog(&[("RCPT TO:<nobody@home.lan>\r\n", "550 "), ("RCPT TO:<a@example.org>\r\n", "550 ")]);
+}
+
+#[test]
+fn a_mail_under_way_is_taken_before_the_server_stops() {
+    let mut house = House::open();
+    let pop3 = house.address(ListenerKind::Pop3);
+    let mut smtp = house.connect(ListenerKind::Smtp);
+    smtp.expect("220 ");
+    smtp.dialog(&[
+        ("HELO client.lan\r\n", "250 "),
+        ("MAIL FROM:<>\r\n", "250 "),
+        ("RCPT TO:<alice@home.lan>\r\n", "250 "),
+        ("DATA\r\n", "354 "),
+    ]);
+    smtp.send("Subject: the first half\r\n\r\n");
+    let stopping = std::thread::spawn(move || {
+        house.stop();
+        house
+    });
+    while TcpStream::connect(pop3).is_ok() {}
+    smtp.dialog(&[("the second half\r\n.\r\n", "250 ")]);
+    smtp.expect("421 ");
+    smtp.expect_end();
+    stopping.join().unwrap();
 }
 
 #[test]

@@ -180,6 +180,15 @@ mod tests {
     }
 
     #[test]
+    fn accepted_connections_hold_no_small_reply_back() {
+        let door = bind(ListenerKind::Pop3, "127.0.0.1:0".parse().unwrap()).unwrap();
+        let client = TcpStream::connect(door.address).unwrap();
+        let (socket, peer) = smol::block_on(door.socket.read_with(accept_socket)).unwrap();
+        assert_eq!(peer, client.local_addr().unwrap());
+        assert!(sockopt::tcp_nodelay(&socket).unwrap());
+    }
+
+    #[test]
     fn both_families_can_have_the_same_port() {
         let Ok(six) = bind(ListenerKind::Pop3, "[::]:0".parse().unwrap()) else {
             return eprintln!("this machine has no IPv6");

@@ -141,8 +141,15 @@ impl Running {
     /// Binds everything and begins to serve; errs with what to do.
     pub fn start(context: Context, clock: Clock, plan: &Plan) -> Result<Running, ServeError> {
         let threads = thread::available_parallelism().map_or(1, usize::from).min(limits::SERVER_THREADS);
+        let (most_connections, connections) = (most_connections(), context.store.settings().connections);
+        if most_connections < connections {
+            log::warn!(
+                "only {most_connections} connections at once: this process may open no more files \
+                 (`ulimit -n`, or LimitNOFILE= of its unit)"
+            );
+        }
         let server = Arc::new(Server {
-            most_connections: descriptors_for_connections(context.store.settings().connections),
+            most_connections,
             // Wall-clock seconds first: numbers of different runs differ.
             mails: AtomicU64::new(clock.now().0 << 20),
             begun: clock.monotonic(),
@@ -219,15 +226,10 @@ fn work(
         .map_err(|error| ServeError(format!("can't start a thread: {error}; allow this user more processes")))
 }
 
-/// Raises the limit of open files as far as it may be for so many connections, and says how many
-/// connections there can be.
-fn descriptors_for_connections(connections: u32) -> u32 {
+/// Raises the limit of open files as far as it may be, and says how many connections there can be.
+fn most_connections() -> u32 {
     let limit = getrlimit(Resource::Nofile);
-    let wanted = u64::from(connections) + limits::RESERVED_DESCRIPTORS;
-    if limit.current.is_some_and(|current| current < wanted) {
-        let raised = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum: limit.maximum });
-    }
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     let current = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let most = current.saturating_sub(limits::RESERVED_DESCRIPTORS).max(current / 4);
     u32::try_from(most).unwrap_or(u32::MAX)

@@ -31,6 +31,12 @@ pub struct Tally {
     pub received: u32,
 }
 
+impl Tally {
+    fn is_empty(&self) -> bool {
+        self.user.is_none() && self.refused_logons == 0 && self.received == 0
+    }
+}
+
 /// Serves one peer to the end.
 pub async fn serve(
     server: Arc<Server>,
@@ -93,7 +99,9 @@ fn log_end(
     seconds: f32,
     ended: &Result<(), Lost>,
 ) {
-    if !log::log_enabled!(log::Level::Info) {
+    // Sessions without a deed are mostly strangers', and strangers must not fill the log.
+    let level = if tally.is_empty() { log::Level::Debug } else { log::Level::Info };
+    if !log::log_enabled!(level) {
         return;
     }
     let end = match ended {
@@ -103,7 +111,8 @@ fn log_end(
         Err(Lost::Handshake(_)) => "no TLS",
         Err(Lost::BrokenBody) => "broken off",
     };
-    log::info!(
+    log::log!(
+        level,
         "{} {peer} {} {end} after {seconds:.1} s: user {}, in {}, out {}, received {}, sent {}, removed {}, \
          logons refused {}",
         kind.name(),

@@ -80,10 +80,8 @@ fn the_status_names_doors_and_sessions() {
 fn a_second_server_is_told_of_the_first() {
     let folder = Folder::new();
     let (running, _, address) = start(&folder);
-    let plan = Plan {
-        database: folder.database(),
-        overrides: vec![(ListenerKind::Pop3, Listen(vec![address]))],
-    };
+    let plan =
+        Plan { database: folder.database(), overrides: vec![(ListenerKind::Pop3, Listen(vec![address]))] };
     let server = running.server();
     let context = Context { store: server.store.clone(), gatekeeper: server.gatekeeper.clone(), live: None };
     let ServeError(text) = Running::start(context, server.clock.clone(), &plan).err().unwrap();

@@ -1,5 +1,7 @@
 //! A server of a test's own, on ports that the system chooses, and a peer who talks to it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;

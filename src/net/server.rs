@@ -195,7 +195,10 @@ impl Running {
 
     /// Takes no more connections, leaves [`limits::STOPPING`] to what is under way, closes the store.
     pub fn stop(self) {
-        drop(self.doors);
+        for door in self.doors {
+            // Once this returns, the listener is closed and its share of the executor is given back.
+            smol::block_on(door.cancel());
+        }
         self.control.remove();
         self.server.sessions.stop();
         smol::block_on(self.server.sessions.gone().or(async {

@@ -1,11 +1,226 @@
 //! The commands and their answers, as they travel through the control socket.
 
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
+
+use super::{AdminError, LiveStatus};
+use crate::clock::UnixTime;
+use crate::mail::{Address, Domain, Secret, Uid};
+use crate::store::{DomainRow, MailboxRow, Wear};
 
 /// An administrative act.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Command {}
+pub enum Command {
+    /// Adds a domain: [`Answer::Done`].
+    AddDomain(Domain),
+    /// Adds a mailbox: [`Answer::Password`].
+    AddMailbox {
+        /// Its address.
+        address: Address,
+        /// Its password; none has one generated.
+        password: Option<Secret>,
+    },
+    /// Removes a domain or a mailbox: [`Answer::Removed`].
+    Remove {
+        /// What goes.
+        target: Target,
+        /// Whether it goes even if mailboxes or mail go with it; otherwise that is refused.
+        is_confirmed: bool,
+    },
+    /// Asks for all domains: [`Answer::Domains`].
+    Domains,
+    /// Asks for the mailboxes of one domain or of all: [`Answer::Mailboxes`].
+    Mailboxes(Option<Domain>),
+    /// Asks what it has cost to keep the mail: [`Answer::Wear`].
+    Wear,
+    /// Locks or unlocks a domain or a mailbox: [`Answer::Done`].
+    Lock {
+        /// What is locked or unlocked.
+        target: Target,
+        /// Which of the two.
+        is_locked: bool,
+    },
+    /// Replaces a password: [`Answer::Password`].
+    SetPassword {
+        /// Whose.
+        address: Address,
+        /// The new one; none has one generated.
+        password: Option<Secret>,
+    },
+    /// Asks for one setting or all of them: [`Answer::Settings`].
+    Settings(Option<String>),
+    /// Changes a setting: [`Answer::Assigned`].
+    Assign {
+        /// Its name.
+        key: String,
+        /// Its new value; none takes it back to its default.
+        value: Option<String>,
+    },
+    /// Asks for a mailbox's messages, page by page: [`Answer::Messages`].
+    Messages {
+        /// Whose.
+        address: Address,
+        /// The last number of the page before; none for the first page.
+        after: Option<Uid>,
+    },
+    /// Asks for a message, piece by piece: [`Answer::Piece`].
+    Piece {
+        /// Whose.
+        address: Address,
+        /// Which.
+        uid: Uid,
+        /// Which piece, from 0.
+        index: u32,
+    },
+    /// Asks how the server and the database are: [`Answer::Status`].
+    Status,
+    /// Makes authority and server certificate where there are none: [`Answer::Certificate`].
+    EnsureCertificate {
+        /// For whom the authority stands.
+        organisation: Domain,
+        /// Names of the server.
+        names: Vec<String>,
+        /// Addresses of the server.
+        addresses: Vec<IpAddr>,
+    },
+}
 
 /// What an act came to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Answer {}
+pub enum Answer {
+    /// It is done.
+    Done,
+    /// It is done; the password, if one was generated.
+    Password(Option<Secret>),
+    /// It is gone, and so much with it.
+    Removed {
+        /// Mailboxes.
+        mailboxes: u32,
+        /// Messages.
+        messages: u64,
+    },
+    /// All domains.
+    Domains(Vec<DomainRow>),
+    /// Mailboxes with their counters.
+    Mailboxes(Vec<MailboxRow>),
+    /// What it has cost since the database was opened.
+    Wear(Wear),
+    /// Settings with their values.
+    Settings(Vec<SettingRow>),
+    /// The setting is changed.
+    Assigned {
+        /// What it is now.
+        value: String,
+        /// Whether a running server goes on with the old value until it starts again.
+        waits_for_restart: bool,
+    },
+    /// A page of messages.
+    Messages {
+        /// The page.
+        rows: Vec<MessageSummary>,
+        /// Whether it is the last page.
+        is_last: bool,
+    },
+    /// A piece of a message.
+    Piece {
+        /// Its octets, about a MiB at most.
+        octets: Vec<u8>,
+        /// Whether it is the last piece.
+        is_last: bool,
+    },
+    /// How the server and the database are.
+    Status(Status),
+    /// What the clients are to trust.
+    Certificate {
+        /// Whether it has been made just now.
+        is_new: bool,
+        /// The authority's certificate as PEM text.
+        authority: String,
+    },
+}
+
+/// What a command is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Target {
+    /// A domain, such as `home.lan`.
+    Domain(Domain),
+    /// A mailbox, such as `alice@home.lan`.
+    Mailbox(Address),
+}
+
+impl FromStr for Target {
+    type Err = AdminError;
+
+    fn from_str(text: &str) -> Result<Target, AdminError> {
+        let target = match text.contains('@') {
+            true => text.parse().map(Target::Mailbox),
+            false => text.parse().map(Target::Domain),
+        };
+        target.map_err(|error| {
+            AdminError::usage(format!("{:?} can't be: {error}", crate::mail::printable(text.as_bytes())))
+        })
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Domain(domain) => domain.fmt(out),
+            Target::Mailbox(address) => address.fmt(out),
+        }
+    }
+}
+
+/// A setting with its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingRow {
+    /// Its name.
+    pub key: String,
+    /// Its value.
+    pub value: String,
+    /// Whether it has its default.
+    pub is_default: bool,
+    /// Whether it is a limit that can't be set.
+    pub is_fixed: bool,
+    /// What it means.
+    pub meaning: String,
+}
+
+/// A message in a listing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageSummary {
+    /// Its number.
+    pub uid: Uid,
+    /// Its octets.
+    pub octets: u32,
+    /// When it was received.
+    pub received: UnixTime,
+    /// Its `From` field as it stands, unfolded and cut.
+    pub from: Vec<u8>,
+    /// Its `Subject` field as it stands, unfolded and cut.
+    pub subject: Vec<u8>,
+}
+
+/// How the server and the database are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The version of the program that answers.
+    pub version: String,
+    /// The running server; none if the command line has opened the file itself.
+    pub live: Option<LiveStatus>,
+    /// How many domains there are.
+    pub domains: u32,
+    /// How many mailboxes.
+    pub mailboxes: u32,
+    /// How many messages in them.
+    pub messages: u64,
+    /// Their octets.
+    pub octets: u64,
+    /// The file's length.
+    pub file_octets: u64,
+    /// Free space of its disk.
+    pub free_octets: u64,
+}

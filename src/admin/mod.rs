@@ -5,7 +5,7 @@
 
 pub mod command;
 
-pub use command::{Answer, Command};
+pub use command::{Answer, Command, MessageSummary, SettingRow, Status, Target};
 
 use std::sync::Arc;
 
@@ -55,6 +55,18 @@ pub struct AdminError {
     pub kind: Failure,
     /// One line that says what is wrong and what would be right.
     pub text: String,
+}
+
+impl AdminError {
+    /// A failure of that kind.
+    pub fn new(kind: Failure, text: impl Into<String>) -> AdminError {
+        AdminError { kind, text: text.into() }
+    }
+
+    /// The command was not understood.
+    pub fn usage(text: impl Into<String>) -> AdminError {
+        AdminError::new(Failure::Usage, text)
+    }
 }
 
 /// Kinds of failure, with the exit codes of the command line.

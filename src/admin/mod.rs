@@ -3,9 +3,17 @@
 //! The server executes commands that come through its control socket; without a server, the command line
 //! opens the file and executes them itself. It is the same code either way (C4).
 
+mod accounts;
 pub mod command;
+mod failure;
+mod founding;
+mod locks;
+mod options;
+mod reading;
 
 pub use command::{Answer, Command, MessageSummary, SettingRow, Status, Target};
+pub use failure::{AdminError, Failure};
+pub use founding::{Founded, found, open};
 
 use std::sync::Arc;
 
@@ -48,45 +56,54 @@ pub struct LiveStatus {
     pub is_clock_suspect: bool,
 }
 
-/// Why an act was not done; the kind chooses the exit code.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AdminError {
-    /// What kind of failure.
-    pub kind: Failure,
-    /// One line that says what is wrong and what would be right.
-    pub text: String,
-}
-
-impl AdminError {
-    /// A failure of that kind.
-    pub fn new(kind: Failure, text: impl Into<String>) -> AdminError {
-        AdminError { kind, text: text.into() }
+/// Carries a command out; on a failure nothing has changed. Needs no runtime: [`crate::ticket::block_on`]
+/// can wait for it. Where a password is set it blocks for the time of one hash, so a server calls it on a
+/// thread that may block.
+pub async fn execute(context: &Context, command: Command) -> Result<Answer, AdminError> {
+    match command {
+        Command::AddDomain(domain) => accounts::add_domain(context, domain).await,
+        Command::AddMailbox { address, password } => accounts::add_mailbox(context, address, password).await,
+        Command::Remove { target: Target::Domain(domain), is_confirmed } => {
+            accounts::remove_domain(context, domain, is_confirmed).await
+        }
+        Command::Remove { target: Target::Mailbox(address), is_confirmed } => {
+            accounts::remove_mailbox(context, address, is_confirmed).await
+        }
+        Command::Domains => Ok(Answer::Domains(context.store.domains().await?)),
+        Command::Mailboxes(domain) => accounts::mailboxes(context, domain).await,
+        Command::Wear => Ok(Answer::Wear(context.store.wear())),
+        Command::Lock { target: Target::Domain(domain), is_locked } => {
+            locks::lock_domain(context, domain, is_locked).await
+        }
+        Command::Lock { target: Target::Mailbox(address), is_locked } => {
+            locks::lock_mailbox(context, address, is_locked).await
+        }
+        Command::SetPassword { address, password } => {
+            accounts::set_password(context, address, password).await
+        }
+        Command::Settings(key) => options::settings(context, key.as_deref()),
+        Command::Assign { key, value } => options::assign(context, &key, value.as_deref()).await,
+        Command::Messages { address, after } => reading::messages(context, address, after).await,
+        Command::Piece { address, uid, index } => reading::piece(context, address, uid, index).await,
+        Command::Status => status(context).await,
+        Command::EnsureCertificate { organisation, names, addresses } => {
+            founding::ensure_certificate(context, &organisation, &names, &addresses).await
+        }
     }
-
-    /// The command was not understood.
-    pub fn usage(text: impl Into<String>) -> AdminError {
-        AdminError::new(Failure::Usage, text)
-    }
 }
 
-/// Kinds of failure, with the exit codes of the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Failure {
-    /// 1: it failed.
-    Failed,
-    /// 2: the command was not understood.
-    Usage,
-    /// 3: there is no such thing.
-    NotFound,
-    /// 4: it exists already.
-    Exists,
-    /// 5: a rule refuses it.
-    Refused,
-    /// 6: the database or the server can't be reached.
-    Unreachable,
-}
-
-/// Carries a command out. Needs no runtime: [`crate::ticket::block_on`] can wait for it.
-pub async fn execute(_context: &Context, _command: Command) -> Result<Answer, AdminError> {
-    todo!()
+async fn status(context: &Context) -> Result<Answer, AdminError> {
+    let domains = context.store.domains().await?;
+    let mailboxes = context.store.mailboxes(None).await?;
+    let wear = context.store.wear();
+    Ok(Answer::Status(Status {
+        version: env!("CARGO_PKG_VERSION").into(),
+        live: context.live.as_ref().map(|live| live.status()),
+        domains: domains.len().try_into().unwrap_or(u32::MAX),
+        mailboxes: mailboxes.len().try_into().unwrap_or(u32::MAX),
+        messages: mailboxes.iter().map(|mailbox| u64::from(mailbox.messages)).sum(),
+        octets: mailboxes.iter().map(|mailbox| mailbox.octets).sum(),
+        file_octets: wear.file_octets,
+        free_octets: wear.free_octets,
+    }))
 }

@@ -1,0 +1,183 @@
+//! Domains and mailboxes come and go, and get new passwords.
+
+use super::{AdminError, Answer, Context, Failure};
+use crate::mail::{Address, Domain, MailboxId, MailboxMark, Secret};
+use crate::store::{Mailbox, MailboxRow, StoreError};
+
+pub(super) async fn add_domain(context: &Context, domain: Domain) -> Result<Answer, AdminError> {
+    match context.store.add_domain(domain.clone()).await {
+        Ok(()) => Ok(Answer::Done),
+        Err(StoreError::Exists(_)) => {
+            Err(AdminError::new(Failure::Exists, format!("the domain {domain} is here already")))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Looks before it hashes: a hash takes long, and its answer would be thrown away.
+pub(super) async fn add_mailbox(
+    context: &Context,
+    address: Address,
+    password: Option<Secret>,
+) -> Result<Answer, AdminError> {
+    if !context.store.has_domain(address.domain()).await? {
+        return Err(foreign_domain(&address));
+    }
+    if context.store.mailbox(address.clone()).await?.is_some() {
+        return Err(exists(&address));
+    }
+    let mark = context.gatekeeper.fresh_mark();
+    let (record, generated) = seal(context, &address, mark, password)?;
+    match context.store.add_mailbox(address.clone(), mark, record).await {
+        Ok(_) => Ok(Answer::Password(generated)),
+        Err(StoreError::Exists(_)) => Err(exists(&address)),
+        Err(StoreError::NotFound(_)) => Err(foreign_domain(&address)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) async fn set_password(
+    context: &Context,
+    address: Address,
+    password: Option<Secret>,
+) -> Result<Answer, AdminError> {
+    let mailbox = mailbox(context, &address).await?;
+    let (record, generated) = seal(context, &address, mailbox.mark, password)?;
+    context.store.set_password(address, record).await?;
+    end_sessions(context, [mailbox.id]);
+    Ok(Answer::Password(generated))
+}
+
+pub(super) async fn remove_domain(
+    context: &Context,
+    domain: Domain,
+    is_confirmed: bool,
+) -> Result<Answer, AdminError> {
+    let mailboxes = rows(context, Some(domain.clone())).await?;
+    if !mailboxes.is_empty() && !is_confirmed {
+        return Err(goes_with_it(&domain.to_string(), mailboxes.len(), &mailboxes));
+    }
+    context.store.remove_domain(domain).await?;
+    end_sessions(context, mailboxes.iter().map(|row| row.id));
+    Ok(removed(&mailboxes))
+}
+
+pub(super) async fn remove_mailbox(
+    context: &Context,
+    address: Address,
+    is_confirmed: bool,
+) -> Result<Answer, AdminError> {
+    let mailbox = mailbox(context, &address).await?;
+    let mut mailboxes = rows(context, Some(address.domain())).await?;
+    mailboxes.retain(|row| row.id == mailbox.id);
+    if mailboxes.iter().any(|row| row.messages > 0) && !is_confirmed {
+        return Err(goes_with_it(&address.to_string(), 0, &mailboxes));
+    }
+    context.store.remove_mailbox(address).await?;
+    end_sessions(context, [mailbox.id]);
+    Ok(removed(&mailboxes))
+}
+
+pub(super) async fn mailboxes(context: &Context, domain: Option<Domain>) -> Result<Answer, AdminError> {
+    rows(context, domain).await.map(Answer::Mailboxes)
+}
+
+/// The mailbox of that address; errs with [`Failure::NotFound`].
+pub(super) async fn mailbox(context: &Context, address: &Address) -> Result<Mailbox, AdminError> {
+    match context.store.mailbox(address.clone()).await? {
+        Some(mailbox) => Ok(mailbox),
+        None if context.store.has_domain(address.domain()).await? => Err(AdminError::new(
+            Failure::NotFound,
+            format!(
+                "there is no mailbox {address}: \"poppet list {}\" shows those there are",
+                address.domain()
+            ),
+        )),
+        None => Err(unknown_domain(&address.domain())),
+    }
+}
+
+/// The mailboxes of one domain or of all; errs with [`Failure::NotFound`].
+pub(super) async fn rows(context: &Context, domain: Option<Domain>) -> Result<Vec<MailboxRow>, AdminError> {
+    match (context.store.mailboxes(domain.clone()).await, domain) {
+        (Err(StoreError::NotFound(_)), Some(domain)) => Err(unknown_domain(&domain)),
+        (result, _) => Ok(result?),
+    }
+}
+
+/// Ends the sessions of mailboxes that have changed, if a server runs (S-180).
+pub(super) fn end_sessions(context: &Context, mailboxes: impl IntoIterator<Item = MailboxId>) {
+    if let Some(live) = &context.live {
+        mailboxes.into_iter().for_each(|mailbox| live.end_sessions(mailbox));
+    }
+}
+
+/// The error for a domain that is not here.
+pub(super) fn unknown_domain(domain: &Domain) -> AdminError {
+    AdminError::new(
+        Failure::NotFound,
+        format!("there is no domain {domain}: \"poppet list\" shows those there are"),
+    )
+}
+
+/// Seals the given password or a generated one, which is given back to be shown once.
+fn seal(
+    context: &Context,
+    address: &Address,
+    mark: MailboxMark,
+    password: Option<Secret>,
+) -> Result<(Vec<u8>, Option<Secret>), AdminError> {
+    match password {
+        Some(password) => Ok((context.gatekeeper.seal_password(address, mark, &password)?, None)),
+        None => {
+            let password = context.gatekeeper.generate_password();
+            let record = context.gatekeeper.seal_password(address, mark, &password)?;
+            Ok((record, Some(password)))
+        }
+    }
+}
+
+fn foreign_domain(address: &Address) -> AdminError {
+    let domain = address.domain();
+    AdminError::new(
+        Failure::NotFound,
+        format!("there is no domain {domain}: add the domain first: poppet add {domain}"),
+    )
+}
+
+fn exists(address: &Address) -> AdminError {
+    AdminError::new(
+        Failure::Exists,
+        format!("the mailbox {address} is here already: \"poppet passwd {address}\" gives it a new password"),
+    )
+}
+
+fn goes_with_it(target: &str, mailboxes: usize, rows: &[MailboxRow]) -> AdminError {
+    let messages: u64 = rows.iter().map(|row| u64::from(row.messages)).sum();
+    let what = match (mailboxes, messages) {
+        (0, messages) => counted(messages, "message"),
+        (mailboxes, 0) => counted(mailboxes as u64, "mailbox"),
+        (mailboxes, messages) => {
+            format!("{} and {}", counted(mailboxes as u64, "mailbox"), counted(messages, "message"))
+        }
+    };
+    AdminError::new(
+        Failure::Refused,
+        format!("{target} would take {what} with it: say \"poppet del {target} --yes\" if that is meant"),
+    )
+}
+
+fn counted(count: u64, noun: &str) -> String {
+    match (count, noun) {
+        (1, noun) => format!("1 {noun}"),
+        (count, "mailbox") => format!("{count} mailboxes"),
+        (count, noun) => format!("{count} {noun}s"),
+    }
+}
+
+fn removed(rows: &[MailboxRow]) -> Answer {
+    Answer::Removed {
+        mailboxes: rows.len().try_into().unwrap_or(u32::MAX),
+        messages: rows.iter().map(|row| u64::from(row.messages)).sum(),
+    }
+}

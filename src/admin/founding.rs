@@ -1,0 +1,94 @@
+//! How a database comes to be, and how it is opened.
+
+use std::fs::DirBuilder;
+use std::net::IpAddr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use super::{AdminError, Answer, Context};
+use crate::auth::{DeviceKey, Gatekeeper};
+use crate::cert;
+use crate::clock::{Clock, UnixTime};
+use crate::mail::{Domain, printable};
+use crate::store::{Options, Store, StoreError};
+
+/// A database that stands, and what its making has to tell.
+pub struct Founded {
+    /// The opened database.
+    pub context: Context,
+    /// The words that bring the device key back, if the database has been made just now.
+    pub recovery_words: Option<String>,
+}
+
+/// Opens a database that no server has open. Errs with [`super::Failure::Unreachable`].
+pub fn open(database: &Path, clock: &Clock) -> Result<Context, AdminError> {
+    if matches!(database.symlink_metadata(), Err(error) if error.kind() == std::io::ErrorKind::NotFound) {
+        return Err(AdminError::unreachable(format!(
+            "there is no database at {}: run \"poppet setup DOMAIN USER\" first, or name it with --db",
+            shown(database)
+        )));
+    }
+    let store = Store::open(database, &Options::default(), clock.clone()).map_err(|error| match error {
+        StoreError::InUse(_) => AdminError::unreachable(format!(
+            "another program has {} open and no server answers beside it: end that program, then try again",
+            shown(database)
+        )),
+        error => AdminError::unreachable(error),
+    })?;
+    let key = DeviceKey::load(database).map_err(|error| AdminError::unreachable(error.0))?;
+    with_key(store, key)
+}
+
+/// Makes folder, device key and database where there are none, or opens what stands.
+/// Errs with [`super::Failure::Unreachable`].
+pub fn found(database: &Path, clock: &Clock) -> Result<Founded, AdminError> {
+    if database.symlink_metadata().is_ok() {
+        return Ok(Founded { context: open(database, clock)?, recovery_words: None });
+    }
+    if let Some(folder) = database.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| {
+            AdminError::unreachable(format!(
+                "can't make the folder {}: {error}; choose another place with --db",
+                shown(folder)
+            ))
+        })?;
+    }
+    // The key comes first: a database that was bound to a lost key would be worth nothing, while a key
+    // that a power cut left alone is used by the next attempt.
+    let key = match DeviceKey::load(database) {
+        Ok(key) => key,
+        Err(error) if database.with_extension("key").symlink_metadata().is_ok() => {
+            return Err(AdminError::unreachable(error.0));
+        }
+        Err(_) => DeviceKey::create(database).map_err(|error| AdminError::unreachable(error.0))?,
+    };
+    let recovery_words = key.recovery_words();
+    let store =
+        Store::create(database, &Options::default(), clock.clone()).map_err(AdminError::unreachable)?;
+    Ok(Founded { context: with_key(store, key)?, recovery_words: Some(recovery_words) })
+}
+
+pub(super) async fn ensure_certificate(
+    context: &Context,
+    organisation: &Domain,
+    names: &[String],
+    addresses: &[IpAddr],
+) -> Result<Answer, AdminError> {
+    let failed = |error: cert::CertError| AdminError::new(super::Failure::Failed, error.0);
+    let now = Clock::system(UnixTime(0)).now();
+    let (store, gatekeeper) = (&context.store, &context.gatekeeper);
+    let is_new = cert::ensure(store, gatekeeper, organisation.as_str(), names, addresses, now)
+        .await
+        .map_err(failed)?;
+    let authority = cert::authority(store).await.map_err(failed)?.unwrap_or_default();
+    Ok(Answer::Certificate { is_new, authority: cert::pem(&authority) })
+}
+
+fn with_key(store: Store, key: DeviceKey) -> Result<Context, AdminError> {
+    let gatekeeper = Gatekeeper::new(store.clone(), key).map_err(AdminError::unreachable)?;
+    Ok(Context { store, gatekeeper, live: None })
+}
+
+fn shown(path: &Path) -> String {
+    printable(path.as_os_str().as_encoded_bytes())
+}

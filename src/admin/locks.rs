@@ -1,0 +1,43 @@
+//! Locking and unlocking: a locked mailbox can't be read, while mail still arrives and sending works (C2).
+
+use super::accounts::{end_sessions, mailbox, rows, unknown_domain};
+use super::{AdminError, Answer, Context, Failure};
+use crate::mail::{Address, Domain};
+use crate::store::StoreError;
+
+pub(super) async fn lock_domain(
+    context: &Context,
+    domain: Domain,
+    is_locked: bool,
+) -> Result<Answer, AdminError> {
+    match context.store.lock_domain(domain.clone(), is_locked).await {
+        Err(StoreError::NotFound(_)) => return Err(unknown_domain(&domain)),
+        result => result?,
+    }
+    if is_locked {
+        end_sessions(context, rows(context, Some(domain)).await?.iter().map(|row| row.id));
+    }
+    Ok(Answer::Done)
+}
+
+pub(super) async fn lock_mailbox(
+    context: &Context,
+    address: Address,
+    is_locked: bool,
+) -> Result<Answer, AdminError> {
+    let mailbox = mailbox(context, &address).await?;
+    if mailbox.is_domain_locked && !is_locked {
+        let domain = address.domain();
+        return Err(AdminError::new(
+            Failure::Refused,
+            format!(
+                "{address} stays locked while its domain {domain} is: unlock that first: poppet unlock {domain}"
+            ),
+        ));
+    }
+    context.store.lock_mailbox(address, is_locked).await?;
+    if is_locked {
+        end_sessions(context, [mailbox.id]);
+    }
+    Ok(Answer::Done)
+}

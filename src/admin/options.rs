@@ -1,0 +1,150 @@
+//! The settings as an administrator sees them, and the limits that can't be set (M14).
+
+use super::{AdminError, Answer, Context, Failure, SettingRow};
+use crate::limits;
+use crate::mail::printable;
+use crate::settings::{Effect, KEYS, Key, Settings};
+
+pub(super) fn settings(context: &Context, key: Option<&str>) -> Result<Answer, AdminError> {
+    let settings = context.store.settings();
+    let defaults = Settings::default();
+    let row = |key: &Key| SettingRow {
+        key: key.name.into(),
+        value: key.value(&settings),
+        is_default: key.value(&settings) == key.value(&defaults),
+        is_fixed: false,
+        meaning: format!("{}: {}", key.meaning, key.values),
+    };
+    let Some(name) = key else {
+        return Ok(Answer::Settings(KEYS.iter().map(row).chain(FIXED.iter().map(fixed_row)).collect()));
+    };
+    match FIXED.iter().find(|limit| limit.0 == name) {
+        Some(limit) => Ok(Answer::Settings(vec![fixed_row(limit)])),
+        None => Ok(Answer::Settings(vec![row(find(name)?)])),
+    }
+}
+
+pub(super) async fn assign(context: &Context, key: &str, value: Option<&str>) -> Result<Answer, AdminError> {
+    if FIXED.iter().any(|limit| limit.0 == key) {
+        let text = format!("{key} is a fixed limit and can't be set: \"poppet get\" marks those");
+        return Err(AdminError::new(Failure::Refused, text));
+    }
+    let key = find(key)?;
+    let mut settings = Settings::clone(&context.store.settings());
+    match value {
+        Some(value) => settings.assign(key.name, value)?,
+        None => {
+            // The empty text is the default of those that have none.
+            let default = key.value(&Settings::default());
+            let _ = settings.assign(key.name, &default);
+        }
+    }
+    check(context, key, value, &settings).await?;
+    context.store.set_setting(key.name, value).await?;
+    Ok(Answer::Assigned {
+        value: key.value(&context.store.settings()),
+        waits_for_restart: key.effect == Effect::AtRestart && context.live.is_some(),
+    })
+}
+
+/// The entry of that name; the error shows foreign octets escaped.
+fn find(name: &str) -> Result<&'static Key, AdminError> {
+    Ok(Key::find(&printable(name.as_bytes()))?)
+}
+
+/// The rules that take more than one setting, or the mailboxes, into account.
+async fn check(
+    context: &Context,
+    key: &Key,
+    value: Option<&str>,
+    settings: &Settings,
+) -> Result<(), AdminError> {
+    if key.name.starts_with("argon2_") && is_too_cheap(settings) {
+        let text = "under 12288 KiB of memory a password hash needs 5 passes: \
+                    say \"poppet set argon2_passes 5\", or keep argon2_kib at 12288 or more";
+        return Err(AdminError::new(Failure::Refused, text));
+    }
+    if let (Some(_), Some(postmaster)) = (value.filter(|_| key.name == "postmaster"), &settings.postmaster) {
+        super::accounts::mailbox(context, postmaster).await?;
+    }
+    Ok(())
+}
+
+/// Fewer than OWASP's equivalent pairs of memory and passes.
+fn is_too_cheap(settings: &Settings) -> bool {
+    settings.argon2_kib < 12 * 1024 && settings.argon2_passes < 5
+}
+
+fn fixed_row(limit: &Fixed) -> SettingRow {
+    SettingRow {
+        key: limit.0.into(),
+        value: limit.1.to_string(),
+        is_default: true,
+        is_fixed: true,
+        meaning: limit.2.into(),
+    }
+}
+
+/// A limit: its name, its value, and what it means.
+struct Fixed(&'static str, u64, &'static str);
+
+const FIXED: &[Fixed] = &[
+    Fixed("smtp_line_octets", limits::SMTP_LINE_OCTETS as u64, "octets of an SMTP command line"),
+    Fixed("pop3_line_octets", limits::POP3_LINE_OCTETS as u64, "octets of a POP3 command line"),
+    Fixed("sasl_line_octets", limits::SASL_LINE_OCTETS as u64, "octets of a line of a logon exchange"),
+    Fixed("address_octets", limits::PATH_OCTETS as u64, "octets of an address with its angle brackets"),
+    Fixed("password_octets", limits::PASSWORD_OCTETS as u64, "octets of a password"),
+    Fixed("recipients_over", limits::RECIPIENTS_OVER as u64, "recipients too many before the session ends"),
+    Fixed("mails_per_session", limits::MAILS_PER_SESSION as u64, "mails of one SMTP session"),
+    Fixed(
+        "errors_per_session",
+        limits::ERRORS_PER_SESSION as u64,
+        "refused commands before the session ends",
+    ),
+    Fixed("idle_commands", limits::IDLE_COMMANDS as u64, "commands without effect between two mails"),
+    Fixed("logons_per_session", limits::LOGONS_PER_SESSION as u64, "failed logons before the session ends"),
+    Fixed(
+        "received_fields",
+        limits::RECEIVED_FIELDS as u64,
+        "Received fields before a mail counts as looping",
+    ),
+    Fixed("waiting_logons", limits::WAITING_LOGONS as u64, "logons that wait for a password hash"),
+    Fixed("handshake_seconds", limits::HANDSHAKE.as_secs(), "time for a TLS handshake"),
+    Fixed(
+        "idle_before_logon_seconds",
+        limits::IDLE_BEFORE_LOGON.as_secs(),
+        "quiet time before logon until a session ends",
+    ),
+    Fixed("idle_pop3_seconds", limits::IDLE_POP3.as_secs(), "quiet time until a POP3 session ends"),
+    Fixed("idle_smtp_seconds", limits::IDLE_SMTP.as_secs(), "quiet time until an SMTP session ends"),
+    Fixed("write_stall_seconds", limits::WRITE_STALL.as_secs(), "time a peer may take no octet of a reply"),
+    Fixed(
+        "failure_delay_seconds",
+        limits::FAILURE_DELAY.as_secs(),
+        "longest delay of a reply to a wrong password",
+    ),
+    Fixed("control_clients", limits::CONTROL_CLIENTS as u64, "administrators at once"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fixed_limits_have_names_of_their_own() {
+        for (index, limit) in FIXED.iter().enumerate() {
+            assert!(Key::find(limit.0).is_err(), "{} is also a setting", limit.0);
+            assert!(FIXED[..index].iter().all(|other| other.0 != limit.0), "{} stands twice", limit.0);
+        }
+    }
+
+    #[test]
+    fn a_cheap_hash_needs_more_passes_at_its_edges() {
+        let cheap = |kib, passes| {
+            is_too_cheap(&Settings { argon2_kib: kib, argon2_passes: passes, ..Settings::default() })
+        };
+        assert!(cheap(12_287, 4));
+        assert!(!cheap(12_287, 5));
+        assert!(!cheap(12_288, 1));
+    }
+}

@@ -11,6 +11,7 @@ mod locks;
 mod options;
 mod reading;
 
+pub use crate::store::{DomainRow, MailboxRow, Wear};
 pub use command::{Answer, Command, MessageSummary, SettingRow, Status, Target};
 pub use failure::{AdminError, Failure};
 pub use founding::{Founded, found, open};

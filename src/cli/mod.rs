@@ -1,6 +1,82 @@
 //! The command line: arguments, questions, tables or JSON, exit codes.
+//!
+//! ```text
+//! argv -> globals: --db, --json, wherever they stand -> args: argh -> a verb
+//!      -> desk: the running server's control socket, or the opened file -> a Report
+//!      -> output: table, tab-separated or JSON -> exit code
+//! ```
+
+mod accounts;
+mod args;
+mod desk;
+mod globals;
+mod logger;
+mod look;
+mod machine;
+mod output;
+mod password;
+mod place;
+mod read;
+mod serve;
+mod setup;
+mod table;
+
+use std::process::ExitCode;
+
+use crate::admin::{AdminError, Failure};
+use args::{Parsed, Verb};
+use desk::Desk;
+use globals::Globals;
+use output::Output;
 
 /// Runs the command that the arguments ask for.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::complain(&error.text);
+            exit_code(error.kind)
+        }
+    }
+}
+
+fn run() -> Result<(), AdminError> {
+    let globals = Globals::lift(std::env::args_os().skip(1))?;
+    let output = Output::new(globals.is_json);
+    match args::parse(&globals.rest)? {
+        Parsed::Text(text) => output.text(&text),
+        Parsed::Verb(verb) => carry_out(verb, &globals, &output),
+    }
+}
+
+fn carry_out(verb: Verb, globals: &Globals, output: &Output) -> Result<(), AdminError> {
+    let database = place::database(globals.database.as_deref())?;
+    let desk = Desk::new(database.clone());
+    let report = match verb {
+        Verb::Setup(verb) => return setup::setup(&verb, database, output),
+        Verb::Serve(verb) => return serve::serve(&verb, database, output),
+        Verb::Read(verb) => return read::read(&verb, &desk, output),
+        Verb::Add(verb) => accounts::add(&verb, &desk)?,
+        Verb::Del(verb) => accounts::del(&verb, &desk)?,
+        Verb::Lock(verb) => accounts::lock(&verb.target, true, &desk)?,
+        Verb::Unlock(verb) => accounts::lock(&verb.target, false, &desk)?,
+        Verb::Passwd(verb) => accounts::passwd(&verb, &desk)?,
+        Verb::List(verb) => look::list(&verb, &desk)?,
+        Verb::Stat(verb) => look::stat(&verb, &desk)?,
+        Verb::Get(verb) => look::get(&verb, &desk)?,
+        Verb::Set(verb) => look::set(&verb, &desk)?,
+        Verb::Status(_) => look::status(&desk)?,
+    };
+    output.report(&report)
+}
+
+fn exit_code(kind: Failure) -> ExitCode {
+    ExitCode::from(match kind {
+        Failure::Failed => 1,
+        Failure::Usage => 2,
+        Failure::NotFound => 3,
+        Failure::Exists => 4,
+        Failure::Refused => 5,
+        Failure::Unreachable => 6,
+    })
 }

@@ -1,0 +1,118 @@
+//! add, del, lock, unlock, passwd.
+
+use std::io::{IsTerminal, Write};
+
+use super::args::{Add, Del, Passwd};
+use super::desk::{Desk, stranger};
+use super::password;
+use super::table::{Cell, Report, Said};
+use crate::admin::{AdminError, Answer, Command, Failure, Target};
+use crate::mail::{Address, Secret};
+
+pub(super) fn add(verb: &Add, desk: &Desk) -> Result<Report, AdminError> {
+    match verb.target.parse()? {
+        Target::Domain(_) if verb.password_stdin => Err(AdminError::usage(
+            "a domain has no password: leave out --password-stdin, or name an address such as alice@home.lan",
+        )),
+        Target::Domain(domain) => {
+            desk.ask(Command::AddDomain(domain.clone()))?;
+            let facts = vec![("domain", Cell::text(&domain)), ("added", Cell::Is(true))];
+            Ok(Report::Said(format!("The domain {domain} is added."), facts, Said::Quiet))
+        }
+        Target::Mailbox(address) => {
+            let password = password::obtain(&address, verb.password_stdin)?;
+            let answer = desk.ask(Command::AddMailbox { address: address.clone(), password })?;
+            Ok(with_password(&address, generated(answer)?, "The mailbox {} is added"))
+        }
+    }
+}
+
+pub(super) fn passwd(verb: &Passwd, desk: &Desk) -> Result<Report, AdminError> {
+    let address = mailbox_address(&verb.address)?;
+    let password = password::obtain(&address, verb.password_stdin)?;
+    let answer = desk.ask(Command::SetPassword { address: address.clone(), password })?;
+    Ok(with_password(&address, generated(answer)?, "{} has a new password"))
+}
+
+pub(super) fn del(verb: &Del, desk: &Desk) -> Result<Report, AdminError> {
+    let target: Target = verb.target.parse()?;
+    let remove = |is_confirmed| desk.ask(Command::Remove { target: target.clone(), is_confirmed });
+    let answer = match remove(verb.yes) {
+        Err(error) if error.kind == Failure::Refused && !verb.yes && may_ask() => {
+            if !is_agreed(&target, &error) {
+                return Err(AdminError::new(Failure::Refused, format!("{target} stays as it is")));
+            }
+            remove(true)?
+        }
+        result => result?,
+    };
+    let Answer::Removed { mailboxes, messages } = answer else { return Err(stranger()) };
+    let facts = vec![
+        ("target", Cell::text(&target)),
+        ("removed", Cell::Is(true)),
+        ("mailboxes", Cell::Number(mailboxes.into())),
+        ("messages", Cell::Number(messages)),
+    ];
+    Ok(Report::Said(format!("{target} is removed."), facts, Said::Quiet))
+}
+
+pub(super) fn lock(target: &str, is_locked: bool, desk: &Desk) -> Result<Report, AdminError> {
+    let target: Target = target.parse()?;
+    desk.ask(Command::Lock { target: target.clone(), is_locked })?;
+    let state = if is_locked { "locked" } else { "unlocked" };
+    let facts = vec![("target", Cell::text(&target)), ("locked", Cell::Is(is_locked))];
+    Ok(Report::Said(format!("{target} is {state}."), facts, Said::Quiet))
+}
+
+/// The address of a mailbox as typed.
+pub(super) fn mailbox_address(text: &str) -> Result<Address, AdminError> {
+    match text.parse()? {
+        Target::Mailbox(address) => Ok(address),
+        Target::Domain(domain) => {
+            Err(AdminError::usage(format!("{domain} is a domain: name a mailbox, such as alice@{domain}")))
+        }
+    }
+}
+
+/// The generated password in an answer, if one was generated.
+pub(super) fn generated(answer: Answer) -> Result<Option<Secret>, AdminError> {
+    match answer {
+        Answer::Password(password) => Ok(password),
+        _ => Err(stranger()),
+    }
+}
+
+/// A password as text, to be shown once.
+pub(super) fn shown(password: &Secret) -> String {
+    String::from_utf8_lossy(password.expose()).into_owned()
+}
+
+fn with_password(address: &Address, password: Option<Secret>, sentence: &str) -> Report {
+    let sentence = sentence.replace("{}", address.as_str());
+    let address = Cell::text(address);
+    match password {
+        None => Report::Said(
+            format!("{sentence}."),
+            vec![("mailbox", address), ("password", Cell::None)],
+            Said::Quiet,
+        ),
+        Some(password) => {
+            let password = shown(&password);
+            let sentence = format!("{sentence}. Its password is shown only now: {password}");
+            Report::Said(sentence, vec![("mailbox", address), ("password", Cell::Text(password))], Said::Line)
+        }
+    }
+}
+
+fn may_ask() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Asks a person. What the refusal says stands before its advice.
+fn is_agreed(target: &Target, refusal: &AdminError) -> bool {
+    let what = refusal.text.split(": say").next().unwrap_or_default();
+    let _ = write!(std::io::stderr(), "{what}. Remove {target} all the same? [y/N] ");
+    let mut line = String::new();
+    let read = std::io::stdin().read_line(&mut line);
+    read.is_ok() && matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+}

@@ -1,0 +1,74 @@
+//! Where commands are handed in: the running server, or the file opened here.
+
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+
+use crate::admin::{self, AdminError, Answer, Command, Context, Failure, Status};
+use crate::clock::{Clock, UnixTime};
+use crate::net::control;
+use crate::ticket::block_on;
+
+/// Carries commands out, whoever has the database open.
+pub(super) struct Desk {
+    database: PathBuf,
+    opened: OnceCell<Context>,
+}
+
+impl Desk {
+    /// Opens nothing yet.
+    pub fn new(database: PathBuf) -> Desk {
+        Desk { database, opened: OnceCell::new() }
+    }
+
+    /// A desk for a database that is open already.
+    pub fn with(database: PathBuf, context: Context) -> Desk {
+        Desk { database, opened: OnceCell::from(context) }
+    }
+
+    /// The database's path.
+    pub fn database(&self) -> &Path {
+        &self.database
+    }
+
+    /// Hands a command to the running server, or opens the database and carries it out here.
+    pub fn ask(&self, command: Command) -> Result<Answer, AdminError> {
+        if self.opened.get().is_none()
+            && let Some(answer) = control::ask(&self.database, &command)
+        {
+            return answer;
+        }
+        block_on(admin::execute(self.open()?, command))
+    }
+
+    /// How things are, by the server's or the file's own account.
+    pub fn status(&self) -> Result<Status, AdminError> {
+        match self.ask(Command::Status)? {
+            Answer::Status(status) => Ok(status),
+            _ => Err(stranger()),
+        }
+    }
+
+    fn open(&self) -> Result<&Context, AdminError> {
+        if let Some(context) = self.opened.get() {
+            return Ok(context);
+        }
+        let context = admin::open(&self.database, &Clock::system(UnixTime(0)))?;
+        Ok(self.opened.get_or_init(|| context))
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        if let Some(context) = self.opened.get() {
+            context.store.close();
+        }
+    }
+}
+
+/// The error for an answer that does not belong to the question: the server is of another version.
+pub(super) fn stranger() -> AdminError {
+    AdminError::new(
+        Failure::Unreachable,
+        "the server gave an answer that this version does not know: start the server again",
+    )
+}

@@ -1,0 +1,105 @@
+//! What this machine is called and which addresses it has, as the kernel tells without a system call of ours.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+
+use crate::mail::Domain;
+
+/// This machine's own name without its domain; none if it has none that a certificate can carry.
+pub(super) fn host_name() -> Option<String> {
+    let name = rustix::system::uname().nodename().to_string_lossy().to_ascii_lowercase();
+    let label = name.split('.').next().unwrap_or_default();
+    label.parse::<Domain>().ok().filter(|name| name.as_str() != "localhost").map(String::from)
+}
+
+/// Every address of this machine: LAN addresses first, loopback last. Link-local ones are left out:
+/// nobody can type them into a mail client.
+pub(super) fn addresses() -> Vec<IpAddr> {
+    let trie = std::fs::read_to_string("/proc/net/fib_trie").unwrap_or_default();
+    let six = std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
+    let mut addresses: Vec<IpAddr> = ipv4_addresses(&trie).into_iter().map(IpAddr::V4).collect();
+    addresses.extend(ipv6_addresses(&six).into_iter().map(IpAddr::V6));
+    addresses.extend(routed_address());
+    addresses.extend([IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]);
+    addresses.retain(|address| !is_useless(address));
+    addresses.sort_by_key(|address| (address.is_loopback(), address.is_ipv6(), *address));
+    addresses.dedup();
+    addresses
+}
+
+/// Whether IPv6 is there to listen on.
+pub(super) fn has_ipv6() -> bool {
+    std::fs::read_to_string("/proc/net/if_inet6").is_ok_and(|text| !text.trim().is_empty())
+}
+
+/// The leaves of the kernel's routing trie that are marked as its own: a line `|-- 192.168.1.5` and below
+/// it `/32 host LOCAL`.
+fn ipv4_addresses(trie: &str) -> Vec<Ipv4Addr> {
+    let mut addresses = Vec::new();
+    let mut leaf: Option<Ipv4Addr> = None;
+    for line in trie.lines().map(str::trim) {
+        if let Some(address) = line.strip_prefix("|-- ") {
+            leaf = address.parse().ok();
+        } else if line == "/32 host LOCAL" {
+            addresses.extend(leaf);
+        }
+    }
+    addresses
+}
+
+/// The first column is the address in 32 digits.
+fn ipv6_addresses(table: &str) -> Vec<Ipv6Addr> {
+    table
+        .lines()
+        .filter_map(|line| line.split_whitespace().next().filter(|digits| digits.len() == 32))
+        .filter_map(|digits| u128::from_str_radix(digits, 16).ok())
+        .map(Ipv6Addr::from)
+        .collect()
+}
+
+/// The address that would be used to speak to the LAN, for kernels that hide their tables. Connecting a
+/// datagram socket sends nothing.
+fn routed_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect((Ipv4Addr::new(192, 168, 0, 1), 9)).ok()?;
+    Some(socket.local_addr().ok()?.ip())
+}
+
+fn is_useless(address: &IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local() || address.is_unspecified() || address.is_broadcast(),
+        IpAddr::V6(address) => address.is_unicast_link_local() || address.is_unspecified(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRIE: &str = "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 0.0.0.0\n        /0 universe UNICAST\n\
+        \x20    +-- 192.168.1.0/24 2 0 2\n        |-- 192.168.1.0\n           /24 link UNICAST\n\
+        \x20       |-- 192.168.1.5\n           /32 host LOCAL\n        |-- 192.168.1.255\n\
+        \x20          /32 link BROADCAST\n     |-- 127.0.0.1\n        /32 host LOCAL\n";
+
+    #[test]
+    fn own_addresses_are_found_in_the_kernels_tables() {
+        assert_eq!(ipv4_addresses(TRIE), [Ipv4Addr::new(192, 168, 1, 5), Ipv4Addr::LOCALHOST]);
+        let six = "fd000000000000000000000000000005 02 40 00 80 eth0\n\
+                   00000000000000000000000000000001 01 80 10 80 lo\n";
+        assert_eq!(ipv6_addresses(six), ["fd00::5".parse::<Ipv6Addr>().unwrap(), Ipv6Addr::LOCALHOST]);
+    }
+
+    #[test]
+    fn tables_of_another_form_give_nothing() {
+        for text in ["", "|-- x\n/32 host LOCAL", "/32 host LOCAL", "zz", "fd00 1", "\0"] {
+            assert_eq!((ipv4_addresses(text), ipv6_addresses(text)), (vec![], vec![]), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn loopback_is_always_there_and_comes_last() {
+        let addresses = addresses();
+        assert_eq!(addresses.last(), Some(&IpAddr::V6(Ipv6Addr::LOCALHOST)));
+        assert!(addresses.contains(&IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        assert!(addresses.iter().all(|address| !is_useless(address)));
+    }
+}

@@ -1,0 +1,178 @@
+//! Passwords come from a terminal without echo, from standard input, or are generated; never from argv (S-321).
+
+use std::io::{IsTerminal, Read, Stdin, Write};
+
+use rustix::termios::{self, LocalModes, OptionalActions, SpecialCodeIndex, Termios};
+
+use crate::admin::{AdminError, Failure};
+use crate::limits;
+use crate::mail::{Address, Secret};
+
+/// The password for a mailbox; none if one is to be generated.
+pub(super) fn obtain(address: &Address, is_on_stdin: bool) -> Result<Option<Secret>, AdminError> {
+    let stdin = std::io::stdin();
+    match (is_on_stdin, stdin.is_terminal()) {
+        (true, _) => first_line(stdin.lock()).map(Some),
+        (false, true) => ask_twice(&stdin, address),
+        (false, false) => Ok(None),
+    }
+}
+
+/// The first line without its end. Reads octet by octet: what follows belongs to somebody else.
+fn first_line(input: impl Read) -> Result<Secret, AdminError> {
+    let mut line = Vec::with_capacity(limits::PASSWORD_OCTETS + 2);
+    for octet in input.bytes() {
+        match octet.map_err(|error| failed(&error))? {
+            b'\n' => break,
+            octet => line.push(octet),
+        }
+        if line.len() > limits::PASSWORD_OCTETS + 1 {
+            break;
+        }
+    }
+    if line.last() == Some(&b'\r') {
+        line.pop();
+    }
+    let secret = Secret::new(line);
+    match secret.expose().is_empty() {
+        true => Err(AdminError::new(
+            Failure::Refused,
+            "standard input has no password in its first line: write one there, or leave out --password-stdin",
+        )),
+        false => Ok(secret),
+    }
+}
+
+fn ask_twice(stdin: &Stdin, address: &Address) -> Result<Option<Secret>, AdminError> {
+    let quiet = Quiet::begin(stdin).map_err(|error| failed(&error))?;
+    let first = ask(stdin, &format!("Password for {address} (empty: one is generated): "))?;
+    if first.expose().is_empty() {
+        return Ok(None);
+    }
+    let second = ask(stdin, "The same again: ")?;
+    drop(quiet);
+    match first == second {
+        true => Ok(Some(first)),
+        false => {
+            Err(AdminError::new(Failure::Failed, "the two passwords differ; nothing was changed, try again"))
+        }
+    }
+}
+
+fn ask(input: impl Read, question: &str) -> Result<Secret, AdminError> {
+    // Without standard error there is nobody to ask, but the answer may still come.
+    let _ = write!(std::io::stderr(), "{question}");
+    let answer = typed_line(input);
+    let _ = writeln!(std::io::stderr());
+    answer
+}
+
+/// A line from a terminal that hands on every key as it is.
+fn typed_line(input: impl Read) -> Result<Secret, AdminError> {
+    let mut line = Vec::with_capacity(limits::PASSWORD_OCTETS + 1);
+    for octet in input.bytes() {
+        match octet.map_err(|error| failed(&error))? {
+            b'\r' | b'\n' => return Ok(Secret::new(line)),
+            CONTROL_C => break,
+            CONTROL_D if line.is_empty() => break,
+            CONTROL_U => line.clear(),
+            BACKSPACE | DELETE => rub_out(&mut line),
+            _ if line.len() > limits::PASSWORD_OCTETS => {}
+            octet => line.push(octet),
+        }
+    }
+    drop(Secret::new(line));
+    Err(AdminError::new(Failure::Failed, "no password was given; nothing was changed"))
+}
+
+/// Takes the last letter away, which may be several octets of UTF-8.
+fn rub_out(line: &mut Vec<u8>) {
+    while line.pop().is_some_and(|octet| octet & 0xC0 == 0x80) {}
+}
+
+/// A terminal without echo, as long as it lives. Signals of the keyboard are read as keys, so that an
+/// interrupted question never leaves the terminal mute.
+struct Quiet<'terminal> {
+    terminal: &'terminal Stdin,
+    before: Termios,
+}
+
+impl Quiet<'_> {
+    fn begin(terminal: &Stdin) -> std::io::Result<Quiet<'_>> {
+        let before = termios::tcgetattr(terminal)?;
+        let mut modes = before.clone();
+        modes
+            .local_modes
+            .remove(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG | LocalModes::IEXTEN);
+        modes.special_codes[SpecialCodeIndex::VMIN] = 1;
+        modes.special_codes[SpecialCodeIndex::VTIME] = 0;
+        termios::tcsetattr(terminal, OptionalActions::Flush, &modes)?;
+        Ok(Quiet { terminal, before })
+    }
+}
+
+impl Drop for Quiet<'_> {
+    fn drop(&mut self) {
+        // A terminal that is gone needs no echo.
+        let _ = termios::tcsetattr(self.terminal, OptionalActions::Flush, &self.before);
+    }
+}
+
+fn failed(error: &std::io::Error) -> AdminError {
+    AdminError::new(
+        Failure::Failed,
+        format!("can't read the password: {error}; pipe it in with --password-stdin"),
+    )
+}
+
+const CONTROL_C: u8 = 3;
+const CONTROL_D: u8 = 4;
+const BACKSPACE: u8 = 8;
+const CONTROL_U: u8 = 21;
+const DELETE: u8 = 127;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_first_line_of_standard_input_is_the_password() {
+        for (input, wanted) in [
+            ("hunter2\nrest", "hunter2"),
+            ("hunter2\r\n", "hunter2"),
+            ("hunter2", "hunter2"),
+            (" two words \n", " two words "),
+        ] {
+            assert_eq!(first_line(input.as_bytes()).unwrap().expose(), wanted.as_bytes(), "{input:?}");
+        }
+        for input in ["", "\n", "\r\nhunter2"] {
+            assert_eq!(first_line(input.as_bytes()).unwrap_err().kind, Failure::Refused, "{input:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_without_end_is_not_read_for_ever_s_159() {
+        let line = first_line(std::io::repeat(b'x')).unwrap();
+        assert!(line.expose().len() > limits::PASSWORD_OCTETS, "so that it is refused as too long");
+        assert!(line.expose().len() <= limits::PASSWORD_OCTETS + 2);
+    }
+
+    #[test]
+    fn typing_errors_can_be_rubbed_out() {
+        for (keys, wanted) in [
+            (b"abx\x7Fc\r".as_slice(), b"abc".as_slice()),
+            ("a\u{e4}\u{8}b\n".as_bytes(), b"ab"),
+            (b"wrong\x15right\n", b"right"),
+            (b"\x7F\x7F\n", b""),
+        ] {
+            assert_eq!(typed_line(keys).unwrap().expose(), wanted);
+        }
+    }
+
+    #[test]
+    fn an_interrupted_question_changes_nothing() {
+        for keys in [b"abc\x03\n".as_slice(), b"\x04", b"abc"] {
+            assert_eq!(typed_line(keys).unwrap_err().kind, Failure::Failed);
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! What setup tells: what stands, what is new, and what to type into a mail client.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::mail::Address;
+use crate::settings::{Listen, ListenerKind};
+
+/// What setup has to tell.
+pub(super) struct Advice {
+    /// The mailbox.
+    pub address: Address,
+    /// The database.
+    pub database: PathBuf,
+    /// The authority's certificate, for clients to trust.
+    pub authority: PathBuf,
+    /// The generated password, to be shown once.
+    pub password: Option<String>,
+    /// The recovery words of a new device key, to be shown once.
+    pub recovery_words: Option<String>,
+    /// Whether the database has been made just now.
+    pub is_database_new: bool,
+    /// Whether the domain has.
+    pub is_domain_new: bool,
+    /// Whether the mailbox has.
+    pub is_mailbox_new: bool,
+    /// Whether the certificates have.
+    pub is_certificate_new: bool,
+    /// The server that runs already.
+    pub running: Option<u32>,
+    /// This machine's name.
+    pub host_name: Option<String>,
+    /// This machine's first address.
+    pub server: String,
+    /// Where the server listens.
+    pub listeners: [Listen; 5],
+}
+
+impl Advice {
+    /// As people read it.
+    pub fn text(&self) -> String {
+        let mut text = self.what_stands();
+        if let Some(password) = &self.password {
+            text += &format!("\nPassword of {}, shown only now:\n\n    {password}\n", self.address);
+        }
+        if let Some(words) = &self.recovery_words {
+            text += "\nRecovery words of the device key, shown only now. Keep them on paper: without the key \
+                     the passwords\nin the database are lost.\n\n";
+            text += &format!("    {words}\n");
+        }
+        text += &self.client_settings();
+        text += &self.try_it();
+        if let Some(pid) = self.running {
+            text += &format!("\nThe server runs already, as process {pid}.\n");
+        }
+        text
+    }
+
+    /// The same for programs.
+    pub fn json(&self) -> Value {
+        let ports: serde_json::Map<_, _> =
+            ListenerKind::ALL.into_iter().map(|kind| (kind.name().into(), json!(self.port(kind)))).collect();
+        json!({
+            "mailbox": self.address.as_str(),
+            "password": self.password,
+            "recovery_words": self.recovery_words,
+            "database": self.database.to_string_lossy(),
+            "authority": self.authority.to_string_lossy(),
+            "server": self.server,
+            "host_name": self.host_name,
+            "ports": ports,
+            "new": {
+                "database": self.is_database_new, "domain": self.is_domain_new,
+                "mailbox": self.is_mailbox_new, "certificate": self.is_certificate_new,
+            },
+            "pid": self.running,
+        })
+    }
+
+    fn what_stands(&self) -> String {
+        let line = |what: String, is_new| {
+            format!("{}  {what}\n", if is_new { "made now      " } else { "stands already" })
+        };
+        line(format!("database     {}", self.database.display()), self.is_database_new)
+            + &line(format!("certificate  {}", self.authority.display()), self.is_certificate_new)
+            + &line(format!("domain       {}", self.address.domain()), self.is_domain_new)
+            + &line(format!("mailbox      {}", self.address), self.is_mailbox_new)
+    }
+
+    fn client_settings(&self) -> String {
+        let mut text = String::from("\nSettings for a mail client:\n\n");
+        let mut line = |name: &str, value: &str| text += &format!("    {name:<16}{value}\n");
+        line("server", &self.server_names());
+        line("user name", self.address.as_str());
+        line("receiving", &self.doors("POP3", ListenerKind::Pop3s, ListenerKind::Pop3));
+        line("sending", &self.doors("SMTP", ListenerKind::Submissions, ListenerKind::Submission));
+        line("trusts", &format!("{} (import it as a certificate authority)", self.authority.display()));
+        if let Some(port) = self.port(ListenerKind::Smtp) {
+            let printer = format!("SMTP port {port}, no security, no password; to {}", self.address);
+            text += &format!("\nFor a printer or camera: server {}, {printer}.\n", self.server);
+        }
+        text
+    }
+
+    fn server_names(&self) -> String {
+        match &self.host_name {
+            Some(host) => format!("{} (or {host}.local)", self.server),
+            None => self.server.clone(),
+        }
+    }
+
+    fn doors(&self, protocol: &str, tls: ListenerKind, starttls: ListenerKind) -> String {
+        let tls = self.port(tls).map(|port| format!("port {port} with SSL/TLS"));
+        let starttls = self.port(starttls).map(|port| format!("port {port} with STARTTLS"));
+        match (tls, starttls) {
+            (Some(tls), Some(starttls)) => format!("{protocol}, {tls} (or {starttls})"),
+            (Some(door), None) | (None, Some(door)) => format!("{protocol}, {door}"),
+            (None, None) => format!("{protocol} is off: \"poppet get\" shows the listeners"),
+        }
+    }
+
+    /// Two lines that work when pasted into a shell on this machine. curl asks for the password itself:
+    /// a command line is seen by everyone (S-321).
+    fn try_it(&self) -> String {
+        let (address, domain) = (&self.address, self.address.domain());
+        let mut text = String::new();
+        if let Some(port) = self.port(ListenerKind::Smtp) {
+            text += &format!(
+                "\nSend {address} a mail, as a printer would:\n\n    \
+                 printf 'From: printer@{domain}\\nTo: {address}\\nSubject: It works\\n\\nHello from poppet.\\n' | \
+                 curl --silent --show-error --crlf smtp://localhost:{port} --mail-from printer@{domain} \
+                 --mail-rcpt {address} --upload-file -\n"
+            );
+        }
+        if let Some(port) = self.port(ListenerKind::Pop3s) {
+            let authority = shell_quoted(&self.authority.to_string_lossy());
+            text += &format!(
+                "\nFetch it (curl asks for the password):\n\n    \
+                 curl --silent --show-error --cacert {authority} --user {address} pop3s://localhost:{port}/1\n"
+            );
+        }
+        text
+    }
+
+    fn port(&self, kind: ListenerKind) -> Option<u16> {
+        self.listeners[kind as usize].0.first().map(std::net::SocketAddr::port)
+    }
+}
+
+/// A word that a shell takes as it stands.
+fn shell_quoted(word: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "/._+-@:".contains(letter);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.into(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn advice() -> Advice {
+        let listen = |kind: ListenerKind| Listen(vec![([0, 0, 0, 0], kind.ports().1).into()]);
+        Advice {
+            address: "alice@home.lan".parse().unwrap(),
+            database: "/d/poppet.redb".into(),
+            authority: "/d/poppet-authority.pem".into(),
+            password: Some("canary".into()),
+            recovery_words: None,
+            is_database_new: false,
+            is_domain_new: true,
+            is_mailbox_new: true,
+            is_certificate_new: false,
+            running: Some(7),
+            host_name: Some("pi".into()),
+            server: "192.168.1.5".into(),
+            listeners: ListenerKind::ALL.map(listen),
+        }
+    }
+
+    #[test]
+    fn the_password_is_told_once_and_stands_on_no_command_line_s_321() {
+        let text = advice().text();
+        assert_eq!(text.matches("canary").count(), 1);
+        assert!(text.lines().filter(|line| line.contains("curl")).all(|line| !line.contains("canary")));
+        assert!(!Advice { password: None, ..advice() }.text().contains("Password of"));
+    }
+
+    #[test]
+    fn a_client_gets_every_setting_it_asks_for() {
+        let text = advice().text();
+        for wanted in [
+            "192.168.1.5 (or pi.local)",
+            "user name       alice@home.lan",
+            "POP3, port 1995 with SSL/TLS (or port 1110 with STARTTLS)",
+            "SMTP, port 1465 with SSL/TLS (or port 1587 with STARTTLS)",
+            "pop3s://localhost:1995/1",
+            "smtp://localhost:2525",
+            "stands already  database",
+            "made now        domain",
+            "process 7",
+        ] {
+            assert!(text.contains(wanted), "{wanted} in {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_off_is_not_offered() {
+        let text = Advice { listeners: Default::default(), ..advice() }.text();
+        assert!(text.contains("POP3 is off") && !text.contains("curl"), "{text}");
+        assert_eq!(advice().json()["ports"]["pop3s"], json!(1995));
+        assert_eq!(
+            Advice { listeners: Default::default(), ..advice() }.json()["ports"]["pop3s"],
+            Value::Null
+        );
+    }
+
+    #[test]
+    fn paths_are_quoted_for_the_shell_s_326() {
+        for (word, wanted) in
+            [("/a/b.pem", "/a/b.pem"), ("/a b", "'/a b'"), ("/a';rm", "'/a'\\'';rm'"), ("", "''")]
+        {
+            assert_eq!(shell_quoted(word), wanted);
+        }
+    }
+}

@@ -63,7 +63,9 @@ fn misused(complaint: &str, verb: Option<&str>) -> AdminError {
         None => {
             let words: Vec<&str> = complaint.split_whitespace().collect();
             let line = words.join(" ").replace("Required positional arguments not provided:", "not given:");
-            printable(line.to_ascii_lowercase().as_bytes())
+            printable(
+                line.replace("Error parsing", "can't understand").replace("No value", "no value").as_bytes(),
+            )
         }
     };
     AdminError::usage(format!("{text}; \"{help}\" shows what is right"))
@@ -397,8 +399,8 @@ mod tests {
             ("", "poppet --help"),
             ("lsit", "did you mean list?"),
             ("frobnicate", "poppet --help"),
-            ("add", "not given: target; \"poppet add --help\""),
-            ("setup home.lan", "not given: user"),
+            ("add", "not given: TARGET; \"poppet add --help\""),
+            ("setup home.lan", "not given: USER"),
             ("list home.lan surplus", "too many: surplus; \"poppet list --help\""),
             ("list --frob", "no option --frob; \"poppet list --help\""),
             ("read alice@home.lan three", "\"poppet read --help\""),

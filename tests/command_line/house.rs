@@ -1,0 +1,180 @@
+//! A folder with a database in it, the real binary, and if wanted a running server; gone when dropped.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A folder with a database in it.
+pub struct House {
+    folder: PathBuf,
+}
+
+/// What a command came to.
+#[derive(Debug)]
+pub struct Ran {
+    /// Its exit code.
+    pub code: i32,
+    /// Its standard output.
+    pub out: String,
+    /// Its standard error.
+    pub err: String,
+}
+
+/// A running server.
+pub struct Server {
+    child: Child,
+    /// Its ready line.
+    pub ready: String,
+}
+
+impl House {
+    /// An empty folder.
+    pub fn empty() -> House {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("command_line-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        House { folder }
+    }
+
+    /// A folder that has been set up for alice@home.lan with the password `wonderland`.
+    pub fn with_alice() -> House {
+        let house = House::empty();
+        let ran = house.run_with("setup home.lan alice --no-start --password-stdin", "wonderland\n");
+        assert_eq!(ran.code, 0, "{ran:?}");
+        house
+    }
+
+    /// A file of the folder.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Runs a command with nothing on standard input.
+    pub fn run(&self, line: &str) -> Ran {
+        self.run_with(line, "")
+    }
+
+    /// Runs a command with that on standard input.
+    pub fn run_with(&self, line: &str, input: &str) -> Ran {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        self.run_words(&words, input)
+    }
+
+    /// Runs a command whose arguments may hold anything.
+    pub fn run_words(&self, words: &[&str], input: &str) -> Ran {
+        let mut child = self.command().args(words).spawn().unwrap();
+        // A command that needs no input may be done before it has taken any.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        Ran {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// The real binary with this folder's database, every stream a pipe.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_poppet"));
+        command.env("POPPET_DB", self.file("poppet.redb")).env("POPPET_LOG", "warn");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Starts a server on free ports and waits for its ready line.
+    pub fn serve(&self) -> Server {
+        let flags =
+            "serve --pop3 127.0.0.1:0 --smtp 127.0.0.1:0 --pop3s off --submission off --submissions off";
+        let mut child = self.command().args(flags.split(' ')).stderr(Stdio::inherit()).spawn().unwrap();
+        let mut ready = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+        Server { child, ready }
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+impl Ran {
+    /// Asserts that it failed with that code and exactly one line on standard error that holds `wanted`.
+    #[track_caller]
+    pub fn failed(&self, code: i32, wanted: &str) {
+        assert_eq!(self.code, code, "{self:?}");
+        assert!(self.err.starts_with("poppet: ") && self.err.contains(wanted), "{self:?}");
+        assert_eq!(self.err.matches('\n').count(), 1, "{self:?}");
+        assert_eq!(self.out, "", "{self:?}");
+    }
+
+    /// Asserts that it was done without a word on standard error; gives standard output.
+    #[track_caller]
+    pub fn done(&self) -> &str {
+        assert_eq!((self.code, self.err.as_str()), (0, ""), "{self:?}");
+        &self.out
+    }
+
+    /// The one JSON document on standard output.
+    #[track_caller]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(self.done()).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+impl Server {
+    /// Where a listener listens.
+    pub fn at(&self, listener: &str) -> String {
+        let mut words = self.ready.split_whitespace();
+        words.find_map(|word| word.strip_prefix(&format!("{listener}="))).unwrap().to_string()
+    }
+
+    /// Its process number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a mail to `to` as a printer would.
+    pub fn deliver(&self, to: &str, message: &str) {
+        let mut peer = TcpStream::connect(self.at("smtp")).unwrap();
+        let mut replies = BufReader::new(peer.try_clone().unwrap());
+        expect(&mut replies, "220");
+        let message = format!("{message}\r\n.");
+        for (line, code) in [
+            ("HELO printer", "250"),
+            ("MAIL FROM:<printer@example.net>", "250"),
+            (&format!("RCPT TO:<{to}>"), "250"),
+            ("DATA", "354"),
+            (&message, "250"),
+            ("QUIT", "221"),
+        ] {
+            peer.write_all(format!("{line}\r\n").as_bytes()).unwrap();
+            expect(&mut replies, code);
+        }
+    }
+
+    /// Whether a POP3 logon without TLS is welcome; `plaintext` must allow it.
+    pub fn pop3_logon(&self, user: &str, password: &str) -> bool {
+        let mut peer = TcpStream::connect(self.at("pop3")).unwrap();
+        peer.write_all(format!("USER {user}\r\nPASS {password}\r\nQUIT\r\n").as_bytes()).unwrap();
+        let mut replies = String::new();
+        peer.read_to_string(&mut replies).unwrap();
+        replies.lines().nth(2).unwrap().starts_with("+OK")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn expect(replies: &mut impl BufRead, code: &str) {
+    let mut line = String::new();
+    replies.read_line(&mut line).unwrap();
+    assert!(line.starts_with(code), "{code} wanted, {line:?} came");
+}

@@ -205,7 +205,7 @@ fn a_new_password_counts_at_once_in_the_running_server() {
 #[test]
 fn passwords_that_no_client_can_send_are_refused() {
     let house = House::with_alice();
-    let mut passwd = |input: &str| house.run_with("passwd alice@home.lan --password-stdin", input);
+    let passwd = |input: &str| house.run_with("passwd alice@home.lan --password-stdin", input);
     passwd("").failed(5, "first line");
     passwd("\n").failed(5, "first line");
     passwd("a\0b\n").failed(5, "NUL");
@@ -285,7 +285,10 @@ fn mail_is_read_on_the_box_itself() {
     let house = House::with_alice();
     let server = house.serve();
     let body: String = (0..100_000).map(|line| format!("line {line}\r\n")).collect();
-    server.deliver("alice@home.lan", &format!("From: Printer\r\nSubject: Scan\u{1b}[2J\r\n\r\n{body}"));
+    server.deliver(
+        "alice@home.lan",
+        &format!("From: Printer\r\nSubject: Scan\u{1b}[2J\r\n\r\n{}", body.trim_end()),
+    );
     server.deliver("alice@home.lan", "Subject: second\r\n\r\nshort");
 
     let list = house.run("read alice@home.lan");
@@ -441,7 +444,7 @@ fn every_command_has_help_and_there_is_a_version() {
 #[test]
 fn json_is_one_document_for_every_command() {
     let house = House::with_alice();
-    let mut is_list = |line: &str, wanted: bool| {
+    let is_list = |line: &str, wanted: bool| {
         let json = house.run(&format!("--json {line}")).json();
         assert_eq!((json.is_array(), json.is_object()), (wanted, !wanted), "{line}: {json}");
     };

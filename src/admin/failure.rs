@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::auth::PasswordError;
-use crate::limits;
 use crate::settings::SettingError;
 use crate::store::StoreError;
 
@@ -78,16 +77,11 @@ impl From<SettingError> for AdminError {
 
 impl From<PasswordError> for AdminError {
     fn from(error: PasswordError) -> AdminError {
-        let text = match error {
-            PasswordError::Empty => "the password is empty: give it at least one character".into(),
-            PasswordError::TooLong => {
-                format!("the password is too long: {} octets is the most", limits::PASSWORD_OCTETS)
-            }
-            PasswordError::Unsendable => {
-                "the password holds a line end or a NUL, which no mail client can send: leave it out".into()
-            }
+        let kind = match error {
+            PasswordError::Empty | PasswordError::TooLong | PasswordError::Unsendable => Failure::Refused,
+            PasswordError::NoMemory => Failure::Failed,
         };
-        AdminError::new(Failure::Refused, text)
+        AdminError::new(kind, error.to_string())
     }
 }
 

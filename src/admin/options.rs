@@ -33,11 +33,7 @@ pub(super) async fn assign(context: &Context, key: &str, value: Option<&str>) ->
     let mut settings = Settings::clone(&context.store.settings());
     match value {
         Some(value) => settings.assign(key.name, value)?,
-        None => {
-            // The empty text is the default of those that have none.
-            let default = key.value(&Settings::default());
-            let _ = settings.assign(key.name, &default);
-        }
+        None => settings.take_from(&Settings::default(), key.name)?,
     }
     check(context, key, value, &settings).await?;
     context.store.set_setting(key.name, value).await?;

@@ -37,16 +37,17 @@ pub(super) async fn piece(
             format!("there is no message {} in {address}: \"poppet read {address}\" lists them", uid.0);
         return Err(AdminError::new(Failure::NotFound, text));
     };
-    let mut octets = if index == 0 { opened.prefix } else { Vec::new() };
-    let chunks = u32::from(opened.chunks);
     let begin = index.saturating_mul(PIECE_CHUNKS);
-    let end = begin.saturating_add(PIECE_CHUNKS).min(chunks);
+    let end = begin.saturating_add(PIECE_CHUNKS).min(opened.chunks);
+    let mut octets = if index == 0 { opened.prefix } else { Vec::new() };
     for chunk in begin..end {
-        // It fits: no message has more chunks than a u16 counts.
-        let chunk = context.store.chunk(opened.blob, chunk as u16).await?;
+        let chunk = match &opened.first {
+            Some(first) if chunk == 0 => first.clone(),
+            _ => context.store.chunk(opened.blob, chunk).await?,
+        };
         octets.extend_from_slice(&chunk.0);
     }
-    Ok(Answer::Piece { octets, is_last: end >= chunks })
+    Ok(Answer::Piece { octets, is_last: end >= opened.chunks })
 }
 
 fn summary(row: &MessageRow, head: &[u8]) -> MessageSummary {

@@ -355,9 +355,4 @@ mod tests {
         fs::write(&credential, [5; 31]).unwrap();
         assert!(given(&folder).is_err(), "a bad credential is not passed over");
     }
-
-    /// The words that bring the key back, to be kept on paper.
-    pub fn recovery_words(&self) -> String {
-        todo!()
-    }
 }

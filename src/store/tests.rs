@@ -182,7 +182,7 @@ fn a_new_mailbox_of_an_old_name_starts_empty_with_another_number_s_220() {
     store.remove_mailbox(alice()).wait().unwrap();
     let second = add(&store, "alice@home.lan");
     assert_ne!(first, second);
-    assert_eq!(uids(&store, second), []);
+    assert_eq!(uids(&store, second), [0_u32; 0]);
     assert!(matches!(store.snapshot(first).wait(), Err(StoreError::NotFound(_))));
     assert_eq!(deliver(&store, b"late", &[first]), Ok(Delivered::NobodyLeft));
     assert_eq!(deliver(&store, b"late", &[first, second]), Ok(Delivered::Stored(1)));
@@ -199,7 +199,7 @@ fn an_upload_that_is_given_up_leaves_nothing() {
     // A later job's answer means that the earlier one is done.
     store.remove_messages(alice, vec![]).wait().unwrap();
     free_all(&store);
-    assert_eq!(uids(&store, alice), []);
+    assert_eq!(uids(&store, alice), [0_u32; 0]);
     let chunks = store.threads.ask(|transaction| {
         use redb::ReadableTableMetadata;
         Ok(transaction.open_table(schema::CHUNKS)?.len()? + transaction.open_table(schema::PENDING)?.len()?)

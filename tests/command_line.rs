@@ -1,5 +1,7 @@
 //! The real binary, command by command: good use, every exit code, and misuse.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // A test that can't go on fails here.
+
 #[path = "command_line/house.rs"]
 mod house;
 
@@ -46,6 +48,7 @@ fn setup_again_says_what_stands_and_makes_what_is_missing() {
 
     let again = house.run("setup home.lan alice --no-start");
     assert_eq!(again.done().matches("stands already").count(), 4, "{again:?}");
+    assert!(again.out.contains("its password stays"), "{again:?}");
     assert!(!again.out.contains("Password of") && !again.out.contains("Recovery words"));
     assert_eq!(fs::read(house.file("poppet.key")).unwrap(), key);
     assert_eq!(fs::read(house.file("poppet-authority.pem")).unwrap(), authority);

@@ -2,10 +2,10 @@
 
 use std::io::{IsTerminal, Write};
 
-use super::args::{Add, Del, Passwd};
 use super::desk::{Desk, stranger};
 use super::password;
 use super::table::{Cell, Report, Said};
+use super::verbs::{Add, Del, Passwd};
 use crate::admin::{AdminError, Answer, Command, Failure, Target};
 use crate::mail::{Address, Secret};
 

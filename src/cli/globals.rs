@@ -59,7 +59,8 @@ pub(super) const PASSWORD_ON_COMMAND_LINE: &str = "a password on the command lin
 fn split(argument: OsString) -> Result<(String, Option<OsString>), AdminError> {
     use std::os::unix::ffi::OsStrExt;
     let octets = argument.as_encoded_bytes();
-    let equals = octets.iter().position(|&octet| octet == b'=').filter(|_| octets.starts_with(b"--"));
+    let is_long = octets.starts_with(b"--") && !octets.starts_with(b"--=");
+    let equals = octets.iter().position(|&octet| octet == b'=').filter(|_| is_long);
     match equals {
         None => Ok((utf8(argument)?, None)),
         Some(equals) => {
@@ -116,6 +117,7 @@ mod tests {
     #[test]
     fn values_behind_an_equals_sign_are_taken_apart() {
         assert_eq!(lift("serve --pop3=off").unwrap().rest, ["serve", "--pop3", "off"]);
+        assert_eq!(lift("list --=x").unwrap().rest, ["list", "--=x"]);
         assert_eq!(lift("set x a=b").unwrap().rest, ["set", "x", "a=b"]);
         assert_eq!(lift("list --json=yes").unwrap().rest, ["list", "--json", "yes"]);
     }

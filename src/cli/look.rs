@@ -1,8 +1,8 @@
 //! list, stat, get, set, status.
 
-use super::args::{Get, List, Set, Stat};
 use super::desk::{Desk, stranger};
 use super::table::{Cell, Report, Said};
+use super::verbs::{Get, List, Set, Stat};
 use crate::admin::{AdminError, Answer, Command, DomainRow, Failure, MailboxRow, SettingRow, Target, Wear};
 use crate::mail::Domain;
 

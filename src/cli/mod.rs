@@ -20,6 +20,7 @@ mod read;
 mod serve;
 mod setup;
 mod table;
+mod verbs;
 
 use std::process::ExitCode;
 

@@ -1,6 +1,6 @@
 //! Passwords come from a terminal without echo, from standard input, or are generated; never from argv (S-321).
 
-use std::io::{IsTerminal, Read, Stdin, Write};
+use std::io::{ErrorKind, IsTerminal, Read, Stdin, Write};
 
 use rustix::termios::{self, LocalModes, OptionalActions, SpecialCodeIndex, Termios};
 
@@ -19,10 +19,10 @@ pub(super) fn obtain(address: &Address, is_on_stdin: bool) -> Result<Option<Secr
 }
 
 /// The first line without its end. Reads octet by octet: what follows belongs to somebody else.
-fn first_line(input: impl Read) -> Result<Secret, AdminError> {
+fn first_line(mut input: impl Read) -> Result<Secret, AdminError> {
     let mut line = Vec::with_capacity(limits::PASSWORD_OCTETS + 2);
-    for octet in input.bytes() {
-        match octet.map_err(|error| failed(&error))? {
+    while let Some(octet) = next_octet(&mut input)? {
+        match octet {
             b'\n' => break,
             octet => line.push(octet),
         }
@@ -68,10 +68,10 @@ fn ask(input: impl Read, question: &str) -> Result<Secret, AdminError> {
 }
 
 /// A line from a terminal that hands on every key as it is.
-fn typed_line(input: impl Read) -> Result<Secret, AdminError> {
+fn typed_line(mut input: impl Read) -> Result<Secret, AdminError> {
     let mut line = Vec::with_capacity(limits::PASSWORD_OCTETS + 1);
-    for octet in input.bytes() {
-        match octet.map_err(|error| failed(&error))? {
+    while let Some(octet) = next_octet(&mut input)? {
+        match octet {
             b'\r' | b'\n' => return Ok(Secret::new(line)),
             CONTROL_C => break,
             CONTROL_D if line.is_empty() => break,
@@ -83,6 +83,15 @@ fn typed_line(input: impl Read) -> Result<Secret, AdminError> {
     }
     drop(Secret::new(line));
     Err(AdminError::new(Failure::Failed, "no password was given; nothing was changed"))
+}
+
+fn next_octet(input: &mut impl Read) -> Result<Option<u8>, AdminError> {
+    let mut octet = [0];
+    match input.read_exact(&mut octet) {
+        Ok(()) => Ok(Some(octet[0])),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(failed(&error)),
+    }
 }
 
 /// Takes the last letter away, which may be several octets of UTF-8.

@@ -6,10 +6,10 @@ use base64ct::{Base64, Encoding};
 use serde_json::json;
 
 use super::accounts::mailbox_address;
-use super::args::Read;
 use super::desk::{Desk, stranger};
 use super::output::Output;
 use super::table::{Cell, Report, is_harmless};
+use super::verbs::Read;
 use crate::admin::{AdminError, Answer, Command, MessageSummary};
 use crate::mail::{Address, Uid};
 

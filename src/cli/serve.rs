@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::args::Serve;
 use super::output::Output;
+use super::verbs::Serve;
 use super::{logger, table};
 use crate::admin::{self, AdminError, Answer, Command, Context, Failure};
 use crate::clock::{Clock, UnixTime};

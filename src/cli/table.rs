@@ -60,10 +60,7 @@ impl Report {
                 align(std::iter::once(heading).chain(rows).collect())
             }
             Report::Facts(facts) | Report::One(facts, _) => align(
-                facts
-                    .iter()
-                    .map(|(name, cell)| vec![(name.replace('_', " "), false), (cell.human(), false)])
-                    .collect(),
+                facts.iter().map(|(name, cell)| vec![(label(name), false), (cell.human(), false)]).collect(),
             ),
             Report::Said(sentence, ..) => format!("{sentence}\n"),
         }
@@ -179,6 +176,11 @@ pub(super) fn size(octets: u64) -> String {
         unit if rest < 9.95 => format!("{rest:.1} {}", UNITS[unit]),
         unit => format!("{rest:.0} {}", UNITS[unit]),
     }
+}
+
+/// A fact's name as people read it; the value shows its unit.
+fn label(name: &str) -> String {
+    name.trim_end_matches("_seconds").replace('_', " ")
 }
 
 fn duration(seconds: u64) -> String {

@@ -85,7 +85,14 @@ impl Advice {
         line(format!("database     {}", self.database.display()), self.is_database_new)
             + &line(format!("certificate  {}", self.authority.display()), self.is_certificate_new)
             + &line(format!("domain       {}", self.address.domain()), self.is_domain_new)
-            + &line(format!("mailbox      {}", self.address), self.is_mailbox_new)
+            + &line(format!("mailbox      {}{}", self.address, self.password_note()), self.is_mailbox_new)
+    }
+
+    fn password_note(&self) -> String {
+        match self.is_mailbox_new {
+            true => String::new(),
+            false => format!(" (its password stays: \"poppet passwd {}\" changes it)", self.address),
+        }
     }
 
     fn client_settings(&self) -> String {

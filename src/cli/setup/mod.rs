@@ -8,9 +8,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::accounts::{generated, shown};
-use super::args::Setup;
 use super::desk::{Desk, stranger};
 use super::output::Output;
+use super::verbs::Setup;
 use super::{machine, password, place, serve};
 use crate::admin::{self, AdminError, Answer, Command, Failure};
 use crate::clock::{Clock, UnixTime};

@@ -1,0 +1,252 @@
+//! The commands with their arguments; their help texts are the manual.
+
+use argh::FromArgs;
+
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "setup",
+    description = "make everything for a domain and its first mailbox, then serve",
+    example = "{command_name} home.lan alice\n{command_name} home.lan bob --no-start",
+    note = "Makes the folder, the database, the device key, a certificate authority and a server certificate, the\n\
+    domain and the mailbox, as far as they are missing; prints a generated password and the recovery words of\n\
+    the device key once, and the settings for a mail client. Then it serves until it is ended.\n\
+    Root serves on the standard ports, everyone else on 1110, 1995, 2525, 1587 and 1465.\n\
+    Running it again harms nothing: it makes what is missing and says what stands already."
+)]
+/// setup
+pub(super) struct Setup {
+    /// the domain, such as home.lan
+    #[argh(positional, arg_name = "DOMAIN")]
+    pub domain: String,
+    /// the name of the first mailbox, such as alice
+    #[argh(positional, arg_name = "USER")]
+    pub user: String,
+    /// only set up, don't serve
+    #[argh(switch)]
+    pub no_start: bool,
+    /// take the mailbox's password from the first line of standard input
+    #[argh(switch)]
+    pub password_stdin: bool,
+}
+
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "serve",
+    description = "serve in the foreground until SIGTERM or SIGINT",
+    example = "{command_name}\n{command_name} --pop3 127.0.0.1:0 --smtp 127.0.0.1:0 --pop3s off",
+    note = "ADDR is an address with a port such as 0.0.0.0:110 or [::]:110, several with commas between, or off;\n\
+    port 0 takes any that is free. What is not given goes by the settings of the same names.\n\
+    Once every listener is bound, one line on standard output names them:\n\
+    ready pop3=127.0.0.1:1110 smtp=127.0.0.1:2525"
+)]
+/// serve
+pub(super) struct Serve {
+    /// where POP3 with STLS listens
+    #[argh(option, arg_name = "ADDR")]
+    pub pop3: Option<String>,
+    /// where POP3 inside TLS listens
+    #[argh(option, arg_name = "ADDR")]
+    pub pop3s: Option<String>,
+    /// where SMTP for incoming mail listens
+    #[argh(option, arg_name = "ADDR")]
+    pub smtp: Option<String>,
+    /// where SMTP for users listens, with STARTTLS
+    #[argh(option, arg_name = "ADDR")]
+    pub submission: Option<String>,
+    /// where SMTP for users listens, inside TLS
+    #[argh(option, arg_name = "ADDR")]
+    pub submissions: Option<String>,
+}
+
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "add",
+    description = "add a domain or a mailbox",
+    example = "{command_name} home.lan\n{command_name} bob@home.lan\n\
+    printf '%s\\n' \"$secret\" | {command_name} bob@home.lan --password-stdin",
+    note = "A mailbox's password is asked for on a terminal; elsewhere one is generated and printed once."
+)]
+/// add
+pub(super) struct Add {
+    /// a domain or an address
+    #[argh(positional, arg_name = "TARGET")]
+    pub target: String,
+    /// take the mailbox's password from the first line of standard input
+    #[argh(switch)]
+    pub password_stdin: bool,
+}
+
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "del",
+    description = "remove a domain with its mailboxes, or a mailbox with its mail",
+    example = "{command_name} bob@home.lan\n{command_name} home.lan --yes",
+    note = "What would take mailboxes or mail with it is asked about on a terminal, and needs --yes elsewhere.\n\
+    Nothing of it can be brought back."
+)]
+/// del
+pub(super) struct Del {
+    /// a domain or an address
+    #[argh(positional, arg_name = "TARGET")]
+    pub target: String,
+    /// don't ask
+    #[argh(switch)]
+    pub yes: bool,
+}
+
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "list",
+    description = "list the domains, or the mailboxes of one",
+    example = "{command_name}\n{command_name} home.lan",
+    note = "Columns without DOMAIN: domain, state, mailboxes; with it: mailbox, state, created.\n\
+    The state is open, locked, or domain-locked for a mailbox that only its domain locks."
+)]
+/// list
+pub(super) struct List {
+    /// a domain
+    #[argh(positional, arg_name = "DOMAIN")]
+    pub domain: Option<String>,
+}
+
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "stat",
+    description = "count messages and octets, or the wear of the disk",
+    example = "{command_name}\n{command_name} home.lan\n{command_name} alice@home.lan\n{command_name} --wear",
+    note = "Columns without TARGET: domain, mailboxes, messages, octets; with it: mailbox, messages, octets.\n\
+    --wear tells what the server has written since it was started, in all and for each message."
+)]
+/// stat
+pub(super) struct Stat {
+    /// a domain or an address
+    #[argh(positional, arg_name = "TARGET")]
+    pub target: Option<String>,
+    /// count syncs and octets written instead
+    #[argh(switch)]
+    pub wear: bool,
+}
+
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "lock",
+    description = "lock a domain or a mailbox: it can't be read any more",
+    example = "{command_name} alice@home.lan\n{command_name} home.lan",
+    note = "Mail still arrives and its users can still send. POP3 sessions end at once."
+)]
+/// lock
+pub(super) struct Lock {
+    /// a domain or an address
+    #[argh(positional, arg_name = "TARGET")]
+    pub target: String,
+}
+
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "unlock",
+    description = "unlock a domain or a mailbox",
+    example = "{command_name} alice@home.lan\n{command_name} home.lan",
+    note = "A mailbox can't be unlocked while its domain is locked.\n\
+    A mailbox that was locked by itself stays locked when its domain is unlocked."
+)]
+/// unlock
+pub(super) struct Unlock {
+    /// a domain or an address
+    #[argh(positional, arg_name = "TARGET")]
+    pub target: String,
+}
+
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "passwd",
+    description = "give a mailbox a new password",
+    example = "{command_name} alice@home.lan\n\
+    printf '%s\\n' \"$secret\" | {command_name} alice@home.lan --password-stdin",
+    note = "The password is asked for on a terminal; elsewhere one is generated and printed once.\n\
+    Sessions with the old password end at once."
+)]
+/// passwd
+pub(super) struct Passwd {
+    /// the mailbox
+    #[argh(positional, arg_name = "ADDRESS")]
+    pub address: String,
+    /// take the password from the first line of standard input
+    #[argh(switch)]
+    pub password_stdin: bool,
+}
+
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "get",
+    description = "show settings with their values and meanings",
+    example = "{command_name}\n{command_name} plaintext",
+    note = "Columns: setting, value, kind, meaning. The kind is set, default, or fixed for a limit that can't be set.\n\
+    With KEY and no terminal, only the value is printed."
+)]
+/// get
+pub(super) struct Get {
+    /// a setting's name
+    #[argh(positional, arg_name = "KEY")]
+    pub key: Option<String>,
+}
+
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "set",
+    description = "change a setting",
+    example = "{command_name} plaintext lan\n{command_name} pop3 0.0.0.0:110,[::]:110\n{command_name} message_mib --default",
+    note = "\"poppet get\" lists the settings and what values they take.\n\
+    It says so if the change counts only after a restart of the server."
+)]
+/// set
+pub(super) struct Set {
+    /// a setting's name
+    #[argh(positional, arg_name = "KEY")]
+    pub key: String,
+    /// its new value
+    #[argh(positional, arg_name = "VALUE")]
+    pub value: Option<String>,
+    /// take it back to its default
+    #[argh(switch)]
+    pub default: bool,
+}
+
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "read",
+    description = "list the messages of a mailbox, or show one",
+    example = "{command_name} alice@home.lan\n{command_name} alice@home.lan 3\n{command_name} alice@home.lan 3 > message.eml",
+    note = "Columns without N: number, octets, received, from, subject. Nothing is marked as read or removed.\n\
+    A message is printed octet for octet where no terminal is; a terminal gets its control characters escaped."
+)]
+/// read
+pub(super) struct Read {
+    /// the mailbox
+    #[argh(positional, arg_name = "ADDRESS")]
+    pub address: String,
+    /// the number of a message, as the list shows it
+    #[argh(positional, arg_name = "N")]
+    pub number: Option<u32>,
+}
+
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "status",
+    description = "show how the server and the database are",
+    example = "{command_name}\n{command_name} --json"
+)]
+/// status
+pub(super) struct Status {}

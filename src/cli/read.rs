@@ -2,7 +2,6 @@
 
 use std::io::Write;
 
-use base64ct::{Base64, Encoding};
 use serde_json::json;
 
 use super::accounts::mailbox_address;
@@ -78,12 +77,12 @@ fn pieces(
     Ok(())
 }
 
-/// A message that is UTF-8 as text, another one as base64. RFC 8259 §8.1.
+/// JSON has letters only: octets that are no UTF-8 are replaced, and `exact` says so. RFC 8259 §8.1.
 fn as_json(address: &Address, number: u32, message: &[u8]) -> serde_json::Value {
-    let text = std::str::from_utf8(message).ok();
-    let base64 = text.is_none().then(|| Base64::encode_string(message));
+    let text = String::from_utf8_lossy(message);
+    let is_exact = matches!(text, std::borrow::Cow::Borrowed(_));
     json!({
-        "mailbox": address.as_str(), "number": number, "octets": message.len(), "text": text, "base64": base64
+        "mailbox": address.as_str(), "number": number, "octets": message.len(), "text": text, "exact": is_exact
     })
 }
 
@@ -172,11 +171,11 @@ mod tests {
     }
 
     #[test]
-    fn mail_that_is_no_utf8_travels_as_base64_in_json() {
+    fn json_says_whether_mail_is_given_octet_for_octet() {
         let address: Address = "alice@home.lan".parse().unwrap();
         let text = as_json(&address, 1, "ä\u{0}".as_bytes());
-        assert_eq!((text["text"].as_str(), text["base64"].as_str()), (Some("ä\u{0}"), None));
-        let binary = as_json(&address, 1, b"\xFF");
-        assert_eq!((binary["text"].as_str(), binary["base64"].as_str()), (None, Some("/w==")));
+        assert_eq!((text["text"].as_str(), text["exact"].as_bool()), (Some("ä\u{0}"), Some(true)));
+        let binary = as_json(&address, 1, b"a\xFF");
+        assert_eq!((binary["text"].as_str(), binary["exact"].as_bool()), (Some("a\u{fffd}"), Some(false)));
     }
 }

@@ -229,7 +229,8 @@ pub(super) struct Set {
     description = "list the messages of a mailbox, or show one",
     example = "{command_name} alice@home.lan\n{command_name} alice@home.lan 3\n{command_name} alice@home.lan 3 > message.eml",
     note = "Columns without N: number, octets, received, from, subject. Nothing is marked as read or removed.\n\
-    A message is printed octet for octet where no terminal is; a terminal gets its control characters escaped."
+    A message is printed octet for octet where no terminal is; a terminal gets its control characters escaped.\n\
+    With --json its exact is false where octets that are no UTF-8 had to be replaced."
 )]
 /// read
 pub(super) struct Read {

@@ -54,8 +54,10 @@ fn play_folder(folder: &str, least: usize) {
     let scripts = read_folder(folder);
     assert!(scripts.len() >= least, "{} dialogs in {folder}, at least {least} expected", scripts.len());
     let seed = seed();
-    let plays: Vec<(&Script, Way)> =
-        scripts.iter().flat_map(|script| ways(script, seed).into_iter().map(move |way| (script, way))).collect();
+    let plays: Vec<(&Script, Way)> = scripts
+        .iter()
+        .flat_map(|script| ways(script, seed).into_iter().map(move |way| (script, way)))
+        .collect();
     let (next, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..PLAYERS {
@@ -71,7 +73,12 @@ fn play_folder(folder: &str, least: usize) {
     });
     let mut failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
     failures.sort();
-    println!("{folder}: {} dialogs, {} plays, {} failed, seed {seed}", scripts.len(), plays.len(), failures.len());
+    println!(
+        "{folder}: {} dialogs, {} plays, {} failed, seed {seed}",
+        scripts.len(),
+        plays.len(),
+        failures.len()
+    );
     assert!(
         failures.is_empty(),
         "{} of {} plays failed; DIALOG_SEED={seed} plays the same again\n{}",
@@ -91,7 +98,11 @@ fn read_folder(folder: &str) -> Vec<Script> {
         Err(error) => panic!("{}: {error}", path.display()),
     });
     let wanted = std::env::var("DIALOG").unwrap_or_default();
-    scripts.map(|script| (script.name.contains(&wanted), script)).filter(|(is, _)| *is).map(|(_, s)| s).collect()
+    scripts
+        .map(|script| (script.name.contains(&wanted), script))
+        .filter(|(is, _)| *is)
+        .map(|(_, s)| s)
+        .collect()
 }
 
 fn ways(script: &Script, seed: u64) -> Vec<Way> {

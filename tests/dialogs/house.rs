@@ -70,8 +70,12 @@ impl House {
         block_on(poppet::cert::ensure(&store, &gatekeeper, "home.lan", &names, &[], clock.now()))
             .expect("a certificate");
         let authority = block_on(poppet::cert::authority(&store)).expect("a store").expect("an authority");
-        let house =
-            House { ports: serve(&store, &gatekeeper, clock, database), tls: client(authority), store, gatekeeper };
+        let house = House {
+            ports: serve(&store, &gatekeeper, clock, database),
+            tls: client(authority),
+            store,
+            gatekeeper,
+        };
         house.add("keeper@home.lan", "keeper");
         house
     }
@@ -146,7 +150,8 @@ impl House {
     fn add(&self, address: &str, password: &str) -> MailboxId {
         let address: Address = address.parse().unwrap();
         let mark = self.gatekeeper.fresh_mark();
-        let record = self.gatekeeper.seal_password(&address, mark, &Secret::new(password)).expect("a password");
+        let record =
+            self.gatekeeper.seal_password(&address, mark, &Secret::new(password)).expect("a password");
         self.store.add_mailbox(address, mark, record).wait().expect("a mailbox")
     }
 

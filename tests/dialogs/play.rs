@@ -70,8 +70,16 @@ pub fn play(script: &Script, way: Way) -> Result<(), Failure> {
         Cut::Random(seed) => fastrand::Rng::with_seed(seed),
         _ => fastrand::Rng::with_seed(0),
     };
-    let mut player =
-        Player { house, room, script, way, random, peer: fresh_address(), open: BTreeMap::new(), skipped: Vec::new() };
+    let mut player = Player {
+        house,
+        room,
+        script,
+        way,
+        random,
+        peer: fresh_address(),
+        open: BTreeMap::new(),
+        skipped: Vec::new(),
+    };
     let mut at = 0;
     while let Some((line, step)) = script.steps.get(at) {
         let fail = |what| Failure { line: *line, what };

@@ -22,6 +22,9 @@ use crate::script::{Script, octets};
 /// The name that the server goes by and its certificate is for.
 pub const HOST_NAME: &str = "mail.home.lan";
 
+/// Mailboxes `crowd0` to `crowd98`: one fewer than a mail may have recipients here.
+const CROWD: usize = 99;
+
 /// A running server.
 pub struct House {
     store: Store,
@@ -62,6 +65,7 @@ impl House {
             ("argon2_passes", "1"),
             ("connections_per_address", "50"),
             ("postmaster", "keeper@home.lan"),
+            ("recipients", "100"),
         ] {
             store.set_setting(key, Some(value)).wait().expect("a setting");
         }
@@ -77,6 +81,10 @@ impl House {
             gatekeeper,
         };
         house.add("keeper@home.lan", "keeper");
+        // Whom a mail with too many recipients goes to.
+        for number in 0..if plaintext == "always" { CROWD } else { 0 } {
+            house.add(&format!("crowd{number}@home.lan"), "crowd");
+        }
         house
     }
 

@@ -362,7 +362,10 @@ impl Connection {
         while self.fill().or_else(|cause| if is_end(&cause) { Ok(0) } else { Err(cause.to_string()) })? > 0 {}
         match self.inbox.windows(text.len()).any(|window| window == text) {
             true => Err(format!("{} in {}", shown(text), shown(&self.inbox))),
-            false => Ok(()),
+            false => {
+                self.inbox.clear();
+                Ok(())
+            }
         }
     }
 

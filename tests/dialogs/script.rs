@@ -106,9 +106,9 @@ impl Script {
                 repeat = Some((number, script.steps.len(), times));
             } else if line == "END" {
                 let (_, from, times) = repeat.take().ok_or_else(|| wrong("END without REPEAT"))?;
-                let block = script.steps[from..].to_vec();
-                for _ in 1..times {
-                    script.steps.extend_from_slice(&block);
+                let block = script.steps.split_off(from);
+                for time in 0..times {
+                    script.steps.extend(block.iter().map(|(line, step)| (*line, step.counted(time))));
                 }
             } else {
                 script.steps.push((number, step(line).ok_or_else(|| wrong("unknown step"))?));
@@ -140,6 +140,18 @@ impl Script {
             _ => return None,
         }
         Some(())
+    }
+}
+
+impl Step {
+    /// The step with `{#}` replaced by how many times the block has been repeated before.
+    fn counted(&self, time: usize) -> Step {
+        let count = |text: &String| text.replace("{#}", &time.to_string());
+        match self {
+            Step::Send(connection, text) => Step::Send(*connection, count(text)),
+            Step::Expect(connection, pattern) => Step::Expect(*connection, count(pattern)),
+            other => other.clone(),
+        }
     }
 }
 

@@ -86,7 +86,7 @@ pub fn serve_until(
         .map_err(|error| ServeError(format!("can't listen to signals: {error}; allow more open files")))?;
     let running = Running::start(context, clock, &plan)?;
     ready(running.bound());
-    smol::block_on(heed(signals, running.server()).or(stop));
+    running.serve_until(heed(signals, running.server()).or(stop));
     log::info!("stopping");
     running.stop();
     Ok(())

@@ -140,7 +140,8 @@ impl Live for Server {
 impl Running {
     /// Binds everything and begins to serve; errs with what to do.
     pub fn start(context: Context, clock: Clock, plan: &Plan) -> Result<Running, ServeError> {
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(limits::SERVER_THREADS);
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let threads = processors.div_ceil(2).min(limits::SERVER_THREADS);
         let (most_connections, connections) = (most_connections(), context.store.settings().connections);
         if most_connections < connections {
             log::warn!(
@@ -173,7 +174,7 @@ impl Running {
         let executor = Arc::new(Executor::new());
         let (quit, quitting) = smol::channel::bounded(1);
         let workers =
-            (0..threads).map(|number| work(number, &executor, &quitting)).collect::<Result<_, _>>()?;
+            (1..threads).map(|number| work(number, &executor, &quitting)).collect::<Result<_, _>>()?;
         let context = Context { live: Some(Arc::clone(&server) as Arc<dyn Live>), ..context };
         let mut tasks: Vec<_> = doors
             .into_iter()
@@ -193,17 +194,24 @@ impl Running {
         self.server.bound.get().map_or(&[], Vec::as_slice)
     }
 
+    /// Serves on this thread until `end` ends.
+    pub fn serve_until(&self, end: impl Future<Output = ()>) {
+        // The thread that waits for the sockets must be one that serves: each event of another would cost a
+        // switch of threads.
+        smol::block_on(self.executor.run(end));
+    }
+
     /// Takes no more connections, leaves [`limits::STOPPING`] to what is under way, closes the store.
     pub fn stop(self) {
         for door in self.doors {
             // Once this returns, the listener is closed and its share of the executor is given back.
-            smol::block_on(door.cancel());
+            smol::block_on(self.executor.run(door.cancel()));
         }
         self.control.remove();
         self.server.sessions.stop();
-        smol::block_on(self.server.sessions.gone().or(async {
+        smol::block_on(self.executor.run(self.server.sessions.gone().or(async {
             smol::Timer::after(limits::STOPPING).await;
-        }));
+        })));
         drop(self.quit);
         for worker in self.workers {
             let _ = worker.join();

@@ -11,6 +11,7 @@
 
 pub mod control;
 
+mod ahead;
 mod body;
 mod fold;
 mod intake;

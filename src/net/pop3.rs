@@ -1,7 +1,9 @@
 //! The POP3 driver: lines in, replies out, and what the session wishes is done here.
 
 use std::net::IpAddr;
+use std::time::Instant;
 
+use super::ahead::Ahead;
 use super::body;
 use super::server::Server;
 use super::session::Tally;
@@ -28,7 +30,8 @@ pub struct Driver<'a> {
     lines: LineReader,
     out: Vec<u8>,
     hold: Option<Hold>,
-    opened: Option<Opened>,
+    opened: Option<(Uid, Opened)>,
+    ahead: Ahead,
 }
 
 impl<'a> Driver<'a> {
@@ -58,6 +61,7 @@ impl<'a> Driver<'a> {
             out: Vec::new(),
             hold: None,
             opened: None,
+            ahead: Ahead::default(),
         }
     }
 
@@ -102,7 +106,7 @@ impl<'a> Driver<'a> {
 
     /// The next line's wish; none if no line comes any more.
     async fn read(&mut self) -> Result<Option<Next>, Lost> {
-        let mut deadline = None;
+        let begun = self.server.clock.monotonic();
         loop {
             let input = self.stream.input();
             let (used, line) = self.lines.next(input, self.session.line_limit());
@@ -118,15 +122,29 @@ impl<'a> Driver<'a> {
                 return Ok(next);
             }
             self.write().await?;
-            let deadline = *deadline.get_or_insert_with(|| {
-                let idle = if self.hold.is_some() { limits::IDLE_POP3 } else { limits::IDLE_BEFORE_LOGON };
-                self.server.clock.monotonic() + idle
-            });
-            match self.stream.fill(deadline, Some(self.seat)).await {
-                Input::Octets(_) => {}
-                // RFC 1939 §3: closed without a reply, and nothing is removed.
-                Input::End | Input::TimedOut | Input::Told(_) => return Ok(None),
+            if !self.fill(begun).await {
+                return Ok(None);
             }
+        }
+    }
+
+    /// Waits for input; false if none comes any more.
+    async fn fill(&mut self, begun: Instant) -> bool {
+        let idle = if self.hold.is_some() { limits::IDLE_POP3 } else { limits::IDLE_BEFORE_LOGON };
+        if !self.ahead.is_empty() {
+            match self.stream.fill(begun + limits::QUIET, Some(self.seat)).await {
+                Input::Octets(_) => return true,
+                Input::TimedOut => {
+                    self.ahead = Ahead::default();
+                    self.out = Vec::new();
+                }
+                Input::End | Input::Told(_) => return false,
+            }
+        }
+        match self.stream.fill(begun + idle, Some(self.seat)).await {
+            Input::Octets(_) => true,
+            // RFC 1939 §3: closed without a reply, and nothing is removed.
+            Input::End | Input::TimedOut | Input::Told(_) => false,
         }
     }
 
@@ -175,10 +193,14 @@ impl<'a> Driver<'a> {
     async fn open(&mut self, uid: Uid) -> Next {
         let Some(hold) = &self.hold else { return Next::Close };
         let message = MessageId { mailbox: hold.mailbox(), uid };
-        match self.server.store.open_message(message).await {
+        let opened = match self.ahead.take(uid).await {
+            Some(opened) => Ok(Some(opened)),
+            None => self.server.store.open_message(message).await,
+        };
+        match opened {
             Ok(Some(opened)) => {
                 let octets = opened.octets;
-                self.opened = Some(opened);
+                self.opened = Some((uid, opened));
                 self.handle(Event::Opened { octets })
             }
             Ok(None) => self.handle(Event::Gone),
@@ -190,8 +212,11 @@ impl<'a> Driver<'a> {
     }
 
     async fn send_body(&mut self, body_lines: Option<u32>) -> Result<Next, Lost> {
-        // To open the next message here, while the peer takes this one, would save a round to the store.
-        let Some(opened) = self.opened.take() else { return Ok(Next::Close) };
+        let (Some((uid, opened)), Some(hold)) = (self.opened.take(), &self.hold) else {
+            return Ok(Next::Close);
+        };
+        let (store, readers) = (&self.server.store, &self.server.readers);
+        self.ahead.sending(uid, |uid| self.session.following(uid), store, hold.mailbox(), readers);
         body::send(self.server, self.seat, self.stream, &mut self.out, opened, body_lines).await?;
         if body_lines.is_none() {
             self.tally.sent += 1;
@@ -217,7 +242,11 @@ impl<'a> Driver<'a> {
     async fn write(&mut self) -> Result<(), Lost> {
         if !self.out.is_empty() {
             self.stream.write(&self.out).await?;
-            self.out = Vec::new();
+            self.out.clear();
+            if self.ahead.is_empty() {
+                // A session that waits has no buffer.
+                self.out = Vec::new();
+            }
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use smol::channel::Receiver;
 use smol::future::FutureExt;
 use smol::{Executor, Task};
 
+use super::ahead::Readers;
 use super::fold::{Fold, Topic};
 use super::listener::{self, Door};
 use super::peers::{self, Admission};
@@ -41,6 +42,8 @@ pub struct Server {
     pub sessions: Arc<Sessions>,
     /// Who has which maildrop.
     pub maildrops: Arc<Maildrops>,
+    /// How many sessions read ahead.
+    pub readers: Arc<Readers>,
     /// How many connections stand.
     pub admission: Arc<Admission>,
     /// Log lines that strangers cause.
@@ -159,6 +162,7 @@ impl Running {
             sessions: Arc::new(Sessions::new()),
             maildrops: Arc::default(),
             admission: Arc::default(),
+            readers: Arc::default(),
             fold: Fold::default(),
             bound: OnceLock::new(),
             store: context.store.clone(),

@@ -79,6 +79,13 @@ impl Maildrop {
         }
     }
 
+    /// The messages behind that one, in their order, without those that are deleted.
+    pub fn following(&self, uid: Uid) -> impl Iterator<Item = Uid> {
+        let next = self.entries.partition_point(|entry| entry.uid <= uid);
+        let entries = self.entries.iter().enumerate().skip(next);
+        entries.filter(|(index, _)| !self.is_deleted(*index)).map(|(_, entry)| entry.uid)
+    }
+
     /// Marks that message, and gives what it found; unless that is a message nothing changes.
     pub fn delete(&mut self, number: u32) -> Found {
         let found = self.find(number);

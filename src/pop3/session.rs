@@ -5,6 +5,7 @@ use super::command::{self, Command, Mistake, Phase};
 use super::transaction::{OutOfStep, Transaction};
 use super::{Event, Facts, LoginRefusal, Maildrop, Next, reply};
 use crate::limits;
+use crate::mail::Uid;
 use crate::wire::line::LineFault;
 
 /// One POP3 session.
@@ -76,6 +77,15 @@ impl Session {
     /// Whether the peer has logged on.
     pub fn is_logged_in(&self) -> bool {
         !matches!(self.state, State::Authorization(_))
+    }
+
+    /// The messages behind that one, for a driver that reads ahead; none before logon.
+    pub fn following(&self, uid: Uid) -> impl Iterator<Item = Uid> {
+        let maildrop = match &self.state {
+            State::Transaction(it) => Some(it.maildrop()),
+            _ => None,
+        };
+        maildrop.into_iter().flat_map(move |maildrop| maildrop.following(uid))
     }
 
     fn line(&mut self, line: &[u8], is_followed: bool, out: &mut Vec<u8>) -> Result<Next, OutOfStep> {

@@ -76,6 +76,26 @@ pub(super) fn open_message(
     }))
 }
 
+/// Finds several messages, up to about so many octets of first chunks, and ends before the first trouble.
+pub(super) fn open_messages(
+    transaction: &ReadTransaction,
+    mailbox: MailboxId,
+    uids: &[Uid],
+    octets: usize,
+) -> Vec<(Uid, Opened)> {
+    let mut found = Vec::with_capacity(uids.len());
+    let mut sum = 0;
+    for &uid in uids {
+        let Ok(Some(opened)) = open_message(transaction, MessageId { mailbox, uid }) else { break };
+        sum += opened.first.as_ref().map_or(0, |chunk| chunk.0.len());
+        found.push((uid, opened));
+        if sum >= octets {
+            break;
+        }
+    }
+    found
+}
+
 /// One chunk, proven.
 pub(super) fn chunk(transaction: &ReadTransaction, blob: BlobId, index: u32) -> Result<Chunk, Fault> {
     let key = chunk_key(blob, index);

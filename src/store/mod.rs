@@ -288,6 +288,17 @@ impl Store {
         self.ask(move |transaction| maildrop::open_message(transaction, message))
     }
 
+    /// Finds several messages of a mailbox at once, up to about so many octets of first chunks; ends before
+    /// the first that is not found or not whole, which [`Store::open_message`] will tell of.
+    pub fn open_messages(
+        &self,
+        mailbox: MailboxId,
+        uids: Vec<Uid>,
+        octets: usize,
+    ) -> Ask<Vec<(Uid, Opened)>> {
+        self.ask(move |transaction| Ok(maildrop::open_messages(transaction, mailbox, &uids, octets)))
+    }
+
     /// One chunk of a body, proven by its checksum. Errs with [`StoreError::Damaged`], also when it is
     /// not there (any more).
     pub fn chunk(&self, blob: BlobId, index: u32) -> Ask<Chunk> {

@@ -149,7 +149,7 @@ pub const STOPPING: Duration = Duration::from_secs(5);
 pub const ACCEPT_REST: Duration = Duration::from_millis(100);
 /// Descriptors kept for the database, the log, the control socket and the listeners (S-269).
 pub const RESERVED_DESCRIPTORS: u64 = 32;
-/// Threads that serve sessions; more only wait for the store.
+/// Threads that serve sessions, and as many again that shake hands; more only wait for the store.
 pub const SERVER_THREADS: usize = 4;
 /// Stack of such a thread: sessions live on the heap, and the deepest call is a TLS handshake.
 pub const THREAD_STACK_OCTETS: usize = 256 * 1024;

@@ -145,6 +145,7 @@ impl Running {
     pub fn start(context: Context, clock: Clock, plan: &Plan) -> Result<Running, ServeError> {
         let processors = thread::available_parallelism().map_or(1, usize::from);
         let threads = processors.div_ceil(2).min(limits::SERVER_THREADS);
+        let (executor, handshakes) = (Arc::new(Executor::new()), Arc::new(Executor::new()));
         let (most_connections, connections) = (most_connections(), context.store.settings().connections);
         if most_connections < connections {
             log::warn!(
@@ -158,7 +159,7 @@ impl Running {
             mails: AtomicU64::new(clock.now().0 << 20),
             begun: clock.monotonic(),
             clock,
-            tls: Tls::new(threads.saturating_sub(1)),
+            tls: Tls::new(Arc::clone(&handshakes)),
             sessions: Arc::new(Sessions::new()),
             maildrops: Arc::default(),
             admission: Arc::default(),
@@ -175,10 +176,14 @@ impl Running {
         let control = control::Door::bind(&plan.database)?;
         let _ = server.bound.set(doors.iter().map(|door| (door.kind, door.address)).collect());
 
-        let executor = Arc::new(Executor::new());
         let (quit, quitting) = smol::channel::bounded(1);
-        let workers =
-            (1..threads).map(|number| work(number, &executor, &quitting)).collect::<Result<_, _>>()?;
+        // This thread serves sessions too.
+        let serving = (1..threads).map(|number| (format!("serve-{number}"), &executor));
+        let shaking = (0..threads).map(|number| (format!("handshake-{number}"), &handshakes));
+        let workers = serving
+            .chain(shaking)
+            .map(|(name, executor)| work(name, executor, &quitting))
+            .collect::<Result<_, _>>()?;
         let context = Context { live: Some(Arc::clone(&server) as Arc<dyn Live>), ..context };
         let mut tasks: Vec<_> = doors
             .into_iter()
@@ -227,13 +232,13 @@ impl Running {
 }
 
 fn work(
-    number: usize,
+    name: String,
     executor: &Arc<Executor<'static>>,
     quitting: &Receiver<()>,
 ) -> Result<JoinHandle<()>, ServeError> {
     let (executor, quitting) = (Arc::clone(executor), quitting.clone());
     thread::Builder::new()
-        .name(format!("serve-{number}"))
+        .name(name)
         .stack_size(limits::THREAD_STACK_OCTETS)
         .spawn(move || {
             let _ = smol::block_on(executor.run(quitting.recv()));

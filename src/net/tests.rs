@@ -51,29 +51,47 @@ fn log_on(address: SocketAddr) -> TcpStream {
     socket
 }
 
+/// Serves on a thread while `act` goes on, then stops.
+fn while_serving(running: Running, act: impl FnOnce(&Running)) {
+    let (end, ended) = smol::channel::bounded::<()>(1);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            running.serve_until(async {
+                let _ = ended.recv().await;
+            });
+        });
+        // Dropped also when `act` panics, so that the thread ends.
+        let _end = end;
+        act(&running);
+    });
+    running.stop();
+}
+
 #[test]
 fn the_sessions_of_a_mailbox_end_when_the_administrator_wants_it_s_180() {
     let folder = Folder::new();
     let (running, alice, address) = start(&folder);
-    let mut session = log_on(address);
-    running.server().end_sessions(MailboxId(alice.0 + 1));
-    session.write_all(b"NOOP\r\n").unwrap();
-    assert!(session.read(&mut [0; 64]).unwrap() > 0, "another mailbox's sessions stay");
-    running.server().end_sessions(alice);
-    assert_eq!(session.read(&mut [0; 64]).unwrap(), 0);
-    running.stop();
+    while_serving(running, |running| {
+        let mut session = log_on(address);
+        running.server().end_sessions(MailboxId(alice.0 + 1));
+        session.write_all(b"NOOP\r\n").unwrap();
+        assert!(session.read(&mut [0; 64]).unwrap() > 0, "another mailbox's sessions stay");
+        running.server().end_sessions(alice);
+        assert_eq!(session.read(&mut [0; 64]).unwrap(), 0);
+    });
 }
 
 #[test]
 fn the_status_names_doors_and_sessions() {
     let folder = Folder::new();
     let (running, _, address) = start(&folder);
-    let _session = log_on(address);
-    let status = running.server().status();
-    assert_eq!(status.listeners, [("pop3".to_owned(), address)]);
-    assert_eq!(status.sessions[0], ("pop3".to_owned(), 1));
-    assert_eq!(status.pid, std::process::id());
-    running.stop();
+    while_serving(running, |running| {
+        let _session = log_on(address);
+        let status = running.server().status();
+        assert_eq!(status.listeners, [("pop3".to_owned(), address)]);
+        assert_eq!(status.sessions[0], ("pop3".to_owned(), 1));
+        assert_eq!(status.pid, std::process::id());
+    });
 }
 
 #[test]

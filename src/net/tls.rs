@@ -1,9 +1,8 @@
-//! TLS for the doors: one configuration a protocol, swapped when the certificate is, and a gate for handshakes.
+//! TLS for the doors: one configuration a protocol, swapped when the certificate is; handshakes have threads of
+//! their own.
 
-use std::future::poll_fn;
-use std::pin::Pin;
+use std::net::TcpStream;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::task::Poll;
 
 use futures_rustls::TlsAcceptor;
 use futures_rustls::server::TlsStream;
@@ -11,10 +10,8 @@ use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::server::NoServerSessionStorage;
-use smol::Async;
 use smol::future::FutureExt;
-use smol::lock::Semaphore;
-use std::net::TcpStream;
+use smol::{Async, Executor};
 
 use super::stream::Lost;
 use crate::cert::ServerIdentity;
@@ -33,8 +30,8 @@ pub enum Speaks {
 #[derive(Debug)]
 pub struct Tls {
     configs: RwLock<Option<Configs>>,
-    /// Handshakes are costly: so many threads compute them at once, and the others serve (S-253).
-    gate: Semaphore,
+    /// Handshakes are costly: on threads of their own a flood of them stops no session (S-253).
+    handshakes: Arc<Executor<'static>>,
 }
 
 #[derive(Debug, Clone)]
@@ -44,9 +41,9 @@ struct Configs {
 }
 
 impl Tls {
-    /// No certificate yet; at most `at_once` handshakes are computed at the same time.
-    pub fn new(at_once: usize) -> Tls {
-        Tls { configs: RwLock::new(None), gate: Semaphore::new(at_once.max(1)) }
+    /// No certificate yet; `handshakes` is run by threads that do nothing else.
+    pub fn new(handshakes: Arc<Executor<'static>>) -> Tls {
+        Tls { configs: RwLock::new(None), handshakes }
     }
 
     /// Presents `identity` from the next handshake on. Errs, and keeps what was, if key and certificate
@@ -81,24 +78,8 @@ impl Tls {
         let shaking = TlsAcceptor::from(config).accept_with(socket, |connection| {
             connection.set_buffer_limit(Some(limits::TLS_OUTPUT_OCTETS));
         });
-        self.gated(shaking).or(deadline()).await
-    }
-
-    /// Polls the handshake only with a permit, which is given back while the handshake waits for the peer:
-    /// many handshakes that stand still stop nobody.
-    async fn gated(
-        &self,
-        mut shaking: futures_rustls::Accept<Async<TcpStream>>,
-    ) -> Result<TlsStream<Async<TcpStream>>, Lost> {
-        loop {
-            let permit = self.gate.acquire().await;
-            let step = poll_fn(|context| Poll::Ready(Pin::new(&mut shaking).poll(context))).await;
-            drop(permit);
-            match step {
-                Poll::Ready(result) => return result.map_err(|error| Lost::Handshake(error.to_string())),
-                Poll::Pending => woken().await,
-            }
-        }
+        let shaken = async { shaking.await.map_err(|error| Lost::Handshake(error.to_string())) };
+        self.handshakes.spawn(shaken.or(deadline())).await
     }
 }
 
@@ -132,10 +113,4 @@ fn config(identity: &ServerIdentity, protocol: &[u8]) -> Result<Arc<ServerConfig
 async fn deadline<T>() -> Result<T, Lost> {
     smol::Timer::after(limits::HANDSHAKE).await;
     Err(Lost::Handshake("the peer took too long".into()))
-}
-
-/// Lets the task sleep once, until whatever registered its waker wakes it.
-async fn woken() {
-    let mut has_slept = false;
-    poll_fn(|_| if std::mem::replace(&mut has_slept, true) { Poll::Ready(()) } else { Poll::Pending }).await;
 }

@@ -1,17 +1,13 @@
 //! What the database lies on: a file on a disk, or what a test puts in its place.
 
-use std::fs::File;
 use std::io;
 use std::ops::Bound;
-use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use redb::StorageBackend;
 
 use super::error::StoreError;
-use super::file;
 
 /// Gives the storage that redb works on, anew at each opening.
 pub trait Medium: std::fmt::Debug + Send + Sync {
@@ -30,91 +26,6 @@ pub trait Medium: std::fmt::Debug + Send + Sync {
     /// Lets the operating system forget what it has in its cache, so that after a failed sync nothing is
     /// believed that is not on the disk (S-292).
     fn drop_cache(&self);
-}
-
-/// A file on a disk.
-#[derive(Debug)]
-pub(super) struct DiskFile {
-    path: PathBuf,
-    /// Whether it may be empty still.
-    is_new: bool,
-}
-
-impl DiskFile {
-    /// A file that must be a database.
-    pub(super) fn new(path: &Path) -> DiskFile {
-        DiskFile { path: path.to_owned(), is_new: false }
-    }
-
-    /// A file that shall become one.
-    pub(super) fn unproven(path: &Path) -> DiskFile {
-        DiskFile { path: path.to_owned(), is_new: true }
-    }
-}
-
-impl Medium for DiskFile {
-    fn open(&self) -> Result<Box<dyn StorageBackend>, StoreError> {
-        let file = file::open_locked(&self.path)?;
-        if !self.is_new {
-            file::check_magic(&file, &self.path)?;
-        }
-        Ok(Box::new(FileBackend(file)))
-    }
-
-    fn free_octets(&self) -> u64 {
-        let directory = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        match rustix::fs::statvfs(directory.unwrap_or(Path::new("."))) {
-            Ok(disk) => disk.f_bavail.saturating_mul(disk.f_frsize),
-            // What can't be asked must not stop the mail; a full disk still shows when it is written to.
-            Err(_) => u64::MAX,
-        }
-    }
-
-    fn allocated_octets(&self) -> u64 {
-        std::fs::metadata(&self.path).map(|file| file.blocks() * 512).unwrap_or(0)
-    }
-
-    fn is_in_place(&self) -> Result<(), StoreError> {
-        std::fs::metadata(&self.path).map(|_| ()).map_err(|_| {
-            StoreError::Io(format!(
-                "the database {} has been removed while it was in use: put it back, or restart to begin anew",
-                self.path.display()
-            ))
-        })
-    }
-
-    fn drop_cache(&self) {
-        if let Ok(file) = File::open(&self.path) {
-            // Best effort: without it the kernel may show pages that never reached the disk.
-            let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
-        }
-    }
-}
-
-/// Positioned reads and writes; the lock was taken when the file was opened.
-#[derive(Debug)]
-struct FileBackend(File);
-
-impl StorageBackend for FileBackend {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read_exact_at(out, offset)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write_all_at(data, offset)
-    }
 }
 
 /// Counts what reaches a storage; the figures of `stat --wear`.

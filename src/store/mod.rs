@@ -10,6 +10,7 @@
 mod accounts;
 mod blob;
 mod budget;
+mod disk_file;
 mod engine;
 mod error;
 mod file;
@@ -44,8 +45,8 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{Clock, UnixTime};
 use crate::mail::{Address, Domain, MailboxId, MailboxMark, MessageId, Uid};
 use crate::settings::Settings;
+use disk_file::DiskFile;
 use engine::Fault;
-use medium::DiskFile;
 use shared::{Shared, Threads};
 use writer::{Job, Message};
 

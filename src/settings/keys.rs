@@ -1,0 +1,187 @@
+//! The table of settings: for each key its meaning, the values it takes, and how it is set and shown.
+
+use super::{Commit, Effect, Key, Peers, Plaintext};
+use crate::limits;
+use crate::mail::{Address, Domain};
+
+/// Every setting, in the order in which `poppet get` shows them.
+pub static KEYS: &[Key] = &[
+    Key {
+        name: "hostname",
+        meaning: "the name the server goes by in greetings and trace fields",
+        values: "a domain name such as mail.home.lan",
+        effect: Effect::AtRestart,
+        assign: |settings, value| {
+            value.parse::<Domain>().ok()?;
+            settings.hostname = Some(value.to_ascii_lowercase());
+            Some(())
+        },
+        show: |settings| settings.hostname.clone().unwrap_or_default(),
+    },
+    Key {
+        name: "postmaster",
+        meaning: "who gets mail for postmaster",
+        values: "the address of a mailbox",
+        effect: Effect::AtOnce,
+        assign: |settings, value| {
+            settings.postmaster = Some(value.parse().ok()?);
+            Some(())
+        },
+        show: |settings| settings.postmaster.as_ref().map(Address::to_string).unwrap_or_default(),
+    },
+    listener_key::<0>("pop3", "where POP3 with STLS listens"),
+    listener_key::<1>("pop3s", "where POP3 inside TLS listens"),
+    listener_key::<2>("smtp", "where SMTP for incoming mail listens"),
+    listener_key::<3>("submission", "where SMTP for users listens, with STARTTLS"),
+    listener_key::<4>("submissions", "where SMTP for users listens, inside TLS"),
+    Key {
+        name: "peers",
+        meaning: "whose connections are taken",
+        values: "lan (private and loopback addresses) or all",
+        effect: Effect::AtOnce,
+        assign: |settings, value| {
+            settings.peers = match value {
+                "lan" => Peers::Lan,
+                "all" => Peers::All,
+                _ => return None,
+            };
+            Some(())
+        },
+        show: |settings| match settings.peers {
+            Peers::Lan => "lan".into(),
+            Peers::All => "all".into(),
+        },
+    },
+    Key {
+        name: "plaintext",
+        meaning: "where a password may travel in the clear",
+        values: "tls (only inside TLS), lan (also without it in the private network), always or never",
+        effect: Effect::AtOnce,
+        assign: |settings, value| {
+            settings.plaintext = match value {
+                "tls" => Plaintext::Tls,
+                "lan" => Plaintext::Lan,
+                "always" => Plaintext::Always,
+                "never" => Plaintext::Never,
+                _ => return None,
+            };
+            Some(())
+        },
+        show: |settings| match settings.plaintext {
+            Plaintext::Tls => "tls".into(),
+            Plaintext::Lan => "lan".into(),
+            Plaintext::Always => "always".into(),
+            Plaintext::Never => "never".into(),
+        },
+    },
+    Key {
+        name: "commit",
+        meaning: "how a commit is made durable",
+        values: "one-phase (one sync) or two-phase (two syncs)",
+        effect: Effect::AtOnce,
+        assign: |settings, value| {
+            settings.commit = match value {
+                "one-phase" => Commit::OnePhase,
+                "two-phase" => Commit::TwoPhase,
+                _ => return None,
+            };
+            Some(())
+        },
+        show: |settings| match settings.commit {
+            Commit::OnePhase => "one-phase".into(),
+            Commit::TwoPhase => "two-phase".into(),
+        },
+    },
+    Key {
+        name: "cache_kib",
+        meaning: "memory for the database's pages, in KiB",
+        values: "a number from 256 to 1048576",
+        effect: Effect::AtRestart,
+        assign: |settings, value| number(value, 256, 1 << 20, &mut settings.cache_kib),
+        show: |settings| settings.cache_kib.to_string(),
+    },
+    Key {
+        name: "reserve_mib",
+        meaning: "free disk space under which mail is refused, in MiB",
+        values: "a number from 1 to 1048576",
+        effect: Effect::AtOnce,
+        assign: |settings, value| number(value, 1, 1 << 20, &mut settings.reserve_mib),
+        show: |settings| settings.reserve_mib.to_string(),
+    },
+    Key {
+        name: "message_mib",
+        meaning: "the largest message taken, in MiB",
+        values: "a number from 1 to 2047",
+        effect: Effect::AtOnce,
+        assign: |settings, value| number(value, 1, 2047, &mut settings.message_mib),
+        show: |settings| settings.message_mib.to_string(),
+    },
+    Key {
+        name: "recipients",
+        meaning: "recipients of one mail",
+        values: "a number from 100 to 1000",
+        effect: Effect::AtOnce,
+        assign: |settings, value| number(value, 100, limits::RECIPIENTS as u32, &mut settings.recipients),
+        show: |settings| settings.recipients.to_string(),
+    },
+    Key {
+        name: "connections",
+        meaning: "connections in all",
+        values: "a number from 10 to 100000",
+        effect: Effect::AtOnce,
+        assign: |settings, value| number(value, 10, 100_000, &mut settings.connections),
+        show: |settings| settings.connections.to_string(),
+    },
+    Key {
+        name: "connections_per_address",
+        meaning: "connections of one address; an IPv6 /64 network counts as one",
+        values: "a number from 1 to 100000",
+        effect: Effect::AtOnce,
+        assign: |settings, value| number(value, 1, 100_000, &mut settings.connections_per_address),
+        show: |settings| settings.connections_per_address.to_string(),
+    },
+    Key {
+        name: "argon2_kib",
+        meaning: "memory of one Argon2id password hash, in KiB, for passwords set from now on",
+        values: "a number from 7168 to 131072",
+        effect: Effect::AtOnce,
+        assign: |settings, value| number(value, 7168, limits::ARGON2_MEMORY_KIB, &mut settings.argon2_kib),
+        show: |settings| settings.argon2_kib.to_string(),
+    },
+    Key {
+        name: "argon2_passes",
+        meaning: "passes of one Argon2id password hash, for passwords set from now on",
+        values: "a number from 1 to 10; 5 or more where argon2_kib is under 12288",
+        effect: Effect::AtOnce,
+        assign: |settings, value| number(value, 1, limits::ARGON2_PASSES, &mut settings.argon2_passes),
+        show: |settings| settings.argon2_passes.to_string(),
+    },
+    Key {
+        name: "argon2_permits",
+        meaning: "password hashes computed at once; 0 goes by the machine's processors and memory",
+        values: "a number from 0 to 64",
+        effect: Effect::AtRestart,
+        assign: |settings, value| number(value, 0, 64, &mut settings.argon2_permits),
+        show: |settings| settings.argon2_permits.to_string(),
+    },
+];
+
+const fn listener_key<const INDEX: usize>(name: &'static str, meaning: &'static str) -> Key {
+    Key {
+        name,
+        meaning,
+        values: "off, or addresses with ports such as 0.0.0.0:110,[::]:110",
+        effect: Effect::AtRestart,
+        assign: |settings, value| {
+            settings.listeners[INDEX] = value.parse().ok()?;
+            Some(())
+        },
+        show: |settings| settings.listeners[INDEX].to_string(),
+    }
+}
+
+fn number(value: &str, least: u32, most: u32, target: &mut u32) -> Option<()> {
+    let value = value.parse().ok().filter(|value| (least..=most).contains(value))?;
+    *target = value;
+    Some(())
+}

@@ -1,6 +1,9 @@
 //! The disk fails at every place of a scenario, once or for a while: nothing acknowledged is lost, nothing that
 //! failed is believed, and the store goes on by itself once the disk does (S-288–S-293).
 
+// A test may fail in its helpers too.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod disk;
 
 use std::io::ErrorKind;

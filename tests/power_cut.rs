@@ -5,6 +5,9 @@
 //! against a ledger: what was acknowledged is there octet for octet, what was removed stays removed, and what was
 //! not acknowledged is whole or absent. `POPPET_CUTS` sets the number of rounds, `POPPET_SEED` the seed.
 
+// A test may fail in its helpers too.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod disk;
 
 use std::collections::BTreeMap;

@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_full_chunk_stays_whole() {
-        assert_eq!(cut_ranges(LARGEST_CHUNK_OCTETS), [0..LARGEST_CHUNK_OCTETS]);
+        assert!(cut_ranges(LARGEST_CHUNK_OCTETS).into_iter().eq(std::iter::once(0..LARGEST_CHUNK_OCTETS)));
         assert_eq!(cut_ranges(LARGEST_CHUNK_OCTETS + 1).len(), 2);
         assert_eq!(cut_ranges(0), []);
     }

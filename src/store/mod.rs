@@ -5,7 +5,8 @@
 //!             --read-> reader threads: one short transaction each question
 //! ```
 //!
-//! Every question gives a [`Ticket`]; `schema.rs` documents the file before any code touches it.
+//! Every question gives a [`Ticket`](crate::ticket::Ticket); `schema.rs` documents the file before any
+//! code touches it.
 
 mod accounts;
 mod blob;

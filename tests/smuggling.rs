@@ -285,7 +285,6 @@ impl Connection {
                 Line::Incomplete => None,
                 Line::Whole(line) => Some(Event::Line { line, is_followed: used < input.len() }),
                 Line::Faulty(fault) => Some(Event::FaultyLine(fault)),
-                Line::Endless => panic!("no line here is endless"),
             };
             (used, event.map(|event| self.session.handle(event, &mut self.replies)))
         };

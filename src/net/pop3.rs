@@ -114,7 +114,6 @@ impl<'a> Driver<'a> {
                 Line::Incomplete => None,
                 Line::Whole(line) => Some(Event::Line { line, is_followed: used < input.len() }),
                 Line::Faulty(fault) => Some(Event::FaultyLine(fault)),
-                Line::Endless => return self.write().await.map(|()| None),
             };
             let next = event.map(|event| self.session.handle(event, &mut self.out));
             self.stream.consume(used);

@@ -37,6 +37,7 @@ replies! {
     // Lines and commands.
     LINE_TOO_LONG = "500 5.5.2 Line too long";
     RESPONSE_TOO_LONG = "500 5.5.6 Response too long";
+    LINE_ENDLESS = "500 5.5.2 Line without an end, lines end with CR LF";
     LINE_BARE_LF = "500 5.5.2 Lines end with CR LF, not with a bare LF";
     LINE_BARE_CR = "501 5.5.2 A bare CR can't be in a line";
     LINE_NUL = "501 5.5.2 A NUL can't be in a line";

@@ -273,6 +273,7 @@ impl Session {
         match fault {
             // Where that line ended is a matter of opinion, so there is no going on (S-022).
             LineFault::BareLf => self.hang_up(reply::LINE_BARE_LF, out),
+            LineFault::Endless => self.hang_up(reply::LINE_ENDLESS, out),
             LineFault::TooLong if is_response => self.hang_up(reply::RESPONSE_TOO_LONG, out),
             LineFault::TooLong => self.refuse(reply::LINE_TOO_LONG, out),
             LineFault::BareCr => self.refuse(reply::LINE_BARE_CR, out),

@@ -10,7 +10,7 @@ use crate::limits;
 ///            +-- CRLF inside the limit --> Whole
 ///   at line -+-- bare LF ----------------> Faulty(BareLf)
 ///            +-- NUL, bare CR, too long --> skipping --LF--> Faulty
-///                                              +-- no LF in 64 KiB --> Endless, for ever
+///                                              +-- no LF in 64 KiB --> Faulty(Endless), for ever
 /// ```
 #[derive(Debug, Default)]
 pub struct LineReader {
@@ -36,10 +36,8 @@ pub enum Line<'a> {
     Incomplete,
     /// A line without its CRLF.
     Whole(&'a [u8]),
-    /// A line that was over-long or held what no line may hold; it was skipped to its end.
+    /// A line that was over-long or held what no line may hold; it was skipped to its end, if it had one.
     Faulty(LineFault),
-    /// So much was skipped without an end of line that the connection must be closed (S-051).
-    Endless,
 }
 
 /// Why a line is not taken.
@@ -53,6 +51,8 @@ pub enum LineFault {
     BareCr,
     /// A NUL.
     Nul,
+    /// So much was skipped without an end of line that the connection must be closed (S-051).
+    Endless,
 }
 
 impl LineReader {
@@ -68,7 +68,7 @@ impl LineReader {
             State::Skipping { fault, skipped_octets, is_after_cr } => {
                 self.skip(input, 0, fault, skipped_octets, is_after_cr)
             }
-            State::Endless => (input.len(), Line::Endless),
+            State::Endless => (input.len(), Line::Faulty(LineFault::Endless)),
         }
     }
 
@@ -104,7 +104,7 @@ impl LineReader {
         let skipped_octets = skipped_octets.saturating_add(end.map_or(rest.len(), |at| at + 1));
         if skipped_octets > limits::SKIPPED_LINE_OCTETS {
             self.state = State::Endless;
-            return (input.len(), Line::Endless);
+            return (input.len(), Line::Faulty(LineFault::Endless));
         }
         let Some(at) = end else {
             let is_after_cr = rest.last().map_or(is_after_cr, |&octet| octet == b'\r');
@@ -128,7 +128,6 @@ mod tests {
     enum Seen {
         Whole(Vec<u8>),
         Faulty(LineFault),
-        Endless,
     }
 
     /// Reads as a driver does: segments are added behind what was not used up.
@@ -143,8 +142,8 @@ mod tests {
                         input.drain(..used);
                         break;
                     }
-                    Line::Endless => {
-                        seen.push(Seen::Endless);
+                    Line::Faulty(LineFault::Endless) => {
+                        seen.push(Seen::Faulty(LineFault::Endless));
                         return seen;
                     }
                     Line::Whole(line) => seen.push(Seen::Whole(line.to_vec())),
@@ -213,7 +212,7 @@ mod tests {
         for (octets, last) in [
             (limits::SKIPPED_LINE_OCTETS - 1, Seen::Faulty(LineFault::TooLong)),
             (limits::SKIPPED_LINE_OCTETS, Seen::Faulty(LineFault::TooLong)),
-            (limits::SKIPPED_LINE_OCTETS + 1, Seen::Endless),
+            (limits::SKIPPED_LINE_OCTETS + 1, Seen::Faulty(LineFault::Endless)),
         ] {
             let sent = [&vec![b'a'; octets - 2][..], b"\r\n"].concat();
             let halves = sent.split_at(octets / 2);
@@ -221,8 +220,9 @@ mod tests {
             assert_eq!(read(&[&sent], LIMIT), [last], "{octets}");
         }
         let mut reader = LineReader::default();
-        assert_eq!(reader.next(&[b'a'; limits::SKIPPED_LINE_OCTETS + 1], LIMIT).1, Line::Endless);
-        assert_eq!(reader.next(b"QUIT\r\n", LIMIT), (6, Line::Endless), "there is no way back");
+        let endless = Line::Faulty(LineFault::Endless);
+        assert_eq!(reader.next(&[b'a'; limits::SKIPPED_LINE_OCTETS + 1], LIMIT).1, endless);
+        assert_eq!(reader.next(b"QUIT\r\n", LIMIT), (6, endless), "there is no way back");
     }
 
     #[test]

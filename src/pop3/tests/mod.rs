@@ -163,9 +163,11 @@ fn faulty_lines_get_one_reply_each_s_023_s_024_s_234() {
 }
 
 #[test]
-fn a_bare_lf_ends_the_session_s_022() {
-    Play::new(CLEAR).hangs_up(Event::FaultyLine(LineFault::BareLf));
-    Play::logged_on(&[1]).hangs_up(Event::FaultyLine(LineFault::BareLf));
+fn a_line_whose_end_is_in_doubt_ends_the_session_s_022_s_051() {
+    for fault in [LineFault::BareLf, LineFault::Endless] {
+        Play::new(CLEAR).hangs_up(Event::FaultyLine(fault));
+        Play::logged_on(&[1]).hangs_up(Event::FaultyLine(fault));
+    }
 }
 
 #[test]

@@ -161,8 +161,10 @@ fn faulty_lines_are_one_mistake_each_s_022_s_023_s_024_s_051() {
         assert!(talk.tell(Event::FaultyLine(fault)).starts_with(code), "{fault:?}");
         assert!(!talk.is_closed);
     }
-    assert!(talk.tell(Event::FaultyLine(LineFault::BareLf)).starts_with("500 5.5.2"));
-    assert!(talk.is_closed);
+    for fault in [LineFault::BareLf, LineFault::Endless] {
+        let mut talk = Talk::mx();
+        assert!(talk.tell(Event::FaultyLine(fault)).starts_with("500 5.5.2") && talk.is_closed, "{fault:?}");
+    }
 }
 
 #[test]

@@ -63,6 +63,8 @@ struct Hello {
 struct Mail {
     envelope: Envelope,
     is_utf8: bool,
+    /// Recipients accepted, each as often as he was named.
+    recipients_taken: usize,
     recipients_over: usize,
 }
 

@@ -28,6 +28,7 @@ impl Session {
         self.mail = Some(Mail {
             envelope: Envelope { reverse_path, recipients: Vec::new() },
             is_utf8: parameters.is_utf8,
+            recipients_taken: 0,
             recipients_over: 0,
         });
         self.phase = Phase::SpaceCheck;
@@ -58,7 +59,7 @@ impl Session {
         let Some(mail) = &mut self.mail else {
             return self.refuse(reply::MAIL_FIRST, out);
         };
-        if mail.envelope.recipients.len() < self.facts.recipients {
+        if mail.recipients_taken < self.facts.recipients {
             self.phase = Phase::LookUp;
             return Next::LookUp(path);
         }
@@ -128,7 +129,8 @@ impl Session {
         let Some(mail) = &mut self.mail else {
             return self.hang_up(reply::OUT_OF_STEP, out);
         };
-        // Named twice, he gets it once (S-057).
+        // Named twice, he gets it once, and is counted twice: the session must have an end (S-056, S-057).
+        mail.recipients_taken += 1;
         if mail.envelope.recipients.iter().all(|(known, _)| *known != mailbox) {
             mail.envelope.recipients.push((mailbox, address));
         }

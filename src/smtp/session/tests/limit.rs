@@ -70,6 +70,27 @@ fn who_goes_on_naming_recipients_is_shown_the_door_s_056() {
 }
 
 #[test]
+fn one_recipient_named_for_ever_gets_one_mail_and_the_session_an_end_s_056_s_057() {
+    for over in [0, 1, limits::RECIPIENTS_OVER] {
+        let mut talk = Talk::with(Facts { recipients: 1000, ..facts(Door::Mx) });
+        talk.dialog(&[("EHLO x", "250"), ("MAIL FROM:<>", "250")]);
+        for _ in 0..1000 {
+            talk.dialog(&[("RCPT TO:<alice@home.lan>", "250")]);
+        }
+        for _ in 0..over {
+            talk.dialog(&[("RCPT TO:<alice@home.lan>", "452 4.5.3")]);
+        }
+        if over == limits::RECIPIENTS_OVER {
+            assert!(talk.say("RCPT TO:<alice@home.lan>").starts_with("421") && talk.is_closed);
+            continue;
+        }
+        talk.dialog(&[("DATA", "354")]);
+        assert!(talk.data(b"x: y\r\n\r\n.\r\n").starts_with("250"));
+        assert_eq!(talk.stored[0].0.recipients.len(), 1);
+    }
+}
+
+#[test]
 fn who_guesses_recipients_is_shown_the_door_s_168() {
     let mut talk = Talk::mx();
     talk.dialog(&[("MAIL FROM:<>", "250")]);

@@ -25,36 +25,3 @@ pub fn tune() {}
 /// Blocks of this size and more have a mapping of their own, which goes back when they are freed.
 #[cfg(target_env = "gnu")]
 const MAPPED_OCTETS: libc::c_int = 128 * 1024;
-
-#[cfg(test)]
-#[cfg(target_env = "gnu")]
-mod tests {
-    use super::*;
-
-    fn resident_mib() -> u64 {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        resident.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
-    }
-
-    fn hash_some() {
-        let params = argon2::Params::new(19 * 1024, 1, 1, None).unwrap();
-        for _ in 0..12 {
-            argon2::Argon2::from(&params)
-                .hash_password_into(b"password", b"some salt", &mut [0; 32])
-                .unwrap();
-        }
-    }
-
-    /// glibc kept nearly every block that a thread had freed: 48 hashes left 861 MB.
-    #[test]
-    fn the_memory_of_hashes_goes_back() {
-        tune();
-        let before = resident_mib();
-        let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(hash_some)).collect();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
-        let after = resident_mib();
-        // Other tests of this process may hold some meanwhile.
-        assert!(after < before + 200, "{before} MiB grew to {after} MiB");
-    }
-}

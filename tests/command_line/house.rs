@@ -4,7 +4,6 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A folder with a database in it.
 pub struct House {
@@ -32,10 +31,9 @@ pub struct Server {
 impl House {
     /// An empty folder.
     pub fn empty() -> House {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("command_line-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let name = format!("command_line-{:016x}", fastrand::u64(..));
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::create_dir(&folder).unwrap();
         House { folder }
     }
 

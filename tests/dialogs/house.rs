@@ -66,6 +66,8 @@ impl House {
             ("connections_per_address", "50"),
             ("postmaster", "keeper@home.lan"),
             ("recipients", "100"),
+            // The machine that runs the tests may have a full disk.
+            ("reserve_mib", "1"),
         ] {
             store.set_setting(key, Some(value)).wait().expect("a setting");
         }

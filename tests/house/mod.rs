@@ -5,7 +5,6 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -41,15 +40,15 @@ impl House {
     }
 
     pub fn open_with(settings: &[(&str, &str)]) -> House {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("poppet-net-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let folder = std::env::temp_dir().join(name);
+        let folder = std::env::temp_dir().join(format!("poppet-net-{:016x}", fastrand::u64(..)));
         std::fs::create_dir(&folder).unwrap();
         let database = folder.join("poppet.redb");
         let clock = Clock::system(UnixTime(0));
         let store = Store::create(&database, &Options::default(), clock.clone()).unwrap();
         for (key, value) in
-            [("argon2_kib", "7168"), ("argon2_passes", "1"), ("plaintext", "lan")].iter().chain(settings)
+            [("argon2_kib", "7168"), ("argon2_passes", "1"), ("plaintext", "lan"), ("reserve_mib", "1")]
+                .iter()
+                .chain(settings)
         {
             store.set_setting(key, Some(value)).wait().unwrap();
         }

@@ -117,10 +117,11 @@ fn rooted(path: &str, depth: usize) -> Option<String> {
     is_known.then(|| path.to_owned())
 }
 
-/// Crates whose names can stand at the front of a path.
-const KNOWN_CRATES: &[&str] = &[
+/// Crates whose names can stand at the front of a path: those of the manifest.
+pub const KNOWN_CRATES: &[&str] = &[
     "argh",
     "argon2",
+    "async_signal",
     "base64ct",
     "crc32fast",
     "env_logger",
@@ -128,6 +129,7 @@ const KNOWN_CRATES: &[&str] = &[
     "futures_rustls",
     "libc",
     "log",
+    "memchr",
     "postcard",
     "rcgen",
     "redb",

@@ -165,8 +165,8 @@ mod tests {
 
     impl Folder {
         fn new(name: &str) -> Folder {
-            let path = std::env::temp_dir().join(format!("poppet-door-{}-{name}", std::process::id()));
-            std::fs::create_dir_all(&path).unwrap();
+            let path = std::env::temp_dir().join(format!("poppet-door-{:016x}-{name}", fastrand::u64(..)));
+            std::fs::create_dir(&path).unwrap();
             Folder(path)
         }
     }

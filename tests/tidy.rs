@@ -41,6 +41,7 @@ const CRATES_OF: &[(&str, &[&str])] = &[
     ("wire", &["memchr"]),
     ("sasl", &["base64ct", "zeroize"]),
     ("pop3", &["base64ct"]),
+    ("smtp", &["memchr"]),
     ("store", &["crc32fast", "log", "postcard", "redb", "rustix", "serde"]),
     ("auth", &["argon2", "base64ct", "log", "postcard", "ring", "rustix", "serde", "zeroize"]),
     ("cert", &["base64ct", "log", "postcard", "rcgen", "ring", "rustls", "serde", "time"]),

@@ -230,6 +230,13 @@ impl Engine {
     }
 }
 
+impl Drop for Engine {
+    /// redb writes when it is dropped, and panics then too, also where an opening was given up.
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 /// Opens redb on a fresh storage; a repair after a crash is told in the log.
 fn open_database(
     medium: &Arc<dyn Medium>,
@@ -334,3 +341,86 @@ macro_rules! fault_from {
     )*};
 }
 fault_from!(redb::DatabaseError, redb::TransactionError, redb::TableError, redb::CommitError);
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::atomic::AtomicBool;
+
+    use redb::StorageBackend;
+    use redb::backends::InMemoryBackend;
+
+    use super::*;
+
+    /// A medium in memory that panics once, when it is told to.
+    #[derive(Debug, Clone)]
+    struct Brittle {
+        octets: Arc<InMemoryBackend>,
+        shall_panic: Arc<AtomicBool>,
+    }
+
+    impl Brittle {
+        fn touch(&self) {
+            assert!(!self.shall_panic.swap(false, Ordering::AcqRel), "the medium was told to panic");
+        }
+    }
+
+    impl StorageBackend for Brittle {
+        fn len(&self) -> io::Result<u64> {
+            self.octets.len()
+        }
+
+        fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+            self.touch();
+            self.octets.read(offset, out)
+        }
+
+        fn set_len(&self, len: u64) -> io::Result<()> {
+            self.touch();
+            self.octets.set_len(len)
+        }
+
+        fn sync_data(&self) -> io::Result<()> {
+            self.touch();
+            self.octets.sync_data()
+        }
+
+        fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+            self.touch();
+            self.octets.write(offset, data)
+        }
+    }
+
+    impl Medium for Brittle {
+        fn open(&self) -> Result<Box<dyn StorageBackend>, StoreError> {
+            Ok(Box::new(self.clone()))
+        }
+
+        fn free_octets(&self) -> u64 {
+            u64::MAX
+        }
+
+        fn allocated_octets(&self) -> u64 {
+            0
+        }
+
+        fn is_in_place(&self) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        fn drop_cache(&self) {}
+    }
+
+    /// The opening of a damaged file was given up, redb closed it and panicked, and with it the process.
+    #[test]
+    fn a_panic_of_redb_while_it_closes_goes_no_further() {
+        let shall_panic = Arc::new(AtomicBool::new(false));
+        let medium =
+            Brittle { octets: Arc::new(InMemoryBackend::new()), shall_panic: Arc::clone(&shall_panic) };
+        let engine = Engine::open(Arc::new(medium), Arc::default(), 1 << 20).unwrap();
+        engine.write(Sync::OnePhase, |_| Ok(())).unwrap();
+        shall_panic.store(true, Ordering::Release);
+        drop(engine);
+        assert!(!shall_panic.load(Ordering::Acquire), "closing touched the medium");
+    }
+}

@@ -32,7 +32,7 @@ fn no_wrong_mail_is_ever_given_from_a_damaged_file() {
     std::panic::set_hook(Box::new(|_| ()));
     let (image, mails) = sound_image();
     let threads = 4;
-    let sum: Outcome = std::thread::scope(|scope| {
+    let sums: Vec<_> = std::thread::scope(|scope| {
         let runs: Vec<_> = (0..threads)
             .map(|thread| {
                 let (image, mails) = (&image, &mails);
@@ -52,14 +52,20 @@ fn no_wrong_mail_is_ever_given_from_a_damaged_file() {
                 })
             })
             .collect();
-        runs.into_iter().map(|run| run.join().unwrap()).sum()
+        runs.into_iter().map(|run| run.join()).collect()
     });
     let _ = std::panic::take_hook();
+    let sum: Outcome = sums.into_iter().map(|sum| sum.unwrap_or_else(|panic| passed(&*panic, seed))).sum();
     println!("{sum:?}");
     assert_eq!(sum.wrong, 0);
     assert!(sum.stale <= 2 + files / 500, "old states are shown too often: {sum:?}");
     assert!(sum.errors > 0 && sum.refused > 0, "the damage was not felt: {sum:?}");
     assert!(sum.given > sum.errors, "what is intact should be given: {sum:?}");
+}
+
+fn passed(panic: &(dyn std::any::Any + Send), seed: u64) -> Outcome {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    panic!("a panic went through the barrier: {}, POPPET_SEED={seed}", text.unwrap_or("no text"))
 }
 
 #[derive(Debug, Default)]

@@ -42,6 +42,9 @@ pub const ERRORS_PER_SESSION: usize = 10;
 pub const ERRORS_AFTER_LOGON: usize = 100;
 /// NOOP, RSET, VRFY, HELP and the like between two mails (S-059).
 pub const IDLE_COMMANDS: usize = 100;
+/// Lines of a POP3 session before its logon: no client needs ten, and a stranger must not stay by saying
+/// CAPA each minute.
+pub const LINES_BEFORE_LOGON: usize = 100;
 /// Failed logons before the session ends; POP3 and SMTP alike.
 pub const LOGONS_PER_SESSION: usize = 3;
 /// Received fields before a mail counts as looping. RFC 5321 §6.3; Postfix stops at 50 too.

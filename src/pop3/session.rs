@@ -14,6 +14,7 @@ pub struct Session {
     state: State,
     /// Mistakes of the peer in this state.
     mistakes: usize,
+    lines_before_logon: usize,
     /// Whether a command of POP3 has come; until then the peer may speak another protocol.
     speaks_pop3: bool,
     is_closed: bool,
@@ -36,6 +37,7 @@ impl Session {
         Session {
             state: State::Authorization(Authorization::new(facts)),
             mistakes: 0,
+            lines_before_logon: 0,
             speaks_pop3: false,
             is_closed: false,
         }
@@ -89,6 +91,12 @@ impl Session {
     }
 
     fn line(&mut self, line: &[u8], is_followed: bool, out: &mut Vec<u8>) -> Result<Next, OutOfStep> {
+        if !self.is_logged_in() {
+            self.lines_before_logon += 1;
+            if self.lines_before_logon > limits::LINES_BEFORE_LOGON {
+                return Ok(hang_up("too much said before logon; closing", out));
+            }
+        }
         let outcome = match &mut self.state {
             State::Authorization(it) if it.is_exchanging() => it.response(line, out),
             State::Authorization(it) if it.takes_lines() => {

@@ -216,7 +216,7 @@ fn login_prompts_are_exact_s_160() {
 #[test]
 fn a_star_cancels_and_the_session_lives_on_s_154() {
     let mut play = Play::new(CLEAR);
-    for _ in 0..1000 {
+    for _ in 0..limits::LINES_BEFORE_LOGON / 2 - 3 {
         play.reply("AUTH PLAIN");
         assert_eq!(play.reply("*"), "-ERR cancelled");
     }
@@ -273,4 +273,34 @@ fn quit_before_logon_says_goodbye() {
     let mut play = Play::new(CLEAR);
     assert_eq!(play.line("quit"), (Next::Close, "+OK goodbye\r\n".into()));
     assert_eq!(play.line("CAPA"), (Next::Close, String::new()));
+}
+
+/// CAPA, AUTH, USER and cancelled exchanges were no mistakes and counted nowhere, and a logon that was put off
+/// didn't either: a stranger could stay for ever, and tried 12,584 logons in two seconds on one connection.
+#[test]
+fn who_never_logs_on_is_sent_away_s_173_s_267() {
+    for lines in
+        [&["CAPA"][..], &["AUTH"], &["USER alice"], &["AUTH PLAIN", "*"], &["USER alice", "PASS secret"]]
+    {
+        let mut play = Play::new(CLEAR);
+        for line in lines.iter().cycle().take(limits::LINES_BEFORE_LOGON) {
+            match play.line(line).0 {
+                Next::Read => {}
+                next => {
+                    asked(&next);
+                    let (next, text) = play.event(Event::LoginRefused(LoginRefusal::Busy));
+                    assert!(next == Next::Read && text.starts_with("-ERR [SYS/TEMP]"), "{text}");
+                }
+            }
+        }
+        play.hangs_up(Event::Line { line: lines[0].as_bytes(), is_followed: false });
+    }
+    let mut play = Play::new(CLEAR);
+    for _ in 0..limits::LINES_BEFORE_LOGON - 2 {
+        play.reply("CAPA");
+    }
+    play.logs_on(&[1]);
+    for _ in 0..limits::LINES_BEFORE_LOGON {
+        play.reply("NOOP");
+    }
 }

@@ -4,7 +4,7 @@
 //! login(attempt) -> store: mailbox and its sealed record (a dummy record for an unknown user, A11)
 //!                -> recognition: seen within five minutes? then done, no hash (A12)
 //!                -> throttle: trying in parallel to a delayed answer? then Busy, no hash (S-175)
-//!                -> gate: a permit, or Busy (S-173) -> Argon2id -> Welcome, or Refused with its delay (S-169)
+//!                -> gate: a permit, or Busy (S-173) -> throttle again -> Argon2id -> Welcome, or Refused with its delay (S-169)
 //! ```
 
 mod aging;
@@ -12,6 +12,7 @@ mod gate;
 pub mod key;
 mod machine;
 mod network;
+mod pace;
 mod password;
 mod random;
 mod recognition;
@@ -31,6 +32,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use self::gate::Gate;
+use self::pace::Pace;
 use self::password::{Cost, Record};
 use self::random::Randomness;
 use self::recognition::Recognition;
@@ -91,11 +93,12 @@ impl Gatekeeper {
         let sealer = Sealer::new(key);
         let tagger = Tagger::new(&randomness);
         let inner = Inner {
-            pepper: Arc::new(sealer.subkey("pepper")),
+            pepper: sealer.subkey("pepper"),
             sealer,
             gate: Gate::new(permits),
             recognition: Mutex::new(Recognition::new(tagger.clone())),
             throttle: Mutex::new(Throttle::new(tagger)),
+            put_off: Pace::default(),
             randomness,
             clock: Clock::system(UnixTime(0)),
             store,
@@ -128,19 +131,20 @@ impl Gatekeeper {
         }
         let attempt = self.throttle().attempt(&account, peer);
         if self.throttle().is_held(&attempt, now) {
-            log::info!(
-                "{peer} logon put off, another of this user is being refused: user {}",
-                shown(&user_name)
-            );
-            return Verdict::Busy;
+            return self.put_off("another of this user is being refused", &user_name, peer);
         }
-        match (self.is_right(mailbox.as_ref(), &password, &attempt).await, mailbox) {
-            (Answer::Busy, _) => {
-                log::info!("{peer} logon put off, too many at once: user {}", shown(&user_name));
-                Verdict::Busy
-            }
+        match (self.try_out(mailbox.as_ref(), &password, &attempt).await, mailbox) {
             (Answer::Right, Some(mailbox)) => self.let_in(&mailbox, &password, &attempt),
-            (Answer::Right | Answer::Wrong, _) => self.refuse(&attempt, &password, &user_name, peer),
+            (Answer::Wrong { delay }, _) => {
+                log::info!(
+                    "{peer} logon refused, answered after {} s: user {}",
+                    delay.as_secs(),
+                    shown(&user_name)
+                );
+                Verdict::Refused { delay }
+            }
+            (Answer::Held, _) => self.put_off("another of this user is being refused", &user_name, peer),
+            (Answer::Right | Answer::Busy, _) => self.put_off("too many at once", &user_name, peer),
         }
     }
 
@@ -191,19 +195,31 @@ impl Gatekeeper {
         }
     }
 
-    /// Computes one hash, whoever asks: of the mailbox's record or of a dummy (S-167).
-    async fn is_right(&self, mailbox: Option<&Mailbox>, password: &Secret, attempt: &Attempt) -> Answer {
+    /// Computes one hash, whoever asks: of the mailbox's record or of a dummy (S-167). A failure is noted
+    /// before the next hash begins, so that of many tries sent at once only the first few are computed.
+    async fn try_out(&self, mailbox: Option<&Mailbox>, password: &Secret, attempt: &Attempt) -> Answer {
         let record = mailbox.and_then(|mailbox| self.open_record(mailbox));
+        let is_known_user = record.is_some();
         let Some(record) = record.or_else(|| Record::dummy(&self.inner.randomness, self.cost())) else {
-            return Answer::Wrong;
+            return Answer::Busy;
         };
-        let (pepper, password) = (Arc::clone(&self.inner.pepper), password.clone());
         let is_known = self.throttle().is_known(attempt);
-        let work = move || record.verify(&pepper, &password);
-        let hashed = self.inner.gate.enter(attempt.network(), is_known, work).await;
+        let (gatekeeper, password, attempt) = (self.clone(), password.clone(), *attempt);
+        let network = attempt.network();
+        let work = move || {
+            let now = || gatekeeper.inner.clock.monotonic();
+            if gatekeeper.throttle().is_held(&attempt, now()) {
+                return Ok(Answer::Held);
+            }
+            let is_right = record.verify(&gatekeeper.inner.pepper, &password)? && is_known_user;
+            if is_right {
+                return Ok(Answer::Right);
+            }
+            Ok(Answer::Wrong { delay: gatekeeper.throttle().failed(&attempt, &password, now()) })
+        };
+        let hashed = self.inner.gate.enter(network, is_known, work).await;
         match hashed {
-            Ok(Ok(true)) => Answer::Right,
-            Ok(Ok(false)) => Answer::Wrong,
+            Ok(Ok(answer)) => answer,
             Ok(Err(password::NoMemory)) => {
                 log::warn!("not enough memory for a password hash; `poppet set argon2_permits` lower");
                 Answer::Busy
@@ -228,10 +244,12 @@ impl Gatekeeper {
         welcome(mailbox)
     }
 
-    fn refuse(&self, attempt: &Attempt, password: &Secret, user_name: &str, peer: IpAddr) -> Verdict {
-        let delay = self.throttle().failed(attempt, password, self.inner.clock.monotonic());
-        log::info!("{peer} logon refused, answered after {} s: user {}", delay.as_secs(), shown(user_name));
-        Verdict::Refused { delay }
+    fn put_off(&self, why: &str, user_name: &str, peer: IpAddr) -> Verdict {
+        if let Some(more) = self.inner.put_off.admit(self.inner.clock.monotonic()) {
+            let more = if more == 0 { String::new() } else { format!(" (and {more} more before it)") };
+            log::info!("{peer} logon put off, {why}{more}: user {}", shown(user_name));
+        }
+        Verdict::Busy
     }
 
     fn cost(&self) -> Cost {
@@ -256,17 +274,19 @@ impl fmt::Debug for Gatekeeper {
 struct Inner {
     store: Store,
     sealer: Sealer,
-    pepper: Arc<Secret>,
+    pepper: Secret,
     gate: Gate,
     recognition: Mutex<Recognition>,
     throttle: Mutex<Throttle>,
+    put_off: Pace,
     randomness: Randomness,
     clock: Clock,
 }
 
 enum Answer {
     Right,
-    Wrong,
+    Wrong { delay: Duration },
+    Held,
     Busy,
 }
 

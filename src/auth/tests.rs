@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::limits;
 use crate::store::Options;
 use crate::ticket::block_on;
 
@@ -137,6 +138,26 @@ fn who_tries_in_parallel_is_put_off_and_a_recognised_user_is_not_s_175() {
     }
     assert_eq!(house.login("alice@home.lan", "d"), Verdict::Busy);
     assert!(matches!(house.login("alice@home.lan", "wonderland"), Verdict::Welcome(_)));
+}
+
+/// Fifty guesses sent at once were all hashed: each asked the throttle before the first had failed.
+#[test]
+fn guesses_sent_at_once_are_no_more_than_guesses_one_by_one_s_169_s_175() {
+    let house = House::new();
+    house.store.set_setting("argon2_permits", Some("1")).wait().unwrap();
+    let key = DeviceKey::load(&house.folder.database()).unwrap();
+    let gatekeeper = Gatekeeper::new(house.store.clone(), key).unwrap();
+    let guess = |number: usize| {
+        let gatekeeper = gatekeeper.clone();
+        let credentials =
+            Credentials { user_name: "alice@home.lan".into(), password: Secret::new(format!("{number}")) };
+        std::thread::spawn(move || block_on(gatekeeper.login(credentials, PEER)))
+    };
+    let verdicts: Vec<_> =
+        (0..30).map(guess).collect::<Vec<_>>().into_iter().map(|it| it.join().unwrap()).collect();
+    let refused = verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Refused { .. })).count();
+    assert_eq!(refused, limits::FAILURES_FORGIVEN as usize + 1);
+    assert_eq!(verdicts.iter().filter(|verdict| **verdict == Verdict::Busy).count(), 30 - refused);
 }
 
 #[test]

@@ -9,6 +9,9 @@ use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 
 use house::House;
+use poppet::admin::Command;
+use poppet::limits;
+use poppet::net::control;
 use poppet::settings::ListenerKind;
 
 #[test]
@@ -293,4 +296,53 @@ fn a_stopping_server_says_so_and_leaves_nothing() {
     pop3.expect_end();
     assert!(!house.control_socket().exists());
     assert!(TcpStream::connect(house.address(ListenerKind::Pop3)).is_err());
+}
+
+/// The first octets of a TLS hello: no line feed among them.
+const HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xFC\x03\x03";
+
+/// A mail program set to TLS on a port without it waited for a minute: its hello has no line end, and the
+/// server waited for one.
+#[test]
+fn a_hello_of_tls_on_a_port_in_the_clear_is_answered_at_once_s_067() {
+    let house = House::open();
+    for kind in [ListenerKind::Smtp, ListenerKind::Submission] {
+        for octets in [HELLO, &HELLO[..1], b"\x80\x2E\x01\x00\x02", b"\x03\x00\x00\x13"] {
+            let mut smtp = house.connect(kind);
+            smtp.expect("220 ");
+            smtp.send_octets(octets);
+            smtp.expect("500 5.5.1 ");
+            smtp.expect_end();
+        }
+        let mut smtp = house.connect(kind);
+        smtp.dialog(&[("EHLO x\r\n", "220 ")]);
+        smtp.expect_last("250 ");
+        smtp.send_octets(HELLO);
+        smtp.dialog(&[("\r\n", "501 5.5.2 "), ("NOOP\r\n", "250 ")]);
+    }
+}
+
+/// A line without an end was cut off without a word.
+#[test]
+fn a_line_without_an_end_is_refused_before_the_connection_is_closed_s_051() {
+    let house = House::open();
+    let mut smtp = house.connect(ListenerKind::Smtp);
+    smtp.expect("220 ");
+    smtp.send_octets(&vec![b'a'; limits::SKIPPED_LINE_OCTETS + 1]);
+    smtp.expect("500 5.5.2 ");
+    smtp.expect_end();
+}
+
+/// Who was logged on when his password was changed was told that the server stops.
+#[test]
+fn a_sender_whose_password_is_changed_is_told_to_log_on_again_s_180() {
+    let house = House::open();
+    let mut smtp = house.connect(ListenerKind::Submission);
+    smtp.dialog(&[("EHLO x\r\n", "220 ")]);
+    smtp.expect_last("250 ");
+    smtp.dialog(&[("AUTH PLAIN AGFsaWNlQGhvbWUubGFuAHdvbmRlcmxhbmQ=\r\n", "235 ")]);
+    let command = Command::SetPassword { address: "alice@home.lan".parse().unwrap(), password: None };
+    control::ask(&house.control_socket().with_extension("redb"), &command).unwrap().unwrap();
+    smtp.expect("421 4.7.0 ");
+    smtp.expect_end();
 }

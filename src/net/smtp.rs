@@ -17,7 +17,7 @@ use crate::sasl::Credentials;
 use crate::settings::{Plaintext, Settings};
 use crate::smtp::{Door, Envelope, Event, Facts, Next, Now, Session};
 use crate::store::{Delivered, Delivery, StoreError, Upload};
-use crate::wire::line::{Line, LineReader};
+use crate::wire::line::{Line, LineFault, LineReader};
 
 /// An SMTP session with all that it has.
 pub struct Driver<'a> {
@@ -28,7 +28,6 @@ pub struct Driver<'a> {
     peer: IpAddr,
     door: Door,
     settings: Arc<Settings>,
-    hostname: String,
     session: Session,
     lines: LineReader,
     out: Vec<u8>,
@@ -49,11 +48,10 @@ impl<'a> Driver<'a> {
         door: Door,
     ) -> Driver<'a> {
         let settings = server.store.settings();
-        let hostname = server.hostname(&settings);
         let tls = stream.tls_description();
         let mut session = Session::new(Facts {
             door,
-            hostname: hostname.clone(),
+            hostname: server.hostname(&settings),
             peer,
             offers_starttls: tls.is_none() && server.tls.is_ready(),
             takes_passwords: server.takes_passwords(tls.is_some(), peer),
@@ -72,7 +70,6 @@ impl<'a> Driver<'a> {
             peer,
             door,
             settings,
-            hostname,
             session,
             lines: LineReader::default(),
             out: Vec::new(),
@@ -147,6 +144,10 @@ impl<'a> Driver<'a> {
             let input = self.stream.input();
             let (used, line) = self.lines.next(input, self.session.line_limit());
             let event = match line {
+                // A TLS hello has no line end to wait for (S-067).
+                Line::Incomplete if !self.has_spoken && is_binary(input) => {
+                    Some(Event::FaultyLine(LineFault::Nul))
+                }
                 Line::Incomplete => None,
                 Line::Whole(line) => Some(Event::Line { line, is_followed: used < input.len() }),
                 Line::Faulty(fault) => Some(Event::FaultyLine(fault)),
@@ -163,16 +164,11 @@ impl<'a> Driver<'a> {
             match self.stream.fill(deadline, seat).await {
                 Input::Octets(_) => {}
                 Input::End => return Ok(None),
-                Input::TimedOut => {
-                    // RFC 5321 §3.8; the session knows no clock.
-                    let reply = format!("421 4.4.2 {} waited too long\r\n", self.hostname);
-                    self.out.extend_from_slice(reply.as_bytes());
-                    return Ok(Some(Next::Close));
-                }
+                Input::TimedOut => return Ok(Some(self.handle(Event::TimedOut))),
                 Input::Told(order) => {
                     self.is_told = true;
-                    let next = self.handle(Event::ShuttingDown);
-                    return Ok(Some(if order == Order::End { Next::Close } else { next }));
+                    let event = if order == Order::End { Event::Evicted } else { Event::ShuttingDown };
+                    return Ok(Some(self.handle(event)));
                 }
             }
         }
@@ -257,4 +253,11 @@ impl<'a> Driver<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether octets begin as no line of ours does; a client that begins TLS on the wrong port shall know at once.
+fn is_binary(input: &[u8]) -> bool {
+    input
+        .first()
+        .is_some_and(|&octet| !octet.is_ascii() || octet.is_ascii_control() && !b"\r\n\t".contains(&octet))
 }

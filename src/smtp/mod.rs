@@ -100,6 +100,10 @@ pub enum Event<'a> {
     /// The server is told to stop; the session ends at the next place where nothing is under way. While
     /// a wish is under way it gives [`Next::Read`], which is void: the wish goes on.
     ShuttingDown,
+    /// No line came in time. RFC 5321 §3.8.
+    TimedOut,
+    /// The mailbox that he logged on to has been removed or locked, or has a new password (S-180).
+    Evicted,
 }
 
 /// What the store knows of a forward-path.

@@ -113,6 +113,8 @@ impl Session {
                 self.is_stopping = true;
                 Next::Read
             }
+            Event::TimedOut => self.hang_up(reply::WAITED_TOO_LONG, out),
+            Event::Evicted => self.hang_up(reply::EVICTED, out),
             Event::LoggedIn(_) | Event::LoginRefused | Event::LoginBusy => self.take_verdict(event, out),
             _ => self.take_answer(event, out),
         };

@@ -226,6 +226,15 @@ fn a_password_never_travels_where_it_must_not_even_in_tls() {
 }
 
 #[test]
+fn who_waits_too_long_or_lost_his_mailbox_is_told_so_s_180_s_267() {
+    for (event, reply) in [(Event::TimedOut, "421 4.4.2"), (Event::Evicted, "421 4.7.0 The mailbox")] {
+        let mut talk = Talk::mx();
+        talk.dialog(&[("MAIL FROM:<a@b>", "250")]);
+        assert!(talk.tell(event).starts_with(reply) && talk.is_closed);
+    }
+}
+
+#[test]
 fn the_end_of_the_server_ends_the_session_where_nothing_is_under_way() {
     let mut talk = Talk::mx();
     assert!(talk.tell(Event::ShuttingDown).starts_with("421 4.3.2") && talk.is_closed);

@@ -97,6 +97,8 @@ pub const IDLE_HASHING: Duration = Duration::from_secs(2);
 pub const CERTIFICATE_DAYS: u64 = 820;
 /// A server certificate with less time left is made anew.
 pub const CERTIFICATE_RENEWAL_DAYS: u64 = 60;
+/// Domains whose names stand in the server certificate: it travels in every handshake, 50 octets a domain.
+pub const CERTIFICATE_DOMAINS: usize = 32;
 /// Octets of a common name. RFC 5280, appendix A: `ub-common-name`.
 pub const COMMON_NAME_OCTETS: usize = 64;
 

@@ -20,12 +20,7 @@ pub(super) async fn add_mailbox(
     address: Address,
     password: Option<Secret>,
 ) -> Result<Answer, AdminError> {
-    if !context.store.has_domain(address.domain()).await? {
-        return Err(foreign_domain(&address));
-    }
-    if context.store.mailbox(address.clone()).await?.is_some() {
-        return Err(exists(&address));
-    }
+    may_be_added(context, &address).await?;
     let mark = context.gatekeeper.fresh_mark();
     let (record, generated) = seal(context, &address, mark, password)?;
     match context.store.add_mailbox(address.clone(), mark, record).await {
@@ -33,6 +28,17 @@ pub(super) async fn add_mailbox(
         Err(StoreError::Exists(_)) => Err(exists(&address)),
         Err(StoreError::NotFound(_)) => Err(foreign_domain(&address)),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether a mailbox of that address could be added.
+pub(super) async fn may_be_added(context: &Context, address: &Address) -> Result<Answer, AdminError> {
+    if !context.store.has_domain(address.domain()).await? {
+        return Err(foreign_domain(address));
+    }
+    match context.store.mailbox(address.clone()).await? {
+        Some(_) => Err(exists(address)),
+        None => Ok(Answer::Done),
     }
 }
 
@@ -54,10 +60,12 @@ pub(super) async fn remove_domain(
     is_confirmed: bool,
 ) -> Result<Answer, AdminError> {
     let mailboxes = rows(context, Some(domain.clone())).await?;
+    let postmaster = postmaster_among(context, &mailboxes);
     if !mailboxes.is_empty() && !is_confirmed {
-        return Err(goes_with_it(&domain.to_string(), mailboxes.len(), &mailboxes));
+        return Err(goes_with_it(&domain.to_string(), mailboxes.len(), &mailboxes, postmaster));
     }
     context.store.remove_domain(domain).await?;
+    forget(context, postmaster).await?;
     end_sessions(context, mailboxes.iter().map(|row| row.id));
     Ok(removed(&mailboxes))
 }
@@ -70,10 +78,12 @@ pub(super) async fn remove_mailbox(
     let mailbox = mailbox(context, &address).await?;
     let mut mailboxes = rows(context, Some(address.domain())).await?;
     mailboxes.retain(|row| row.id == mailbox.id);
-    if mailboxes.iter().any(|row| row.messages > 0) && !is_confirmed {
-        return Err(goes_with_it(&address.to_string(), 0, &mailboxes));
+    let postmaster = postmaster_among(context, &mailboxes);
+    if (postmaster.is_some() || mailboxes.iter().any(|row| row.messages > 0)) && !is_confirmed {
+        return Err(goes_with_it(&address.to_string(), 0, &mailboxes, postmaster));
     }
     context.store.remove_mailbox(address).await?;
+    forget(context, postmaster).await?;
     end_sessions(context, [mailbox.id]);
     Ok(removed(&mailboxes))
 }
@@ -152,19 +162,44 @@ fn exists(address: &Address) -> AdminError {
     )
 }
 
-fn goes_with_it(target: &str, mailboxes: usize, rows: &[MailboxRow]) -> AdminError {
+/// Who gets the mail for postmaster, if it is one of these.
+fn postmaster_among(context: &Context, rows: &[MailboxRow]) -> Option<Address> {
+    context
+        .store
+        .settings()
+        .postmaster
+        .clone()
+        .filter(|address| rows.iter().any(|row| row.address == *address))
+}
+
+/// A removed mailbox gets no mail for postmaster: the setting goes with it.
+async fn forget(context: &Context, postmaster: Option<Address>) -> Result<(), AdminError> {
+    match postmaster {
+        Some(_) => Ok(context.store.set_setting("postmaster", None).await?),
+        None => Ok(()),
+    }
+}
+
+fn goes_with_it(
+    target: &str,
+    mailboxes: usize,
+    rows: &[MailboxRow],
+    postmaster: Option<Address>,
+) -> AdminError {
     let messages: u64 = rows.iter().map(|row| u64::from(row.messages)).sum();
-    let what = match (mailboxes, messages) {
-        (0, messages) => counted(messages, "message"),
-        (mailboxes, 0) => counted(mailboxes as u64, "mailbox"),
-        (mailboxes, messages) => {
-            format!("{} and {}", counted(mailboxes as u64, "mailbox"), counted(messages, "message"))
+    let counts = [(mailboxes as u64, "mailbox"), (messages, "message")];
+    let counts = counts.iter().filter(|(count, _)| *count > 0).map(|(count, noun)| counted(*count, noun));
+    let what = counts.collect::<Vec<_>>().join(" and ");
+    let confirm = format!("\"poppet del {target} --yes\" if that is meant");
+    let text = match postmaster {
+        None => format!("{target} would take {what} with it: say {confirm}"),
+        Some(postmaster) => {
+            let with_it = if what.is_empty() { what } else { format!("would take {what} with it and ") };
+            let owns = format!("{target} {with_it}holds {postmaster}, who gets the mail for postmaster");
+            format!("{owns}: say \"poppet set postmaster OTHER\" first, or {confirm}")
         }
     };
-    AdminError::new(
-        Failure::Refused,
-        format!("{target} would take {what} with it: say \"poppet del {target} --yes\" if that is meant"),
-    )
+    AdminError::new(Failure::Refused, text)
 }
 
 fn counted(count: u64, noun: &str) -> String {

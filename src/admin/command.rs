@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AdminError, LiveStatus};
+use super::{AdminError, LiveStatus, quoted};
 use crate::clock::UnixTime;
 use crate::mail::{Address, Domain, Secret, Uid};
 use crate::store::{DomainRow, MailboxRow, Wear};
@@ -77,14 +77,23 @@ pub enum Command {
     },
     /// Asks how the server and the database are: [`Answer::Status`].
     Status,
-    /// Makes authority and server certificate where there are none: [`Answer::Certificate`].
+    /// Makes authority and server certificate where there are none, and the server certificate anew where it
+    /// lacks a name or an address: [`Answer::Certificate`].
     EnsureCertificate {
         /// For whom the authority stands.
         organisation: Domain,
-        /// Names of the server.
+        /// Names of the machine; the hostname and every domain are added to them.
         names: Vec<String>,
-        /// Addresses of the server.
+        /// Addresses of the machine.
         addresses: Vec<IpAddr>,
+    },
+    /// Asks whether [`Command::AddMailbox`] or [`Command::SetPassword`] would be taken, before a person is
+    /// asked for a password: [`Answer::Done`], or the error of that command.
+    MayHavePassword {
+        /// Whose.
+        address: Address,
+        /// Whether the mailbox is to be added.
+        is_new: bool,
     },
 }
 
@@ -159,9 +168,7 @@ impl FromStr for Target {
             true => text.parse().map(Target::Mailbox),
             false => text.parse().map(Target::Domain),
         };
-        target.map_err(|error| {
-            AdminError::usage(format!("{:?} can't be: {error}", crate::mail::printable(text.as_bytes())))
-        })
+        target.map_err(|error| AdminError::usage(format!("{} can't be: {error}", quoted(text))))
     }
 }
 

@@ -85,6 +85,16 @@ impl From<PasswordError> for AdminError {
     }
 }
 
+/// What somebody typed, in quotation marks on one line: letters as they are, what acts on a terminal
+/// escaped, and cut where it is long.
+pub fn quoted(typed: &str) -> String {
+    let cut: String = typed.chars().take(QUOTED_LETTERS).collect();
+    let more = if cut.len() < typed.len() { "..." } else { "" };
+    format!("{:?}", cut + more)
+}
+
+const QUOTED_LETTERS: usize = 64;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,6 +116,20 @@ mod tests {
         for error in [StoreError::Damaged("x".into()), StoreError::Full, StoreError::Io("x".into())] {
             assert_eq!(kind(error), Failure::Failed);
         }
+    }
+
+    #[test]
+    fn what_was_typed_is_quoted_without_what_acts_on_a_terminal_s_326() {
+        for (typed, wanted) in [
+            ("h\u{f6}me.lan", "\"h\u{f6}me.lan\""),
+            ("a\u{1b}[2J", "\"a\\u{1b}[2J\""),
+            ("a\u{202e}\n", "\"a\\u{202e}\\n\""),
+            ("", "\"\""),
+        ] {
+            assert_eq!(quoted(typed), wanted);
+        }
+        assert_eq!(quoted(&"x".repeat(64)).len(), 66);
+        assert_eq!(quoted(&"x".repeat(65)).len(), 69);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! How a database comes to be, and how it is opened.
 
+use std::collections::HashSet;
 use std::fs::DirBuilder;
 use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt;
@@ -9,6 +10,7 @@ use super::{AdminError, Answer, Context};
 use crate::auth::{DeviceKey, Gatekeeper};
 use crate::cert;
 use crate::clock::{Clock, UnixTime};
+use crate::limits;
 use crate::mail::{Domain, printable};
 use crate::store::{Options, Store, StoreError};
 
@@ -60,7 +62,10 @@ pub fn found(database: &Path, clock: &Clock) -> Result<Founded, AdminError> {
         Err(error) if database.with_extension("key").symlink_metadata().is_ok() => {
             return Err(AdminError::unreachable(error.0));
         }
-        Err(_) => DeviceKey::create(database).map_err(|error| AdminError::unreachable(error.0))?,
+        Err(_) => DeviceKey::create(database)
+            // Read back, so that a folder in which no later command would trust the key is refused at once.
+            .and_then(|_| DeviceKey::load(database))
+            .map_err(|error| AdminError::unreachable(error.0))?,
     };
     let recovery_words = key.recovery_words();
     let store =
@@ -68,12 +73,14 @@ pub fn found(database: &Path, clock: &Clock) -> Result<Founded, AdminError> {
     Ok(Founded { context: with_key(store, key)?, recovery_words: Some(recovery_words) })
 }
 
+/// The certificate is for the whole box: the given names of the machine, the hostname, and every domain.
 pub(super) async fn ensure_certificate(
     context: &Context,
     organisation: &Domain,
     names: &[String],
     addresses: &[IpAddr],
 ) -> Result<Answer, AdminError> {
+    let names = &names_of_the_box(context, organisation, names).await?;
     let failed = |error: cert::CertError| AdminError::new(super::Failure::Failed, error.0);
     let now = Clock::system(UnixTime(0)).now();
     let (store, gatekeeper) = (&context.store, &context.gatekeeper);
@@ -82,6 +89,26 @@ pub(super) async fn ensure_certificate(
         .map_err(failed)?;
     let authority = cert::authority(store).await.map_err(failed)?.unwrap_or_default();
     Ok(Answer::Certificate { is_new, authority: cert::pem(&authority) })
+}
+
+/// Every name that a client may know the server by, each once, as far as a certificate can have them.
+async fn names_of_the_box(
+    context: &Context,
+    organisation: &Domain,
+    machine: &[String],
+) -> Result<Vec<String>, AdminError> {
+    let stored = context.store.domains().await?.into_iter().map(|row| row.domain);
+    let domains = std::iter::once(organisation.clone()).chain(stored.filter(|domain| domain != organisation));
+    let mut names: Vec<String> = context.store.settings().hostname.clone().into_iter().collect();
+    names.extend_from_slice(machine);
+    names.extend(
+        domains
+            .take(limits::CERTIFICATE_DOMAINS)
+            .flat_map(|domain| [domain.to_string(), format!("mail.{domain}")]),
+    );
+    let mut seen = HashSet::new();
+    names.retain(|name| cert::is_name(name) && seen.insert(name.clone()));
+    Ok(names)
 }
 
 fn with_key(store: Store, key: DeviceKey) -> Result<Context, AdminError> {

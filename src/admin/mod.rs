@@ -13,7 +13,7 @@ mod reading;
 
 pub use crate::store::{DomainRow, MailboxRow, Wear};
 pub use command::{Answer, Command, MessageSummary, SettingRow, Status, Target};
-pub use failure::{AdminError, Failure};
+pub use failure::{AdminError, Failure, quoted};
 pub use founding::{Founded, found, open};
 
 use std::sync::Arc;
@@ -89,6 +89,10 @@ pub async fn execute(context: &Context, command: Command) -> Result<Answer, Admi
         Command::Status => status(context).await,
         Command::EnsureCertificate { organisation, names, addresses } => {
             founding::ensure_certificate(context, &organisation, &names, &addresses).await
+        }
+        Command::MayHavePassword { address, is_new: true } => accounts::may_be_added(context, &address).await,
+        Command::MayHavePassword { address, is_new: false } => {
+            accounts::mailbox(context, &address).await.map(|_| Answer::Done)
         }
     }
 }

@@ -69,13 +69,20 @@ pub fn is_plausible(now: UnixTime) -> bool {
     (PROGRAM_TIME.0..AUTHORITY_END.0).contains(&now.0)
 }
 
+/// Whether a certificate can have that name. Some domains are too long for it.
+pub fn is_name(name: &str) -> bool {
+    DnsName::try_from(name).is_ok()
+}
+
 fn subjects(names: &[String], addresses: &[IpAddr]) -> Result<Vec<SanType>, CertError> {
     if names.is_empty() && addresses.is_empty() {
         return Err(CertError("a server certificate needs a name or an address; set hostname".into()));
     }
     let names = names.iter().map(|name| {
         let wrong = || CertError(format!("{name:?} is no domain name that a certificate can have"));
-        DnsName::try_from(name.as_str()).map_err(|_| wrong())?;
+        if !is_name(name) {
+            return Err(wrong());
+        }
         Ok(SanType::DnsName(name.as_str().try_into().map_err(|_| wrong())?))
     });
     names.chain(addresses.iter().map(|&address| Ok(SanType::IpAddress(address)))).collect()

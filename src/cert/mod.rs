@@ -10,7 +10,7 @@ mod pem;
 #[cfg(test)]
 mod tests;
 
-pub use make::{make_authority, make_server};
+pub use make::{is_name, make_authority, make_server};
 pub use pem::pem;
 
 use std::fmt;

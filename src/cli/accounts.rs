@@ -20,7 +20,7 @@ pub(super) fn add(verb: &Add, desk: &Desk) -> Result<Report, AdminError> {
             Ok(Report::Said(format!("The domain {domain} is added."), facts, Said::Quiet))
         }
         Target::Mailbox(address) => {
-            let password = password::obtain(&address, verb.password_stdin)?;
+            let password = password(&address, verb.password_stdin, true, desk)?;
             let answer = desk.ask(Command::AddMailbox { address: address.clone(), password })?;
             Ok(with_password(&address, generated(answer)?, "The mailbox {} is added"))
         }
@@ -29,7 +29,7 @@ pub(super) fn add(verb: &Add, desk: &Desk) -> Result<Report, AdminError> {
 
 pub(super) fn passwd(verb: &Passwd, desk: &Desk) -> Result<Report, AdminError> {
     let address = mailbox_address(&verb.address)?;
-    let password = password::obtain(&address, verb.password_stdin)?;
+    let password = password(&address, verb.password_stdin, false, desk)?;
     let answer = desk.ask(Command::SetPassword { address: address.clone(), password })?;
     Ok(with_password(&address, generated(answer)?, "{} has a new password"))
 }
@@ -85,6 +85,19 @@ pub(super) fn generated(answer: Answer) -> Result<Option<Secret>, AdminError> {
 /// A password as text, to be shown once.
 pub(super) fn shown(password: &Secret) -> String {
     String::from_utf8_lossy(password.expose()).into_owned()
+}
+
+/// Nobody types a password twice to hear that there is no such mailbox.
+fn password(
+    address: &Address,
+    is_on_stdin: bool,
+    is_new: bool,
+    desk: &Desk,
+) -> Result<Option<Secret>, AdminError> {
+    if !is_on_stdin && std::io::stdin().is_terminal() {
+        desk.ask(Command::MayHavePassword { address: address.clone(), is_new })?;
+    }
+    password::obtain(address, is_on_stdin)
 }
 
 fn with_password(address: &Address, password: Option<Secret>, sentence: &str) -> Report {

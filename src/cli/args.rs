@@ -4,7 +4,7 @@ use argh::{FromArgs, SubCommands};
 
 use super::globals::PASSWORD_ON_COMMAND_LINE;
 use super::verbs::{Add, Del, Get, List, Lock, Passwd, Read, Serve, Set, Setup, Stat, Status, Unlock};
-use crate::admin::AdminError;
+use crate::admin::{self, AdminError};
 use crate::mail::printable;
 use crate::settings;
 
@@ -18,8 +18,9 @@ pub(super) enum Parsed {
 
 /// Understands the arguments that are left when the global options are lifted out.
 pub(super) fn parse(arguments: &[String]) -> Result<Parsed, AdminError> {
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    if let Some(unknown) = arguments.first().filter(|word| !word.starts_with('-') && !is_verb(word)) {
+    let arguments: Vec<&str> = with_long_names(arguments);
+    let verb = arguments.iter().find(|word| **word != "help" || arguments.len() == 1);
+    if let Some(unknown) = verb.filter(|word| !word.starts_with('-') && !is_verb(word)) {
         return Err(unknown_verb(unknown));
     }
     match Poppet::from_args(&["poppet"], &arguments) {
@@ -35,17 +36,30 @@ pub(super) fn parse(arguments: &[String]) -> Result<Parsed, AdminError> {
     }
 }
 
+/// `-h` and `-V` are what many commands take; behind two dashes they are names.
+fn with_long_names(arguments: &[String]) -> Vec<&str> {
+    let options = arguments.iter().take_while(|word| *word != "--").count();
+    let long = |(index, word): (usize, &'_ String)| -> Option<&'static str> {
+        match word.as_str() {
+            "-h" if index < options => Some("--help"),
+            "-V" if index < options => Some("--version"),
+            _ => None,
+        }
+    };
+    arguments.iter().enumerate().map(|(index, word)| long((index, word)).unwrap_or(word)).collect()
+}
+
 fn is_verb(word: &str) -> bool {
     word == "help" || Verb::COMMANDS.iter().any(|command| command.name == word)
 }
 
 fn unknown_verb(typed: &str) -> AdminError {
-    let shown = printable(typed.as_bytes());
+    let shown = admin::quoted(typed);
     let near =
         Verb::COMMANDS.iter().map(|command| command.name).find(|known| settings::is_near(known, typed));
     AdminError::usage(match near {
-        Some(near) => format!("there is no command {shown:?}; did you mean {near}?"),
-        None => format!("there is no command {shown:?}; \"poppet --help\" lists them all"),
+        Some(near) => format!("there is no command {shown}; did you mean {near}?"),
+        None => format!("there is no command {shown}; \"poppet --help\" lists them all"),
     })
 }
 
@@ -151,6 +165,8 @@ mod tests {
             ("", "poppet --help"),
             ("lsit", "did you mean list?"),
             ("frobnicate", "poppet --help"),
+            ("help frobnicate", "no command \"frobnicate\""),
+            ("help lsit", "did you mean list?"),
             ("add", "not given: TARGET; \"poppet add --help\""),
             ("setup home.lan", "not given: USER"),
             ("list home.lan surplus", "too many: surplus; \"poppet list --help\""),
@@ -158,7 +174,7 @@ mod tests {
             ("read alice@home.lan three", "\"poppet read --help\""),
             ("read alice@home.lan -1", "\"poppet read --help\""),
             ("serve --pop3", "\"poppet serve --help\""),
-            ("\u{1b}[2J", "\\x1B[2J"),
+            ("\u{1b}[2J", "\\u{1b}[2J"),
         ] {
             assert!(complaint(line).contains(wanted), "{line}: {}", complaint(line));
         }
@@ -185,7 +201,7 @@ mod tests {
 
     #[test]
     fn version_and_help_are_texts() {
-        for line in ["--version", "--help", "help"] {
+        for line in ["--version", "-V", "--help", "-h", "help", "list -h"] {
             assert!(matches!(parse_line(line), Ok(Parsed::Text(_))), "{line}");
         }
     }
@@ -194,5 +210,7 @@ mod tests {
     fn two_dashes_end_the_options_s_326() {
         let Ok(Parsed::Verb(Verb::Add(add))) = parse_line("add -- --help") else { panic!() };
         assert_eq!(add.target, "--help");
+        let Ok(Parsed::Verb(Verb::Add(add))) = parse_line("add -- -h") else { panic!() };
+        assert_eq!(add.target, "-h");
     }
 }

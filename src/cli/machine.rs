@@ -11,6 +11,12 @@ pub(super) fn host_name() -> Option<String> {
     label.parse::<Domain>().ok().filter(|name| name.as_str() != "localhost").map(String::from)
 }
 
+/// The names that this machine goes by in its own network.
+pub(super) fn names() -> Vec<String> {
+    let host = host_name().into_iter().flat_map(|host| [format!("{host}.local"), host]);
+    std::iter::once("localhost".into()).chain(host).collect()
+}
+
 /// Every address of this machine: LAN addresses first, loopback last. Link-local ones are left out:
 /// nobody can type them into a mail client.
 pub(super) fn addresses() -> Vec<IpAddr> {

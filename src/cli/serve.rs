@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use super::output::Output;
 use super::verbs::Serve;
-use super::{logger, table};
+use super::{logger, machine, table};
 use crate::admin::{self, AdminError, Answer, Command, Context, Failure};
 use crate::clock::{Clock, UnixTime};
+use crate::mail::Domain;
 use crate::net::{self, Plan, control};
 use crate::settings::{Listen, ListenerKind};
+use crate::ticket::block_on;
 
 pub(super) fn serve(verb: &Serve, database: PathBuf, output: &Output) -> Result<(), AdminError> {
     let overrides = overrides(verb)?;
@@ -41,12 +43,37 @@ pub(super) fn run(context: Context, clock: Clock, plan: Plan, output: &Output) -
         ));
     }
     logger::start();
+    renew_certificate(&context);
     let ready = |bound: &[(ListenerKind, SocketAddr)]| {
         if let Err(error) = output.text(&ready_line(bound)) {
             log::warn!("{}", table::harmless(&error.text));
         }
     };
     net::serve(context, clock, plan, ready).map_err(|error| AdminError::new(Failure::Failed, error.0))
+}
+
+/// What the server certificate is to be for, of what only the machine knows.
+pub(super) fn certificate_for(organisation: Domain) -> Command {
+    Command::EnsureCertificate { organisation, names: machine::names(), addresses: machine::addresses() }
+}
+
+/// Makes the server certificate anew if the machine has moved, domains have come, or it ends soon. The mail
+/// goes on with the old one if that fails.
+fn renew_certificate(context: &Context) {
+    match renewed(context) {
+        Ok(true) => log::info!("the server certificate is made anew; clients that trust the authority go on"),
+        Ok(false) => {}
+        Err(error) => log::warn!("the server certificate can't be renewed: {}", table::harmless(&error.text)),
+    }
+}
+
+fn renewed(context: &Context) -> Result<bool, AdminError> {
+    let domains = block_on(context.store.domains())?;
+    let Some(first) = domains.into_iter().next() else { return Ok(false) };
+    match block_on(admin::execute(context, certificate_for(first.domain)))? {
+        Answer::Certificate { is_new, .. } => Ok(is_new),
+        _ => Ok(false),
+    }
 }
 
 fn has_listener(context: &Context, plan: &Plan) -> bool {

@@ -81,14 +81,20 @@ fn first_mailbox(domain: &str, user: &str) -> Result<(Domain, Address), AdminErr
             return Err(AdminError::usage(text));
         }
     };
+    if !domain.as_str().contains('.') && user.contains('.') && user.parse::<Domain>().is_ok() {
+        return Err(AdminError::usage(format!(
+            "the domain comes first: poppet setup {user} {domain}, or for that very mailbox \
+             poppet setup {domain} {user}@{domain}"
+        )));
+    }
     let address = match user.contains('@') {
         true => user.parse().ok().filter(|address: &Address| address.domain() == domain),
         false => Address::new(user, &domain).ok(),
     };
     let address = address.ok_or_else(|| {
         AdminError::usage(format!(
-            "{:?} can't name a mailbox of {domain}: give a name such as alice, of a-z, 0-9 and . _ + -",
-            crate::mail::printable(user.as_bytes())
+            "{} can't name a mailbox of {domain}: give a name such as alice, of a-z, 0-9 and . _ + -",
+            admin::quoted(user)
         ))
     })?;
     Ok((domain, address))
@@ -143,13 +149,9 @@ fn first_listen(kind: ListenerKind, is_root: bool, has_ipv6: bool) -> Listen {
 
 /// Makes the certificates where there are none, and the file that clients trust; says whether they are new.
 fn ensure_authority(desk: &Desk, domain: &Domain) -> Result<(bool, PathBuf), AdminError> {
-    let mut names = vec![domain.to_string(), format!("mail.{domain}"), "localhost".into()];
-    if let Some(host) = machine::host_name() {
-        names.extend([format!("{host}.local"), host]);
-    }
-    let command =
-        Command::EnsureCertificate { organisation: domain.clone(), names, addresses: machine::addresses() };
-    let Answer::Certificate { is_new, authority } = desk.ask(command)? else { return Err(stranger()) };
+    let Answer::Certificate { is_new, authority } = desk.ask(serve::certificate_for(domain.clone()))? else {
+        return Err(stranger());
+    };
     let path = authority_path(desk.database());
     if fs::read(&path).ok().as_deref() != Some(authority.as_bytes()) {
         write_whole(&path, authority.as_bytes()).map_err(|error| {

@@ -70,10 +70,51 @@ fn setup_beside_a_running_server_says_so_and_ends() {
 }
 
 #[test]
+fn setup_beside_a_server_with_flags_tells_where_that_one_listens() {
+    let house = House::with_alice();
+    let server = house.serve();
+    let ports = &house.run("setup home.lan bob --json").json()["ports"];
+    let port = |listener: &str| server.at(listener).rsplit(':').next().unwrap().parse::<u16>().unwrap();
+    assert_eq!((&ports["pop3"], &ports["smtp"]), (&port("pop3").into(), &port("smtp").into()));
+    assert!(ports["pop3s"].is_null(), "that one is off");
+}
+
+#[test]
+fn the_certificate_is_for_every_domain_and_renewed_when_one_has_come() {
+    let house = House::with_alice();
+    let is_renewed = |line: &str| {
+        house.run(&format!("setup {line} --no-start --json")).json()["new"]["certificate"] == true
+    };
+    let authority = fs::read(house.file("poppet-authority.pem")).unwrap();
+    assert!(!is_renewed("home.lan alice"));
+    assert!(is_renewed("office.lan bob"));
+    assert!(!is_renewed("home.lan alice"), "the second domain didn't drive the first one out");
+    house.run("add shop.lan").done();
+    drop(house.serve());
+    assert!(!is_renewed("home.lan alice"), "serve has renewed it for the new domain");
+    house.run(&format!("add {}.lan", ["a".repeat(63).as_str(); 3].join("."))).done();
+    house.run(&format!("add {}.lan", ["b".repeat(60).as_str(); 4].join("."))).done();
+    drop(house.serve());
+    assert!(!is_renewed("home.lan alice"), "names too long for a certificate are left out");
+    assert_eq!(fs::read(house.file("poppet-authority.pem")).unwrap(), authority, "clients go on");
+}
+
+#[test]
+fn setup_refuses_a_folder_that_others_can_write() {
+    let house = House::empty();
+    fs::set_permissions(house.file("."), fs::Permissions::from_mode(0o777)).unwrap();
+    house.run("setup home.lan alice --no-start").failed(6, "chmod o-w");
+    assert!(!house.file("poppet.redb").exists());
+    fs::set_permissions(house.file("."), fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(house.run("setup home.lan alice --no-start").done().contains("Recovery words"));
+}
+
+#[test]
 fn setup_refuses_what_names_no_mailbox_before_it_makes_anything() {
     let house = House::empty();
     house.run("setup ho_me.lan alice").failed(2, "as in home.lan");
     house.run("setup home.lan ../x").failed(2, "give a name such as alice");
+    house.run("setup alice home.lan").failed(2, "the domain comes first: poppet setup home.lan alice");
     house.run("setup home.lan alice --no-start --password-stdin").failed(5, "--password-stdin");
     assert!(!house.file("poppet.redb").exists());
 }
@@ -155,12 +196,28 @@ fn what_would_take_something_with_it_needs_a_yes() {
         server.deliver("alice@home.lan", "Subject: x\r\n\r\ntext");
         house
             .run("del alice@home.lan")
-            .failed(5, "1 message with it: say \"poppet del alice@home.lan --yes\"");
+            .failed(5, "1 message with it and holds alice@home.lan, who gets the mail for postmaster: say");
         house.run("del home.lan").failed(5, "1 mailbox and 1 message");
+        house.run("add bob@home.lan").done();
+        server.deliver("bob@home.lan", "Subject: x\r\n\r\ntext");
+        house.run("del bob@home.lan").failed(5, "1 message with it: say \"poppet del bob@home.lan --yes\"");
+        house.run("del bob@home.lan --yes").done();
     }
     let removed = house.run("del home.lan --yes --json").json();
     assert_eq!((&removed["mailboxes"], &removed["messages"]), (&1.into(), &1.into()));
     assert_eq!(house.run("list").done(), "");
+}
+
+#[test]
+fn the_postmaster_goes_only_with_a_yes_and_leaves_no_setting_behind() {
+    let house = House::with_alice();
+    house.run("del alice@home.lan").failed(5, "say \"poppet set postmaster OTHER\" first");
+    house.run("add bob@home.lan").done();
+    house.run("set postmaster bob@home.lan").done();
+    house.run("del alice@home.lan").done();
+    house.run("del home.lan").failed(5, "holds bob@home.lan, who gets the mail for postmaster");
+    house.run("del bob@home.lan --yes").done();
+    assert_eq!(house.run("get postmaster").done(), "\n");
 }
 
 #[test]

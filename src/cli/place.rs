@@ -50,8 +50,8 @@ mod tests {
             (choose(None, path("v"), true, data.clone(), path("/home")), "v"),
             (choose(None, None, true, data.clone(), path("/home")), "/var/lib/poppet/poppet.redb"),
             (choose(None, None, false, data, path("/home")), "/data/poppet/poppet.redb"),
-            (choose(None, None, false, path("data"), path("/home")), "/home/.local/share/poppet/poppet.redb"),
-            (choose(None, None, false, None, path("/home")), "/home/.local/share/poppet/poppet.redb"),
+            (choose(None, None, false, path("data"), path("/h")), "/h/.local/share/poppet/poppet.redb"),
+            (choose(None, None, false, None, path("/h")), "/h/.local/share/poppet/poppet.redb"),
         ];
         for (found, wanted) in cases {
             assert_eq!(found, Ok(PathBuf::from(wanted)));

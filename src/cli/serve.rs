@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::output::Output;
 use super::verbs::Serve;
 use super::{logger, machine, table};
-use crate::admin::{self, AdminError, Answer, Command, Context, Failure};
+use crate::admin::{self, AdminError, Answer, Command, Context, Failure, LiveStatus};
 use crate::clock::{Clock, UnixTime};
 use crate::mail::Domain;
 use crate::net::{self, Plan, control};
@@ -15,10 +15,10 @@ use crate::ticket::block_on;
 
 pub(super) fn serve(verb: &Serve, database: PathBuf, output: &Output) -> Result<(), AdminError> {
     let overrides = overrides(verb)?;
-    if let Some(pid) = running(&database) {
+    if let Some(live) = running(&database) {
         return Err(AdminError::new(
             Failure::Exists,
-            format!("the server of this database runs already, as process {pid}: end that one first"),
+            format!("the server of this database runs already, as process {}: end that one first", live.pid),
         ));
     }
     let clock = Clock::system(UnixTime(0));
@@ -26,10 +26,10 @@ pub(super) fn serve(verb: &Serve, database: PathBuf, output: &Output) -> Result<
     run(context, clock, Plan { database, overrides }, output)
 }
 
-/// The process number of the server that has this database open; none if there is none.
-pub(super) fn running(database: &Path) -> Option<u32> {
+/// How the server is that has this database open; none if there is none.
+pub(super) fn running(database: &Path) -> Option<LiveStatus> {
     match control::ask(database, &Command::Status)? {
-        Ok(Answer::Status(status)) => status.live.map(|live| live.pid),
+        Ok(Answer::Status(status)) => status.live,
         _ => None,
     }
 }

@@ -12,7 +12,10 @@ use argh::FromArgs;
     domain and the mailbox, as far as they are missing; prints a generated password and the recovery words of\n\
     the device key once, and the settings for a mail client. Then it serves until it is ended.\n\
     Root serves on the standard ports, everyone else on 1110, 1995, 2525, 1587 and 1465.\n\
-    Running it again harms nothing: it makes what is missing and says what stands already."
+    Running it again harms nothing: it makes what is missing and says what stands already. Beside a running\n\
+    server it has that one do it, and ends.\n\
+    With --json one JSON document comes first: mailbox, password, recovery_words, database, authority, server,\n\
+    host_name, ports, new, pid. Unless --no-start is given or a server runs, the ready line of serve follows it."
 )]
 /// setup
 pub(super) struct Setup {
@@ -67,7 +70,9 @@ pub(super) struct Serve {
     description = "add a domain or a mailbox",
     example = "{command_name} home.lan\n{command_name} bob@home.lan\n\
     printf '%s\\n' \"$secret\" | {command_name} bob@home.lan --password-stdin",
-    note = "A mailbox's password is asked for on a terminal; elsewhere one is generated and printed once."
+    note = "A mailbox's password is asked for on a terminal; elsewhere one is generated and printed once, behind\n\
+    the address and a tab.\n\
+    The certificate gets a new domain's names when the server is started next."
 )]
 /// add
 pub(super) struct Add {
@@ -86,7 +91,8 @@ pub(super) struct Add {
     description = "remove a domain with its mailboxes, or a mailbox with its mail",
     example = "{command_name} bob@home.lan\n{command_name} home.lan --yes",
     note = "What would take mailboxes or mail with it is asked about on a terminal, and needs --yes elsewhere.\n\
-    Nothing of it can be brought back."
+    So does the mailbox that gets the mail for postmaster: then nobody gets it until \"poppet set postmaster\"\n\
+    names another. Nothing of it can be brought back."
 )]
 /// del
 pub(super) struct Del {
@@ -121,7 +127,8 @@ pub(super) struct List {
     description = "count messages and octets, or the wear of the disk",
     example = "{command_name}\n{command_name} home.lan\n{command_name} alice@home.lan\n{command_name} --wear",
     note = "Columns without TARGET: domain, mailboxes, messages, octets; with it: mailbox, messages, octets.\n\
-    --wear tells what the server has written since it was started, in all and for each message."
+    --wear tells what the server has written since it was started, in all and for each message, in lines of\n\
+    a name and a number. Without a server it has only this command's own cost to tell."
 )]
 /// stat
 pub(super) struct Stat {
@@ -171,7 +178,8 @@ pub(super) struct Unlock {
     description = "give a mailbox a new password",
     example = "{command_name} alice@home.lan\n\
     printf '%s\\n' \"$secret\" | {command_name} alice@home.lan --password-stdin",
-    note = "The password is asked for on a terminal; elsewhere one is generated and printed once.\n\
+    note = "The password is asked for on a terminal; elsewhere one is generated and printed once, behind the\n\
+    address and a tab.\n\
     Sessions with the old password end at once."
 )]
 /// passwd
@@ -190,7 +198,8 @@ pub(super) struct Passwd {
     name = "get",
     description = "show settings with their values and meanings",
     example = "{command_name}\n{command_name} plaintext",
-    note = "Columns: setting, value, kind, meaning. The kind is set, default, or fixed for a limit that can't be set.\n\
+    note = "Columns: setting, value, kind, meaning; their order stays. The kind is set, default, or fixed for a limit\n\
+    that can't be set.\n\
     With KEY and no terminal, only the value is printed."
 )]
 /// get
@@ -247,7 +256,10 @@ pub(super) struct Read {
     subcommand,
     name = "status",
     description = "show how the server and the database are",
-    example = "{command_name}\n{command_name} --json"
+    example = "{command_name}\n{command_name} --json",
+    note = "Lines of a name and a value: server (running or not running), version, pid, uptime_seconds, listeners,\n\
+    sessions, clock, database, domains, mailboxes, messages, octets, file_octets, free_octets.\n\
+    What only a running server knows is empty without one; the exit code is 0 either way."
 )]
 /// status
 pub(super) struct Status {}

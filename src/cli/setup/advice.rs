@@ -29,6 +29,8 @@ pub(super) struct Advice {
     pub is_certificate_new: bool,
     /// The server that runs already.
     pub running: Option<u32>,
+    /// Whether this very command serves next.
+    pub will_serve: bool,
     /// This machine's name.
     pub host_name: Option<String>,
     /// This machine's first address.
@@ -51,10 +53,7 @@ impl Advice {
         }
         text += &self.client_settings();
         text += &self.try_it();
-        if let Some(pid) = self.running {
-            text += &format!("\nThe server runs already, as process {pid}.\n");
-        }
-        text
+        text + &self.what_runs()
     }
 
     /// The same for programs.
@@ -82,10 +81,27 @@ impl Advice {
         let line = |what: String, is_new| {
             format!("{}  {what}\n", if is_new { "made now      " } else { "stands already" })
         };
+        // The authority stays, so that clients need no new one.
+        let is_renewed = self.is_certificate_new && !self.is_database_new;
         line(format!("database     {}", self.database.display()), self.is_database_new)
-            + &line(format!("certificate  {}", self.authority.display()), self.is_certificate_new)
+            + &match is_renewed {
+                true => format!("renewed now     certificate  {}\n", self.authority.display()),
+                false => line(format!("certificate  {}", self.authority.display()), self.is_certificate_new),
+            }
             + &line(format!("domain       {}", self.address.domain()), self.is_domain_new)
             + &line(format!("mailbox      {}{}", self.address, self.password_note()), self.is_mailbox_new)
+    }
+
+    fn what_runs(&self) -> String {
+        match (self.running, self.will_serve) {
+            (Some(pid), _) if self.is_certificate_new => format!(
+                "\nThe server runs already, as process {pid}. It shows the new certificate after a restart, or \
+                 \"kill -HUP {pid}\".\n"
+            ),
+            (Some(pid), _) => format!("\nThe server runs already, as process {pid}.\n"),
+            (None, true) => "\nNow it serves, until Ctrl-C; \"poppet serve\" serves again.\n\n".into(),
+            (None, false) => "\nNothing serves yet: \"poppet serve\" does.\n".into(),
+        }
     }
 
     fn password_note(&self) -> String {
@@ -181,6 +197,7 @@ mod tests {
             is_mailbox_new: true,
             is_certificate_new: false,
             running: Some(7),
+            will_serve: false,
             host_name: Some("pi".into()),
             server: "192.168.1.5".into(),
             listeners: ListenerKind::ALL.map(listen),
@@ -222,6 +239,29 @@ mod tests {
             Advice { listeners: Default::default(), ..advice() }.json()["ports"]["pop3s"],
             Value::Null
         );
+    }
+
+    #[test]
+    fn it_ends_with_who_serves() {
+        for (running, will_serve, is_certificate_new, wanted) in [
+            (Some(7), false, false, "as process 7.\n"),
+            (Some(7), false, true, "\"kill -HUP 7\".\n"),
+            (None, true, true, "Ctrl-C; \"poppet serve\" serves again.\n\n"),
+            (None, false, false, "\"poppet serve\" does.\n"),
+        ] {
+            let text = Advice { running, will_serve, is_certificate_new, ..advice() }.text();
+            assert!(text.ends_with(wanted), "{wanted} at the end of {text}");
+        }
+    }
+
+    #[test]
+    fn a_renewed_certificate_is_not_told_as_a_new_authority() {
+        let line = |is_database_new| {
+            let advice = Advice { is_certificate_new: true, is_database_new, ..advice() };
+            advice.text().lines().nth(1).map(String::from)
+        };
+        assert_eq!(line(true).as_deref(), Some("made now        certificate  /d/poppet-authority.pem"));
+        assert_eq!(line(false).as_deref(), Some("renewed now     certificate  /d/poppet-authority.pem"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::desk::{Desk, stranger};
 use super::output::Output;
 use super::verbs::Setup;
 use super::{machine, password, place, serve};
-use crate::admin::{self, AdminError, Answer, Command, Failure};
+use crate::admin::{self, AdminError, Answer, Command, Failure, LiveStatus};
 use crate::clock::{Clock, UnixTime};
 use crate::mail::{Address, Domain};
 use crate::net::Plan;
@@ -26,7 +26,7 @@ pub(super) fn setup(verb: &Setup, database: PathBuf, output: &Output) -> Result<
 
     let clock = Clock::system(UnixTime(0));
     let running = serve::running(&database);
-    let (desk, context, recovery_words) = match running {
+    let (desk, context, recovery_words) = match &running {
         Some(_) => (Desk::new(database.clone()), None, None),
         None => {
             let founded = admin::found(&database, &clock)?;
@@ -54,10 +54,11 @@ pub(super) fn setup(verb: &Setup, database: PathBuf, output: &Output) -> Result<
         is_domain_new,
         is_mailbox_new,
         is_certificate_new,
-        running,
+        running: running.as_ref().map(|live| live.pid),
+        will_serve: running.is_none() && !verb.no_start,
         host_name: machine::host_name(),
         server: machine::addresses().first().map_or("localhost".into(), ToString::to_string),
-        listeners: settings.listeners,
+        listeners: running.map_or(settings.listeners, |live| bound(&live)),
     };
     match output.is_json {
         true => output.json(&advice.json())?,
@@ -69,6 +70,14 @@ pub(super) fn setup(verb: &Setup, database: PathBuf, output: &Output) -> Result<
         }
         _ => Ok(()),
     }
+}
+
+/// Where a running server listens, whatever its settings say: its flags may have been others.
+fn bound(live: &LiveStatus) -> [Listen; 5] {
+    ListenerKind::ALL.map(|kind| {
+        let own = live.listeners.iter().filter(|(name, _)| name == kind.name());
+        Listen(own.map(|(_, address)| *address).collect())
+    })
 }
 
 /// The first mailbox as typed: `home.lan alice`, or for careful people `home.lan alice@home.lan`.
@@ -202,6 +211,7 @@ mod tests {
             ("home.lan", "a\u{1b}[2J"),
             ("ho me", "alice"),
             ("", "alice"),
+            ("alice", "home.lan"),
             ("alice@home.lan", "alice"),
         ] {
             let error = first_mailbox(domain, user).unwrap_err();

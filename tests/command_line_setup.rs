@@ -1,0 +1,150 @@
+//! The real binary: setup and serve, what they make, tell and refuse.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // A test that can't go on fails here.
+
+#[allow(dead_code)] // Made for the other commands too.
+#[path = "command_line/house.rs"]
+mod house;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use house::House;
+
+// ---- setup -------------------------------------------------------------------------------------
+
+#[test]
+fn setup_makes_everything_and_tells_the_password_once() {
+    let house = House::empty();
+    let ran = house.run("setup home.lan alice --no-start");
+    let out = ran.done();
+    for wanted in
+        ["Password of alice@home.lan", "Recovery words", "pop3s://localhost:", "smtp://localhost:", "--crlf"]
+    {
+        assert!(out.contains(wanted), "{wanted} in {out}");
+    }
+    let mode = |name: &str| fs::metadata(house.file(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("poppet.key"), 0o600);
+    assert_eq!(mode("poppet.redb") & 0o077, 0);
+    assert_eq!(mode("poppet-authority.pem") & 0o444, 0o444);
+    assert!(fs::read_to_string(house.file("poppet-authority.pem")).unwrap().contains("BEGIN CERTIFICATE"));
+    assert_eq!(house.run("list").done(), "home.lan\topen\t1\n");
+}
+
+#[test]
+fn setup_makes_its_folder_for_its_owner_alone() {
+    let house = House::empty();
+    let database = house.file("deep/er/poppet.redb");
+    house.run_words(&["--db", database.to_str().unwrap(), "setup", "home.lan", "a", "--no-start"], "").done();
+    let mode = fs::metadata(database.parent().unwrap()).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o700);
+}
+
+#[test]
+fn setup_again_says_what_stands_and_makes_what_is_missing() {
+    let house = House::with_alice();
+    let key = fs::read(house.file("poppet.key")).unwrap();
+    let authority = fs::read(house.file("poppet-authority.pem")).unwrap();
+    fs::remove_file(house.file("poppet-authority.pem")).unwrap();
+
+    let again = house.run("setup home.lan alice --no-start");
+    assert_eq!(again.done().matches("stands already").count(), 4, "{again:?}");
+    assert!(again.out.contains("its password stays"), "{again:?}");
+    assert!(!again.out.contains("Password of") && !again.out.contains("Recovery words"));
+    assert_eq!(fs::read(house.file("poppet.key")).unwrap(), key);
+    assert_eq!(fs::read(house.file("poppet-authority.pem")).unwrap(), authority);
+
+    let other = house.run("setup office.lan bob --no-start --json").json();
+    assert_eq!(other["new"]["database"], false);
+    assert_eq!(other["new"]["mailbox"], true);
+    assert!(other["password"].as_str().is_some_and(|password| password.len() >= 16));
+    assert_eq!(house.run("get postmaster").done(), "alice@home.lan\n", "the first one stays");
+}
+
+#[test]
+fn setup_beside_a_running_server_says_so_and_ends() {
+    let house = House::with_alice();
+    let server = house.serve();
+    let ran = house.run("setup home.lan bob --json").json();
+    assert_eq!(ran["pid"], server.pid());
+    assert_eq!(ran["new"]["mailbox"], true);
+}
+
+#[test]
+fn setup_beside_a_server_with_flags_tells_where_that_one_listens() {
+    let house = House::with_alice();
+    let server = house.serve();
+    let ports = &house.run("setup home.lan bob --json").json()["ports"];
+    let port = |listener: &str| server.at(listener).rsplit(':').next().unwrap().parse::<u16>().unwrap();
+    assert_eq!((&ports["pop3"], &ports["smtp"]), (&port("pop3").into(), &port("smtp").into()));
+    assert!(ports["pop3s"].is_null(), "that one is off");
+}
+
+#[test]
+fn the_certificate_is_for_every_domain_and_renewed_when_one_has_come() {
+    let house = House::with_alice();
+    let is_renewed = |line: &str| {
+        house.run(&format!("setup {line} --no-start --json")).json()["new"]["certificate"] == true
+    };
+    let authority = fs::read(house.file("poppet-authority.pem")).unwrap();
+    assert!(!is_renewed("home.lan alice"));
+    assert!(is_renewed("office.lan bob"));
+    assert!(!is_renewed("home.lan alice"), "the second domain didn't drive the first one out");
+    house.run("add shop.lan").done();
+    drop(house.serve());
+    assert!(!is_renewed("home.lan alice"), "serve has renewed it for the new domain");
+    house.run(&format!("add {}.lan", ["a".repeat(63).as_str(); 3].join("."))).done();
+    house.run(&format!("add {}.lan", ["b".repeat(60).as_str(); 4].join("."))).done();
+    drop(house.serve());
+    assert!(!is_renewed("home.lan alice"), "names too long for a certificate are left out");
+    assert_eq!(fs::read(house.file("poppet-authority.pem")).unwrap(), authority, "clients go on");
+}
+
+#[test]
+fn setup_refuses_a_folder_that_others_can_write() {
+    let house = House::empty();
+    fs::set_permissions(house.file("."), fs::Permissions::from_mode(0o777)).unwrap();
+    house.run("setup home.lan alice --no-start").failed(6, "chmod o-w");
+    assert!(!house.file("poppet.redb").exists());
+    fs::set_permissions(house.file("."), fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(house.run("setup home.lan alice --no-start").done().contains("Recovery words"));
+}
+
+#[test]
+fn setup_refuses_what_names_no_mailbox_before_it_makes_anything() {
+    let house = House::empty();
+    house.run("setup ho_me.lan alice").failed(2, "as in home.lan");
+    house.run("setup home.lan ../x").failed(2, "give a name such as alice");
+    house.run("setup alice home.lan").failed(2, "the domain comes first: poppet setup home.lan alice");
+    house.run("setup home.lan alice --no-start --password-stdin").failed(5, "--password-stdin");
+    assert!(!house.file("poppet.redb").exists());
+}
+
+// ---- serve -------------------------------------------------------------------------------------
+
+#[test]
+fn the_ready_line_names_what_is_bound() {
+    let house = House::with_alice();
+    let server = house.serve();
+    let names: Vec<&str> =
+        server.ready.split_whitespace().map(|word| word.split('=').next().unwrap()).collect();
+    assert_eq!(names, ["ready", "pop3", "smtp"]);
+    for listener in ["pop3", "smtp"] {
+        assert!(std::net::TcpStream::connect(server.at(listener)).is_ok());
+    }
+}
+
+#[test]
+fn a_second_server_is_refused_s_299() {
+    let house = House::with_alice();
+    let server = house.serve();
+    house.run("serve").failed(4, &format!("process {}", server.pid()));
+}
+
+#[test]
+fn serve_without_a_listener_says_what_to_do() {
+    let house = House::with_alice();
+    let off = "serve --pop3 off --pop3s off --smtp off --submission off --submissions off";
+    house.run(off).failed(1, "no listener is on");
+    house.run("serve --smtp 25").failed(2, "--smtp can't be");
+}

@@ -56,9 +56,7 @@ fn what_would_take_something_with_it_needs_a_yes() {
     {
         let server = house.serve();
         server.deliver("alice@home.lan", "Subject: x\r\n\r\ntext");
-        house
-            .run("del alice@home.lan")
-            .failed(5, "1 message with it and holds alice@home.lan, who gets the mail for postmaster: say");
+        house.run("del alice@home.lan").failed(5, "1 message with it, and gets the mail for postmaster: say");
         house.run("del home.lan").failed(5, "1 mailbox and 1 message");
         house.run("add bob@home.lan").done();
         server.deliver("bob@home.lan", "Subject: x\r\n\r\ntext");
@@ -73,11 +71,15 @@ fn what_would_take_something_with_it_needs_a_yes() {
 #[test]
 fn the_postmaster_goes_only_with_a_yes_and_leaves_no_setting_behind() {
     let house = House::with_alice();
-    house.run("del alice@home.lan").failed(5, "say \"poppet set postmaster OTHER\" first");
+    house
+        .run("del alice@home.lan")
+        .failed(5, "alice@home.lan gets the mail for postmaster: say \"poppet set postmaster OTHER\" first");
     house.run("add bob@home.lan").done();
     house.run("set postmaster bob@home.lan").done();
     house.run("del alice@home.lan").done();
-    house.run("del home.lan").failed(5, "holds bob@home.lan, who gets the mail for postmaster");
+    house
+        .run("del home.lan")
+        .failed(5, "1 mailbox with it, and bob@home.lan in it gets the mail for postmaster");
     house.run("del bob@home.lan --yes").done();
     assert_eq!(house.run("get postmaster").done(), "\n");
 }
@@ -122,6 +124,29 @@ fn a_new_password_counts_at_once_in_the_running_server() {
     assert!(server.pop3_logon("alice@home.lan", generated["password"].as_str().unwrap()));
     house.run("lock alice@home.lan").done();
     assert!(!server.pop3_logon("alice@home.lan", generated["password"].as_str().unwrap()));
+}
+
+#[test]
+fn a_terminal_is_asked_for_a_password_only_where_it_can_be_used() {
+    let house = House::with_alice();
+    for (line, wanted) in [
+        ("add alice@home.lan", "is here already"),
+        ("add bob@nowhere.lan", "add the domain first"),
+        ("passwd bob@home.lan", "there is no mailbox"),
+    ] {
+        let out = house.on_a_terminal(&format!("poppet {line}"));
+        assert!(out.contains(wanted) && !out.contains("Password"), "{line}: {out}");
+    }
+}
+
+#[test]
+fn a_signal_at_the_password_question_gives_the_echo_back() {
+    let house = House::with_alice();
+    let out =
+        house.on_a_terminal("timeout --foreground --signal TERM 1 poppet passwd alice@home.lan; stty -a");
+    assert!(out.contains("Password for alice@home.lan"), "{out}");
+    assert!(out.contains("ended by a signal"), "{out}");
+    assert!(out.split_whitespace().any(|mode| mode == "echo"), "{out}");
 }
 
 #[test]

@@ -194,9 +194,10 @@ fn goes_with_it(
     let text = match postmaster {
         None => format!("{target} would take {what} with it: say {confirm}"),
         Some(postmaster) => {
-            let with_it = if what.is_empty() { what } else { format!("would take {what} with it and ") };
-            let owns = format!("{target} {with_it}holds {postmaster}, who gets the mail for postmaster");
-            format!("{owns}: say \"poppet set postmaster OTHER\" first, or {confirm}")
+            let with_it = if what.is_empty() { what } else { format!("would take {what} with it, and ") };
+            let holder = if postmaster.as_str() == target { "" } else { &format!("{postmaster} in it ") };
+            let remedy = "say \"poppet set postmaster OTHER\" first, or";
+            format!("{target} {with_it}{holder}gets the mail for postmaster: {remedy} {confirm}")
         }
     };
     AdminError::new(Failure::Refused, text)

@@ -95,6 +95,8 @@ fn password(
     desk: &Desk,
 ) -> Result<Option<Secret>, AdminError> {
     if !is_on_stdin && std::io::stdin().is_terminal() {
+        // By a desk of its own: the file is not kept open while somebody thinks of a password.
+        let desk = Desk::new(desk.database().to_owned());
         desk.ask(Command::MayHavePassword { address: address.clone(), is_new })?;
     }
     password::obtain(address, is_on_stdin)

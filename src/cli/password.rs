@@ -4,9 +4,10 @@ use std::io::{ErrorKind, IsTerminal, Read, Stdin, Write};
 
 use rustix::termios::{self, LocalModes, OptionalActions, SpecialCodeIndex, Termios};
 
+use super::output;
 use crate::admin::{AdminError, Failure};
-use crate::limits;
 use crate::mail::{Address, Secret};
+use crate::{limits, net};
 
 /// The password for a mailbox; none if one is to be generated.
 pub(super) fn obtain(address: &Address, is_on_stdin: bool) -> Result<Option<Secret>, AdminError> {
@@ -115,8 +116,20 @@ impl Quiet<'_> {
             .remove(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG | LocalModes::IEXTEN);
         modes.special_codes[SpecialCodeIndex::VMIN] = 1;
         modes.special_codes[SpecialCodeIndex::VTIME] = 0;
+        // It stands before the echo goes. What no signal can be heard of is worth no refusal.
+        let _ = net::at_signal(restore_and_end(before.clone()));
         termios::tcsetattr(terminal, OptionalActions::Flush, &modes)?;
         Ok(Quiet { terminal, before })
+    }
+}
+
+/// What is done if the process is to end while it asks.
+fn restore_and_end(before: Termios) -> impl FnOnce() + Send + 'static {
+    move || {
+        let _ = termios::tcsetattr(std::io::stdin(), OptionalActions::Flush, &before);
+        let _ = writeln!(std::io::stderr());
+        output::complain("ended by a signal before it was done; say it again");
+        std::process::exit(1);
     }
 }
 

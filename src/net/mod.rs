@@ -29,9 +29,9 @@ mod tls;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::{fmt, io, thread};
 
 use async_signal::{Signal, Signals};
 use smol::future::FutureExt;
@@ -91,6 +91,18 @@ pub fn serve_until(
     log::info!("stopping");
     running.stop();
     Ok(())
+}
+
+/// Calls `then` on a thread of its own when `SIGTERM`, `SIGINT` or `SIGHUP` comes: for a command that has
+/// something to put right before it ends. Errs if signals can't be listened to.
+pub fn at_signal(then: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let mut signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup])?;
+    let wait = move || {
+        if smol::block_on(signals.next()).is_some() {
+            then();
+        }
+    };
+    thread::Builder::new().name("signals".into()).spawn(wait).map(drop)
 }
 
 async fn heed(mut signals: Signals, server: &Server) {

@@ -74,6 +74,24 @@ impl House {
         }
     }
 
+    /// What a shell line shows on a terminal at which nobody types.
+    pub fn on_a_terminal(&self, line: &str) -> String {
+        let program = Path::new(env!("CARGO_BIN_EXE_poppet"));
+        let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
+        let mut command = Command::new("script");
+        command.args(["--quiet", "--command", line, "/dev/null"]);
+        command.env("PATH", path).env("POPPET_DB", self.file("poppet.redb"));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // Its end would be typed as Ctrl-D.
+        let keyboard = child.stdin.take();
+        let mut shown = String::new();
+        child.stdout.take().unwrap().read_to_string(&mut shown).unwrap();
+        drop(keyboard);
+        child.wait().unwrap();
+        shown
+    }
+
     /// The real binary with this folder's database, every stream a pipe.
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_poppet"));

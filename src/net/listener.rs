@@ -75,19 +75,16 @@ fn bind_socket(address: SocketAddr) -> io::Result<TcpListener> {
 fn advice(kind: ListenerKind, address: SocketAddr, error: &io::Error) -> String {
     let name = kind.name();
     let cause = match error.kind() {
-        io::ErrorKind::PermissionDenied => format!(
-            "permission denied; run as root, give the binary CAP_NET_BIND_SERVICE, or choose another port \
-             with --{name}"
-        ),
-        io::ErrorKind::AddrInUse => format!(
-            "another program listens there; stop it (`ss -ltnp` names it), or choose another port with --{name}"
-        ),
-        io::ErrorKind::AddrNotAvailable => {
-            format!("this machine has no such address; choose one of its own with --{name}")
+        io::ErrorKind::PermissionDenied => {
+            "permission denied; run as root, give the binary CAP_NET_BIND_SERVICE, or choose another port"
         }
-        _ => format!("{error}; choose another address with --{name}"),
+        io::ErrorKind::AddrInUse => {
+            "another program listens there; stop it (`ss -ltnp` names it), or choose another port"
+        }
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address; choose one of its own",
+        _ => &format!("{error}; choose another address"),
     };
-    format!("can't listen on {address} ({name}): {cause}")
+    format!("can't listen on {address} ({name}): {cause} with `poppet set {name} ADDR` or --{name}")
 }
 
 /// The socket comes non-blocking, which saves two system calls.
@@ -159,7 +156,7 @@ mod tests {
             text,
             format!(
                 "can't listen on {} (smtp): another program listens there; stop it (`ss -ltnp` names it), \
-                 or choose another port with --smtp",
+                 or choose another port with `poppet set smtp ADDR` or --smtp",
                 door.address
             )
         );
@@ -175,7 +172,7 @@ mod tests {
         assert_eq!(
             text,
             "can't listen on 0.0.0.0:110 (pop3): permission denied; run as root, give the binary \
-             CAP_NET_BIND_SERVICE, or choose another port with --pop3"
+             CAP_NET_BIND_SERVICE, or choose another port with `poppet set pop3 ADDR` or --pop3"
         );
     }
 

@@ -101,6 +101,25 @@ fn the_certificate_is_for_every_domain_and_renewed_when_one_has_come() {
 }
 
 #[test]
+fn setup_that_was_interrupted_loses_no_secret() {
+    let house = House::with_alice();
+    house.run("del home.lan --yes").done();
+    let again = house.run("setup home.lan alice --no-start --json").json();
+    assert_eq!((&again["new"]["database"], &again["new"]["mailbox"]), (&false.into(), &true.into()));
+    assert!(again["recovery_words"].is_string() && again["password"].is_string(), "{again}");
+    assert!(house.run("setup home.lan bob --no-start --json").json()["recovery_words"].is_null());
+    assert_eq!(house.run("get postmaster").done(), "alice@home.lan\n");
+
+    // The authority's file can't be written: no mailbox is made whose password nobody would hear of.
+    let house = House::empty();
+    fs::create_dir(house.file("poppet-authority.pem")).unwrap();
+    house.run("setup home.lan alice --no-start").failed(1, "run setup again");
+    fs::remove_dir(house.file("poppet-authority.pem")).unwrap();
+    let again = house.run("setup home.lan alice --no-start");
+    assert!(again.done().contains("Password of") && again.out.contains("Recovery words"), "{again:?}");
+}
+
+#[test]
 fn setup_refuses_a_folder_that_others_can_write() {
     let house = House::empty();
     fs::set_permissions(house.file("."), fs::Permissions::from_mode(0o777)).unwrap();

@@ -13,12 +13,15 @@ use crate::clock::{Clock, UnixTime};
 use crate::limits;
 use crate::mail::{Domain, printable};
 use crate::store::{Options, Store, StoreError};
+use crate::ticket::block_on;
 
 /// A database that stands, and what its making has to tell.
 pub struct Founded {
     /// The opened database.
     pub context: Context,
-    /// The words that bring the device key back, if the database has been made just now.
+    /// Whether it has been made just now.
+    pub is_new: bool,
+    /// The words that bring the device key back; none once there is a mailbox, for then they have been shown.
     pub recovery_words: Option<String>,
 }
 
@@ -45,7 +48,7 @@ pub fn open(database: &Path, clock: &Clock) -> Result<Context, AdminError> {
 /// Errs with [`super::Failure::Unreachable`].
 pub fn found(database: &Path, clock: &Clock) -> Result<Founded, AdminError> {
     if database.symlink_metadata().is_ok() {
-        return Ok(Founded { context: open(database, clock)?, recovery_words: None });
+        return reopened(database, clock);
     }
     if let Some(folder) = database.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| {
@@ -70,7 +73,19 @@ pub fn found(database: &Path, clock: &Clock) -> Result<Founded, AdminError> {
     let recovery_words = key.recovery_words();
     let store =
         Store::create(database, &Options::default(), clock.clone()).map_err(AdminError::unreachable)?;
-    Ok(Founded { context: with_key(store, key)?, recovery_words: Some(recovery_words) })
+    Ok(Founded { context: with_key(store, key)?, is_new: true, recovery_words: Some(recovery_words) })
+}
+
+/// What stands may be left by an attempt that a full disk or a power cut ended before it could tell the words.
+fn reopened(database: &Path, clock: &Clock) -> Result<Founded, AdminError> {
+    let context = open(database, clock)?;
+    let recovery_words = match block_on(context.store.mailboxes(None))?.is_empty() {
+        true => Some(
+            DeviceKey::load(database).map_err(|error| AdminError::unreachable(error.0))?.recovery_words(),
+        ),
+        false => None,
+    };
+    Ok(Founded { context, is_new: false, recovery_words })
 }
 
 /// The certificate is for the whole box: the given names of the machine, the hostname, and every domain.

@@ -26,23 +26,26 @@ pub(super) fn setup(verb: &Setup, database: PathBuf, output: &Output) -> Result<
 
     let clock = Clock::system(UnixTime(0));
     let running = serve::running(&database);
-    let (desk, context, recovery_words) = match &running {
-        Some(_) => (Desk::new(database.clone()), None, None),
+    let (desk, context, is_database_new, recovery_words) = match &running {
+        Some(_) => (Desk::new(database.clone()), None, false, None),
         None => {
             let founded = admin::found(&database, &clock)?;
             let desk = Desk::with(database.clone(), founded.context.clone());
-            (desk, Some(founded.context), founded.recovery_words)
+            (desk, Some(founded.context), founded.is_new, founded.recovery_words)
         }
     };
-    let is_database_new = recovery_words.is_some();
+    // The mailbox comes last: its password is told as soon as it stands, and an attempt that a full disk ends
+    // before has lost no secret.
     let is_domain_new = is_new(desk.ask(Command::AddDomain(domain.clone())))?.is_some();
+    let settings = ensure_settings(&desk, &domain)?;
+    let (is_certificate_new, authority) = ensure_authority(&desk, &domain)?;
     let command = Command::AddMailbox { address: address.clone(), password: given };
     let (is_mailbox_new, password) = match is_new(desk.ask(command))? {
         None => (false, None),
         Some(answer) => (true, generated(answer)?),
     };
-    let settings = ensure_settings(&desk, &address)?;
-    let (is_certificate_new, authority) = ensure_authority(&desk, &domain)?;
+
+    let postmaster = ensure_postmaster(&desk, &settings, &address);
 
     let advice = Advice {
         address,
@@ -64,6 +67,7 @@ pub(super) fn setup(verb: &Setup, database: PathBuf, output: &Output) -> Result<
         true => output.json(&advice.json())?,
         false => output.text(&advice.text())?,
     }
+    postmaster?;
     match context {
         Some(context) if !verb.no_start => {
             serve::run(context, clock, Plan { database, overrides: Vec::new() }, output)
@@ -119,7 +123,7 @@ fn is_new(result: Result<Answer, AdminError>) -> Result<Option<Answer>, AdminErr
 }
 
 /// Gives what was never set a first value; what an administrator has set stays.
-fn ensure_settings(desk: &Desk, address: &Address) -> Result<Settings, AdminError> {
+fn ensure_settings(desk: &Desk, domain: &Domain) -> Result<Settings, AdminError> {
     let Answer::Settings(rows) = desk.ask(Command::Settings(None))? else { return Err(stranger()) };
     let mut settings = Settings::default();
     for row in rows.iter().filter(|row| !row.is_fixed && !row.is_default) {
@@ -127,10 +131,7 @@ fn ensure_settings(desk: &Desk, address: &Address) -> Result<Settings, AdminErro
     }
     let mut first = Vec::new();
     if settings.hostname.is_none() {
-        first.push(("hostname", format!("mail.{}", address.domain())));
-    }
-    if settings.postmaster.is_none() {
-        first.push(("postmaster", address.to_string()));
+        first.push(("hostname", format!("mail.{domain}")));
     }
     if settings.listeners.iter().all(|listen| listen.0.is_empty()) {
         let (is_root, has_ipv6) = (place::is_root(), machine::has_ipv6());
@@ -143,6 +144,16 @@ fn ensure_settings(desk: &Desk, address: &Address) -> Result<Settings, AdminErro
         settings.assign(Key::find(key)?.name, &value)?;
     }
     Ok(settings)
+}
+
+/// Somebody gets the mail for postmaster. RFC 5321 §4.5.1.
+fn ensure_postmaster(desk: &Desk, settings: &Settings, address: &Address) -> Result<(), AdminError> {
+    match settings.postmaster {
+        Some(_) => Ok(()),
+        None => desk
+            .ask(Command::Assign { key: "postmaster".into(), value: Some(address.to_string()) })
+            .map(|_| ()),
+    }
 }
 
 /// All addresses: whose connections are taken is the setting `peers`.

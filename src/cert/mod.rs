@@ -1,7 +1,8 @@
 //! The small certificate authority that `setup` makes, and the server certificate that it signs (T1).
 //!
 //! ```text
-//! ensure -> "tls.server" covers the names and has time left? then nothing
+//! ensure (setup, each start of serve)
+//!        -> "tls.server" covers the names and has time left? then nothing
 //!        -> "tls.authority", or make one (2100) -> sign a server (820 days) -> both kept, keys sealed
 //! ```
 

@@ -39,14 +39,12 @@ pub(super) fn parse(arguments: &[String]) -> Result<Parsed, AdminError> {
 /// `-h` and `-V` are what many commands take; behind two dashes they are names.
 fn with_long_names(arguments: &[String]) -> Vec<&str> {
     let options = arguments.iter().take_while(|word| *word != "--").count();
-    let long = |(index, word): (usize, &'_ String)| -> Option<&'static str> {
-        match word.as_str() {
-            "-h" if index < options => Some("--help"),
-            "-V" if index < options => Some("--version"),
-            _ => None,
-        }
+    let long = |(index, word): (usize, &'_ String)| match word.as_str() {
+        "-h" if index < options => "--help",
+        "-V" if index < options => "--version",
+        _ => &arguments[index],
     };
-    arguments.iter().enumerate().map(|(index, word)| long((index, word)).unwrap_or(word)).collect()
+    arguments.iter().enumerate().map(long).collect()
 }
 
 fn is_verb(word: &str) -> bool {

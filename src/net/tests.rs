@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::thread;
 use std::time::Duration;
 
 use super::server::Running;
@@ -54,7 +55,7 @@ fn log_on(address: SocketAddr) -> TcpStream {
 /// Serves on a thread while `act` goes on, then stops.
 fn while_serving(running: Running, act: impl FnOnce(&Running)) {
     let (end, ended) = smol::channel::bounded::<()>(1);
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         scope.spawn(|| {
             running.serve_until(async {
                 let _ = ended.recv().await;

@@ -43,7 +43,8 @@ impl fmt::Display for StoreError {
             | StoreError::NewerSchema(text)
             | StoreError::Damaged(text)
             | StoreError::Io(text) => out.write_str(text),
-            StoreError::Full => out.write_str("the disk is full; free some space and mail is taken again"),
+            StoreError::Full => out
+                .write_str("the disk is full, or below the reserve that is kept free: make some room on it"),
             StoreError::Closed => out.write_str("the database is closed"),
         }
     }

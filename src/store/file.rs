@@ -130,6 +130,9 @@ fn open_error(path: &Path, error: &io::Error) -> StoreError {
         _ if error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) => {
             StoreError::Refused(format!("{shown} is no regular file: name a database with --db"))
         }
+        io::ErrorKind::IsADirectory => {
+            StoreError::Refused(format!("{shown} is a folder: name the database inside it with --db"))
+        }
         _ => io_error("open", path, error),
     }
 }

@@ -51,7 +51,12 @@ pub(super) fn open_message(
     let key = schema::mail_key(message);
     let mail = transaction.open_table(MAIL)?;
     let Some(stored) = mail.get(key)? else {
-        // Removed, or out of reach in a damaged tree: only the counters tell.
+        // Removed, or out of reach in a damaged tree: only a walk and the counters tell.
+        for entry in mail.range(schema::mail_range(message.mailbox))? {
+            if entry?.0.value() == key {
+                return Err(schema::damaged(&MAIL, "a listed message can't be reached").into());
+            }
+        }
         return match rows(transaction, message.mailbox) {
             Err(fault) if !matches!(fault.error, StoreError::NotFound(_)) => Err(fault),
             _ => Ok(None),

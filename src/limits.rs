@@ -178,6 +178,9 @@ pub const CONTROL_ANSWER: Duration = Duration::from_secs(600);
 pub const CACHE_KIB: u32 = 2048;
 /// Bodies in flight, all connections together; when used up, connections wait.
 pub const BODIES_IN_FLIGHT_OCTETS: usize = 4 * 1024 * 1024;
+/// How long a body that comes in keeps its memory while others wait for some: a few silent senders must not
+/// hold up all the others.
+pub const GIVING_WAY: Duration = Duration::from_secs(2);
 /// A body longer than this streams into the file while it comes in.
 pub const BUFFERED_BODY_OCTETS: usize = 256 * 1024;
 /// Jobs of one commit (storage lab §6).

@@ -27,6 +27,7 @@ pub async fn receive(
     let mut upload = Ok(upload);
     let mut piece = Vec::new();
     let mut pace = Pace::default();
+    let mut next_look = clock.monotonic() + limits::GIVING_WAY;
 
     let (used, mut end) = receiver.receive(stream.input(), &mut piece);
     stream.consume(used);
@@ -37,8 +38,17 @@ pub async fn receive(
             return Ok(Intake { end, upload });
         }
         let asked = clock.monotonic();
-        let Input::Octets(octets) = stream.read(&mut block, asked + limits::IDLE_SMTP).await else {
-            return Err(Lost::Gone);
+        let octets = loop {
+            let now = clock.monotonic();
+            if now >= next_look {
+                next_look = now + limits::GIVING_WAY;
+                give_way(&mut upload).await;
+            }
+            match stream.read(&mut block, next_look.min(asked + limits::IDLE_SMTP)).await {
+                Input::Octets(octets) => break octets,
+                Input::TimedOut if clock.monotonic() < asked + limits::IDLE_SMTP => {}
+                _ => return Err(Lost::Gone),
+            }
         };
         if !pace.is_kept(octets, clock.monotonic() - asked) {
             return Err(Lost::Stalled);
@@ -57,6 +67,16 @@ async fn push(upload: &mut Result<Upload, StoreError>, piece: &mut Vec<u8>) {
         *upload = Err(error);
     }
     piece.clear();
+}
+
+/// Frees the memory of a body whose sender is slow, if others wait for it.
+async fn give_way(upload: &mut Result<Upload, StoreError>) {
+    if let Ok(body) = upload
+        && body.is_in_the_way()
+        && let Err(error) = body.give_way().await
+    {
+        *upload = Err(error);
+    }
 }
 
 /// Whether a peer sends fast enough; only the time that he lets us wait counts.

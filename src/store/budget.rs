@@ -52,6 +52,11 @@ impl Budget {
         }
     }
 
+    /// Whether anybody waits for octets.
+    pub(super) fn is_wanted(&self) -> bool {
+        !self.lock().waiting.is_empty()
+    }
+
     fn give_back(&self, octets: usize) {
         self.lock().free_octets += octets;
         self.serve();
@@ -80,6 +85,11 @@ impl Budget {
 }
 
 impl Permit {
+    /// How many octets it is for.
+    pub(super) fn octets(&self) -> usize {
+        self.octets
+    }
+
     /// Takes another permit's octets over.
     pub(super) fn merge(&mut self, mut other: Permit) {
         self.octets += std::mem::take(&mut other.octets);
@@ -113,9 +123,11 @@ mod tests {
         let large = budget.take(6);
         let small = budget.take(1);
         assert!(budget.try_take(1).is_none(), "nobody overtakes those who wait");
+        assert!(budget.is_wanted());
         drop(first);
         drop(large.wait().unwrap());
         drop(small.wait().unwrap());
+        assert!(!budget.is_wanted());
         assert!(budget.try_take(10).is_some(), "all came back");
     }
 

@@ -230,6 +230,34 @@ fn bodies_share_one_budget_and_nobody_waits_for_ever() {
     assert!(store.shared.budget.try_take(limits::BODIES_IN_FLIGHT_OCTETS).is_some(), "all memory came back");
 }
 
+/// Forty silent senders with 100 KiB each held the memory of all bodies, and no other mail came in until they
+/// were given up after five minutes.
+#[test]
+fn a_body_that_gives_way_lets_others_in_and_is_whole_in_the_end() {
+    let folder = Folder::new();
+    let store = folder.create();
+    let alice = add_alice(&store);
+    let budget = &store.shared.budget;
+    for size in [1, 4076, 4077, 30_000, 100_000, 300_000] {
+        let sent = body(size);
+        let (front, rest) = sent.split_at(size - size / 3);
+        let mut slow = store.upload();
+        block_on(slow.push(front)).unwrap();
+        assert!(!slow.is_in_the_way(), "nobody waits");
+        let waiting = budget.take(limits::BODIES_IN_FLIGHT_OCTETS);
+        assert_eq!(slow.is_in_the_way(), size > 4077, "{size}");
+        block_on(slow.give_way()).unwrap();
+        drop(waiting.wait().unwrap());
+        block_on(slow.give_way()).unwrap();
+        block_on(slow.push(rest)).unwrap();
+        let delivery = Delivery { mailbox: alice, prefix: b"To: a\r\n".to_vec() };
+        assert_eq!(block_on(slow.finish(vec![delivery])), Ok(Delivered::Stored(1)));
+        let uid = uids(&store, alice).last().copied().unwrap();
+        assert!(read_back(&store, alice, Uid(uid)).unwrap().unwrap()[7..] == sent, "{size}");
+    }
+    assert!(budget.try_take(limits::BODIES_IN_FLIGHT_OCTETS).is_some(), "all memory came back");
+}
+
 #[test]
 fn a_long_body_is_written_about_once_and_synced_once() {
     let folder = Folder::new();

@@ -71,6 +71,23 @@ impl Upload {
         Ok(())
     }
 
+    /// Whether others wait for memory while this body holds more than the least.
+    pub fn is_in_the_way(&self) -> bool {
+        self.permit.as_ref().is_some_and(|permit| permit.octets() > BUFFER_OCTETS[0])
+            && self.store.shared.budget.is_wanted()
+    }
+
+    /// Writes what it holds into the file, so that others have the memory: for who sends slowly or not at
+    /// all. Errs as [`Upload::push`] does.
+    pub async fn give_way(&mut self) -> Result<(), StoreError> {
+        let tail = std::mem::take(&mut self.tail);
+        self.full.extend((!tail.is_empty()).then(|| NewChunk::whole(tail)));
+        let written = if self.full.is_empty() { Ok(()) } else { self.stream_out().await };
+        // The tail's memory was for more than it held.
+        self.permit = None;
+        written
+    }
+
     /// Makes the message durable for all recipients, or for none: those mailboxes that have been removed
     /// meanwhile are left out. Errs with [`StoreError::Full`] below the disk reserve.
     pub fn finish(mut self, deliveries: Vec<Delivery>) -> Ask<Delivered> {

@@ -60,9 +60,10 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// The system's clock, which is suspect until it has passed `newest_known`.
+    /// The system's clock, which is suspect until it has passed `newest_known`, and the time when this
+    /// poppet was written.
     pub fn system(newest_known: UnixTime) -> Clock {
-        Clock { newest: Arc::new(AtomicU64::new(newest_known.0)), fixed: None }
+        Clock { newest: Arc::new(AtomicU64::new(newest_known.max(WRITTEN).0)), fixed: None }
     }
 
     /// A clock that stands still, for tests.
@@ -92,6 +93,9 @@ impl Clock {
         Instant::now()
     }
 }
+
+/// No clock of a running poppet can truly be earlier (S-316): 2026-11-01.
+const WRITTEN: UnixTime = UnixTime(1_793_491_200);
 
 #[cfg(test)]
 mod tests {

@@ -203,5 +203,7 @@ pub const QUICK_REPAIR_FILE_OCTETS: u64 = 16 * 1024 * 1024;
 pub const MESSAGES_PER_MAILDROP: usize = 4_000_000;
 /// Free space kept on the disk by default, so that deleting still works when mail no longer does.
 pub const RESERVE_MIB: u32 = 64;
+/// What the file takes beside bodies, at a guess: accounts, rows, pages that wait for the next commit.
+pub const FILE_OVERHEAD_OCTETS: u64 = 8 * 1024 * 1024;
 /// How long a free-space figure is believed.
 pub const FREE_SPACE_AGE: Duration = Duration::from_secs(1);

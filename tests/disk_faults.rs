@@ -31,6 +31,35 @@ fn a_disk_that_turns_read_only_loses_nothing_acknowledged_s_294() {
     at_every_operation(ErrorKind::ReadOnlyFilesystem, true);
 }
 
+/// redb's file does not shrink while it is open. A disk that mail had filled stayed full when all mail was
+/// removed: mail was refused until the second restart.
+#[test]
+fn a_disk_that_mail_has_filled_takes_mail_again_when_some_is_removed() {
+    let disk = Disk::new(Vec::new());
+    disk.shrink(72 << 20);
+    let options = Options { cache_kib: None, quiet: Some(Duration::ZERO) };
+    let store = Store::create_on(Arc::new(disk), &options, clock()).unwrap();
+    store.set_setting("reserve_mib", Some("8")).wait().unwrap();
+    let domain: Domain = "home.lan".parse().unwrap();
+    store.add_domain(domain.clone()).wait().unwrap();
+    let address = poppet::mail::Address::new("alice", &domain).unwrap();
+    let mailbox = store.add_mailbox(address, MailboxMark([1; 16]), Vec::new()).wait().unwrap();
+
+    let mut taken = 0;
+    while deliver(&store, mailbox, 2 + 3 * taken).is_ok() {
+        taken += 1;
+        assert!(taken < 200, "the disk was never full");
+    }
+    assert!(taken > 20, "only {taken} mails of 600 KB on a disk of 72 MiB");
+    let uids = store.snapshot(mailbox).wait().unwrap().messages.into_iter().map(|(uid, _)| uid).collect();
+    store.remove_messages(mailbox, uids).wait().unwrap();
+    let begun = std::time::Instant::now();
+    while deliver(&store, mailbox, 2).is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "mail is refused though all was removed");
+        std::thread::yield_now();
+    }
+}
+
 /// Repeats the scenario with the fault one operation later each time, until it is no longer met.
 fn at_every_operation(kind: ErrorKind, lasts: bool) {
     let (image, mailbox) = prepared();

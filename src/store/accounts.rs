@@ -225,16 +225,23 @@ pub(super) fn change_mailbox(
     put_mailbox(&mut table, address, &record)
 }
 
-/// Proves that every account is found by its name, so that damage is never taken for an unknown user; gives
-/// the newest time that any mailbox remembers.
-pub(super) fn prove(transaction: &ReadTransaction) -> Result<UnixTime, Fault> {
+/// What all mailboxes together have.
+pub(super) struct Proof {
+    /// The newest time that any of them remembers.
+    pub newest: UnixTime,
+    /// Octets of their messages.
+    pub octets: u64,
+}
+
+/// Proves that every account is found by its name, so that damage is never taken for an unknown user.
+pub(super) fn prove(transaction: &ReadTransaction) -> Result<Proof, Fault> {
     let mail = transaction.open_table(MAIL)?;
     let domains = transaction.open_table(DOMAINS)?;
     let mailboxes = transaction.open_table(MAILBOXES)?;
     for entry in domains.iter()? {
         find_domain(&domains, &parse_domain(entry?.0.value())?).map_err(missing)?;
     }
-    let mut newest = UnixTime(0);
+    let mut proof = Proof { newest: UnixTime(0), octets: 0 };
     let mut count = 0;
     for entry in mailboxes.iter()? {
         let address = schema::key_address(entry?.0.value())?;
@@ -242,7 +249,8 @@ pub(super) fn prove(transaction: &ReadTransaction) -> Result<UnixTime, Fault> {
         find_domain(&domains, &address.domain()).map_err(missing)?;
         let counters = read_counters(&mail, record.id)?
             .ok_or_else(|| schema::damaged(&MAIL, "a mailbox has no counters"))?;
-        newest = newest.max(record.created).max(UnixTime(counters.newest_unix_seconds));
+        proof.newest = proof.newest.max(record.created).max(UnixTime(counters.newest_unix_seconds));
+        proof.octets += counters.octets;
         count += 1;
     }
     let counted: u32 = match transaction.open_table(META)?.get(META_COUNT)? {
@@ -250,7 +258,7 @@ pub(super) fn prove(transaction: &ReadTransaction) -> Result<UnixTime, Fault> {
         None => 0,
     };
     match count == counted {
-        true => Ok(newest),
+        true => Ok(proof),
         false => Err(schema::damaged(&MAILBOXES, "some mailboxes are missing").into()),
     }
 }

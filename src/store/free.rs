@@ -50,6 +50,16 @@ pub(super) fn has_free(transaction: &ReadTransaction) -> Result<bool, Fault> {
     Ok(!transaction.open_table(FREE)?.is_empty()?)
 }
 
+/// Octets of the bodies that wait to be freed, at most.
+pub(super) fn waiting_octets(transaction: &ReadTransaction) -> Result<u64, Fault> {
+    let mut chunks = 0;
+    for entry in transaction.open_table(FREE)?.iter()? {
+        let (key, stored) = entry?;
+        chunks += u64::from(schema::decode::<u32>(&FREE, key.value(), stored.value())?);
+    }
+    Ok(chunks * LARGEST_CHUNK_OCTETS as u64)
+}
+
 /// Puts every body that was streaming in among those to be freed: after a crash they are nobody's.
 pub(super) fn collect_orphans(transaction: &WriteTransaction) -> Result<(), Fault> {
     let mut pending = transaction.open_table(PENDING)?;
@@ -78,23 +88,36 @@ pub(super) fn free_some(shared: &Shared) {
         .read(|transaction| Ok(transaction.open_table(FREE)?.len()? > limits::FREED_BLOBS as u64));
     let sync = if matches!(is_more, Ok(true)) { Sync::Later } else { Sync::OnePhase };
     match shared.engine.write(sync, free_batch) {
-        Ok(is_more) => shared.has_free.store(is_more, Ordering::Release),
+        Ok(freed) => {
+            let less = |live: u64| Some(live.saturating_sub(freed.octets));
+            let _ = shared.live_octets.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+            shared.has_free.store(freed.is_more, Ordering::Release);
+        }
         // The engine has logged it; the next opening finds the bodies again.
         Err(_) => shared.has_free.store(false, Ordering::Release),
     }
 }
 
+/// What one batch has freed.
+struct Freed {
+    octets: u64,
+    /// Whether more waits.
+    is_more: bool,
+}
+
 /// Frees up to [`limits::FREED_BLOBS`] bodies or [`limits::FREED_OCTETS`]; a long body may take several
-/// batches, its last chunks first. Returns whether more wait.
-fn free_batch(transaction: &WriteTransaction) -> Result<bool, Fault> {
+/// batches, its last chunks first.
+fn free_batch(transaction: &WriteTransaction) -> Result<Freed, Fault> {
+    let mut octets = 0;
     let mut free = transaction.open_table(FREE)?;
     let mut chunks_table = transaction.open_table(CHUNKS)?;
     let mut chunks_left = (limits::FREED_OCTETS / LARGEST_CHUNK_OCTETS as u64) as u32;
     for _ in 0..limits::FREED_BLOBS {
-        let Some((blob, chunks)) = first_of(&free)? else { return Ok(false) };
+        let Some((blob, chunks)) = first_of(&free)? else { break };
         let now = chunks.min(chunks_left);
         for index in (chunks - now..chunks).rev() {
-            chunks_table.remove(chunk_key(blob, index))?;
+            let removed = chunks_table.remove(chunk_key(blob, index))?;
+            octets += removed.map_or(0, |chunk| chunk.value().len() as u64);
         }
         chunks_left -= now;
         if now == chunks {
@@ -106,7 +129,7 @@ fn free_batch(transaction: &WriteTransaction) -> Result<bool, Fault> {
             break;
         }
     }
-    Ok(free.first()?.is_some())
+    Ok(Freed { octets, is_more: free.first()?.is_some() })
 }
 
 fn first_of(free: &impl ReadableTable<u64, &'static [u8]>) -> Result<Option<(BlobId, u32)>, Fault> {

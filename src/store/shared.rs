@@ -30,6 +30,9 @@ pub(super) struct Shared {
     pub blobs: Blobs,
     /// Whether bodies wait to be freed.
     pub has_free: AtomicBool,
+    /// Octets of bodies in the file, those that wait to be freed among them; at the opening a body counts
+    /// for each of its mailboxes, so it is rather too many than too few.
+    pub live_octets: AtomicU64,
     pub messages: AtomicU64,
     pub message_octets: AtomicU64,
     pub commits: AtomicU64,
@@ -41,7 +44,16 @@ pub(super) struct Shared {
     pub quick_repair_octets: u64,
     medium: Arc<dyn Medium>,
     settings: RwLock<Arc<Settings>>,
-    space: Mutex<Option<(Instant, u64)>>,
+    space: Mutex<Option<Space>>,
+}
+
+/// Room for bodies, when it was last looked for.
+#[derive(Debug, Clone, Copy)]
+struct Space {
+    seen: Instant,
+    octets: u64,
+    /// What had been written then.
+    written_octets: u64,
 }
 
 impl Shared {
@@ -66,7 +78,9 @@ impl Shared {
         if engine.read(free::has_orphans)? {
             engine.write(Sync::OnePhase, free::collect_orphans)?;
         }
-        clock.learn(engine.read(accounts::prove)?);
+        let proof = engine.read(accounts::prove)?;
+        clock.learn(proof.newest);
+        let waiting_octets = engine.read(free::waiting_octets)?;
         let bound = engine.read(records::blob_bound)?;
         let has_free = engine.read(free::has_free)?;
         Ok(Shared {
@@ -76,6 +90,7 @@ impl Shared {
             budget: Budget::new(limits::BODIES_IN_FLIGHT_OCTETS),
             blobs: Blobs(Mutex::new(Numbers { next: bound, bound })),
             has_free: AtomicBool::new(has_free),
+            live_octets: AtomicU64::new(proof.octets + waiting_octets),
             messages: AtomicU64::new(0),
             message_octets: AtomicU64::new(0),
             commits: AtomicU64::new(0),
@@ -106,19 +121,30 @@ impl Shared {
     /// Whether so many octets fit above the reserve.
     pub(super) fn has_space_for(&self, octets: u64) -> bool {
         let reserve = u64::from(self.settings().reserve_mib) * 1024 * 1024;
-        self.free_octets() >= reserve.saturating_add(octets)
+        self.room_octets() >= reserve.saturating_add(octets)
     }
 
-    fn free_octets(&self) -> u64 {
+    /// Room on the disk and inside the file, less what was written since it was last looked for.
+    fn room_octets(&self) -> u64 {
+        let written_octets = self.meter.written_octets.load(Ordering::Relaxed);
         let mut space = lock(&self.space);
-        match *space {
-            Some((at, octets)) if at.elapsed() < limits::FREE_SPACE_AGE => octets,
+        let space = match *space {
+            Some(space) if space.seen.elapsed() < limits::FREE_SPACE_AGE => space,
             _ => {
-                let octets = self.medium.free_octets();
-                *space = Some((Instant::now(), octets));
-                octets
+                let octets = self.medium.free_octets().saturating_add(self.reusable_octets());
+                *space.insert(Space { seen: Instant::now(), octets, written_octets })
             }
-        }
+        };
+        space.octets.saturating_sub(written_octets - space.written_octets)
+    }
+
+    /// What the file has on the disk and no body uses. redb's file does not shrink while it is open, so a
+    /// disk that it has filled would stay full for ever, however much is removed.
+    fn reusable_octets(&self) -> u64 {
+        let live = self.live_octets.load(Ordering::Relaxed);
+        // Trees, and pages that are not full.
+        let used = live + live / 8 + limits::FILE_OVERHEAD_OCTETS;
+        self.medium.allocated_octets().saturating_sub(used)
     }
 
     /// What it has cost so far.

@@ -142,12 +142,7 @@ fn one_body_serves_all_recipients_and_is_freed_with_the_last() {
     assert_eq!(read_back(&store, bob, Uid(1)).unwrap().unwrap().len(), 1_000_007);
     store.remove_messages(bob, vec![Uid(1)]).wait().unwrap();
     free_all(&store);
-    let left = store.threads.ask(|transaction| {
-        use redb::ReadableTableMetadata;
-        let count = |table| Ok::<_, Fault>(transaction.open_table(table)?.len()?);
-        Ok(count(schema::CHUNKS)? + count(schema::REFS)? + count(schema::FREE)? + count(schema::PENDING)?)
-    });
-    assert_eq!(left.wait(), Ok(0));
+    assert_eq!(left_of_bodies(&store), 0);
 }
 
 fn free_all(store: &Store) {
@@ -198,11 +193,44 @@ fn an_upload_that_is_given_up_leaves_nothing() {
     store.remove_messages(alice, vec![]).wait().unwrap();
     free_all(&store);
     assert_eq!(uids(&store, alice), [0_u32; 0]);
-    let chunks = store.threads.ask(|transaction| {
+    assert_eq!(left_of_bodies(&store), 0);
+}
+
+/// The first part of a long mail was in the file when the disk reserve refused the mail. Nobody owned that part
+/// any more, and it stayed until the next opening.
+#[test]
+fn a_streamed_mail_that_is_refused_at_its_end_leaves_nothing() {
+    let folder = Folder::new();
+    let store = folder.create();
+    let alice = add_alice(&store);
+    let mut upload = store.upload();
+    block_on(upload.push(&body(900_000))).unwrap();
+    store.set_setting("reserve_mib", Some("1048576")).wait().unwrap();
+    let refused = upload.finish(vec![Delivery { mailbox: alice, prefix: Vec::new() }]).wait();
+    assert_eq!(refused, Err(StoreError::Full));
+    free_all(&store);
+    assert_eq!(left_of_bodies(&store), 0);
+    assert_eq!(store.shared.live_octets.load(Ordering::Relaxed), 0);
+}
+
+/// Only the end of a mail was held against the reserve: long mails that came together filled the disk.
+#[test]
+fn a_mail_that_streams_in_stops_at_the_reserve() {
+    let folder = Folder::new();
+    let store = folder.create();
+    store.set_setting("reserve_mib", Some("1048576")).wait().unwrap();
+    assert_eq!(block_on(store.upload().push(&body(900_000))), Err(StoreError::Full));
+    assert_eq!(left_of_bodies(&store), 0);
+}
+
+/// Rows of bodies, whoever owns them.
+fn left_of_bodies(store: &Store) -> u64 {
+    let left = store.threads.ask(|transaction| {
         use redb::ReadableTableMetadata;
-        Ok(transaction.open_table(schema::CHUNKS)?.len()? + transaction.open_table(schema::PENDING)?.len()?)
+        let count = |table| Ok::<_, Fault>(transaction.open_table(table)?.len()?);
+        Ok(count(schema::CHUNKS)? + count(schema::REFS)? + count(schema::FREE)? + count(schema::PENDING)?)
     });
-    assert_eq!(chunks.wait(), Ok(0));
+    left.wait().unwrap()
 }
 
 #[test]

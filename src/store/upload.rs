@@ -95,7 +95,7 @@ impl Upload {
         chunks.extend(blob::cut(std::mem::take(&mut self.tail)));
         let streamed = self.streamed.take();
         let permit = self.permit.take();
-        let octets = chunks.iter().map(|chunk| chunk.octets().len()).sum();
+        let octets: usize = chunks.iter().map(|chunk| chunk.octets().len()).sum();
         let shared = Arc::clone(&self.store.shared);
         let body = Body { chunks, streamed, octets: self.octets, received: self.store.clock.now() };
         let whole_octets = self.octets;
@@ -104,14 +104,21 @@ impl Upload {
             octets,
             move |transaction| {
                 let delivered = body.deliver(&shared, transaction, &deliveries);
+                if let (Err(fault), Some(streamed)) = (&delivered, body.streamed)
+                    && fault.is_refusal()
+                {
+                    streamed.give_up(&shared, transaction)?;
+                }
                 drop(permit);
                 delivered
             },
-            move |delivered| {
-                if matches!(delivered, Delivered::Stored(_)) {
+            move |delivered| match delivered {
+                Delivered::Stored(_) => {
                     counted.messages.fetch_add(1, Ordering::Relaxed);
                     counted.message_octets.fetch_add(whole_octets, Ordering::Relaxed);
+                    counted.live_octets.fetch_add(octets as u64, Ordering::Relaxed);
                 }
+                Delivered::NobodyLeft => counted.has_free.store(true, Ordering::Release),
             },
         );
         self.store.send(job);
@@ -166,6 +173,9 @@ impl Upload {
     async fn stream_out(&mut self) -> Result<(), StoreError> {
         let chunks = std::mem::take(&mut self.full);
         let octets: usize = chunks.iter().map(|chunk| chunk.octets().len()).sum();
+        if !self.store.shared.has_space_for(octets as u64) {
+            return Err(StoreError::Full);
+        }
         let permit = self.permit.as_mut().map(|permit| permit.split(octets));
         let shared = Arc::clone(&self.store.shared);
         let streamed = self.streamed.get_or_insert_with(|| Streamed {
@@ -178,6 +188,7 @@ impl Upload {
         if streamed.chunks >= CHUNKS_PER_BLOB {
             return Err(StoreError::Refused("the message is too long to be stored".into()));
         }
+        let counted = Arc::clone(&shared);
         let (mut job, ask) = Job::asking(
             octets,
             move |transaction| {
@@ -187,7 +198,9 @@ impl Upload {
                 drop(permit);
                 Ok(())
             },
-            |()| (),
+            move |()| {
+                counted.live_octets.fetch_add(octets as u64, Ordering::Relaxed);
+            },
         );
         job.is_durable = false;
         self.store.send(job);
@@ -199,22 +212,22 @@ impl Drop for Upload {
     fn drop(&mut self) {
         let Some(streamed) = self.streamed.take() else { return };
         let shared = Arc::clone(&self.store.shared);
-        let (mut job, _) = Job::asking(
-            0,
-            move |transaction| {
-                if transaction.open_table(PENDING)?.remove(streamed.blob.0)?.is_some() {
-                    free::enqueue(transaction, streamed.blob, streamed.chunks)?;
-                }
-                Ok(())
-            },
-            move |()| shared.has_free.store(true, Ordering::Release),
-        );
+        let (mut job, _) = Job::asking(0, move |transaction| streamed.give_up(&shared, transaction), |()| ());
         job.is_durable = false;
         self.store.send(job);
     }
 }
 
 impl Streamed {
+    /// Puts what came in so far among the bodies to be freed.
+    fn give_up(&self, shared: &Shared, transaction: &WriteTransaction) -> Result<(), Fault> {
+        if transaction.open_table(PENDING)?.remove(self.blob.0)?.is_some() {
+            free::enqueue(transaction, self.blob, self.chunks)?;
+            shared.has_free.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+
     /// Errs if the database was reopened since: chunks that were not synced are gone.
     fn check(&self, shared: &Shared) -> Result<(), StoreError> {
         if self.generation == shared.engine.generation() {

@@ -28,6 +28,8 @@ struct State {
     /// Of so many syncs only the last is done.
     lies: u64,
     syncs: u64,
+    /// Octets that it can hold.
+    capacity: usize,
     /// The operation that fails, and how; it may be one or that and all that follow.
     fault: Option<Fault>,
 }
@@ -61,6 +63,7 @@ impl Disk {
             cut_at: u64::MAX,
             lies: 1,
             syncs: 0,
+            capacity: usize::MAX,
             fault: None,
         })))
     }
@@ -76,6 +79,12 @@ impl Disk {
     #[allow(dead_code)]
     pub fn lie(&self, lies: u64) {
         self.state().lies = lies;
+    }
+
+    /// Lets it hold so many octets and no more.
+    #[allow(dead_code)]
+    pub fn shrink(&self, capacity: usize) {
+        self.state().capacity = capacity;
     }
 
     /// Lets operations fail without a power cut.
@@ -196,6 +205,9 @@ impl StorageBackend for Disk {
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut state = self.state();
         state.operate()?;
+        if len as usize > state.capacity {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         state.live.resize(len as usize, 0);
         state.unsynced.push(Change::Length(len as usize));
         Ok(())
@@ -237,7 +249,8 @@ impl Medium for Disk {
     }
 
     fn free_octets(&self) -> u64 {
-        u64::MAX
+        let state = self.state();
+        (state.capacity - state.live.len()) as u64
     }
 
     fn allocated_octets(&self) -> u64 {

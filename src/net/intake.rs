@@ -12,8 +12,9 @@ use crate::store::{StoreError, Upload};
 pub struct Intake {
     /// How it ended.
     pub end: DataEnd,
-    /// The body in the store's hands, or why the store could not take it.
-    pub upload: Result<Upload, StoreError>,
+    /// The body in the store's hands, or why the store could not take it; none of a message that will not be
+    /// taken.
+    pub upload: Result<Option<Upload>, StoreError>,
 }
 
 /// Takes the data behind 354 to its end. Errs if the peer is gone, silent for [`limits::IDLE_SMTP`], or
@@ -24,7 +25,7 @@ pub async fn receive(
     mut receiver: Receiver,
     upload: Upload,
 ) -> Result<Intake, Lost> {
-    let mut upload = Ok(upload);
+    let mut upload = Ok(Some(upload));
     let mut piece = Vec::new();
     let mut pace = Pace::default();
     let mut next_look = clock.monotonic() + limits::GIVING_WAY;
@@ -33,6 +34,9 @@ pub async fn receive(
     stream.consume(used);
     let mut block = vec![0; if end.is_some() { 0 } else { limits::DATA_INPUT_OCTETS }];
     loop {
+        if receiver.is_spoilt() && upload.is_ok() {
+            upload = Ok(None);
+        }
         push(&mut upload, &mut piece).await;
         if let Some(end) = end {
             return Ok(Intake { end, upload });
@@ -60,8 +64,8 @@ pub async fn receive(
 }
 
 /// Hands a piece to the store; after an error the rest is only read.
-async fn push(upload: &mut Result<Upload, StoreError>, piece: &mut Vec<u8>) {
-    if let (Ok(body), false) = (&mut *upload, piece.is_empty())
+async fn push(upload: &mut Result<Option<Upload>, StoreError>, piece: &mut Vec<u8>) {
+    if let (Ok(Some(body)), false) = (&mut *upload, piece.is_empty())
         && let Err(error) = body.push(piece).await
     {
         *upload = Err(error);
@@ -70,8 +74,8 @@ async fn push(upload: &mut Result<Upload, StoreError>, piece: &mut Vec<u8>) {
 }
 
 /// Frees the memory of a body whose sender is slow, if others wait for it.
-async fn give_way(upload: &mut Result<Upload, StoreError>) {
-    if let Ok(body) = upload
+async fn give_way(upload: &mut Result<Option<Upload>, StoreError>) {
+    if let Ok(Some(body)) = upload
         && body.is_in_the_way()
         && let Err(error) = body.give_way().await
     {

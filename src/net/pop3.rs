@@ -83,7 +83,7 @@ impl<'a> Driver<'a> {
                 }
                 Next::StartTls => {
                     self.write().await?;
-                    self.stream.begin_tls(&self.server.tls, Speaks::Pop3).await?;
+                    self.stream.begin_tls(&self.server.tls, Speaks::Pop3, self.seat).await?;
                     self.lines = LineReader::default();
                     self.handle(Event::TlsStarted)
                 }

@@ -72,7 +72,7 @@ async fn talk(
     tally: &mut Tally,
 ) -> Result<(), Lost> {
     if kind.is_implicit_tls() {
-        stream.begin_tls(&server.tls, speaks(kind)).await?;
+        stream.begin_tls(&server.tls, speaks(kind), seat).await?;
     }
     let door = match kind {
         ListenerKind::Pop3 | ListenerKind::Pop3s => {

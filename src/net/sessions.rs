@@ -1,9 +1,10 @@
 //! The sessions that stand: telling them to end, counting them, and who has which maildrop.
 
 use std::collections::{HashMap, HashSet};
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
 use smol::channel::{Receiver, Sender};
 
@@ -139,6 +140,15 @@ impl Seat {
             order if order == Order::End as u8 => Order::End,
             _ => Order::GoOn,
         }
+    }
+
+    /// Waits until the session is told something.
+    pub async fn told(&self) {
+        let heard = |context: &mut Context<'_>| match self.poll_order(context) {
+            Order::GoOn => Poll::Pending,
+            Order::Stop | Order::End => Poll::Ready(()),
+        };
+        poll_fn(heard).await;
     }
 
     /// The same; the task is woken when it changes.

@@ -17,7 +17,7 @@ use crate::sasl::Credentials;
 use crate::settings::{Plaintext, Settings};
 use crate::smtp::{Door, Envelope, Event, Facts, Next, Now, Session};
 use crate::store::{Delivered, Delivery, StoreError, Upload};
-use crate::wire::line::{Line, LineFault, LineReader};
+use crate::wire::line::{Line, LineReader};
 
 /// An SMTP session with all that it has.
 pub struct Driver<'a> {
@@ -93,7 +93,7 @@ impl<'a> Driver<'a> {
                 },
                 Next::StartTls => {
                     self.write().await?;
-                    self.stream.begin_tls(&self.server.tls, Speaks::Smtp).await?;
+                    self.stream.begin_tls(&self.server.tls, Speaks::Smtp, self.seat).await?;
                     self.lines = LineReader::default();
                     let description = self.stream.tls_description().unwrap_or_default();
                     self.handle(Event::TlsStarted(description))
@@ -144,10 +144,6 @@ impl<'a> Driver<'a> {
             let input = self.stream.input();
             let (used, line) = self.lines.next(input, self.session.line_limit());
             let event = match line {
-                // A TLS hello has no line end to wait for (S-067).
-                Line::Incomplete if !self.has_spoken && is_binary(input) => {
-                    Some(Event::FaultyLine(LineFault::Nul))
-                }
                 Line::Incomplete => None,
                 Line::Whole(line) => Some(Event::Line { line, is_followed: used < input.len() }),
                 Line::Faulty(fault) => Some(Event::FaultyLine(fault)),
@@ -215,7 +211,7 @@ impl<'a> Driver<'a> {
         let Intake { end, upload } =
             intake::receive(self.stream, clock, receiver, self.server.store.upload()).await?;
         // The data has been read to its true end, so a failure of the store can wait for its turn.
-        self.upload = Some(upload);
+        self.upload = upload.transpose();
         Ok(self.handle(Event::Received(end)))
     }
 
@@ -253,11 +249,4 @@ impl<'a> Driver<'a> {
         }
         Ok(())
     }
-}
-
-/// Whether octets begin as no line of ours does; a client that begins TLS on the wrong port shall know at once.
-fn is_binary(input: &[u8]) -> bool {
-    input
-        .first()
-        .is_some_and(|&octet| !octet.is_ascii() || octet.is_ascii_control() && !b"\r\n\t".contains(&octet))
 }

@@ -8,8 +8,10 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use futures_rustls::server::TlsStream;
+use smol::future::FutureExt;
 use smol::io::{AsyncRead, AsyncWrite};
 use smol::{Async, Timer};
+use zeroize::Zeroize;
 
 use super::sessions::{Order, Seat};
 use super::tls::{self, Speaks, Tls};
@@ -83,15 +85,19 @@ impl Stream {
     }
 
     /// Begins TLS. What the peer sent before in the clear must have been used up, or he is an attacker's
-    /// victim: errs then, and if the handshake fails; the connection is lost then.
-    pub async fn begin_tls(&mut self, tls: &Tls, speaks: Speaks) -> Result<(), Lost> {
+    /// victim: errs then, if the handshake fails, and if `seat` is told something; the connection is lost then.
+    pub async fn begin_tls(&mut self, tls: &Tls, speaks: Speaks, seat: &Seat) -> Result<(), Lost> {
         if !self.input().is_empty() {
             return Err(Lost::Handshake("there are octets in the clear behind the command".into()));
         }
         let Socket::Plain(socket) = std::mem::replace(&mut self.socket, Socket::Lost) else {
             return Err(Lost::Handshake("TLS was begun already".into()));
         };
-        let socket = Box::pin(tls.accept(speaks, socket)).await?;
+        let told = async {
+            seat.told().await;
+            Err(Lost::Gone)
+        };
+        let socket = Box::pin(tls.accept(speaks, socket).or(told)).await?;
         self.socket = Socket::Tls(Box::new(socket));
         Ok(())
     }
@@ -256,6 +262,8 @@ impl Stream {
     }
 
     fn shift(&mut self) {
+        // A password may have been in it.
+        self.input[..self.used].zeroize();
         if self.used == self.input.len() {
             self.input = Vec::new();
         } else {

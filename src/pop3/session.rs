@@ -130,7 +130,8 @@ impl Session {
             // A line feed that one side takes for an end of line and the other doesn't (S-022).
             LineFault::BareLf => hang_up("lines end with CR and LF; closing", out),
             LineFault::Endless => hang_up("the line has no end; closing", out),
-            // No client of ours begins with a NUL inside a line; a TLS hello does (S-067).
+            LineFault::Binary => hang_up("this is a POP3 server; closing", out),
+            // No client of ours begins with a NUL inside a line; other protocols do (S-067).
             LineFault::Nul if !self.speaks_pop3 => hang_up("this is a POP3 server; closing", out),
             LineFault::Nul => self.mistake(Mistake("a line can't hold a NUL"), out),
             LineFault::BareCr => self.mistake(Mistake("a line can't hold a lone CR"), out),

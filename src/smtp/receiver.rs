@@ -81,6 +81,11 @@ impl Receiver {
         (used, is_at_end.then(|| self.verdict()))
     }
 
+    /// Whether the message will not be taken, however it goes on: nothing of it need be kept.
+    pub fn is_spoilt(&self) -> bool {
+        self.verdict() != DataEnd::Good
+    }
+
     /// In an order that no cutting of the input can change.
     fn verdict(&self) -> DataEnd {
         match self.decoder.fault() {

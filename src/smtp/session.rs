@@ -281,7 +281,8 @@ impl Session {
             LineFault::TooLong if is_response => self.hang_up(reply::RESPONSE_TOO_LONG, out),
             LineFault::TooLong => self.refuse(reply::LINE_TOO_LONG, out),
             LineFault::BareCr => self.refuse(reply::LINE_BARE_CR, out),
-            // No mail client begins with a NUL, but TLS and RDP do (S-067).
+            LineFault::Binary => self.hang_up(reply::OTHER_PROTOCOL, out),
+            // No mail client begins with a NUL in its line, but other protocols do (S-067).
             LineFault::Nul if self.hello.is_none() => self.hang_up(reply::OTHER_PROTOCOL, out),
             LineFault::Nul => self.refuse(reply::LINE_NUL, out),
         }

@@ -7,7 +7,9 @@ use crate::limits;
 /// Cuts lines out of an input buffer.
 ///
 /// ```text
-///            +-- CRLF inside the limit --> Whole
+///   at start --- an octet that begins no line --> Faulty(Binary)
+///       |
+///       v    +-- CRLF inside the limit --> Whole
 ///   at line -+-- bare LF ----------------> Faulty(BareLf)
 ///            +-- NUL, bare CR, too long --> skipping --LF--> Faulty
 ///                                              +-- no LF in 64 KiB --> Faulty(Endless), for ever
@@ -20,6 +22,7 @@ pub struct LineReader {
 #[derive(Debug, Default)]
 enum State {
     #[default]
+    AtStart,
     AtLine,
     Skipping {
         fault: LineFault,
@@ -51,6 +54,9 @@ pub enum LineFault {
     BareCr,
     /// A NUL.
     Nul,
+    /// The first octet of all begins no line: TLS on a port in the clear, or another protocol (S-067). It has
+    /// no line end to wait for.
+    Binary,
     /// So much was skipped without an end of line that the connection must be closed (S-051).
     Endless,
 }
@@ -64,6 +70,14 @@ impl LineReader {
     /// opinion, so nothing behind it may be taken for a command (S-022).
     pub fn next<'a>(&mut self, input: &'a [u8], limit: usize) -> (usize, Line<'a>) {
         match self.state {
+            State::AtStart => match input.first() {
+                None => (0, Line::Incomplete),
+                Some(&octet) if is_binary(octet) => (input.len(), Line::Faulty(LineFault::Binary)),
+                Some(_) => {
+                    self.state = State::AtLine;
+                    self.read(input, limit)
+                }
+            },
             State::AtLine => self.read(input, limit),
             State::Skipping { fault, skipped_octets, is_after_cr } => {
                 self.skip(input, 0, fault, skipped_octets, is_after_cr)
@@ -117,9 +131,30 @@ impl LineReader {
     }
 }
 
+fn is_binary(octet: u8) -> bool {
+    !octet.is_ascii() || octet.is_ascii_control() && !b"\r\n\t".contains(&octet)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A mail program that was set to TLS on a port in the clear waited a minute for an answer: its hello has
+    /// no line end.
+    #[test]
+    fn what_begins_as_no_line_does_is_told_at_once_s_067() {
+        for begin in [&b"\x16\x03\x01\x02\x00"[..], b"\x03\x00\x00\x13", b"\0", b"\x80", b"\x1b[A"] {
+            let told = LineReader::default().next(begin, LIMIT);
+            assert_eq!(told, (begin.len(), Line::Faulty(LineFault::Binary)), "{begin:?}");
+        }
+        let mut later = LineReader::default();
+        assert_eq!(later.next(b"NOOP\r\n", LIMIT), (6, Line::Whole(b"NOOP")));
+        assert_eq!(
+            later.next(b"\x16\x03", LIMIT),
+            (0, Line::Incomplete),
+            "only the first line says what it is"
+        );
+    }
 
     const LIMIT: usize = 16;
 
@@ -231,8 +266,9 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(seed);
         for round in 0..3000 {
             let octets = random.usize(..80);
-            let sent: Vec<u8> =
-                (0..octets).map(|_| b"\r\n\r\n\r\n\0ab cdefghi"[random.usize(..17)]).collect();
+            // Behind a first octet that ends the connection there is nothing to compare.
+            let mut sent = b"x".to_vec();
+            sent.extend((0..octets).map(|_| b"\r\n\r\n\r\n\0ab cdefghi"[random.usize(..17)]));
             let expected = read(&[&sent], LIMIT);
             let single: Vec<&[u8]> = sent.chunks(1).collect();
             assert_eq!(read(&single, LIMIT), expected, "seed {seed} round {round} {sent:?}");

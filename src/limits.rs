@@ -126,10 +126,10 @@ pub const OUTPUT_OCTETS: usize = 16 * 1024;
 /// Octets of the input buffer of a session that waits for a line.
 pub const INPUT_OCTETS: usize = 4 * 1024;
 /// Messages opened ahead for a POP3 session that takes one after the other, and about how many octets of them.
-pub const READ_AHEAD_MESSAGES: usize = 16;
+pub const READ_AHEAD_MESSAGES: usize = 32;
 /// See [`READ_AHEAD_MESSAGES`].
-pub const READ_AHEAD_OCTETS: usize = 64 * 1024;
-/// POP3 sessions that may read ahead at once: 2 MiB in all.
+pub const READ_AHEAD_OCTETS: usize = 128 * 1024;
+/// POP3 sessions that may read ahead at once: some 4 MiB in all.
 pub const READ_AHEAD_SESSIONS: usize = 16;
 /// A session that is quiet for so long gives back what it holds to be fast.
 pub const QUIET: Duration = Duration::from_secs(1);

@@ -13,7 +13,7 @@ use super::engine::{Engine, Fault, Sync};
 use super::error::{Ask, StoreError};
 use super::medium::{Medium, Meter};
 use super::options::{Options, Wear};
-use super::reader::{self, Question};
+use super::reader::{self, Question, Questions};
 use super::writer::{self, Message};
 use super::{accounts, free, records};
 use crate::clock::Clock;
@@ -206,7 +206,7 @@ impl Blobs {
 #[derive(Debug)]
 pub(super) struct Threads {
     writer: Sender<Message>,
-    readers: Mutex<Option<Sender<Question>>>,
+    questions: Arc<Questions>,
     handles: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -214,8 +214,7 @@ impl Threads {
     /// Starts the writer and the readers.
     pub(super) fn start(shared: &Arc<Shared>) -> Result<Threads, StoreError> {
         let (writer, messages) = mpsc::channel();
-        let (readers, questions) = mpsc::channel();
-        let questions = Arc::new(Mutex::new(questions));
+        let questions: Arc<Questions> = Arc::default();
         let mut handles = Vec::new();
         let its_shared = Arc::clone(shared);
         handles.push(spawn("store-writer", move || writer::run(&its_shared, &messages))?);
@@ -223,7 +222,7 @@ impl Threads {
             let (its_shared, questions) = (Arc::clone(shared), Arc::clone(&questions));
             handles.push(spawn("store-reader", move || reader::run(&its_shared, &questions))?);
         }
-        Ok(Threads { writer, readers: Mutex::new(Some(readers)), handles: Mutex::new(handles) })
+        Ok(Threads { writer, questions, handles: Mutex::new(handles) })
     }
 
     /// Gives the writer a job; after [`Threads::stop`] its promise is dropped, which its asker sees.
@@ -238,16 +237,14 @@ impl Threads {
     ) -> Ask<T> {
         let (promise, ticket) = crate::ticket::pair();
         let question: Question = Box::new(move |shared| promise.keep(shared.engine.read(question)));
-        if let Some(readers) = &*lock(&self.readers) {
-            let _ = readers.send(question);
-        }
+        self.questions.ask(question);
         ticket
     }
 
     /// Lets the threads finish what is queued, and waits for them.
     pub(super) fn stop(&self) {
         self.send(Message::Stop);
-        drop(lock(&self.readers).take());
+        self.questions.close();
         let handles = std::mem::take(&mut *lock(&self.handles));
         for handle in handles {
             // The last clone may be dropped by one of these threads, which can't wait for itself.

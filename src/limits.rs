@@ -195,6 +195,8 @@ pub const FREED_BLOBS: usize = 32;
 pub const FREED_OCTETS: u64 = 1536 * 1024;
 /// Quiet time before bodies are freed.
 pub const IDLE_BEFORE_FREEING: Duration = Duration::from_secs(2);
+/// Bodies that have waited so long are freed between other jobs.
+pub const FREEING_OVERDUE: Duration = Duration::from_secs(30);
 /// Quiet time before the empty commit that makes a reopening quick.
 pub const IDLE_BEFORE_QUICK_REPAIR: Duration = Duration::from_secs(10);
 /// File size under which a full repair is quick anyway.

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use redb::WriteTransaction;
 
@@ -101,7 +101,11 @@ where
 pub(super) fn run(shared: &Arc<Shared>, messages: &Receiver<Message>) {
     let mut idle = Idle::new();
     loop {
-        let first = match messages.recv_timeout(idle.patience(shared)) {
+        let message = match idle.patience(shared) {
+            Some(patience) => messages.recv_timeout(patience),
+            None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        let first = match message {
             Ok(Message::Job(job)) => job,
             Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             Err(RecvTimeoutError::Timeout) => {
@@ -111,9 +115,12 @@ pub(super) fn run(shared: &Arc<Shared>, messages: &Receiver<Message>) {
         };
         let (batch, is_last) = gather(shared, first, messages);
         commit(shared, batch);
-        idle.was_busy();
+        idle.was_busy(shared);
         if is_last {
             return;
+        }
+        if idle.is_freeing_overdue() {
+            idle.work(shared);
         }
     }
 }
@@ -163,30 +170,40 @@ fn commit(shared: &Shared, mut batch: Vec<Job>) {
 /// What is done when nothing comes.
 struct Idle {
     last_job: Instant,
+    /// Since when bodies wait to be freed.
+    waits_since: Option<Instant>,
     is_quick_repaired: bool,
 }
 
 impl Idle {
     fn new() -> Idle {
         // An opening may have repaired the file: the next one shall be quick.
-        Idle { last_job: Instant::now(), is_quick_repaired: false }
+        Idle { last_job: Instant::now(), waits_since: None, is_quick_repaired: false }
     }
 
-    fn was_busy(&mut self) {
+    fn was_busy(&mut self, shared: &Shared) {
         self.last_job = Instant::now();
         self.is_quick_repaired = false;
+        let waits = shared.has_free.load(Ordering::Acquire);
+        self.waits_since = waits.then(|| self.waits_since.unwrap_or(self.last_job));
     }
 
-    /// How long to wait for a job before idle work is due.
-    fn patience(&self, shared: &Shared) -> std::time::Duration {
+    /// How long to wait for a job before idle work is due; none if there is no such work.
+    fn patience(&self, shared: &Shared) -> Option<Duration> {
         let due = if shared.has_free.load(Ordering::Acquire) {
             shared.before_freeing
         } else if self.wants_quick_repair(shared) {
             shared.before_quick_repair
         } else {
-            std::time::Duration::from_secs(3600)
+            return None;
         };
-        due.saturating_sub(self.last_job.elapsed())
+        Some(due.saturating_sub(self.last_job.elapsed()))
+    }
+
+    /// Whether jobs have come without a pause for so long that the file would grow without end (S-302); then
+    /// each is followed by a batch until nothing waits.
+    fn is_freeing_overdue(&self) -> bool {
+        self.waits_since.is_some_and(|since| since.elapsed() >= limits::FREEING_OVERDUE)
     }
 
     fn wants_quick_repair(&self, shared: &Shared) -> bool {
@@ -204,4 +221,10 @@ impl Idle {
             let _ = shared.engine.write(Sync::QuickRepair, |_| Ok(()));
         }
     }
+}
+
+/// How long a writer would wait whose last job was just now.
+#[cfg(test)]
+pub(super) fn patience_of_an_idle_writer(shared: &Shared) -> Option<Duration> {
+    Idle::new().patience(shared)
 }

@@ -423,3 +423,14 @@ fn settings_and_records_outlive_a_restart() {
     store.set_setting("message_mib", None).wait().unwrap();
     assert_eq!(store.settings().message_mib, limits::MESSAGE_MIB);
 }
+
+/// The writer's longest wait was an hour from the last job on: after an hour without mail it waited no more and
+/// kept a processor busy.
+#[test]
+fn a_writer_without_work_waits_for_a_job_and_nothing_else() {
+    let folder = Folder::new();
+    let store = folder.create();
+    assert_eq!(writer::patience_of_an_idle_writer(&store.shared), None);
+    store.shared.has_free.store(true, Ordering::Release);
+    assert!(writer::patience_of_an_idle_writer(&store.shared).is_some());
+}

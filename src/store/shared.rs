@@ -195,7 +195,7 @@ impl Blobs {
         (numbers.next + RESERVED_BLOBS / 2 > numbers.bound).then_some(numbers.next + RESERVED_BLOBS)
     }
 
-    /// That bound has been committed.
+    /// That bound has been committed durably.
     pub(super) fn reserved(&self, bound: Option<u64>) {
         let mut numbers = lock(&self.0);
         numbers.bound = bound.unwrap_or(numbers.bound);

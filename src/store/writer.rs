@@ -158,9 +158,10 @@ fn commit(shared: &Shared, mut batch: Vec<Job>) {
         }
         batch.iter_mut().try_for_each(|job| job.change.apply(transaction))
     });
-    if outcome.is_ok() {
+    // What was not synced may be lost by a reopening, and numbers reserved by it would be given again.
+    if outcome.is_ok() && is_durable {
         shared.blobs.reserved(bound);
-        shared.commits.fetch_add(u64::from(is_durable), Ordering::Relaxed);
+        shared.commits.fetch_add(1, Ordering::Relaxed);
     }
     for job in batch {
         job.change.settle(&outcome);

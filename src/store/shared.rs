@@ -126,8 +126,9 @@ impl Shared {
 
     /// Room on the disk and inside the file, less what was written since it was last looked for.
     fn room_octets(&self) -> u64 {
-        let written_octets = self.meter.written_octets.load(Ordering::Relaxed);
         let mut space = lock(&self.space);
+        // Read behind the lock: another thread's figure must not be ahead of this one.
+        let written_octets = self.meter.written_octets.load(Ordering::Relaxed);
         let space = match *space {
             Some(space) if space.seen.elapsed() < limits::FREE_SPACE_AGE => space,
             _ => {

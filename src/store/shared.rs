@@ -212,18 +212,19 @@ pub(super) struct Threads {
 }
 
 impl Threads {
-    /// Starts the writer and the readers.
+    /// Starts the writer and the readers; where one can't be started, those that run end.
     pub(super) fn start(shared: &Arc<Shared>) -> Result<Threads, StoreError> {
         let (writer, messages) = mpsc::channel();
-        let questions: Arc<Questions> = Arc::default();
-        let mut handles = Vec::new();
+        let threads = Threads { writer, questions: Arc::default(), handles: Mutex::default() };
         let its_shared = Arc::clone(shared);
-        handles.push(spawn("store-writer", move || writer::run(&its_shared, &messages))?);
+        let handle = spawn("store-writer", move || writer::run(&its_shared, &messages))?;
+        lock(&threads.handles).push(handle);
         for _ in 0..limits::READER_THREADS {
-            let (its_shared, questions) = (Arc::clone(shared), Arc::clone(&questions));
-            handles.push(spawn("store-reader", move || reader::run(&its_shared, &questions))?);
+            let (its_shared, questions) = (Arc::clone(shared), Arc::clone(&threads.questions));
+            let handle = spawn("store-reader", move || reader::run(&its_shared, &questions))?;
+            lock(&threads.handles).push(handle);
         }
-        Ok(Threads { writer, questions, handles: Mutex::new(handles) })
+        Ok(threads)
     }
 
     /// Gives the writer a job; after [`Threads::stop`] its promise is dropped, which its asker sees.

@@ -1,10 +1,10 @@
 //! A database in a file on a disk.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use redb::StorageBackend;
 use rustix::fs::FallocateFlags;
@@ -19,17 +19,36 @@ pub(super) struct DiskFile {
     path: PathBuf,
     /// Whether it may be empty still.
     is_new: bool,
+    /// What was opened first: another file in its place is another database.
+    opened: OnceLock<Identity>,
 }
+
+/// Device and inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Identity(u64, u64);
 
 impl DiskFile {
     /// A file that must be a database.
     pub(super) fn new(path: &Path) -> DiskFile {
-        DiskFile { path: path.to_owned(), is_new: false }
+        DiskFile { path: path.to_owned(), is_new: false, opened: OnceLock::new() }
     }
 
     /// A file that shall become one.
     pub(super) fn unproven(path: &Path) -> DiskFile {
-        DiskFile { path: path.to_owned(), is_new: true }
+        DiskFile { path: path.to_owned(), is_new: true, opened: OnceLock::new() }
+    }
+
+    fn replaced(&self) -> StoreError {
+        StoreError::Io(format!(
+            "the database {} has been replaced while it was in use: restart to go on with the new one",
+            self.path.display()
+        ))
+    }
+}
+
+impl Identity {
+    fn of(facts: &Metadata) -> Identity {
+        Identity(facts.dev(), facts.ino())
     }
 }
 
@@ -38,6 +57,10 @@ impl Medium for DiskFile {
         let file = file::open_locked(&self.path)?;
         if !self.is_new {
             file::check_magic(&file, &self.path)?;
+        }
+        let facts = file.metadata().map_err(|error| file::io_error("look at", &self.path, &error))?;
+        if *self.opened.get_or_init(|| Identity::of(&facts)) != Identity::of(&facts) {
+            return Err(self.replaced());
         }
         Ok(Box::new(FileBackend { file, extents: Mutex::default() }))
     }
@@ -56,12 +79,16 @@ impl Medium for DiskFile {
     }
 
     fn is_in_place(&self) -> Result<(), StoreError> {
-        std::fs::metadata(&self.path).map(|_| ()).map_err(|_| {
+        let facts = std::fs::metadata(&self.path).map_err(|_| {
             StoreError::Io(format!(
                 "the database {} has been removed while it was in use: put it back, or restart to begin anew",
                 self.path.display()
             ))
-        })
+        })?;
+        match self.opened.get() {
+            Some(opened) if *opened != Identity::of(&facts) => Err(self.replaced()),
+            _ => Ok(()),
+        }
     }
 
     fn drop_cache(&self) {

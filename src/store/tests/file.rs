@@ -91,6 +91,21 @@ fn a_database_that_is_removed_while_in_use_takes_no_mail_s_301() {
     assert!(matches!(deliver(&store, b"lost?", &[alice]), Err(StoreError::Io(_))));
 }
 
+/// A backup that was put in the place of the open database: mail went on into the file that had no name any
+/// more, and was gone with the restart.
+#[test]
+fn a_database_that_is_replaced_while_in_use_takes_no_mail_and_is_read_on_s_301() {
+    let folder = Folder::new();
+    let store = folder.create();
+    let alice = add_alice(&store);
+    let backup = folder.0.join("backup");
+    std::fs::copy(folder.database(), &backup).unwrap();
+    std::fs::rename(&backup, folder.database()).unwrap();
+    let refused = deliver(&store, b"lost?", &[alice]).unwrap_err();
+    assert!(matches!(&refused, StoreError::Io(text) if text.contains("replaced")), "{refused}");
+    assert_eq!(uids(&store, alice), [0_u32; 0]);
+}
+
 #[test]
 fn a_closed_store_answers_that_it_is_closed() {
     let folder = Folder::new();

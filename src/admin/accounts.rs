@@ -65,8 +65,8 @@ pub(super) async fn remove_domain(
         return Err(goes_with_it(&domain.to_string(), mailboxes.len(), &mailboxes, postmaster));
     }
     context.store.remove_domain(domain).await?;
-    forget(context, postmaster).await?;
     end_sessions(context, mailboxes.iter().map(|row| row.id));
+    forget(context, postmaster).await?;
     Ok(removed(&mailboxes))
 }
 
@@ -83,8 +83,8 @@ pub(super) async fn remove_mailbox(
         return Err(goes_with_it(&address.to_string(), 0, &mailboxes, postmaster));
     }
     context.store.remove_mailbox(address).await?;
-    forget(context, postmaster).await?;
     end_sessions(context, [mailbox.id]);
+    forget(context, postmaster).await?;
     Ok(removed(&mailboxes))
 }
 

@@ -7,7 +7,7 @@ use super::ahead::Ahead;
 use super::body;
 use super::server::Server;
 use super::session::Tally;
-use super::sessions::{Hold, Seat};
+use super::sessions::{Hold, Order, Seat};
 use super::stream::{Input, Lost, Stream};
 use super::tls::Speaks;
 use crate::auth::{Verdict, Welcome};
@@ -106,6 +106,10 @@ impl<'a> Driver<'a> {
 
     /// The next line's wish; none if no line comes any more.
     async fn read(&mut self) -> Result<Option<Next>, Lost> {
+        // Told to end, he gets no more, however much he has sent ahead (S-180).
+        if self.seat.order() == Order::End {
+            return Ok(None);
+        }
         let begun = self.server.clock.monotonic();
         loop {
             let input = self.stream.input();

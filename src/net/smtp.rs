@@ -139,6 +139,11 @@ impl<'a> Driver<'a> {
 
     /// The next line's wish; none if no line comes any more.
     async fn read(&mut self) -> Result<Option<Next>, Lost> {
+        // Told to end, he gets no more, however much he has sent ahead (S-180).
+        if !self.is_told && self.seat.order() == Order::End {
+            self.is_told = true;
+            return Ok(Some(self.handle(Event::Evicted)));
+        }
         let mut deadline = None;
         loop {
             let input = self.stream.input();

@@ -185,8 +185,6 @@ pub const GIVING_WAY: Duration = Duration::from_secs(2);
 pub const BUFFERED_BODY_OCTETS: usize = 256 * 1024;
 /// Jobs of one commit (storage lab §6).
 pub const JOBS_PER_COMMIT: usize = 64;
-/// Jobs that wait for the writer; senders beyond it wait.
-pub const WAITING_JOBS: usize = 1024;
 /// Threads that read; more only starve the writer (storage lab §2).
 pub const READER_THREADS: usize = 2;
 /// Blobs freed by one commit, and their octets: a freed body's pages are read (storage lab §3).
@@ -201,8 +199,6 @@ pub const FREEING_OVERDUE: Duration = Duration::from_secs(30);
 pub const IDLE_BEFORE_QUICK_REPAIR: Duration = Duration::from_secs(10);
 /// File size under which a full repair is quick anyway.
 pub const QUICK_REPAIR_FILE_OCTETS: u64 = 16 * 1024 * 1024;
-/// Messages of one mailbox that a session can hold: 12 octets each.
-pub const MESSAGES_PER_MAILDROP: usize = 4_000_000;
 /// Free space kept on the disk by default, so that deleting still works when mail no longer does.
 pub const RESERVE_MIB: u32 = 64;
 /// What the file takes beside bodies, at a guess: accounts, rows, pages that wait for the next commit.

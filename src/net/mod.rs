@@ -1,8 +1,8 @@
-//! The only room that awaits: listeners, TLS, one driver a protocol, the control socket.
+//! The only room that awaits sockets: listeners, TLS, one driver a protocol, the control socket.
 //!
 //! ```text
-//! serve -> server: threads, what sessions share
-//!            |-> listener: bind, accept, judge -> session -> stream (plain or TLS)
+//! serve -> server: what sessions share, and threads: this one and some more serve, as many again shake hands
+//!            |-> listener: bind, accept, judge -> session -> stream (plain, or TLS once tls has shaken hands)
 //!            |                                      |-> pop3: lines, wishes -> body out
 //!            |                                      '-> smtp: lines, wishes -> intake in
 //!            |-> control::door: commands of the command line -> admin

@@ -2,9 +2,9 @@
 //! closed and reopened when its handle is no longer good.
 //!
 //! ```text
-//! Open --I/O error or panic in a write, broken handle--> Shut --next question, not too often--> Open
-//!   |                                                                                           |
-//!   +------------------------------------close()-----------------> Closed <----------------------+
+//! Open --I/O error in a write, panic, broken handle--> Shut --next question, not too often--> Open
+//!   |                                                                                         |
+//!   +------------------------------------close()-----------------> Closed <--------------------+
 //! ```
 
 use std::ops::Range;

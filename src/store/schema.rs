@@ -178,10 +178,7 @@ pub(super) fn decode<'a, T: Deserialize<'a>>(
 
 /// The error for damage found in a table.
 pub(super) fn damaged(table: &impl Table, what: &str) -> StoreError {
-    StoreError::Damaged(format!(
-        "the database is damaged ({what} in {}): restore a backup, or what `poppet check` names",
-        table.label()
-    ))
+    StoreError::Damaged(format!("the database is damaged ({what} in {}): restore a backup", table.label()))
 }
 
 /// The key of a message's row.

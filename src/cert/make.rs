@@ -16,7 +16,7 @@ use crate::mail::Secret;
 
 /// Makes an authority: P-256, valid from 1970 to 2100, for `organisation`. It can sign servers but no
 /// other authorities. Errs if the system gives no random numbers.
-pub fn make_authority(organisation: &str, _now: UnixTime) -> Result<Identity, CertError> {
+pub fn make_authority(organisation: &str) -> Result<Identity, CertError> {
     let mut params = CertificateParams::default();
     params.distinguished_name = named(&format!("{AUTHORITY_NAME}{organisation}"));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     fn name_of(organisation: &str) -> Option<String> {
-        common_name(&make_authority(organisation, UnixTime(0)).unwrap().certificate)
+        common_name(&make_authority(organisation).unwrap().certificate)
     }
 
     #[test]
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn what_no_certificate_can_have_is_an_error_and_no_panic() {
-        let authority = make_authority("home.lan", UnixTime(0)).unwrap();
+        let authority = make_authority("home.lan").unwrap();
         let make = |name: &str| make_server(&authority, &[name.to_owned()], &[], UnixTime(0));
         for bad in
             ["", "höme.lan", "a b", "-", "192.0.2.1", "a..b", "a\0b", &"a".repeat(64), &"a.".repeat(200)]
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_damaged_authority_signs_nothing_and_never_panics() {
-        let authority = make_authority("home.lan", UnixTime(0)).unwrap();
+        let authority = make_authority("home.lan").unwrap();
         let names = ["mail.home.lan".to_owned()];
         let make = |authority: &Identity| make_server(authority, &names, &[], UnixTime(0));
         let mut foreign = authority.clone();

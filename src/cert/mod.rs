@@ -71,7 +71,7 @@ pub async fn ensure(
     let authority = match kept(store, AUTHORITY).await? {
         Some(kept) => kept.open(gatekeeper, AUTHORITY)?,
         None => {
-            let authority = make_authority(organisation, now)?;
+            let authority = make_authority(organisation)?;
             let certificates = vec![authority.certificate.clone()];
             let kept = Kept::seal(gatekeeper, AUTHORITY, certificates, &authority.private_key, None);
             keep(store, AUTHORITY, &kept).await?;

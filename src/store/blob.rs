@@ -34,6 +34,11 @@ pub(super) fn chunk_key(blob: BlobId, index: u32) -> u64 {
     blob.0 << INDEX_BITS | u64::from(index)
 }
 
+/// The body in the key of a chunk.
+pub(super) fn blob_of(key: u64) -> BlobId {
+    BlobId(key >> INDEX_BITS)
+}
+
 /// How many chunks a body can have: enough for 2 GiB in the smallest ones.
 pub(super) const CHUNKS_PER_BLOB: u32 = 1 << INDEX_BITS;
 const INDEX_BITS: u32 = 24;

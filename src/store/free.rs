@@ -117,7 +117,7 @@ fn free_batch(transaction: &WriteTransaction) -> Result<Freed, Fault> {
         let now = chunks.min(chunks_left);
         for index in (chunks - now..chunks).rev() {
             let removed = chunks_table.remove(chunk_key(blob, index))?;
-            octets += removed.map_or(0, |chunk| chunk.value().len() as u64);
+            octets += removed.map_or(0, |chunk| chunk.value().len().saturating_sub(4) as u64);
         }
         chunks_left -= now;
         if now == chunks {

@@ -1,5 +1,7 @@
 //! A mailbox's messages: told, found, removed.
 
+use std::collections::BTreeSet;
+
 use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 
 use super::blob::{BlobId, Chunk, chunk_key, open_chunk};
@@ -112,7 +114,8 @@ pub(super) fn remove(transaction: &WriteTransaction, mailbox: MailboxId, uids: &
     let mut mail = transaction.open_table(MAIL)?;
     let Some(mut counters) = read_counters(&mail, mailbox)? else { return Ok(()) };
     let mut doomed = Vec::with_capacity(uids.len());
-    for &uid in uids {
+    let uids: BTreeSet<Uid> = uids.iter().copied().collect();
+    for uid in uids {
         let key = schema::mail_key(MessageId { mailbox, uid });
         if let Some(stored) = mail.get(key)? {
             let row: MailRow = schema::decode(&MAIL, key, stored.value())?;

@@ -2,6 +2,7 @@
 
 use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 
+use super::blob::blob_of;
 use super::engine::Fault;
 use super::error::StoreError;
 use super::schema::{
@@ -93,6 +94,12 @@ pub(super) fn blob_bound(transaction: &ReadTransaction) -> Result<u64, Fault> {
         Some(stored) => Ok(schema::decode(&META, META_BLOB, stored.value())?),
         None => Ok(1),
     }
+}
+
+/// The first number above those of all bodies in the file.
+pub(super) fn above_all_blobs(transaction: &ReadTransaction) -> Result<u64, Fault> {
+    let last = transaction.open_table(CHUNKS)?.last()?.map(|(key, _)| blob_of(key.value()));
+    Ok(last.map_or(1, |blob| blob.0 + 1))
 }
 
 /// Reserves the numbers below `bound` for bodies.

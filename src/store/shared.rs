@@ -75,13 +75,17 @@ impl Shared {
             cache_octets = self::cache_octets(settings.cache_kib);
             engine = open(cache_octets)?;
         }
-        if engine.read(free::has_orphans)? {
-            engine.write(Sync::OnePhase, free::collect_orphans)?;
+        if engine.read(free::has_orphans)?
+            && let Err(error) = engine.write(Sync::OnePhase, free::collect_orphans)
+        {
+            // Reading and deleting must go on with a full disk; the next opening tries again.
+            log::warn!("what streamed in before a crash can't be freed now: {error}");
         }
         let proof = engine.read(accounts::prove)?;
         clock.learn(proof.newest);
         let waiting_octets = engine.read(free::waiting_octets)?;
-        let bound = engine.read(records::blob_bound)?;
+        // An old page in the place of the bound must not let a new body take a living one's number.
+        let bound = engine.read(records::blob_bound)?.max(engine.read(records::above_all_blobs).unwrap_or(0));
         let has_free = engine.read(free::has_free)?;
         Ok(Shared {
             engine,

@@ -424,6 +424,40 @@ fn settings_and_records_outlive_a_restart() {
     assert_eq!(store.settings().message_mib, limits::MESSAGE_MIB);
 }
 
+/// A uid that was named twice gave up the claims of two owners on a shared body: the other's mail was lost.
+#[test]
+fn a_message_named_twice_is_removed_once() {
+    let folder = Folder::new();
+    let store = folder.create();
+    let alice = add_alice(&store);
+    let bob = add(&store, "bob@home.lan");
+    deliver(&store, b"for both", &[alice, bob]).unwrap();
+    store.remove_messages(alice, vec![Uid(1), Uid(1)]).wait().unwrap();
+    free_all(&store);
+    assert_eq!(read_back(&store, bob, Uid(1)), Ok(Some(b"To: 2\r\nfor both".to_vec())));
+}
+
+/// The bound of the numbers given stands in a page of its own. With an old page in its place, new bodies would
+/// have been written over living ones, with checksums that fit.
+#[test]
+fn a_lost_bound_of_numbers_lets_no_body_take_a_living_ones_number() {
+    let folder = Folder::new();
+    let store = folder.create();
+    let alice = add_alice(&store);
+    for _ in 0..3 {
+        deliver(&store, &body(9000), &[alice]).unwrap();
+    }
+    store.change(|transaction| records::put_blob_bound(transaction, 1)).wait().unwrap();
+    drop(store);
+    let store = folder.open().unwrap();
+    for _ in 0..3 {
+        deliver(&store, &body(8000), &[alice]).unwrap();
+    }
+    for uid in 1..=3 {
+        assert!(read_back(&store, alice, Uid(uid)).unwrap().unwrap()[7..] == body(9000));
+    }
+}
+
 /// The writer's longest wait was an hour from the last job on: after an hour without mail it waited no more and
 /// kept a processor busy.
 #[test]

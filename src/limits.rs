@@ -195,6 +195,8 @@ pub const FREED_OCTETS: u64 = 1536 * 1024;
 pub const IDLE_BEFORE_FREEING: Duration = Duration::from_secs(2);
 /// Bodies that have waited so long are freed between other jobs.
 pub const FREEING_OVERDUE: Duration = Duration::from_secs(30);
+/// How long to wait after a failure until bodies are freed again.
+pub const FREEING_RETRY: Duration = Duration::from_secs(1);
 /// Quiet time before the empty commit that makes a reopening quick.
 pub const IDLE_BEFORE_QUICK_REPAIR: Duration = Duration::from_secs(10);
 /// File size under which a full repair is quick anyway.

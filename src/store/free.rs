@@ -7,6 +7,7 @@ use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, WriteTransacti
 use super::Shared;
 use super::blob::{BlobId, LARGEST_CHUNK_OCTETS, chunk_key};
 use super::engine::{Fault, Sync};
+use super::error::StoreError;
 use super::schema::{self, CHUNKS, FREE, PENDING, REFS};
 use crate::limits;
 
@@ -81,21 +82,15 @@ pub(super) fn collect_orphans(transaction: &WriteTransaction) -> Result<(), Faul
     Ok(())
 }
 
-/// Frees one batch; the last one is synced, the others ride on it.
-pub(super) fn free_some(shared: &Shared) {
-    let is_more = shared
-        .engine
-        .read(|transaction| Ok(transaction.open_table(FREE)?.len()? > limits::FREED_BLOBS as u64));
-    let sync = if matches!(is_more, Ok(true)) { Sync::Later } else { Sync::OnePhase };
-    match shared.engine.write(sync, free_batch) {
-        Ok(freed) => {
-            let less = |live: u64| Some(live.saturating_sub(freed.octets));
-            let _ = shared.live_octets.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
-            shared.has_free.store(freed.is_more, Ordering::Release);
-        }
-        // The engine has logged it; the next opening finds the bodies again.
-        Err(_) => shared.has_free.store(false, Ordering::Release),
-    }
+/// Frees one batch; the last one is synced, the others ride on it. Errs if it must be tried again later.
+pub(super) fn free_some(shared: &Shared) -> Result<(), StoreError> {
+    let waiting = shared.engine.read(|transaction| Ok(transaction.open_table(FREE)?.len()?))?;
+    let sync = if waiting > limits::FREED_BLOBS as u64 { Sync::Later } else { Sync::OnePhase };
+    let freed = shared.engine.write(sync, free_batch)?;
+    let less = |live: u64| Some(live.saturating_sub(freed.octets));
+    let _ = shared.live_octets.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    shared.has_free.store(freed.is_more, Ordering::Release);
+    Ok(())
 }
 
 /// What one batch has freed.

@@ -107,6 +107,17 @@ impl Shared {
         })
     }
 
+    /// Collects what a failure of the disk left: bodies that were streaming in are nobody's now. Only the
+    /// writer may call it, before it takes the next job.
+    pub(super) fn recover(&self) -> Result<(), StoreError> {
+        self.engine.write(Sync::OnePhase, free::collect_orphans)?;
+        let proof = self.engine.read(accounts::prove)?;
+        let waiting_octets = self.engine.read(free::waiting_octets)?;
+        self.live_octets.store(proof.octets + waiting_octets, Ordering::Relaxed);
+        self.has_free.store(true, Ordering::Release);
+        Ok(())
+    }
+
     /// The settings as they are now.
     pub(super) fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))

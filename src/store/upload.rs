@@ -192,7 +192,7 @@ impl Upload {
         let (mut job, ask) = Job::asking(
             octets,
             move |transaction| {
-                from.check(&shared)?;
+                from.check(&shared, transaction)?;
                 transaction.open_table(PENDING)?.insert(from.blob.0, &[][..])?;
                 insert_chunks(transaction, from.blob, from.chunks, &chunks)?;
                 drop(permit);
@@ -228,12 +228,14 @@ impl Streamed {
         Ok(())
     }
 
-    /// Errs if the database was reopened since: chunks that were not synced are gone.
-    fn check(&self, shared: &Shared) -> Result<(), StoreError> {
-        if self.generation == shared.engine.generation() {
+    /// Errs if the database was reopened since, or what came in so far was collected as nobody's: chunks that
+    /// were not synced are gone then.
+    fn check(&self, shared: &Shared, transaction: &WriteTransaction) -> Result<(), Fault> {
+        let is_there = self.chunks == 0 || transaction.open_table(PENDING)?.get(self.blob.0)?.is_some();
+        if is_there && self.generation == shared.engine.generation() {
             return Ok(());
         }
-        Err(StoreError::Io("the database was reopened while the message came in".into()))
+        Err(StoreError::Io("the database was reopened while the message came in".into()).into())
     }
 }
 
@@ -257,7 +259,7 @@ impl Body {
             return Err(StoreError::Full.into());
         }
         if let Some(streamed) = self.streamed {
-            streamed.check(shared)?;
+            streamed.check(shared, transaction)?;
         }
         let mut mail = transaction.open_table(MAIL)?;
         let mut owners = Vec::with_capacity(deliveries.len());

@@ -114,6 +114,7 @@ pub(super) fn run(shared: &Arc<Shared>, messages: &Receiver<Message>) {
             }
         };
         let (batch, is_last) = gather(shared, first, messages);
+        idle.recover(shared);
         commit(shared, batch);
         idle.was_busy(shared);
         if is_last {
@@ -173,13 +174,18 @@ struct Idle {
     last_job: Instant,
     /// Since when bodies wait to be freed.
     waits_since: Option<Instant>,
+    /// After a failure nothing is freed before that moment.
+    not_before: Instant,
+    /// Of the engine, when what an earlier failure left was last collected.
+    generation: u64,
     is_quick_repaired: bool,
 }
 
 impl Idle {
     fn new() -> Idle {
         // An opening may have repaired the file: the next one shall be quick.
-        Idle { last_job: Instant::now(), waits_since: None, is_quick_repaired: false }
+        let now = Instant::now();
+        Idle { last_job: now, waits_since: None, not_before: now, generation: 0, is_quick_repaired: false }
     }
 
     fn was_busy(&mut self, shared: &Shared) {
@@ -187,6 +193,14 @@ impl Idle {
         self.is_quick_repaired = false;
         let waits = shared.has_free.load(Ordering::Acquire);
         self.waits_since = waits.then(|| self.waits_since.unwrap_or(self.last_job));
+    }
+
+    /// After a failure of the disk collects what it left, as soon as the database can be written again.
+    fn recover(&mut self, shared: &Shared) {
+        let generation = shared.engine.generation();
+        if generation != self.generation && shared.recover().is_ok() {
+            self.generation = generation;
+        }
     }
 
     /// How long to wait for a job before idle work is due; none if there is no such work.
@@ -198,7 +212,8 @@ impl Idle {
         } else {
             return None;
         };
-        Some(due.saturating_sub(self.last_job.elapsed()))
+        let pause = self.not_before.saturating_duration_since(Instant::now());
+        Some(due.saturating_sub(self.last_job.elapsed()).max(pause))
     }
 
     /// Whether jobs have come without a pause for so long that the file would grow without end (S-302); then
@@ -214,7 +229,11 @@ impl Idle {
 
     fn work(&mut self, shared: &Shared) {
         if shared.has_free.load(Ordering::Acquire) {
-            free::free_some(shared);
+            self.recover(shared);
+            // The engine has logged a failure.
+            if free::free_some(shared).is_err() {
+                self.not_before = Instant::now() + limits::FREEING_RETRY;
+            }
             self.is_quick_repaired = false;
         } else if self.wants_quick_repair(shared) {
             // A failure is logged by the engine, and there is nobody to tell.

@@ -148,7 +148,7 @@ fn one_body_serves_all_recipients_and_is_freed_with_the_last() {
 
 fn free_all(store: &Store) {
     while store.shared.has_free.load(Ordering::Acquire) {
-        free::free_some(&store.shared);
+        free::free_some(&store.shared).unwrap();
     }
 }
 

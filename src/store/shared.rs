@@ -111,10 +111,13 @@ impl Shared {
     /// writer may call it, before it takes the next job.
     pub(super) fn recover(&self) -> Result<(), StoreError> {
         self.engine.write(Sync::OnePhase, free::collect_orphans)?;
-        let proof = self.engine.read(accounts::prove)?;
-        let waiting_octets = self.engine.read(free::waiting_octets)?;
-        self.live_octets.store(proof.octets + waiting_octets, Ordering::Relaxed);
         self.has_free.store(true, Ordering::Release);
+        // Where damage forbids the count the earlier one stays: to collect again for it would cost the long
+        // mails that stream in by now.
+        let proof = self.engine.read(accounts::prove);
+        if let (Ok(proof), Ok(waiting_octets)) = (proof, self.engine.read(free::waiting_octets)) {
+            self.live_octets.store(proof.octets + waiting_octets, Ordering::Relaxed);
+        }
         Ok(())
     }
 

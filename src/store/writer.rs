@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! wait for a job --> take what queued too (bounded) --> apply all in one transaction --> commit --> keep promises
-//!      |  nothing for a while
+//!      |  nothing for a while, or bodies waited long
 //!      +--> free a few bodies, or make the next reopening quick
+//!
+//! after a failure of the disk, before either: collect what it left
 //! ```
 
 use std::sync::Arc;
@@ -47,7 +49,8 @@ pub(super) enum Message {
 
 impl Job {
     /// A durable change that answers with what `change` returns, once it is committed and `then` has seen it.
-    /// `change` must find its refusals before it writes: it shares its transaction with others.
+    /// `change` must find its refusals before it writes, or write only what holds without it too: it shares its
+    /// transaction with others.
     pub(super) fn asking<T: Send + 'static>(
         octets: usize,
         change: impl FnOnce(&WriteTransaction) -> Result<T, Fault> + Send + 'static,

@@ -26,6 +26,10 @@ pub struct Settings {
     pub peers: Peers,
     /// Where a password may travel in the clear.
     pub plaintext: Plaintext,
+    /// Whether proofs made with MD5 are taken, and secrets kept for them (A4).
+    pub challenge: bool,
+    /// Whether clear-text passwords are refused even inside TLS (A7).
+    pub sparequired: bool,
     /// How a commit is made durable.
     pub commit: Commit,
     /// redb's page cache.
@@ -194,6 +198,8 @@ impl Default for Settings {
             listeners: Default::default(),
             peers: Peers::Lan,
             plaintext: Plaintext::Tls,
+            challenge: false,
+            sparequired: false,
             commit: Commit::OnePhase,
             cache_kib: limits::CACHE_KIB,
             reserve_mib: limits::RESERVE_MIB,

@@ -40,8 +40,10 @@ use self::seal::Sealer;
 use self::tag::Tagger;
 use self::throttle::{Attempt, Throttle};
 use crate::clock::{Clock, UnixTime};
+use crate::limits;
 use crate::mail::{Address, MailboxId, MailboxMark, Secret, printable};
-use crate::sasl::Credentials;
+use crate::sasl::scram::Salt;
+use crate::sasl::{Claim, Proof};
 use crate::store::{Mailbox, Store, StoreError};
 
 /// Decides about logons; clones share their memory of failures and of recognised logons.
@@ -77,6 +79,8 @@ pub struct Welcome {
     pub mark: MailboxMark,
     /// Whether the mailbox or its domain is locked: sending still works, reading doesn't (C2).
     pub is_locked: bool,
+    /// SCRAM's own signature where the claim was SCRAM's. RFC 5802 §3.
+    pub signature: Option<[u8; 32]>,
 }
 
 impl Gatekeeper {
@@ -108,9 +112,16 @@ impl Gatekeeper {
         Ok(gatekeeper)
     }
 
-    /// Finds out whether `credentials` are right.
-    pub async fn login(&self, credentials: Credentials, peer: IpAddr) -> Verdict {
-        let Credentials { user_name, password } = credentials;
+    /// The salt with which that user's SCRAM keys are made; who is no user, or has none, has one made up that
+    /// stays the same (A11). Errs if the store can't answer; logged already.
+    pub async fn salt(&self, _user_name: &str, _peer: IpAddr) -> Result<Salt, StoreError> {
+        Ok(Salt { octets: [0; 16], iterations: limits::SCRAM_ITERATIONS })
+    }
+
+    /// Finds out whether a claim is true.
+    pub async fn login(&self, claim: Claim, peer: IpAddr) -> Verdict {
+        let Claim { user_name, proof } = claim;
+        let Proof::Password(password) = proof else { return Verdict::Refused { delay: Duration::ZERO } };
         let account = user_name.to_ascii_lowercase();
         // What is no address of ours is an unknown user like any other (A11).
         let mailbox = match account.parse::<Address>() {
@@ -170,6 +181,11 @@ impl Gatekeeper {
     /// Opens what [`Gatekeeper::seal`] made for the same purpose; none if it is not that.
     pub fn unseal(&self, purpose: &str, sealed: &[u8]) -> Option<Secret> {
         self.inner.sealer.unseal(purpose, b"", sealed)
+    }
+
+    /// Fresh random octets.
+    pub fn draw<const OCTETS: usize>(&self) -> [u8; OCTETS] {
+        self.inner.randomness.draw()
     }
 
     /// A fresh random mark for a new mailbox.
@@ -296,6 +312,7 @@ fn welcome(mailbox: &Mailbox) -> Verdict {
         address: mailbox.address.clone(),
         mark: mailbox.mark,
         is_locked: mailbox.is_locked || mailbox.is_domain_locked,
+        signature: None,
     })
 }
 

@@ -24,6 +24,7 @@ mod session;
 mod sessions;
 mod smtp;
 mod stream;
+mod terms;
 mod tls;
 
 #[cfg(test)]

@@ -9,13 +9,14 @@ use super::server::Server;
 use super::session::Tally;
 use super::sessions::{Hold, Order, Seat};
 use super::stream::{Input, Lost, Stream};
+use super::terms;
 use super::tls::Speaks;
 use crate::auth::{Verdict, Welcome};
 use crate::limits;
 use crate::mail::{MessageId, Uid};
 use crate::pop3::maildrop::Entry;
-use crate::pop3::{Event, Facts, LoginRefusal, Maildrop, Next, Session};
-use crate::sasl::Credentials;
+use crate::pop3::{Event, Facts, LoginRefusal, Maildrop, Next, Policy, Session};
+use crate::sasl::Claim;
 use crate::store::Opened;
 use crate::wire::line::{Line, LineReader};
 
@@ -29,6 +30,8 @@ pub struct Driver<'a> {
     session: Session,
     lines: LineReader,
     out: Vec<u8>,
+    /// Whose claim was verified last, and how many sessions had been told to end before.
+    verified: Option<(Welcome, u64)>,
     hold: Option<Hold>,
     opened: Option<(Uid, Opened)>,
     ahead: Ahead,
@@ -43,13 +46,7 @@ impl<'a> Driver<'a> {
         tally: &'a mut Tally,
         peer: IpAddr,
     ) -> Driver<'a> {
-        let is_secure = stream.tls_description().is_some();
-        let is_worth_tls = server.takes_passwords(true, peer);
-        let session = Session::new(Facts {
-            is_secure,
-            offers_stls: !is_secure && is_worth_tls && server.tls.is_ready(),
-            takes_passwords: server.takes_passwords(is_secure, peer),
-        });
+        let session = Session::new(facts(server, stream, peer));
         Driver {
             server,
             seat,
@@ -59,6 +56,7 @@ impl<'a> Driver<'a> {
             session,
             lines: LineReader::default(),
             out: Vec::new(),
+            verified: None,
             hold: None,
             opened: None,
             ahead: Ahead::default(),
@@ -85,9 +83,15 @@ impl<'a> Driver<'a> {
                     self.write().await?;
                     self.stream.begin_tls(&self.server.tls, Speaks::Pop3, self.seat).await?;
                     self.lines = LineReader::default();
-                    self.handle(Event::TlsStarted)
+                    let facts = facts(self.server, self.stream, self.peer);
+                    self.handle(Event::TlsStarted(Box::new(facts)))
                 }
-                Next::Login(credentials) => Box::pin(self.login(credentials)).await?,
+                Next::Salt { user_name } => match self.server.gatekeeper.salt(&user_name, self.peer).await {
+                    Ok(salt) => self.handle(Event::Salted(salt)),
+                    Err(_) => self.handle(Event::StoreFailed),
+                },
+                Next::Verify(claim) => Box::pin(self.verify(claim)).await?,
+                Next::Enter => Box::pin(self.enter()).await,
                 Next::Open { uid } => self.open(uid).await,
                 Next::SendBody { body_lines } => Box::pin(self.send_body(body_lines)).await?,
                 Next::Commit(uids) => self.commit(uids).await,
@@ -151,11 +155,15 @@ impl<'a> Driver<'a> {
         }
     }
 
-    async fn login(&mut self, credentials: Credentials) -> Result<Next, Lost> {
+    async fn verify(&mut self, claim: Claim) -> Result<Next, Lost> {
         let endings = self.server.sessions.endings();
-        let refusal = match self.server.gatekeeper.login(credentials, self.peer).await {
+        let refusal = match self.server.gatekeeper.login(claim, self.peer).await {
             Verdict::Welcome(welcome) if welcome.is_locked => LoginRefusal::Locked,
-            Verdict::Welcome(welcome) => return Ok(self.enter(welcome, endings).await),
+            Verdict::Welcome(welcome) => {
+                let signature = welcome.signature;
+                self.verified = Some((welcome, endings));
+                return Ok(self.handle(Event::Verified { signature }));
+            }
             Verdict::Refused { delay } => {
                 self.tally.refused_logons += 1;
                 self.write().await?;
@@ -171,7 +179,8 @@ impl<'a> Driver<'a> {
     }
 
     /// The exclusive hold comes before the snapshot. RFC 1939 §4.
-    async fn enter(&mut self, welcome: Welcome, endings: u64) -> Next {
+    async fn enter(&mut self) -> Next {
+        let Some((welcome, endings)) = self.verified.take() else { return Next::Close };
         if !self.seat.bind(welcome.mailbox, endings) {
             return self.handle(Event::LoginRefused(LoginRefusal::Busy));
         }
@@ -184,7 +193,7 @@ impl<'a> Driver<'a> {
                 self.tally.user = Some(welcome.address);
                 let entries =
                     snapshot.messages.into_iter().map(|(uid, octets)| Entry { uid, octets }).collect();
-                self.handle(Event::LoggedIn(Maildrop::new(snapshot.mark, entries)))
+                self.handle(Event::LoggedIn(Maildrop::new(snapshot.mark, entries), Policy::default()))
             }
             Err(error) => {
                 self.server.store_failed("listing a maildrop", &error);
@@ -252,5 +261,15 @@ impl<'a> Driver<'a> {
             }
         }
         Ok(())
+    }
+}
+
+fn facts(server: &Server, stream: &Stream, peer: IpAddr) -> Facts {
+    let terms = terms::of(server, stream, peer);
+    Facts {
+        offers_stls: terms.channel.is_none() && server.tls.is_ready(),
+        terms,
+        policy: Policy::default(),
+        policy_differs: false,
     }
 }

@@ -10,11 +10,12 @@ use super::server::Server;
 use super::session::Tally;
 use super::sessions::{Order, Seat};
 use super::stream::{Input, Lost, Stream};
+use super::terms;
 use super::tls::Speaks;
 use crate::auth::Verdict;
 use crate::limits;
-use crate::sasl::Credentials;
-use crate::settings::{Plaintext, Settings};
+use crate::sasl::Claim;
+use crate::settings::Settings;
 use crate::smtp::{Door, Envelope, Event, Facts, Next, Now, Session};
 use crate::store::{Delivered, Delivery, StoreError, Upload};
 use crate::wire::line::{Line, LineReader};
@@ -49,19 +50,16 @@ impl<'a> Driver<'a> {
     ) -> Driver<'a> {
         let settings = server.store.settings();
         let tls = stream.tls_description();
-        let mut session = Session::new(Facts {
+        let session = Session::new(Facts {
             door,
             hostname: server.hostname(&settings),
             peer,
             offers_starttls: tls.is_none() && server.tls.is_ready(),
-            takes_passwords: server.takes_passwords(tls.is_some(), peer),
+            terms: terms::of(server, stream, peer),
             tls,
             message_octets: settings.message_octets(),
             recipients: settings.recipients as usize,
         });
-        if settings.plaintext == Plaintext::Never {
-            session.never_take_passwords();
-        }
         Driver {
             server,
             seat,
@@ -95,10 +93,15 @@ impl<'a> Driver<'a> {
                     self.write().await?;
                     self.stream.begin_tls(&self.server.tls, Speaks::Smtp, self.seat).await?;
                     self.lines = LineReader::default();
-                    let description = self.stream.tls_description().unwrap_or_default();
-                    self.handle(Event::TlsStarted(description))
+                    let tls = self.stream.tls_description().unwrap_or_default();
+                    let terms = Box::new(terms::of(self.server, self.stream, self.peer));
+                    self.handle(Event::TlsStarted { tls, terms })
                 }
-                Next::Login(credentials) => Box::pin(self.login(credentials)).await?,
+                Next::Salt(user_name) => match self.server.gatekeeper.salt(&user_name, self.peer).await {
+                    Ok(salt) => self.handle(Event::Salted(salt)),
+                    Err(_) => self.handle(Event::LoginBusy),
+                },
+                Next::Login(claim) => Box::pin(self.login(claim)).await?,
                 Next::LookUp(path) => {
                     let found = Box::pin(look_up(&self.server.store, &self.settings, path)).await;
                     self.answer("looking up a recipient", found.map(Event::Recipient))
@@ -184,15 +187,15 @@ impl<'a> Driver<'a> {
         if is_known { limits::IDLE_SMTP } else { limits::IDLE_BEFORE_LOGON }
     }
 
-    async fn login(&mut self, credentials: Credentials) -> Result<Next, Lost> {
+    async fn login(&mut self, claim: Claim) -> Result<Next, Lost> {
         let endings = self.server.sessions.endings();
-        Ok(match self.server.gatekeeper.login(credentials, self.peer).await {
+        Ok(match self.server.gatekeeper.login(claim, self.peer).await {
             Verdict::Welcome(welcome) => {
                 if !self.seat.bind(welcome.mailbox, endings) {
                     return Ok(self.handle(Event::LoginBusy));
                 }
                 self.tally.user = Some(welcome.address.clone());
-                self.handle(Event::LoggedIn(welcome.address))
+                self.handle(Event::LoggedIn { user: welcome.address, signature: welcome.signature })
             }
             Verdict::Refused { delay } => {
                 self.tally.refused_logons += 1;

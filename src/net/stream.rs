@@ -17,6 +17,7 @@ use super::sessions::{Order, Seat};
 use super::tls::{self, Speaks, Tls};
 use crate::clock::Clock;
 use crate::limits;
+use crate::sasl::Channel;
 
 /// A connection to a peer.
 #[derive(Debug)]
@@ -102,7 +103,12 @@ impl Stream {
         Ok(())
     }
 
-    /// The version and suite of TLS; none outside TLS.
+    /// What a logon can be bound to; none in the clear.
+    pub fn channel(&self) -> Option<Channel> {
+        self.tls_description().map(|_| Channel::default())
+    }
+
+    /// Version and suite; none in the clear.
     pub fn tls_description(&self) -> Option<String> {
         match &self.socket {
             Socket::Lost | Socket::Plain(_) => None,

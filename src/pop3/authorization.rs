@@ -10,10 +10,12 @@
 //! ```
 
 use super::command::{Command, Mistake};
+use super::transaction::OutOfStep;
 use super::{Facts, LoginRefusal, Next, reply};
 use crate::limits;
 use crate::mail::printable;
-use crate::sasl::{self, Credentials, Exchange, Mechanism, SaslError, Step};
+use crate::sasl::scram::Salt;
+use crate::sasl::{self, Claim, Exchange, Mechanism, SaslError, Step};
 
 /// What is known before logon.
 #[derive(Debug)]
@@ -21,6 +23,10 @@ pub struct Authorization {
     facts: Facts,
     step: At,
     failed_logons: usize,
+    /// Exchanges begun on this connection.
+    exchanges: u32,
+    /// Whom the exchange under way has named.
+    named: String,
 }
 
 #[derive(Debug)]
@@ -28,14 +34,24 @@ enum At {
     Idle,
     Named(String),
     Exchange(Exchange),
-    LoggingOn { user_name: String },
+    /// The salt of a user is looked for.
+    Salting(Exchange),
+    /// A claim is looked into; without an exchange it came by USER and PASS or by APOP.
+    Verifying {
+        user_name: String,
+        exchange: Option<Exchange>,
+    },
+    /// His maildrop is being opened.
+    Entering {
+        user_name: String,
+    },
     StartingTls,
 }
 
 impl Authorization {
     /// The state at the beginning.
     pub fn new(facts: Facts) -> Authorization {
-        Authorization { facts, step: At::Idle, failed_logons: 0 }
+        Authorization { facts, step: At::Idle, failed_logons: 0, exchanges: 0, named: String::new() }
     }
 
     /// Whether a line would be a response of an exchange instead of a command.
@@ -93,20 +109,56 @@ impl Authorization {
     }
 
     /// Forgets what was said in the clear (RFC 2595 §4); false if no TLS was to begin.
-    pub fn tls_started(&mut self) -> bool {
+    pub fn tls_started(&mut self, facts: Facts) -> bool {
         let was_awaited = matches!(self.step, At::StartingTls);
         if was_awaited {
             self.step = At::Idle;
-            self.facts = Facts { is_secure: true, offers_stls: false, takes_passwords: true };
+            self.facts = facts;
         }
         was_awaited
     }
 
-    /// The name under which he logs on, if he does so now.
-    pub fn logging_on(&self) -> Option<&str> {
+    /// The name under which he comes in, if he does so now.
+    pub fn entering(&self) -> Option<&str> {
         match &self.step {
-            At::LoggingOn { user_name } => Some(user_name),
+            At::Entering { user_name } => Some(user_name),
             _ => None,
+        }
+    }
+
+    /// Whether an answer to a question of the logon is awaited.
+    pub fn is_asking(&self) -> bool {
+        matches!(self.step, At::Salting(_) | At::Verifying { .. } | At::Entering { .. })
+    }
+
+    /// Goes on with the salt that the exchange has asked for; errs if it has not.
+    pub fn salted(&mut self, salt: Salt, out: &mut Vec<u8>) -> Result<Result<Next, Mistake>, OutOfStep> {
+        match std::mem::replace(&mut self.step, At::Idle) {
+            At::Salting(mut exchange) => {
+                let step = exchange.salted(salt);
+                Ok(self.proceed(exchange, step, out))
+            }
+            _ => Err(OutOfStep),
+        }
+    }
+
+    /// Goes on after a claim has been verified; errs if none was made.
+    pub fn verified(
+        &mut self,
+        signature: Option<[u8; 32]>,
+        out: &mut Vec<u8>,
+    ) -> Result<Result<Next, Mistake>, OutOfStep> {
+        match std::mem::replace(&mut self.step, At::Idle) {
+            At::Verifying { user_name, exchange: None } => {
+                self.step = At::Entering { user_name };
+                Ok(Ok(Next::Enter))
+            }
+            At::Verifying { user_name, exchange: Some(mut exchange) } => {
+                self.named = user_name;
+                let step = exchange.verified(signature);
+                Ok(self.proceed(exchange, step, out))
+            }
+            _ => Err(OutOfStep),
         }
     }
 
@@ -120,6 +172,9 @@ impl Authorization {
                 LoginRefusal::Locked => "[SYS/PERM] the mailbox is locked; ask the administrator",
                 LoginRefusal::InUse => {
                     "[IN-USE] another session has the maildrop; come again when it has ended"
+                }
+                LoginRefusal::TooSoon { .. } => {
+                    "[LOGIN-DELAY] you have logged on a moment ago; come again later"
                 }
                 LoginRefusal::Busy => "[SYS/TEMP] too much to do; come again in a moment",
             },
@@ -149,18 +204,22 @@ impl Authorization {
         let At::Named(name) = std::mem::replace(&mut self.step, At::Idle) else {
             return Err(Mistake("give USER first"));
         };
-        let credentials = Credentials::new(name.as_bytes(), password)
+        let claim = Claim::password(name.as_bytes(), password)
             .map_err(|_| Mistake("PASS takes a password; begin again with USER"))?;
-        self.step = At::LoggingOn { user_name: name };
-        Ok(Next::Login(credentials))
+        self.step = At::Verifying { user_name: name, exchange: None };
+        Ok(Next::Verify(claim))
     }
 
     fn auth(&mut self, mechanism: &[u8], initial: Option<&[u8]>, out: &mut Vec<u8>) -> Result<Next, Mistake> {
         self.step = At::Idle;
-        self.ensure_passwords_are_taken()?;
         let mechanism =
             Mechanism::find(mechanism).ok_or(Mistake("unknown mechanism; AUTH alone lists them"))?;
-        let (exchange, step) = mechanism.begin(initial);
+        if !self.facts.terms.offers(mechanism) {
+            self.ensure_passwords_are_taken()?;
+            return Err(Mistake("that mechanism is not offered here; AUTH alone lists those that are"));
+        }
+        let (exchange, step) = mechanism.begin(initial, &self.facts.terms, self.exchanges);
+        self.exchanges = self.exchanges.saturating_add(1);
         self.proceed(exchange, step, out)
     }
 
@@ -172,9 +231,17 @@ impl Authorization {
                 self.step = At::Exchange(exchange);
                 Ok(Next::Read)
             }
-            Step::Done(credentials) => {
-                self.step = At::LoggingOn { user_name: credentials.user_name.clone() };
-                Ok(Next::Login(credentials))
+            Step::Salt(user_name) => {
+                self.step = At::Salting(exchange);
+                Ok(Next::Salt { user_name })
+            }
+            Step::Claim(claim) => {
+                self.step = At::Verifying { user_name: claim.user_name.clone(), exchange: Some(exchange) };
+                Ok(Next::Verify(claim))
+            }
+            Step::Done => {
+                self.step = At::Entering { user_name: std::mem::take(&mut self.named) };
+                Ok(Next::Enter)
             }
             Step::Failed(SaslError::Cancelled) => {
                 reply::err(out, "cancelled");
@@ -184,6 +251,9 @@ impl Authorization {
             Step::Failed(SaslError::BadResponse) => {
                 Err(Mistake("that is not what the mechanism sends; begin again with AUTH"))
             }
+            Step::Failed(SaslError::BadBinding) => Err(Mistake(
+                "[AUTH] this logon is bound to another TLS connection; somebody may be listening",
+            )),
             Step::Failed(SaslError::ForeignAuthorization) => {
                 Err(Mistake("[AUTH] nobody here may act as another user; leave that name empty"))
             }
@@ -191,7 +261,7 @@ impl Authorization {
     }
 
     fn start_tls(&mut self, is_followed: bool, out: &mut Vec<u8>) -> Result<Next, Mistake> {
-        if self.facts.is_secure {
+        if self.facts.terms.channel.is_some() {
             return Err(Mistake("TLS is active already"));
         }
         if !self.facts.offers_stls {
@@ -208,11 +278,9 @@ impl Authorization {
     }
 
     fn ensure_passwords_are_taken(&self) -> Result<(), Mistake> {
-        match self.facts {
-            Facts { takes_passwords: true, .. } => Ok(()),
-            Facts { offers_stls: true, .. } => {
-                Err(Mistake("STLS first: passwords are not taken in the clear"))
-            }
+        match &self.facts {
+            facts if facts.terms.takes_passwords => Ok(()),
+            facts if facts.offers_stls => Err(Mistake("STLS first: passwords are not taken in the clear")),
             _ => Err(Mistake("passwords are not taken on this connection; use a port with TLS")),
         }
     }

@@ -23,19 +23,30 @@ pub use maildrop::Maildrop;
 pub use session::Session;
 
 use crate::mail::Uid;
-use crate::sasl::Credentials;
+use crate::sasl::scram::Salt;
+use crate::sasl::{Claim, Terms};
 use crate::wire::line::LineFault;
 
 /// What the session must know of its connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
-    /// Whether octets travel inside TLS.
-    pub is_secure: bool,
-    /// Whether STLS can be offered: a certificate is there and TLS is not yet. Where no password may
-    /// travel inside TLS either this must be false, since inside TLS the session takes them.
+    /// Whether STLS can be offered: a certificate is there and TLS is not yet.
     pub offers_stls: bool,
-    /// Whether a password may be sent on this connection as it is now (A13).
-    pub takes_passwords: bool,
+    /// What the connection allows of logons.
+    pub terms: Terms,
+    /// What holds for every mailbox: the shortest retention and the longest delay of any.
+    pub policy: Policy,
+    /// Whether some mailbox has another policy. RFC 2449 §6.7.
+    pub policy_differs: bool,
+}
+
+/// How long mail stays and how often one may log on. RFC 2449 §6.5, §6.7.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Days that a message stays at least; none means for ever.
+    pub retain_days: Option<u32>,
+    /// Seconds between two logons; 0 for no such rule.
+    pub login_delay_seconds: u32,
 }
 
 /// What happened.
@@ -52,11 +63,18 @@ pub enum Event<'a> {
     },
     /// A line that can't be taken; it was skipped.
     FaultyLine(LineFault),
-    /// The TLS handshake that [`Next::StartTls`] wished for has ended well.
-    TlsStarted,
-    /// The answer to [`Next::Login`]: he may come in.
-    LoggedIn(Maildrop),
-    /// The answer to [`Next::Login`]: he may not.
+    /// The TLS handshake that [`Next::StartTls`] wished for has ended well; the facts inside it.
+    TlsStarted(Box<Facts>),
+    /// The answer to [`Next::Salt`].
+    Salted(Salt),
+    /// The answer to [`Next::Verify`]: it is true; with SCRAM's signature where the claim was SCRAM's.
+    Verified {
+        /// What proves the server to the peer. RFC 5802 §3.
+        signature: Option<[u8; 32]>,
+    },
+    /// The answer to [`Next::Enter`]: this is his maildrop, and what holds for it.
+    LoggedIn(Maildrop, Policy),
+    /// The answer to [`Next::Verify`] or [`Next::Enter`]: he may not come in.
     LoginRefused(LoginRefusal),
     /// The answer to [`Next::Open`]: the message is ready to be sent and has that many octets.
     Opened {
@@ -71,7 +89,8 @@ pub enum Event<'a> {
     Flushed,
     /// The answer to [`Next::Commit`]: the deletions are durable.
     Committed,
-    /// The answer to [`Next::Login`], [`Next::Open`] or [`Next::Commit`]: the store can't do it now.
+    /// The answer to [`Next::Salt`], [`Next::Verify`], [`Next::Enter`], [`Next::Open`] or [`Next::Commit`]: the
+    /// store can't do it now.
     StoreFailed,
 }
 
@@ -84,6 +103,11 @@ pub enum LoginRefusal {
     Locked,
     /// The password was right, and another session has the maildrop. RFC 2449 §8.1.1.
     InUse,
+    /// He has logged on a moment ago; come again in so many seconds. RFC 2449 §8.1.2.
+    TooSoon {
+        /// Seconds from now on.
+        seconds: u32,
+    },
     /// Too many logons at once, or the store can't answer: come again. RFC 3206 §4.
     Busy,
 }
@@ -99,8 +123,15 @@ pub enum Next {
     /// Write all of `out`, begin TLS (closing instead if octets lie behind the line), then
     /// say [`Event::TlsStarted`].
     StartTls,
-    /// Find out whether he may come in.
-    Login(Credentials),
+    /// Find the salt of that user, or one made up that stays the same (A11).
+    Salt {
+        /// As it was typed.
+        user_name: String,
+    },
+    /// Find out whether that is true.
+    Verify(Claim),
+    /// Give him whose claim was verified last his maildrop.
+    Enter,
     /// Find that message, without sending it.
     Open {
         /// Which.

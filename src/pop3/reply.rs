@@ -33,10 +33,12 @@ pub fn capabilities(before_logon: Option<&Facts>, out: &mut Vec<u8>) {
     for capability in ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER"] {
         line(out, capability);
     }
-    if before_logon.is_some_and(|facts| facts.takes_passwords) {
-        let [plain, login] = Mechanism::ALL.map(Mechanism::name);
+    if before_logon.is_some_and(|facts| facts.terms.takes_passwords) {
         line(out, "USER");
-        line(out, format_args!("SASL {plain} {login}"));
+    }
+    if let Some(facts) = before_logon {
+        let names: Vec<_> = facts.terms.offered().map(Mechanism::name).collect();
+        line(out, format_args!("SASL {}", names.join(" ")));
     }
     if before_logon.is_some_and(|facts| facts.offers_stls) {
         line(out, "STLS");
@@ -48,10 +50,8 @@ pub fn capabilities(before_logon: Option<&Facts>, out: &mut Vec<u8>) {
 /// The mechanisms, one a line, as Outlook wants them (quirk 1).
 pub fn mechanisms(facts: &Facts, out: &mut Vec<u8>) {
     ok(out, "these mechanisms work here:");
-    if facts.takes_passwords {
-        for mechanism in Mechanism::ALL {
-            line(out, mechanism.name());
-        }
+    for mechanism in facts.terms.offered() {
+        line(out, mechanism.name());
     }
     end(out);
 }

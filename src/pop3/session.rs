@@ -53,8 +53,10 @@ impl Session {
             Event::Connected => Ok(greet(out)),
             Event::Line { line, is_followed } => self.line(line, is_followed, out),
             Event::FaultyLine(fault) => Ok(self.faulty_line(fault, out)),
-            Event::TlsStarted => self.tls_started(),
-            Event::LoggedIn(maildrop) => self.logged_in(maildrop, out),
+            Event::TlsStarted(facts) => self.tls_started(*facts),
+            Event::Salted(salt) => self.asked(|it, out| it.salted(salt, out), out),
+            Event::Verified { signature } => self.asked(|it, out| it.verified(signature, out), out),
+            Event::LoggedIn(maildrop, _policy) => self.logged_in(maildrop, out),
             Event::LoginRefused(refusal) => self.login_refused(refusal, out),
             Event::Opened { octets } => self.transaction().and_then(|it| it.opened(octets, out)),
             Event::Gone => self.transaction().and_then(|it| it.gone(out)),
@@ -150,9 +152,20 @@ impl Session {
         Next::Close
     }
 
-    fn tls_started(&mut self) -> Result<Next, OutOfStep> {
+    /// Gives an answer to the logon under way.
+    fn asked(
+        &mut self,
+        answer: impl FnOnce(&mut Authorization, &mut Vec<u8>) -> Result<Result<Next, Mistake>, OutOfStep>,
+        out: &mut Vec<u8>,
+    ) -> Result<Next, OutOfStep> {
+        let State::Authorization(it) = &mut self.state else { return Err(OutOfStep) };
+        let outcome = answer(it, out)?;
+        Ok(outcome.unwrap_or_else(|mistake| self.mistake(mistake, out)))
+    }
+
+    fn tls_started(&mut self, facts: Facts) -> Result<Next, OutOfStep> {
         match &mut self.state {
-            State::Authorization(it) => it.tls_started().then_some(Next::Read).ok_or(OutOfStep),
+            State::Authorization(it) => it.tls_started(facts).then_some(Next::Read).ok_or(OutOfStep),
             _ => Err(OutOfStep),
         }
     }
@@ -161,7 +174,7 @@ impl Session {
         let State::Authorization(it) = &self.state else {
             return Err(OutOfStep);
         };
-        let name = greeting_name(it.logging_on().ok_or(OutOfStep)?);
+        let name = greeting_name(it.entering().ok_or(OutOfStep)?);
         reply::ok(out, format_args!("{name}'s maildrop has {maildrop}"));
         self.state = State::Transaction(Transaction::new(maildrop));
         self.mistakes = 0;
@@ -170,7 +183,7 @@ impl Session {
 
     fn login_refused(&mut self, refusal: LoginRefusal, out: &mut Vec<u8>) -> Result<Next, OutOfStep> {
         match &mut self.state {
-            State::Authorization(it) if it.logging_on().is_some() => Ok(it.refuse(refusal, out)),
+            State::Authorization(it) if it.is_asking() => Ok(it.refuse(refusal, out)),
             _ => Err(OutOfStep),
         }
     }
@@ -199,7 +212,7 @@ impl Session {
 
     fn store_failed(&mut self, out: &mut Vec<u8>) -> Result<Next, OutOfStep> {
         match &mut self.state {
-            State::Authorization(it) if it.logging_on().is_some() => Ok(it.refuse(LoginRefusal::Busy, out)),
+            State::Authorization(it) if it.is_asking() => Ok(it.refuse(LoginRefusal::Busy, out)),
             State::Authorization(_) => Err(OutOfStep),
             State::Transaction(it) => it.unreadable(out),
             State::Update { .. } => Ok(hang_up("[SYS/TEMP] some deleted messages not removed", out)),

@@ -1,18 +1,18 @@
 //! The PLAIN mechanism: who to act as, who he is and his password in one response. RFC 4616.
 
-use super::{Credentials, SaslError};
+use super::{Claim, SaslError};
 
 /// The server's challenge is empty. RFC 4616 §2.
 pub const CHALLENGE: &str = "";
 
 /// Takes `[authzid] NUL authcid NUL password` apart. Errs with [`SaslError::ForeignAuthorization`] if
 /// he wants to act as somebody else, and with [`SaslError::BadResponse`] if it is not that.
-pub fn parse(response: &[u8]) -> Result<Credentials, SaslError> {
+pub fn parse(response: &[u8]) -> Result<Claim, SaslError> {
     let mut parts = response.splitn(3, |&octet| octet == 0);
     let (Some(acts_as), Some(user_name), Some(password)) = (parts.next(), parts.next(), parts.next()) else {
         return Err(SaslError::BadResponse);
     };
-    let credentials = Credentials::new(user_name, password)?;
+    let credentials = Claim::password(user_name, password)?;
     if !acts_as.is_empty() && acts_as != user_name {
         return Err(SaslError::ForeignAuthorization);
     }
@@ -23,12 +23,15 @@ pub fn parse(response: &[u8]) -> Result<Credentials, SaslError> {
 mod tests {
     use base64ct::{Base64, Encoding};
 
-    use super::super::{Mechanism, Step};
+    use super::super::{Mechanism, Proof, Step, Terms};
     use super::*;
     use crate::limits;
 
     fn parsed(response: &[u8]) -> Result<(String, Vec<u8>), SaslError> {
-        parse(response).map(|it| (it.user_name.clone(), it.password.expose().to_vec()))
+        parse(response).map(|claim| match claim.proof {
+            Proof::Password(password) => (claim.user_name, password.expose().to_vec()),
+            other => panic!("{other:?}"),
+        })
     }
 
     #[test]
@@ -73,10 +76,10 @@ mod tests {
     #[test]
     fn it_goes_with_and_without_an_initial_response() {
         let text = Base64::encode_string(b"\0tim\0secret").into_bytes();
-        let done = Step::Done(Credentials::new(b"tim", b"secret").unwrap());
-        assert_eq!(Mechanism::Plain.begin(Some(&text)).1, done);
-        let (mut exchange, step) = Mechanism::Plain.begin(None);
-        assert_eq!(step, Step::Challenge(""));
+        let done = Step::Claim(Claim::password(b"tim", b"secret").unwrap());
+        assert_eq!(Mechanism::Plain.begin(Some(&text), &Terms::default(), 0).1, done);
+        let (mut exchange, step) = Mechanism::Plain.begin(None, &Terms::default(), 0);
+        assert_eq!(step, Step::Challenge(String::new()));
         assert_eq!(exchange.respond(&text), done);
     }
 }

@@ -75,6 +75,22 @@ pub static KEYS: &[Key] = &[
         },
     },
     Key {
+        name: "challenge",
+        meaning: "whether APOP, CRAM-MD5 and NTLM work, for passwords set from then on",
+        values: "on or off",
+        effect: Effect::AtOnce,
+        assign: |settings, value| switch(value, &mut settings.challenge),
+        show: |settings| on_or_off(settings.challenge),
+    },
+    Key {
+        name: "sparequired",
+        meaning: "whether only logons that don't send the password are taken",
+        values: "on or off",
+        effect: Effect::AtOnce,
+        assign: |settings, value| switch(value, &mut settings.sparequired),
+        show: |settings| on_or_off(settings.sparequired),
+    },
+    Key {
         name: "commit",
         meaning: "how a commit is made durable",
         values: "one-phase (one sync) or two-phase (two syncs)",
@@ -178,6 +194,19 @@ const fn listener_key<const INDEX: usize>(name: &'static str, meaning: &'static 
         },
         show: |settings| settings.listeners[INDEX].to_string(),
     }
+}
+
+fn switch(value: &str, target: &mut bool) -> Option<()> {
+    *target = match value {
+        "on" => true,
+        "off" => false,
+        _ => return None,
+    };
+    Some(())
+}
+
+fn on_or_off(is_on: bool) -> String {
+    if is_on { "on".into() } else { "off".into() }
 }
 
 fn number(value: &str, least: u32, most: u32, target: &mut u32) -> Option<()> {

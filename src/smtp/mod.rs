@@ -24,7 +24,8 @@ use std::net::IpAddr;
 
 use crate::clock::UnixTime;
 use crate::mail::{Address, MailboxId};
-use crate::sasl::Credentials;
+use crate::sasl::scram::Salt;
+use crate::sasl::{Claim, Terms};
 use crate::wire::line::LineFault;
 
 /// What kind of door the peer came through.
@@ -49,8 +50,8 @@ pub struct Facts {
     pub tls: Option<String>,
     /// Whether STARTTLS can be offered.
     pub offers_starttls: bool,
-    /// Whether a password may be sent on this connection as it is now (A13).
-    pub takes_passwords: bool,
+    /// What the connection allows of logons.
+    pub terms: Terms,
     /// The largest message taken, in octets.
     pub message_octets: u64,
     /// Recipients of one mail.
@@ -71,13 +72,25 @@ pub enum Event<'a> {
     },
     /// A line that can't be taken; it was skipped.
     FaultyLine(LineFault),
-    /// The TLS handshake that [`Next::StartTls`] wished for has ended well; version and suite.
-    TlsStarted(String),
+    /// The TLS handshake that [`Next::StartTls`] wished for has ended well.
+    TlsStarted {
+        /// Version and suite.
+        tls: String,
+        /// What the connection allows of logons inside it.
+        terms: Box<Terms>,
+    },
+    /// The answer to [`Next::Salt`].
+    Salted(Salt),
     /// The answer to [`Next::Login`]: he is that user.
-    LoggedIn(Address),
+    LoggedIn {
+        /// His address.
+        user: Address,
+        /// SCRAM's signature where the claim was SCRAM's. RFC 5802 §3.
+        signature: Option<[u8; 32]>,
+    },
     /// The answer to [`Next::Login`]: he is not.
     LoginRefused,
-    /// The answer to [`Next::Login`]: too many at once, or the store can't answer.
+    /// The answer to [`Next::Salt`] or [`Next::Login`]: too many at once, or the store can't answer.
     LoginBusy,
     /// The answer to [`Next::LookUp`].
     Recipient(Recipient),
@@ -136,7 +149,9 @@ pub enum Next {
     /// say [`Event::TlsStarted`].
     StartTls,
     /// Find out whether he is who he says.
-    Login(Credentials),
+    Login(Claim),
+    /// Find the salt of that user, or one made up that stays the same (A11).
+    Salt(String),
     /// Find out who that is.
     LookUp(ForwardPath),
     /// Find out whether a message of so many octets has room on the disk.

@@ -13,7 +13,7 @@ use super::trace::{self, MissingFields, Received};
 use super::{Door, Envelope, Event, Facts, Next, Now, Receiver, ReversePath};
 use crate::limits;
 use crate::mail::Address;
-use crate::sasl::Exchange;
+use crate::sasl::{Exchange, Mechanism};
 use crate::wire::data::LineEndings;
 use crate::wire::line::LineFault;
 
@@ -24,10 +24,13 @@ pub struct Session {
     phase: Phase,
     hello: Option<Hello>,
     user: Option<Address>,
+    /// Who has proved himself in an exchange that still has a word to say.
+    proven: Option<Address>,
+    /// Exchanges begun on this connection.
+    exchanges: u32,
     mail: Option<Mail>,
     counts: Counts,
     is_stopping: bool,
-    never_takes_passwords: bool,
 }
 
 /// What the session waits for.
@@ -39,9 +42,11 @@ enum Phase {
     Command,
     /// A SASL response.
     Response(Exchange),
+    /// The salt of a user, for that exchange.
+    Salt(Exchange),
     /// The answer to a wish.
     TlsHandshake,
-    Login,
+    Login(Exchange),
     SpaceCheck,
     LookUp,
     Message,
@@ -85,17 +90,12 @@ impl Session {
             phase: Phase::Connection,
             hello: None,
             user: None,
+            proven: None,
+            exchanges: 0,
             mail: None,
             counts: Counts::default(),
             is_stopping: false,
-            never_takes_passwords: false,
         }
-    }
-
-    /// Makes the session take no password, not even once TLS has begun (`plaintext = never`).
-    pub fn never_take_passwords(&mut self) {
-        self.never_takes_passwords = true;
-        self.facts.takes_passwords = false;
     }
 
     /// Takes an event, appends replies to `out`, and says what comes next.
@@ -108,14 +108,15 @@ impl Session {
             Event::Connected => self.greet(out),
             Event::Line { line, is_followed } => self.take_line(line, is_followed, out),
             Event::FaultyLine(fault) => self.take_faulty_line(fault, out),
-            Event::TlsStarted(tls) => self.begin_again(tls, out),
+            Event::TlsStarted { tls, terms } => self.begin_again(tls, *terms, out),
+            Event::Salted(salt) => self.take_salt(salt, out),
             Event::ShuttingDown => {
                 self.is_stopping = true;
                 Next::Read
             }
             Event::TimedOut => self.hang_up(reply::WAITED_TOO_LONG, out),
             Event::Evicted => self.hang_up(reply::EVICTED, out),
-            Event::LoggedIn(_) | Event::LoginRefused | Event::LoginBusy => self.take_verdict(event, out),
+            Event::LoggedIn { .. } | Event::LoginRefused | Event::LoginBusy => self.take_verdict(event, out),
             _ => self.take_answer(event, out),
         };
         match next {
@@ -262,8 +263,10 @@ impl Session {
         if facts.offers_starttls && facts.tls.is_none() {
             lines.push("STARTTLS");
         }
-        if facts.door == Door::Submission && facts.takes_passwords {
-            lines.push("AUTH PLAIN LOGIN");
+        let mechanisms: Vec<_> = facts.terms.offered().map(Mechanism::name).collect();
+        let logons = format!("AUTH {}", mechanisms.join(" "));
+        if facts.door == Door::Submission && !mechanisms.is_empty() {
+            lines.push(&logons);
         }
         format!("250-{}\r\n250 HELP", lines.join("\r\n250-"))
     }

@@ -2,7 +2,8 @@
 
 use super::{Phase, Session};
 use crate::limits;
-use crate::sasl::{Mechanism, SaslError, Step};
+use crate::sasl::scram::Salt;
+use crate::sasl::{Exchange, Mechanism, SaslError, Step, Terms};
 use crate::smtp::reply::{self, say};
 use crate::smtp::{Door, Event, Next};
 
@@ -20,13 +21,13 @@ impl Session {
     }
 
     /// What was said before TLS may have been said by anybody: all of it is forgotten. RFC 3207 §4.2.
-    pub(super) fn begin_again(&mut self, tls: String, out: &mut Vec<u8>) -> Next {
+    pub(super) fn begin_again(&mut self, tls: String, terms: Terms, out: &mut Vec<u8>) -> Next {
         if !matches!(self.phase, Phase::TlsHandshake) {
             return self.hang_up(reply::OUT_OF_STEP, out);
         }
         self.facts.tls = Some(tls);
         self.facts.offers_starttls = false;
-        self.facts.takes_passwords = !self.never_takes_passwords;
+        self.facts.terms = terms;
         (self.hello, self.user, self.mail) = (None, None, None);
         self.phase = Phase::Command;
         Next::Read
@@ -39,9 +40,6 @@ impl Session {
         if self.is_logged_in() {
             return self.refuse(reply::ALREADY_LOGGED_IN, out);
         }
-        if !self.facts.takes_passwords {
-            return self.refuse(reply::ENCRYPTION_REQUIRED, out);
-        }
         let mut words = argument.split(|&octet| octet == b' ').filter(|word| !word.is_empty());
         let (Some(name), initial, None) = (words.next(), words.next(), words.next()) else {
             return self.refuse(reply::BAD_AUTH, out);
@@ -49,9 +47,14 @@ impl Session {
         let Some(mechanism) = Mechanism::find(name) else {
             return self.refuse(reply::UNKNOWN_MECHANISM, out);
         };
-        let (exchange, step) = mechanism.begin(initial);
-        self.phase = Phase::Response(exchange);
-        self.take_step(step, out)
+        if !self.facts.terms.offers(mechanism) {
+            let is_early = self.facts.tls.is_none();
+            return self
+                .refuse(if is_early { reply::ENCRYPTION_REQUIRED } else { reply::UNKNOWN_MECHANISM }, out);
+        }
+        let (exchange, step) = mechanism.begin(initial, &self.facts.terms, self.exchanges);
+        self.exchanges = self.exchanges.saturating_add(1);
+        self.take_step(exchange, step, out)
     }
 
     pub(super) fn take_response(&mut self, line: &[u8], is_followed: bool, out: &mut Vec<u8>) -> Next {
@@ -59,38 +62,62 @@ impl Session {
         if is_followed {
             return self.hang_up(reply::UNSYNCHRONIZED, out);
         }
-        let Phase::Response(exchange) = &mut self.phase else {
-            return self.hang_up(reply::OUT_OF_STEP, out);
-        };
-        let step = exchange.respond(line);
-        self.take_step(step, out)
+        match std::mem::replace(&mut self.phase, Phase::Command) {
+            Phase::Response(mut exchange) => {
+                let step = exchange.respond(line);
+                self.take_step(exchange, step, out)
+            }
+            _ => self.hang_up(reply::OUT_OF_STEP, out),
+        }
     }
 
-    fn take_step(&mut self, step: Step, out: &mut Vec<u8>) -> Next {
+    pub(super) fn take_salt(&mut self, salt: Salt, out: &mut Vec<u8>) -> Next {
+        match std::mem::replace(&mut self.phase, Phase::Command) {
+            Phase::Salt(mut exchange) => {
+                let step = exchange.salted(salt);
+                self.take_step(exchange, step, out)
+            }
+            _ => self.hang_up(reply::OUT_OF_STEP, out),
+        }
+    }
+
+    fn take_step(&mut self, exchange: Exchange, step: Step, out: &mut Vec<u8>) -> Next {
         match step {
             Step::Challenge(challenge) => {
                 say(out, &format!("334 {challenge}"));
+                self.phase = Phase::Response(exchange);
                 Next::Read
             }
-            Step::Done(credentials) => {
-                self.phase = Phase::Login;
-                Next::Login(credentials)
+            Step::Salt(user_name) => {
+                self.phase = Phase::Salt(exchange);
+                Next::Salt(user_name)
+            }
+            Step::Claim(claim) => {
+                self.phase = Phase::Login(exchange);
+                Next::Login(claim)
+            }
+            Step::Done => {
+                self.user = self.proven.take();
+                self.accept(reply::LOGGED_IN, out)
             }
             Step::Failed(SaslError::Cancelled) => self.refuse(reply::LOGON_CANCELLED, out),
             Step::Failed(SaslError::BadBase64) => self.refuse(reply::BAD_BASE64, out),
             // Told like a wrong password, which it may well be: an empty one, an over-long one (A11).
-            Step::Failed(SaslError::BadResponse | SaslError::ForeignAuthorization) => self.refuse_logon(out),
+            Step::Failed(
+                SaslError::BadResponse | SaslError::ForeignAuthorization | SaslError::BadBinding,
+            ) => self.refuse_logon(out),
         }
     }
 
     pub(super) fn take_verdict(&mut self, event: Event<'_>, out: &mut Vec<u8>) -> Next {
-        match (&self.phase, event) {
-            (Phase::Login, Event::LoggedIn(user)) => {
-                self.user = Some(user);
-                self.accept(reply::LOGGED_IN, out)
+        match (std::mem::replace(&mut self.phase, Phase::Command), event) {
+            (Phase::Login(mut exchange), Event::LoggedIn { user, signature }) => {
+                self.proven = Some(user);
+                let step = exchange.verified(signature);
+                self.take_step(exchange, step, out)
             }
-            (Phase::Login, Event::LoginRefused) => self.refuse_logon(out),
-            (Phase::Login, Event::LoginBusy) => self.refuse(reply::LOGON_BUSY, out),
+            (Phase::Login(_), Event::LoginRefused) => self.refuse_logon(out),
+            (Phase::Login(_) | Phase::Salt(_), Event::LoginBusy) => self.refuse(reply::LOGON_BUSY, out),
             _ => self.hang_up(reply::OUT_OF_STEP, out),
         }
     }

@@ -204,6 +204,8 @@ pub const FREEING_RETRY: Duration = Duration::from_secs(1);
 pub const IDLE_BEFORE_QUICK_REPAIR: Duration = Duration::from_secs(10);
 /// File size under which a full repair is quick anyway.
 pub const QUICK_REPAIR_FILE_OCTETS: u64 = 16 * 1024 * 1024;
+/// Days that removed mail can be brought back by default (P16).
+pub const UNDO_DAYS: u32 = 7;
 /// Free space kept on the disk by default, so that deleting still works when mail no longer does.
 pub const RESERVE_MIB: u32 = 64;
 /// What the file takes beside bodies, at a guess: accounts, rows, pages that wait for the next commit.

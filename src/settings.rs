@@ -30,6 +30,12 @@ pub struct Settings {
     pub challenge: bool,
     /// Whether clear-text passwords are refused even inside TLS (A7).
     pub sparequired: bool,
+    /// How long mail stays (P15).
+    pub retain: Retain,
+    /// Seconds between two POP3 logons to one mailbox; 0 for no such rule. RFC 2449 §6.5.
+    pub login_delay_seconds: u32,
+    /// Days that removed mail can be brought back; 0 for not at all (P16).
+    pub undo_days: u32,
     /// How a commit is made durable.
     pub commit: Commit,
     /// redb's page cache.
@@ -131,6 +137,22 @@ pub enum Plaintext {
     Never,
 }
 
+/// How long mail stays: for ever, unless one of these days has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Retain {
+    /// Days after it was received.
+    pub received_days: Option<u32>,
+    /// Days after it was first retrieved.
+    pub retrieved_days: Option<u32>,
+}
+
+impl Retain {
+    /// Days that every message stays at least; none means for ever. RFC 2449 §6.7.
+    pub fn least_days(self) -> Option<u32> {
+        self.received_days.into_iter().chain(self.retrieved_days).min()
+    }
+}
+
 /// How a commit is made durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Commit {
@@ -200,6 +222,9 @@ impl Default for Settings {
             plaintext: Plaintext::Tls,
             challenge: false,
             sparequired: false,
+            retain: Retain::default(),
+            login_delay_seconds: 0,
+            undo_days: limits::UNDO_DAYS,
             commit: Commit::OnePhase,
             cache_kib: limits::CACHE_KIB,
             reserve_mib: limits::RESERVE_MIB,

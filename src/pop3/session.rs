@@ -35,7 +35,7 @@ impl Session {
     /// A session in the AUTHORIZATION state, before its greeting.
     pub fn new(facts: Facts) -> Session {
         Session {
-            state: State::Authorization(Authorization::new(facts)),
+            state: State::Authorization(Authorization::new(Box::new(facts))),
             mistakes: 0,
             lines_before_logon: 0,
             speaks_pop3: false,
@@ -53,7 +53,7 @@ impl Session {
             Event::Connected => Ok(greet(out)),
             Event::Line { line, is_followed } => self.line(line, is_followed, out),
             Event::FaultyLine(fault) => Ok(self.faulty_line(fault, out)),
-            Event::TlsStarted(facts) => self.tls_started(*facts),
+            Event::TlsStarted(facts) => self.tls_started(facts),
             Event::Salted(salt) => self.asked(|it, out| it.salted(salt, out), out),
             Event::Verified { signature } => self.asked(|it, out| it.verified(signature, out), out),
             Event::LoggedIn(maildrop, _policy) => self.logged_in(maildrop, out),
@@ -163,7 +163,7 @@ impl Session {
         Ok(outcome.unwrap_or_else(|mistake| self.mistake(mistake, out)))
     }
 
-    fn tls_started(&mut self, facts: Facts) -> Result<Next, OutOfStep> {
+    fn tls_started(&mut self, facts: Box<Facts>) -> Result<Next, OutOfStep> {
         match &mut self.state {
             State::Authorization(it) => it.tls_started(facts).then_some(Next::Read).ok_or(OutOfStep),
             _ => Err(OutOfStep),

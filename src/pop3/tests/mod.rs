@@ -5,14 +5,35 @@ mod model;
 mod transaction;
 
 use super::maildrop::Entry;
-use super::{Event, Facts, Maildrop, Next, Session};
+use super::{Event, Facts, Maildrop, Next, Policy, Session};
 use crate::limits;
 use crate::mail::{MailboxMark, Uid};
+use crate::sasl::scram::Salt;
+use crate::sasl::{Channel, Claim, Proof, Seed, Terms};
 use crate::wire::line::LineFault;
 
-const CLEAR: Facts = Facts { is_secure: false, offers_stls: false, takes_passwords: true };
+const FOREVER: Policy = Policy { retain_days: None, login_delay_seconds: 0 };
+/// In the clear, where passwords are taken all the same.
+const CLEAR: Facts = facts(true, false, None);
+/// In the clear, where they are not.
+const CLOSED: Facts = facts(false, true, None);
+/// Inside TLS.
+const SECURE: Facts = facts(true, false, Some(CHANNEL));
+const CHANNEL: Channel = Channel { exporter: None, end_point: None, has_certificate: false };
 const MARK: MailboxMark = MailboxMark([7; 16]);
 const UIDL_MARK: &str = "BwcHBwcHBwcHBwcHBwcHBw";
+
+const fn facts(takes_passwords: bool, offers_stls: bool, channel: Option<Channel>) -> Facts {
+    let terms = Terms {
+        takes_passwords,
+        takes_challenges: false,
+        channel,
+        hostname: String::new(),
+        seed: Seed([7; 32]),
+        file_time: 0,
+    };
+    Facts { offers_stls, terms, policy: FOREVER, policy_differs: false }
+}
 
 /// A session, and what it said last.
 struct Play {
@@ -36,11 +57,17 @@ impl Play {
 
     fn logs_on(&mut self, sizes: &[u32]) {
         assert!(self.reply("USER alice").starts_with("+OK"));
-        assert!(matches!(self.line("PASS secret").0, Next::Login(_)));
-        let (next, text) = self.event(Event::LoggedIn(maildrop(sizes)));
+        assert!(matches!(self.line("PASS secret").0, Next::Verify(_)));
+        let (next, text) = self.enters(sizes);
         assert_eq!(next, Next::Read);
         assert!(text.starts_with("+OK alice's maildrop has "), "{text}");
         assert!(self.session.is_logged_in());
+    }
+
+    /// The claim is true, and this is the maildrop.
+    fn enters(&mut self, sizes: &[u32]) -> (Next, String) {
+        assert_eq!(self.event(Event::Verified { signature: None }), (Next::Enter, String::new()));
+        self.event(Event::LoggedIn(maildrop(sizes), FOREVER))
     }
 
     fn event(&mut self, event: Event<'_>) -> (Next, String) {
@@ -74,6 +101,14 @@ impl Play {
         assert_eq!(next, Next::Close);
         assert!(text.starts_with("-ERR ") && text.matches("\r\n").count() == 1, "{text:?}");
         assert_eq!(self.line("NOOP"), (Next::Close, String::new()));
+    }
+}
+
+/// Who claims to be there, and with which password.
+fn asked(next: &Next) -> (&str, &[u8]) {
+    match next {
+        Next::Verify(Claim { user_name, proof: Proof::Password(password) }) => (user_name, password.expose()),
+        other => panic!("{other:?} is no logon with a password"),
     }
 }
 
@@ -127,12 +162,9 @@ fn the_dialog_of_rfc_1939_section_10() {
     let mut play = Play::new(CLEAR);
     assert_eq!(play.reply("USER mrose"), "+OK and the password?");
     let (next, text) = play.line("PASS tanstaaf");
-    assert!(
-        matches!(&next, Next::Login(it) if it.user_name == "mrose" && it.password.expose() == b"tanstaaf")
-    );
-    assert_eq!(text, "");
+    assert_eq!((asked(&next), text.as_str()), (("mrose", &b"tanstaaf"[..]), ""));
     let reply = "+OK mrose's maildrop has 2 messages (320 octets)\r\n";
-    assert_eq!(play.event(Event::LoggedIn(maildrop(&[120, 200]))), (Next::Read, reply.into()));
+    assert_eq!(play.enters(&[120, 200]), (Next::Read, reply.into()));
     assert_eq!(play.reply("STAT"), "+OK 2 320");
     assert_eq!(play.reply("LIST"), "+OK 2 messages (320 octets)\r\n1 120\r\n2 200\r\n.");
     for (number, octets) in [(1, 120), (2, 200)] {
@@ -226,9 +258,11 @@ fn foreign_text_is_never_sent_back_s_025() {
 
 #[test]
 fn events_that_nothing_asked_for_close_the_session() {
-    let uncalled: [fn() -> Event<'static>; 9] = [
-        || Event::TlsStarted,
-        || Event::LoggedIn(maildrop(&[1])),
+    let uncalled: [fn() -> Event<'static>; 11] = [
+        || Event::TlsStarted(Box::new(SECURE)),
+        || Event::Salted(Salt { octets: [1; 16], iterations: 4096 }),
+        || Event::Verified { signature: None },
+        || Event::LoggedIn(maildrop(&[1]), FOREVER),
         || Event::LoginRefused(super::LoginRefusal::BadCredentials),
         || Event::Opened { octets: 10 },
         || Event::Gone,

@@ -187,12 +187,18 @@ fn random_octets_never_confuse_the_session() {
             let was_logged_in = play.session.is_logged_in();
             let (mut next, mut text) = play.event(Event::Line { line: &line.concat(), is_followed });
             while !matches!(next, Next::Read | Next::Close) {
-                let is_for_logged_in = !matches!(next, Next::Login(_) | Next::StartTls);
+                let is_for_logged_in = !matches!(next, Next::Verify(_) | Next::Enter | Next::StartTls);
                 assert_eq!(was_logged_in, is_for_logged_in, "{next:?}");
                 (next, text) = match next {
-                    Next::Login(_) if random.bool() => play.event(Event::LoggedIn(maildrop(&[10, 20]))),
-                    Next::Login(_) => play.event(Event::StoreFailed),
-                    Next::StartTls => play.event(Event::TlsStarted),
+                    Next::Salt { .. } => {
+                        play.event(Event::Salted(Salt { octets: [1; 16], iterations: 4096 }))
+                    }
+                    Next::Verify(_) if random.bool() => {
+                        play.event(Event::Verified { signature: Some([1; 32]) })
+                    }
+                    Next::Enter if random.bool() => play.event(Event::LoggedIn(maildrop(&[10, 20]), FOREVER)),
+                    Next::Verify(_) | Next::Enter => play.event(Event::StoreFailed),
+                    Next::StartTls => play.event(Event::TlsStarted(Box::new(SECURE))),
                     Next::Open { uid } => play.event(Event::Opened { octets: u64::from(uid.0 - 10) * 10 }),
                     Next::SendBody { .. } => play.event(Event::BodySent),
                     Next::Commit(_) => play.event(Event::Committed),

@@ -164,7 +164,8 @@ fn a_huge_listing_goes_out_in_parts_of_bounded_size_s_239() {
     let mut play = Play::new(CLEAR);
     play.reply("USER alice");
     let _ = play.line("PASS x");
-    let _ = play.event(Event::LoggedIn(Maildrop::new(MARK, entries)));
+    let _ = play.event(Event::Verified { signature: None });
+    let _ = play.event(Event::LoggedIn(Maildrop::new(MARK, entries), FOREVER));
     for number in [1, 500_000, MESSAGES] {
         play.reply(&format!("DELE {number}"));
     }

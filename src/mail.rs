@@ -175,6 +175,32 @@ pub struct MessageId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct MailboxMark(pub [u8; 16]);
 
+/// A language in which people are told something.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Language {
+    /// What is spoken until somebody asks for another one.
+    #[default]
+    English,
+    /// German.
+    German,
+    /// French.
+    French,
+}
+
+impl Language {
+    /// Every language, in the order in which they are listed.
+    pub const ALL: [Language; 3] = [Language::English, Language::German, Language::French];
+
+    /// Its tag. RFC 5646 §2.1.
+    pub fn tag(self) -> &'static str {
+        match self {
+            Language::English => "en",
+            Language::German => "de",
+            Language::French => "fr",
+        }
+    }
+}
+
 /// Something that must not be seen: it can't be printed and leaves memory when dropped.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Secret(Vec<u8>);

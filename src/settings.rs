@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 pub use keys::KEYS;
 
 use crate::limits;
-use crate::mail::Address;
+use crate::mail::{Address, Language};
 
 /// All settings with their present values.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Settings {
     pub hostname: Option<String>,
     /// Who gets mail for postmaster.
     pub postmaster: Option<Address>,
+    /// The language that POP3 sessions speak when they are asked for the administrator's. RFC 6856 §3.2.
+    pub language: Language,
     /// The listeners, in the order of [`ListenerKind::ALL`].
     pub listeners: [Listen; 5],
     /// Whose connections are taken.
@@ -217,6 +219,7 @@ impl Default for Settings {
         Settings {
             hostname: None,
             postmaster: None,
+            language: Language::English,
             listeners: Default::default(),
             peers: Peers::Lan,
             plaintext: Plaintext::Tls,

@@ -2,7 +2,7 @@
 
 use super::{Commit, Effect, Key, Peers, Plaintext};
 use crate::limits;
-use crate::mail::{Address, Domain};
+use crate::mail::{Address, Domain, Language};
 
 /// Every setting, in the order in which `poppet get` shows them.
 pub static KEYS: &[Key] = &[
@@ -28,6 +28,17 @@ pub static KEYS: &[Key] = &[
             Some(())
         },
         show: |settings| settings.postmaster.as_ref().map(Address::to_string).unwrap_or_default(),
+    },
+    Key {
+        name: "language",
+        meaning: "the language that POP3 speaks to who asks for yours, with LANG *",
+        values: "en, de or fr",
+        effect: Effect::AtOnce,
+        assign: |settings, value| {
+            settings.language = Language::ALL.into_iter().find(|language| language.tag() == value)?;
+            Some(())
+        },
+        show: |settings| settings.language.tag().into(),
     },
     listener_key::<0>("pop3", "where POP3 with STLS listens"),
     listener_key::<1>("pop3s", "where POP3 inside TLS listens"),

@@ -271,5 +271,6 @@ fn facts(server: &Server, stream: &Stream, peer: IpAddr) -> Facts {
         terms,
         policy: Policy::default(),
         policy_differs: false,
+        language: server.store.settings().language,
     }
 }

@@ -3,24 +3,28 @@
 //! ```text
 //!        USER          PASS
 //! idle --------> named ----> logging on --welcome--> TRANSACTION
+//!  | ^ \--APOP-----------------^   |
 //!  | ^ \--AUTH-> exchange -------^ |
 //!  | |              | fails        | refused
 //!  | +--------------+--------------+
 //!  +--STLS--> starting TLS --> idle
 //! ```
 
-use super::command::{Command, Mistake};
+use super::command::Command;
+use super::language::{Mistake, Text};
+use super::reply::Replies;
 use super::transaction::OutOfStep;
-use super::{Facts, LoginRefusal, Next, reply};
+use super::{Facts, LoginRefusal, Next};
 use crate::limits;
-use crate::mail::printable;
 use crate::sasl::scram::Salt;
-use crate::sasl::{self, Claim, Exchange, Mechanism, SaslError, Step};
+use crate::sasl::{self, Claim, Exchange, Mechanism, Proof, SaslError, Step, apop};
 
 /// What is known before logon.
 #[derive(Debug)]
 pub struct Authorization {
     facts: Box<Facts>,
+    /// What stood in the greeting for APOP.
+    timestamp: Option<Box<str>>,
     step: At,
     failed_logons: usize,
     /// Exchanges begun on this connection.
@@ -51,7 +55,25 @@ enum At {
 impl Authorization {
     /// The state at the beginning.
     pub fn new(facts: Box<Facts>) -> Authorization {
-        Authorization { facts, step: At::Idle, failed_logons: 0, exchanges: 0, named: String::new() }
+        let timestamp = facts.terms.takes_challenges.then(|| apop::timestamp(&facts.terms).into());
+        Authorization {
+            facts,
+            timestamp,
+            step: At::Idle,
+            failed_logons: 0,
+            exchanges: 0,
+            named: String::new(),
+        }
+    }
+
+    /// What is known of the connection.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// What the greeting shows for APOP; nothing where it would not work (quirk 6).
+    pub fn timestamp(&self) -> Option<&str> {
+        self.timestamp.as_deref()
     }
 
     /// Whether a line would be a response of an exchange instead of a command.
@@ -76,26 +98,31 @@ impl Authorization {
         &mut self,
         command: Command<'_>,
         is_followed: bool,
-        out: &mut Vec<u8>,
+        out: &mut Replies<'_>,
     ) -> Result<Next, Mistake> {
         match command {
-            Command::Capa => reply::capabilities(Some(&self.facts), out),
-            Command::AuthList => reply::mechanisms(&self.facts, out),
+            Command::Capa => out.capabilities(&self.facts, None),
+            Command::AuthList => out.mechanisms(&self.facts),
+            Command::Utf8 => {
+                out.voice.is_utf8 = true;
+                out.ok(Text::Utf8);
+            }
+            Command::Apop { name, digest } => return self.apop(name, digest),
             Command::User(name) => return self.user(name, out),
             Command::Pass(password) => return self.pass(password),
             Command::Auth { mechanism, initial } => return self.auth(mechanism, initial, out),
             Command::Stls => return self.start_tls(is_followed, out),
             Command::Quit => {
-                reply::ok(out, "goodbye");
+                out.ok(Text::Goodbye);
                 return Ok(Next::Close);
             }
-            _ => return Err(Mistake("log on first, with USER and PASS or with AUTH")),
+            _ => return Err(Mistake::LogOnFirst),
         }
         Ok(Next::Read)
     }
 
     /// Takes a response of the exchange under way.
-    pub fn response(&mut self, line: &[u8], out: &mut Vec<u8>) -> Result<Next, Mistake> {
+    pub fn response(&mut self, line: &[u8], out: &mut Replies<'_>) -> Result<Next, Mistake> {
         match std::mem::replace(&mut self.step, At::Idle) {
             At::Exchange(mut exchange) => {
                 let step = exchange.respond(line);
@@ -103,7 +130,7 @@ impl Authorization {
             }
             other => {
                 self.step = other;
-                Err(Mistake("no exchange is under way; begin one with AUTH"))
+                Err(Mistake::NoExchange)
             }
         }
     }
@@ -118,11 +145,11 @@ impl Authorization {
         was_awaited
     }
 
-    /// The name under which he comes in, if he does so now.
-    pub fn entering(&self) -> Option<&str> {
-        match &self.step {
-            At::Entering { user_name } => Some(user_name),
-            _ => None,
+    /// The name under which he comes in, and what is known of his connection; errs if he doesn't come in now.
+    pub fn enter(&mut self) -> Result<(String, Box<Facts>), OutOfStep> {
+        match std::mem::replace(&mut self.step, At::Idle) {
+            At::Entering { user_name } => Ok((user_name, std::mem::take(&mut self.facts))),
+            _ => Err(OutOfStep),
         }
     }
 
@@ -132,7 +159,7 @@ impl Authorization {
     }
 
     /// Goes on with the salt that the exchange has asked for; errs if it has not.
-    pub fn salted(&mut self, salt: Salt, out: &mut Vec<u8>) -> Result<Result<Next, Mistake>, OutOfStep> {
+    pub fn salted(&mut self, salt: Salt, out: &mut Replies<'_>) -> Result<Result<Next, Mistake>, OutOfStep> {
         match std::mem::replace(&mut self.step, At::Idle) {
             At::Salting(mut exchange) => {
                 let step = exchange.salted(salt);
@@ -146,7 +173,7 @@ impl Authorization {
     pub fn verified(
         &mut self,
         signature: Option<[u8; 32]>,
-        out: &mut Vec<u8>,
+        out: &mut Replies<'_>,
     ) -> Result<Result<Next, Mistake>, OutOfStep> {
         match std::mem::replace(&mut self.step, At::Idle) {
             At::Verifying { user_name, exchange: None } => {
@@ -163,22 +190,15 @@ impl Authorization {
     }
 
     /// Tells him why he may not come in; too many wrong passwords end the session.
-    pub fn refuse(&mut self, refusal: LoginRefusal, out: &mut Vec<u8>) -> Next {
+    pub fn refuse(&mut self, refusal: LoginRefusal, out: &mut Replies<'_>) -> Next {
         self.step = At::Idle;
-        reply::err(
-            out,
-            match refusal {
-                LoginRefusal::BadCredentials => "[AUTH] user name or password is wrong",
-                LoginRefusal::Locked => "[SYS/PERM] the mailbox is locked; ask the administrator",
-                LoginRefusal::InUse => {
-                    "[IN-USE] another session has the maildrop; come again when it has ended"
-                }
-                LoginRefusal::TooSoon { .. } => {
-                    "[LOGIN-DELAY] you have logged on a moment ago; come again later"
-                }
-                LoginRefusal::Busy => "[SYS/TEMP] too much to do; come again in a moment",
-            },
-        );
+        out.err(match refusal {
+            LoginRefusal::BadCredentials => Text::BadCredentials,
+            LoginRefusal::Locked => Text::Locked,
+            LoginRefusal::InUse => Text::InUse,
+            LoginRefusal::TooSoon { seconds } => Text::TooSoon(seconds),
+            LoginRefusal::Busy => Text::Busy,
+        });
         if refusal == LoginRefusal::BadCredentials {
             self.failed_logons += 1;
             if self.failed_logons >= limits::LOGONS_PER_SESSION {
@@ -189,45 +209,57 @@ impl Authorization {
     }
 
     /// Any name is welcome, whether there is such a user or not (S-166).
-    fn user(&mut self, name: &[u8], out: &mut Vec<u8>) -> Result<Next, Mistake> {
+    fn user(&mut self, name: &[u8], out: &mut Replies<'_>) -> Result<Next, Mistake> {
         self.step = At::Idle;
         self.ensure_passwords_are_taken()?;
-        let name = sasl::parse_user_name(name)
-            .map_err(|_| Mistake("USER takes a user name, in UTF-8 and without control characters"))?;
+        let name = sasl::parse_user_name(name).map_err(|_| Mistake::UserUsage)?;
         self.step = At::Named(name);
-        reply::ok(out, "and the password?");
+        out.ok(Text::AndThePassword);
         Ok(Next::Read)
     }
 
     fn pass(&mut self, password: &[u8]) -> Result<Next, Mistake> {
         self.ensure_passwords_are_taken()?;
         let At::Named(name) = std::mem::replace(&mut self.step, At::Idle) else {
-            return Err(Mistake("give USER first"));
+            return Err(Mistake::UserFirst);
         };
-        let claim = Claim::password(name.as_bytes(), password)
-            .map_err(|_| Mistake("PASS takes a password; begin again with USER"))?;
+        let claim = Claim::password(name.as_bytes(), password).map_err(|_| Mistake::NoPassword)?;
         self.step = At::Verifying { user_name: name, exchange: None };
         Ok(Next::Verify(claim))
     }
 
-    fn auth(&mut self, mechanism: &[u8], initial: Option<&[u8]>, out: &mut Vec<u8>) -> Result<Next, Mistake> {
+    /// A digest over the time stamp of the greeting. The stamp stays good after STLS, which has no greeting of its
+    /// own: clients have kept it, it is ours alone and fresh, and who has put another one in its place can't see
+    /// inside TLS what it was good for (S-183). RFC 1939 §7.
+    fn apop(&mut self, name: &[u8], digest: &[u8]) -> Result<Next, Mistake> {
         self.step = At::Idle;
-        let mechanism =
-            Mechanism::find(mechanism).ok_or(Mistake("unknown mechanism; AUTH alone lists them"))?;
-        if !self.facts.terms.offers(mechanism) {
-            self.ensure_passwords_are_taken()?;
-            return Err(Mistake("that mechanism is not offered here; AUTH alone lists those that are"));
-        }
+        let timestamp = self.timestamp.as_deref().filter(|_| self.facts.terms.takes_challenges);
+        let timestamp = timestamp.ok_or(Mistake::NoTimestamp)?.to_owned();
+        let user_name = sasl::parse_user_name(name).map_err(|_| Mistake::ApopUsage)?;
+        let digest = apop::parse_digest(digest).ok_or(Mistake::ApopUsage)?;
+        self.step = At::Verifying { user_name: user_name.clone(), exchange: None };
+        Ok(Next::Verify(Claim { user_name, proof: Proof::Apop(apop::Proof { timestamp, digest }) }))
+    }
+
+    fn auth(
+        &mut self,
+        mechanism: &[u8],
+        initial: Option<&[u8]>,
+        out: &mut Replies<'_>,
+    ) -> Result<Next, Mistake> {
+        self.step = At::Idle;
+        let mechanism = Mechanism::find(mechanism).ok_or(Mistake::UnknownMechanism)?;
+        self.ensure_is_offered(mechanism)?;
         let (exchange, step) = mechanism.begin(initial, &self.facts.terms, self.exchanges);
         self.exchanges = self.exchanges.saturating_add(1);
         self.proceed(exchange, step, out)
     }
 
-    fn proceed(&mut self, exchange: Exchange, step: Step, out: &mut Vec<u8>) -> Result<Next, Mistake> {
+    fn proceed(&mut self, exchange: Exchange, step: Step, out: &mut Replies<'_>) -> Result<Next, Mistake> {
         match step {
             Step::Challenge(challenge) => {
                 // The blank stands also before nothing (quirk 2).
-                reply::line(out, format_args!("+ {challenge}"));
+                out.line(format_args!("+ {challenge}"));
                 self.step = At::Exchange(exchange);
                 Ok(Next::Read)
             }
@@ -244,49 +276,60 @@ impl Authorization {
                 Ok(Next::Enter)
             }
             Step::Failed(SaslError::Cancelled) => {
-                reply::err(out, "cancelled");
+                out.err(Text::Cancelled);
                 Ok(Next::Read)
             }
-            Step::Failed(SaslError::BadBase64) => Err(Mistake("that is no base64; begin again with AUTH")),
-            Step::Failed(SaslError::BadResponse) => {
-                Err(Mistake("that is not what the mechanism sends; begin again with AUTH"))
-            }
-            Step::Failed(SaslError::BadBinding) => Err(Mistake(
-                "[AUTH] this logon is bound to another TLS connection; somebody may be listening",
-            )),
-            Step::Failed(SaslError::ForeignAuthorization) => {
-                Err(Mistake("[AUTH] nobody here may act as another user; leave that name empty"))
-            }
+            Step::Failed(SaslError::BadBase64) => Err(Mistake::BadBase64),
+            Step::Failed(SaslError::BadResponse) => Err(Mistake::BadResponse),
+            Step::Failed(SaslError::BadBinding) => Err(Mistake::BadBinding),
+            Step::Failed(SaslError::ForeignAuthorization) => Err(Mistake::ForeignAuthorization),
         }
     }
 
-    fn start_tls(&mut self, is_followed: bool, out: &mut Vec<u8>) -> Result<Next, Mistake> {
+    fn start_tls(&mut self, is_followed: bool, out: &mut Replies<'_>) -> Result<Next, Mistake> {
         if self.facts.terms.channel.is_some() {
-            return Err(Mistake("TLS is active already"));
+            return Err(Mistake::TlsActive);
         }
         if !self.facts.offers_stls {
-            return Err(Mistake("TLS can't begin here; the server offers none on this port"));
+            return Err(Mistake::NoTls);
+        }
+        if out.voice.is_utf8 {
+            return Err(Mistake::StlsAfterUtf8);
         }
         if is_followed {
             // What came in the clear behind STLS must never be taken for what came inside TLS (S-032).
-            reply::err(out, "nothing may follow STLS before TLS; closing");
+            out.err(Text::BehindStls);
             return Ok(Next::Close);
         }
         self.step = At::StartingTls;
-        reply::ok(out, "begin TLS");
+        out.ok(Text::BeginTls);
         Ok(Next::StartTls)
     }
 
     fn ensure_passwords_are_taken(&self) -> Result<(), Mistake> {
         match &*self.facts {
             facts if facts.terms.takes_passwords => Ok(()),
-            facts if facts.offers_stls => Err(Mistake("STLS first: passwords are not taken in the clear")),
-            _ => Err(Mistake("passwords are not taken on this connection; use a port with TLS")),
+            facts if facts.terms.channel.is_some() => Err(Mistake::PasswordsNotTaken),
+            facts if facts.offers_stls => Err(Mistake::StlsFirst),
+            _ => Err(Mistake::PasswordsNeedTls),
         }
     }
-}
 
-/// The user name as a reply may have it.
-pub fn greeting_name(user_name: &str) -> String {
-    printable(user_name.as_bytes())
+    /// Says what to do instead if the mechanism doesn't work now.
+    fn ensure_is_offered(&self, mechanism: Mechanism) -> Result<(), Mistake> {
+        let terms = &self.facts.terms;
+        if terms.offers(mechanism) {
+            return Ok(());
+        }
+        Err(match mechanism {
+            Mechanism::Plain | Mechanism::Login => return self.ensure_passwords_are_taken(),
+            Mechanism::Ntlm if !terms.takes_challenges => Mistake::MechanismNotOffered,
+            Mechanism::External | Mechanism::Ntlm | Mechanism::ScramSha256Plus if terms.channel.is_none() => {
+                Mistake::MechanismNeedsTls
+            }
+            Mechanism::External => Mistake::NoCertificate,
+            Mechanism::ScramSha256Plus => Mistake::MechanismNeedsTls13,
+            _ => Mistake::MechanismNotOffered,
+        })
+    }
 }

@@ -1,4 +1,6 @@
-//! The commands of POP3, parsed. RFC 1939, RFC 2449, RFC 2595, RFC 5034.
+//! The commands of POP3, parsed. RFC 1939, RFC 2449, RFC 2595, RFC 5034, RFC 6856.
+
+use super::language::Mistake;
 
 /// The states of RFC 1939 §3 in which commands are taken; in UPDATE none is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +14,13 @@ pub enum Phase {
 /// A command with its arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command<'a> {
+    /// RFC 1939 §7.
+    Apop {
+        /// As in USER.
+        name: &'a [u8],
+        /// The last word.
+        digest: &'a [u8],
+    },
     /// Alone it asks for the mechanisms' names, as Outlook does (quirk 1). RFC 5034 §4.
     AuthList,
     /// RFC 5034 §4.
@@ -25,6 +34,8 @@ pub enum Command<'a> {
     Capa,
     /// RFC 1939 §5; like all numbers of messages it is not 0.
     Dele(u32),
+    /// RFC 6856 §3.2: a language range or `*`; alone it asks for the languages.
+    Lang(Option<&'a [u8]>),
     /// RFC 1939 §5.
     List(Option<u32>),
     /// RFC 1939 §5.
@@ -52,11 +63,9 @@ pub enum Command<'a> {
     Uidl(Option<u32>),
     /// RFC 1939 §7: the name without blanks behind it.
     User(&'a [u8]),
+    /// RFC 6856 §2.1.
+    Utf8,
 }
-
-/// A peer's mistake; the text behind `-ERR` that says what is wrong and what would be right.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mistake(pub &'static str);
 
 /// Parses a line without its CRLF. Errs if there is no such command, if it is not for this phase, or
 /// if its arguments are not what it takes; blanks at the end don't matter but in PASS.
@@ -65,14 +74,14 @@ pub fn parse(line: &[u8], phase: Phase) -> Result<Command<'_>, Mistake> {
     let rule = RULES
         .iter()
         .find(|rule| name.eq_ignore_ascii_case(rule.name.as_bytes()))
-        .ok_or(Mistake("unknown command; CAPA tells what works here"))?;
+        .ok_or(Mistake::UnknownCommand)?;
     if !rule.phases.contains(&phase) {
-        return Err(Mistake(match phase {
-            Phase::Authorization => "log on first, with USER and PASS or with AUTH",
-            Phase::Transaction => "you are logged on already; QUIT to begin anew",
-        }));
+        return Err(match phase {
+            Phase::Authorization => Mistake::LogOnFirst,
+            Phase::Transaction => Mistake::LoggedOnAlready,
+        });
     }
-    (rule.arguments)(rest).ok_or(Mistake(rule.usage))
+    (rule.arguments)(rest).ok_or(rule.usage)
 }
 
 /// Whether a first line shows that the peer speaks another protocol, or none (S-066, S-067).
@@ -95,7 +104,7 @@ struct Rule {
     phases: &'static [Phase],
     /// Takes what stands behind the first blank.
     arguments: for<'a> fn(&'a [u8]) -> Option<Command<'a>>,
-    usage: &'static str,
+    usage: Mistake,
 }
 
 const BEFORE: &[Phase] = &[Phase::Authorization];
@@ -104,84 +113,87 @@ const BOTH: &[Phase] = &[Phase::Authorization, Phase::Transaction];
 
 /// Every command, with the states in which it works.
 const RULES: &[Rule] = &[
-    Rule { name: "AUTH", phases: BEFORE, arguments: auth, usage: "AUTH takes a mechanism, as in AUTH PLAIN" },
+    Rule { name: "APOP", phases: BEFORE, arguments: apop, usage: Mistake::ApopUsage },
+    Rule { name: "AUTH", phases: BEFORE, arguments: auth, usage: Mistake::AuthUsage },
     Rule {
         name: "CAPA",
         phases: BOTH,
         arguments: |rest| alone(rest, Command::Capa),
-        usage: "CAPA stands alone",
+        usage: Mistake::StandsAlone("CAPA"),
     },
     Rule {
         name: "DELE",
         phases: AFTER,
         arguments: |rest| one_number(rest).map(Command::Dele),
-        usage: "DELE takes the number of one message, as in DELE 1",
+        usage: Mistake::TakesNumber("DELE"),
     },
+    Rule { name: "LANG", phases: BOTH, arguments: lang, usage: Mistake::LangUsage },
     Rule {
         name: "LIST",
         phases: AFTER,
         arguments: |rest| number_or_all(rest).map(Command::List),
-        usage: "LIST stands alone or takes the number of one message, as in LIST 1",
+        usage: Mistake::TakesNumberOrNothing("LIST"),
     },
     Rule {
         name: "NOOP",
         phases: AFTER,
         arguments: |rest| alone(rest, Command::Noop),
-        usage: "NOOP stands alone",
+        usage: Mistake::StandsAlone("NOOP"),
     },
     Rule {
         name: "PASS",
         phases: BEFORE,
         arguments: |rest| Some(Command::Pass(rest)),
-        usage: "PASS takes a password",
+        usage: Mistake::PassUsage,
     },
     Rule {
         name: "QUIT",
         phases: BOTH,
         arguments: |rest| alone(rest, Command::Quit),
-        usage: "QUIT stands alone",
+        usage: Mistake::StandsAlone("QUIT"),
     },
     Rule {
         name: "RETR",
         phases: AFTER,
         arguments: |rest| one_number(rest).map(Command::Retr),
-        usage: "RETR takes the number of one message, as in RETR 1",
+        usage: Mistake::TakesNumber("RETR"),
     },
     Rule {
         name: "RSET",
         phases: AFTER,
         arguments: |rest| alone(rest, Command::Rset),
-        usage: "RSET stands alone",
+        usage: Mistake::StandsAlone("RSET"),
     },
     Rule {
         name: "STAT",
         phases: AFTER,
         arguments: |rest| alone(rest, Command::Stat),
-        usage: "STAT stands alone",
+        usage: Mistake::StandsAlone("STAT"),
     },
     Rule {
         name: "STLS",
         phases: BEFORE,
         arguments: |rest| alone(rest, Command::Stls),
-        usage: "STLS stands alone",
+        usage: Mistake::StandsAlone("STLS"),
     },
-    Rule {
-        name: "TOP",
-        phases: AFTER,
-        arguments: top,
-        usage: "TOP takes the number of one message and a number of lines, as in TOP 1 0",
-    },
+    Rule { name: "TOP", phases: AFTER, arguments: top, usage: Mistake::TopUsage },
     Rule {
         name: "UIDL",
         phases: AFTER,
         arguments: |rest| number_or_all(rest).map(Command::Uidl),
-        usage: "UIDL stands alone or takes the number of one message, as in UIDL 1",
+        usage: Mistake::TakesNumberOrNothing("UIDL"),
     },
     Rule {
         name: "USER",
         phases: BEFORE,
         arguments: |rest| Some(Command::User(without_blanks_behind(rest))),
-        usage: "USER takes a user name",
+        usage: Mistake::UserUsage,
+    },
+    Rule {
+        name: "UTF8",
+        phases: BEFORE,
+        arguments: |rest| alone(rest, Command::Utf8),
+        usage: Mistake::StandsAlone("UTF8"),
     },
 ];
 
@@ -201,6 +213,14 @@ fn without_blanks_behind(rest: &[u8]) -> &[u8] {
     &rest[..end]
 }
 
+/// A name may hold blanks, a digest has none.
+fn apop(rest: &[u8]) -> Option<Command<'_>> {
+    let rest = without_blanks_behind(rest);
+    let blank = rest.iter().rposition(|&octet| octet == b' ')?;
+    let (name, digest) = (without_blanks_behind(&rest[..blank]), &rest[blank + 1..]);
+    (!name.is_empty()).then_some(Command::Apop { name, digest })
+}
+
 fn auth(rest: &[u8]) -> Option<Command<'_>> {
     let mut words = words(rest);
     let Some(mechanism) = words.next() else {
@@ -208,6 +228,12 @@ fn auth(rest: &[u8]) -> Option<Command<'_>> {
     };
     let initial = words.next();
     words.next().is_none().then_some(Command::Auth { mechanism, initial })
+}
+
+fn lang(rest: &[u8]) -> Option<Command<'_>> {
+    let mut words = words(rest);
+    let range = words.next();
+    words.next().is_none().then_some(Command::Lang(range))
 }
 
 fn one_number(rest: &[u8]) -> Option<u32> {
@@ -339,6 +365,33 @@ mod tests {
     }
 
     #[test]
+    fn apop_takes_a_name_and_a_last_word() {
+        for (line, name, digest) in [
+            ("APOP alice c4c9", "alice", "c4c9"),
+            ("apop  a b  c4c9  ", " a b", "c4c9"),
+            ("APOP jörg@home.lan x", "jörg@home.lan", "x"),
+        ] {
+            let command = Command::Apop { name: name.as_bytes(), digest: digest.as_bytes() };
+            assert_eq!(authorization(line.as_bytes()), Some(command), "{line}");
+        }
+        for line in ["APOP", "APOP ", "APOP alice", "APOP alice ", "APOP  alice"] {
+            assert_eq!(parse(line.as_bytes(), Phase::Authorization), Err(Mistake::ApopUsage), "{line}");
+        }
+    }
+
+    #[test]
+    fn lang_takes_one_word_at_most() {
+        for (line, range) in
+            [("LANG", None), ("lang ", None), ("LANG de ", Some("de")), ("LANG *", Some("*"))]
+        {
+            let command = Command::Lang(range.map(str::as_bytes));
+            assert_eq!(authorization(line.as_bytes()), Some(command), "{line}");
+            assert_eq!(transaction(line.as_bytes()), Some(command), "{line}");
+        }
+        assert_eq!(parse(b"LANG de en", Phase::Authorization), Err(Mistake::LangUsage));
+    }
+
+    #[test]
     fn commands_without_arguments_stand_alone() {
         for (line, command) in [
             ("STAT", Command::Stat),
@@ -354,12 +407,15 @@ mod tests {
         for line in ["STAT 1", "NOOP x", "RSET 1", "QUIT now", "CAPA x"] {
             assert_eq!(transaction(line.as_bytes()), None, "{line}");
         }
-        assert_eq!(authorization(b"STLS x"), None);
+        assert_eq!(authorization(b"utf8 "), Some(Command::Utf8));
+        for line in ["STLS x", "UTF8 x", "UTF8 USER"] {
+            assert_eq!(authorization(line.as_bytes()), None, "{line}");
+        }
     }
 
     #[test]
     fn what_is_no_command_is_none_s_025_s_062() {
-        let unknown = Err(Mistake("unknown command; CAPA tells what works here"));
+        let unknown = Err(Mistake::UnknownCommand);
         for line in [
             "",
             " ",
@@ -370,9 +426,8 @@ mod tests {
             "STA",
             "LAST",
             "XTND XMIT",
-            "UTF8",
-            "LANG",
-            "APOP alice c4c9334bac560ecc979e58001b3e22fb",
+            "UTF-8",
+            "LANGUAGE de",
             "STAT\u{0}",
             "RETR1",
             "ſTAT",

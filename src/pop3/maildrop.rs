@@ -4,6 +4,7 @@ use std::fmt;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 
+use super::language::Text;
 use crate::mail::{MailboxMark, Uid};
 
 /// A message of the snapshot.
@@ -67,6 +68,11 @@ impl Maildrop {
         self.octets_left
     }
 
+    /// What is left, as replies tell it.
+    pub fn holds(&self) -> Text<'static> {
+        Text::Holds { messages: self.messages_left(), octets: self.octets_left }
+    }
+
     /// The message of that number, counted from 1.
     pub fn find(&self, number: u32) -> Found {
         let Some(index) = index_of(number) else {
@@ -125,14 +131,6 @@ impl Maildrop {
 
     fn is_deleted(&self, index: usize) -> bool {
         self.deleted.get(index / 64).is_some_and(|word| word >> (index % 64) & 1 == 1)
-    }
-}
-
-/// What is left, as replies tell it: `3 messages (1234 octets)`.
-impl fmt::Display for Maildrop {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let noun = if self.messages_left() == 1 { "message" } else { "messages" };
-        write!(out, "{} {noun} ({} octets)", self.messages_left(), self.octets_left)
     }
 }
 

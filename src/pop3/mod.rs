@@ -1,7 +1,7 @@
-//! The POP3 session, pure: events in, reply octets and wishes out. RFC 1939, 2449, 2595, 3206, 5034.
+//! The POP3 session, pure: events in, reply octets and wishes out. RFC 1939, 2449, 2595, 3206, 5034, 6856.
 //!
 //! ```text
-//!              USER, PASS or AUTH
+//!          USER and PASS, APOP, AUTH
 //! AUTHORIZATION ----------------> TRANSACTION ---QUIT---> UPDATE ---> closed
 //!       |  ^ STLS: all is forgotten    |                    | removes what DELE marked, all or none
 //!       |QUIT                          | lost, time-out
@@ -11,6 +11,7 @@
 
 mod authorization;
 pub mod command;
+pub mod language;
 pub mod maildrop;
 mod reply;
 pub mod session;
@@ -22,13 +23,13 @@ mod tests;
 pub use maildrop::Maildrop;
 pub use session::Session;
 
-use crate::mail::Uid;
+use crate::mail::{Language, Uid};
 use crate::sasl::scram::Salt;
 use crate::sasl::{Claim, Terms};
 use crate::wire::line::LineFault;
 
 /// What the session must know of its connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
     /// Whether STLS can be offered: a certificate is there and TLS is not yet.
     pub offers_stls: bool,
@@ -38,6 +39,8 @@ pub struct Facts {
     pub policy: Policy,
     /// Whether some mailbox has another policy. RFC 2449 §6.7.
     pub policy_differs: bool,
+    /// The language that the administrator prefers, for who asks for it. RFC 6856 §3.2.
+    pub language: Language,
 }
 
 /// How long mail stays and how often one may log on. RFC 2449 §6.5, §6.7.
@@ -101,9 +104,9 @@ pub enum LoginRefusal {
     BadCredentials,
     /// The password was right, and the mailbox or its domain is locked.
     Locked,
-    /// The password was right, and another session has the maildrop. RFC 2449 §8.1.1.
+    /// The password was right, and another session has the maildrop. RFC 2449 §8.1.2.
     InUse,
-    /// He has logged on a moment ago; come again in so many seconds. RFC 2449 §8.1.2.
+    /// He has logged on a moment ago; come again in so many seconds. RFC 2449 §8.1.1.
     TooSoon {
         /// Seconds from now on.
         seconds: u32,

@@ -1,17 +1,20 @@
 //! The session: the three states, and one method that takes events.
 
-use super::authorization::{Authorization, greeting_name};
-use super::command::{self, Command, Mistake, Phase};
+use super::authorization::Authorization;
+use super::command::{self, Command, Phase};
+use super::language::{self, Mistake, Text};
+use super::reply::{Replies, Voice};
 use super::transaction::{OutOfStep, Transaction};
-use super::{Event, Facts, LoginRefusal, Maildrop, Next, reply};
+use super::{Event, Facts, LoginRefusal, Maildrop, Next, Policy};
 use crate::limits;
-use crate::mail::Uid;
+use crate::mail::{Language, Uid};
 use crate::wire::line::LineFault;
 
 /// One POP3 session.
 #[derive(Debug)]
 pub struct Session {
     state: State,
+    voice: Voice,
     /// Mistakes of the peer in this state.
     mistakes: usize,
     lines_before_logon: usize,
@@ -36,6 +39,7 @@ impl Session {
     pub fn new(facts: Facts) -> Session {
         Session {
             state: State::Authorization(Authorization::new(Box::new(facts))),
+            voice: Voice::default(),
             mistakes: 0,
             lines_before_logon: 0,
             speaks_pop3: false,
@@ -49,14 +53,15 @@ impl Session {
         if self.is_closed {
             return Next::Close;
         }
+        let out = &mut Replies::new(self.voice, out);
         let next = match event {
-            Event::Connected => Ok(greet(out)),
+            Event::Connected => self.greet(out),
             Event::Line { line, is_followed } => self.line(line, is_followed, out),
             Event::FaultyLine(fault) => Ok(self.faulty_line(fault, out)),
-            Event::TlsStarted(facts) => self.tls_started(facts),
+            Event::TlsStarted(facts) => self.tls_started(facts, out),
             Event::Salted(salt) => self.asked(|it, out| it.salted(salt, out), out),
             Event::Verified { signature } => self.asked(|it, out| it.verified(signature, out), out),
-            Event::LoggedIn(maildrop, _policy) => self.logged_in(maildrop, out),
+            Event::LoggedIn(maildrop, policy) => self.logged_in(maildrop, policy, out),
             Event::LoginRefused(refusal) => self.login_refused(refusal, out),
             Event::Opened { octets } => self.transaction().and_then(|it| it.opened(octets, out)),
             Event::Gone => self.transaction().and_then(|it| it.gone(out)),
@@ -66,6 +71,7 @@ impl Session {
             Event::StoreFailed => self.store_failed(out),
         };
         let next = next.unwrap_or(Next::Close);
+        self.voice = out.voice;
         self.is_closed = next == Next::Close;
         next
     }
@@ -83,6 +89,11 @@ impl Session {
         !matches!(self.state, State::Authorization(_))
     }
 
+    /// Whether the peer takes messages with UTF-8 in their headers as they are. RFC 6856 §2.1.
+    pub fn is_utf8(&self) -> bool {
+        self.voice.is_utf8
+    }
+
     /// The messages behind that one, for a driver that reads ahead; none before logon.
     pub fn following(&self, uid: Uid) -> impl Iterator<Item = Uid> {
         let maildrop = match &self.state {
@@ -92,96 +103,160 @@ impl Session {
         maildrop.into_iter().flat_map(move |maildrop| maildrop.following(uid))
     }
 
-    fn line(&mut self, line: &[u8], is_followed: bool, out: &mut Vec<u8>) -> Result<Next, OutOfStep> {
+    fn greet(&mut self, out: &mut Replies<'_>) -> Result<Next, OutOfStep> {
+        match &mut self.state {
+            State::Authorization(it) => {
+                out.greeting(it.timestamp());
+                Ok(Next::Read)
+            }
+            _ => Err(OutOfStep),
+        }
+    }
+
+    fn line(&mut self, line: &[u8], is_followed: bool, out: &mut Replies<'_>) -> Result<Next, OutOfStep> {
         if !self.is_logged_in() {
             self.lines_before_logon += 1;
             if self.lines_before_logon > limits::LINES_BEFORE_LOGON {
-                return Ok(hang_up("too much said before logon; closing", out));
+                return Ok(hang_up(Text::TooMuchSaid, out));
             }
         }
-        let outcome = match &mut self.state {
-            State::Authorization(it) if it.is_exchanging() => it.response(line, out),
-            State::Authorization(it) if it.takes_lines() => {
-                match command::parse(line, Phase::Authorization) {
-                    Ok(command) => {
-                        self.speaks_pop3 = true;
-                        it.command(command, is_followed, out)
-                    }
-                    Err(_) if !self.speaks_pop3 && command::is_other_protocol(line) => {
-                        return Ok(hang_up("this is a POP3 server; closing", out));
-                    }
-                    Err(mistake) => Err(mistake),
-                }
-            }
-            State::Transaction(it) if it.takes_lines() => match command::parse(line, Phase::Transaction) {
-                Ok(Command::Quit) => return Ok(self.quit(out)),
-                Ok(command) => it.command(command, out),
-                Err(mistake) => Err(mistake),
-            },
+        let phase = match &self.state {
+            State::Authorization(it) if it.is_exchanging() => None,
+            State::Authorization(it) if it.takes_lines() => Some(Phase::Authorization),
+            State::Transaction(it) if it.takes_lines() => Some(Phase::Transaction),
             _ => return Err(OutOfStep),
+        };
+        let outcome = match phase.map(|phase| command::parse(line, phase)) {
+            Some(Err(_)) if self.is_other_protocol(line) => return Ok(hang_up(Text::OtherProtocol, out)),
+            Some(Err(mistake)) => Err(mistake),
+            Some(Ok(command)) => {
+                self.speaks_pop3 = true;
+                self.command(command, is_followed, out)
+            }
+            None => self.response(line, out),
         };
         Ok(outcome.unwrap_or_else(|mistake| self.mistake(mistake, out)))
     }
 
+    fn is_other_protocol(&self, line: &[u8]) -> bool {
+        !self.speaks_pop3 && !self.is_logged_in() && command::is_other_protocol(line)
+    }
+
+    fn response(&mut self, line: &[u8], out: &mut Replies<'_>) -> Result<Next, Mistake> {
+        match &mut self.state {
+            State::Authorization(it) => it.response(line, out),
+            _ => Err(Mistake::NoExchange),
+        }
+    }
+
+    fn command(
+        &mut self,
+        command: Command<'_>,
+        is_followed: bool,
+        out: &mut Replies<'_>,
+    ) -> Result<Next, Mistake> {
+        match (&mut self.state, command) {
+            (_, Command::Lang(range)) => self.lang(range, out),
+            (State::Authorization(it), command) => it.command(command, is_followed, out),
+            (State::Transaction(_), Command::Quit) => Ok(self.quit(out)),
+            (State::Transaction(it), command) => it.command(command, out),
+            (State::Update { .. }, _) => Err(Mistake::LoggedOnAlready),
+        }
+    }
+
+    /// The languages, or another one from this reply on; if that fails the present one stays. RFC 6856 §3.2.
+    fn lang(&mut self, range: Option<&[u8]>, out: &mut Replies<'_>) -> Result<Next, Mistake> {
+        let Some(range) = range else {
+            out.languages();
+            return Ok(Next::Read);
+        };
+        // The same for everybody, so that it tells nothing of anybody. RFC 6856 §7.
+        let found = if range == b"*" { self.preferred_language() } else { language::find(range)? };
+        match found {
+            Some(language) => {
+                out.voice.choose(language);
+                out.language_chosen();
+            }
+            None => out.err(Text::NoSuchLanguage),
+        }
+        Ok(Next::Read)
+    }
+
+    fn preferred_language(&self) -> Option<Language> {
+        match &self.state {
+            State::Authorization(it) => Some(it.facts().language),
+            State::Transaction(it) => Some(it.facts().language),
+            State::Update { .. } => None,
+        }
+    }
+
     /// One reply for the whole line, whatever it held (S-024, S-234).
-    fn faulty_line(&mut self, fault: LineFault, out: &mut Vec<u8>) -> Next {
+    fn faulty_line(&mut self, fault: LineFault, out: &mut Replies<'_>) -> Next {
         if let State::Authorization(it) = &mut self.state {
             it.abandon_exchange();
         }
         match fault {
             // A line feed that one side takes for an end of line and the other doesn't (S-022).
-            LineFault::BareLf => hang_up("lines end with CR and LF; closing", out),
-            LineFault::Endless => hang_up("the line has no end; closing", out),
-            LineFault::Binary => hang_up("this is a POP3 server; closing", out),
+            LineFault::BareLf => hang_up(Text::BareLf, out),
+            LineFault::Endless => hang_up(Text::Endless, out),
+            LineFault::Binary => hang_up(Text::OtherProtocol, out),
             // No client of ours begins with a NUL inside a line; other protocols do (S-067).
-            LineFault::Nul if !self.speaks_pop3 => hang_up("this is a POP3 server; closing", out),
-            LineFault::Nul => self.mistake(Mistake("a line can't hold a NUL"), out),
-            LineFault::BareCr => self.mistake(Mistake("a line can't hold a lone CR"), out),
-            LineFault::TooLong => self.mistake(Mistake("the line is too long"), out),
+            LineFault::Nul if !self.speaks_pop3 => hang_up(Text::OtherProtocol, out),
+            LineFault::Nul => self.mistake(Mistake::Nul, out),
+            LineFault::BareCr => self.mistake(Mistake::BareCr, out),
+            LineFault::TooLong => self.mistake(Mistake::TooLong, out),
         }
     }
 
-    fn mistake(&mut self, Mistake(text): Mistake, out: &mut Vec<u8>) -> Next {
+    fn mistake(&mut self, mistake: Mistake, out: &mut Replies<'_>) -> Next {
         self.mistakes += 1;
         let most = if self.is_logged_in() { limits::ERRORS_AFTER_LOGON } else { limits::ERRORS_PER_SESSION };
         if self.mistakes < most {
-            reply::err(out, text);
+            out.err(Text::Mistake(mistake));
             return Next::Read;
         }
-        reply::err(out, format_args!("{text}; too many mistakes, closing"));
+        out.err(Text::LastMistake(mistake));
         Next::Close
     }
 
     /// Gives an answer to the logon under way.
     fn asked(
         &mut self,
-        answer: impl FnOnce(&mut Authorization, &mut Vec<u8>) -> Result<Result<Next, Mistake>, OutOfStep>,
-        out: &mut Vec<u8>,
+        answer: impl FnOnce(&mut Authorization, &mut Replies<'_>) -> Result<Result<Next, Mistake>, OutOfStep>,
+        out: &mut Replies<'_>,
     ) -> Result<Next, OutOfStep> {
         let State::Authorization(it) = &mut self.state else { return Err(OutOfStep) };
         let outcome = answer(it, out)?;
         Ok(outcome.unwrap_or_else(|mistake| self.mistake(mistake, out)))
     }
 
-    fn tls_started(&mut self, facts: Box<Facts>) -> Result<Next, OutOfStep> {
+    fn tls_started(&mut self, facts: Box<Facts>, out: &mut Replies<'_>) -> Result<Next, OutOfStep> {
+        // What was said in the clear is forgotten, whoever said it. RFC 2595 §4.
+        out.voice = Voice::default();
         match &mut self.state {
             State::Authorization(it) => it.tls_started(facts).then_some(Next::Read).ok_or(OutOfStep),
             _ => Err(OutOfStep),
         }
     }
 
-    fn logged_in(&mut self, maildrop: Maildrop, out: &mut Vec<u8>) -> Result<Next, OutOfStep> {
-        let State::Authorization(it) = &self.state else {
+    fn logged_in(
+        &mut self,
+        maildrop: Maildrop,
+        policy: Policy,
+        out: &mut Replies<'_>,
+    ) -> Result<Next, OutOfStep> {
+        let State::Authorization(it) = &mut self.state else {
             return Err(OutOfStep);
         };
-        let name = greeting_name(it.entering().ok_or(OutOfStep)?);
-        reply::ok(out, format_args!("{name}'s maildrop has {maildrop}"));
-        self.state = State::Transaction(Transaction::new(maildrop));
+        let (user_name, facts) = it.enter()?;
+        let (messages, octets) = (maildrop.messages_left(), maildrop.octets_left());
+        out.ok(Text::Welcome { name: &out.voice.name(&user_name), messages, octets });
+        self.state = State::Transaction(Transaction::new(maildrop, facts, policy));
         self.mistakes = 0;
         Ok(Next::Read)
     }
 
-    fn login_refused(&mut self, refusal: LoginRefusal, out: &mut Vec<u8>) -> Result<Next, OutOfStep> {
+    fn login_refused(&mut self, refusal: LoginRefusal, out: &mut Replies<'_>) -> Result<Next, OutOfStep> {
         match &mut self.state {
             State::Authorization(it) if it.is_asking() => Ok(it.refuse(refusal, out)),
             _ => Err(OutOfStep),
@@ -189,33 +264,33 @@ impl Session {
     }
 
     /// Goes to the UPDATE state, unless there is nothing to update.
-    fn quit(&mut self, out: &mut Vec<u8>) -> Next {
+    fn quit(&mut self, out: &mut Replies<'_>) -> Next {
         let State::Transaction(it) = &self.state else {
             return Next::Close;
         };
         let uids = it.maildrop().deleted_uids();
         self.state = State::Update { messages: uids.len() };
         if uids.is_empty() {
-            reply::ok(out, "goodbye");
+            out.ok(Text::Goodbye);
             return Next::Close;
         }
         Next::Commit(uids)
     }
 
-    fn committed(&mut self, out: &mut Vec<u8>) -> Result<Next, OutOfStep> {
+    fn committed(&mut self, out: &mut Replies<'_>) -> Result<Next, OutOfStep> {
         let State::Update { messages } = self.state else {
             return Err(OutOfStep);
         };
-        reply::ok(out, format_args!("goodbye; deleted for good: {messages}"));
+        out.ok(Text::GoodbyeDeleted(messages));
         Ok(Next::Close)
     }
 
-    fn store_failed(&mut self, out: &mut Vec<u8>) -> Result<Next, OutOfStep> {
+    fn store_failed(&mut self, out: &mut Replies<'_>) -> Result<Next, OutOfStep> {
         match &mut self.state {
             State::Authorization(it) if it.is_asking() => Ok(it.refuse(LoginRefusal::Busy, out)),
             State::Authorization(_) => Err(OutOfStep),
             State::Transaction(it) => it.unreadable(out),
-            State::Update { .. } => Ok(hang_up("[SYS/TEMP] some deleted messages not removed", out)),
+            State::Update { .. } => Ok(hang_up(Text::NotRemoved, out)),
         }
     }
 
@@ -227,13 +302,7 @@ impl Session {
     }
 }
 
-/// No time stamp stands in the greeting, because a client that sees one tries APOP (quirk 6).
-fn greet(out: &mut Vec<u8>) -> Next {
-    reply::ok(out, "poppet is ready");
-    Next::Read
-}
-
-fn hang_up(text: &str, out: &mut Vec<u8>) -> Next {
-    reply::err(out, text);
+fn hang_up(text: Text<'_>, out: &mut Replies<'_>) -> Next {
+    out.err(text);
     Next::Close
 }

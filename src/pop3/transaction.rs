@@ -1,14 +1,20 @@
 //! The TRANSACTION state: what his messages are, one after another, until QUIT. RFC 1939 §5.
 
-use super::command::{Command, Mistake};
+use super::command::Command;
+use super::language::{Mistake, Text};
 use super::maildrop::{Entry, Found, Maildrop};
-use super::{Next, reply};
+use super::reply::Replies;
+use super::{Facts, Next, Policy};
 use crate::limits;
 
 /// A maildrop and what is being done with it.
 #[derive(Debug)]
 pub struct Transaction {
     maildrop: Maildrop,
+    /// What was so before the logon.
+    facts: Box<Facts>,
+    /// What holds for this maildrop.
+    policy: Policy,
     work: Work,
 }
 
@@ -36,14 +42,19 @@ enum Column {
 pub struct OutOfStep;
 
 impl Transaction {
-    /// Begins with the snapshot that the logon gave.
-    pub fn new(maildrop: Maildrop) -> Transaction {
-        Transaction { maildrop, work: Work::None }
+    /// Begins with what the logon gave.
+    pub fn new(maildrop: Maildrop, facts: Box<Facts>, policy: Policy) -> Transaction {
+        Transaction { maildrop, facts, policy, work: Work::None }
     }
 
     /// The snapshot.
     pub fn maildrop(&self) -> &Maildrop {
         &self.maildrop
+    }
+
+    /// What is known of the connection.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
     }
 
     /// Whether a command can be taken now.
@@ -52,17 +63,17 @@ impl Transaction {
     }
 
     /// Does a command of this state; QUIT is the session's.
-    pub fn command(&mut self, command: Command<'_>, out: &mut Vec<u8>) -> Result<Next, Mistake> {
+    pub fn command(&mut self, command: Command<'_>, out: &mut Replies<'_>) -> Result<Next, Mistake> {
         match command {
-            Command::Capa => reply::capabilities(None, out),
-            Command::Noop => reply::ok(out, "nothing done"),
+            Command::Capa => out.capabilities(&self.facts, Some(self.policy)),
+            Command::Noop => out.ok(Text::NothingDone),
             Command::Stat => {
                 let maildrop = &self.maildrop;
-                reply::ok(out, format_args!("{} {}", maildrop.messages_left(), maildrop.octets_left()));
+                out.ok_with(format_args!("{} {}", maildrop.messages_left(), maildrop.octets_left()));
             }
             Command::Rset => {
                 self.maildrop.reset();
-                reply::ok(out, &self.maildrop);
+                out.ok(self.maildrop.holds());
             }
             Command::Dele(number) => self.delete(number, out),
             Command::List(None) => return Ok(self.begin_listing(Column::Octets, out)),
@@ -71,13 +82,13 @@ impl Transaction {
             Command::Uidl(Some(number)) => self.list_one(Column::UniqueId, number, out),
             Command::Retr(number) => return Ok(self.open(number, None, out)),
             Command::Top { number, body_lines } => return Ok(self.open(number, Some(body_lines), out)),
-            _ => return Err(Mistake("you are logged on already; QUIT to begin anew")),
+            _ => return Err(Mistake::LoggedOnAlready),
         }
         Ok(Next::Read)
     }
 
     /// Goes on with a listing after its first part is out.
-    pub fn flushed(&mut self, out: &mut Vec<u8>) -> Result<Next, OutOfStep> {
+    pub fn flushed(&mut self, out: &mut Replies<'_>) -> Result<Next, OutOfStep> {
         match self.work {
             Work::Listing { column, number } => Ok(self.list_from(column, number, out)),
             _ => Err(OutOfStep),
@@ -86,7 +97,7 @@ impl Transaction {
 
     /// Announces the opened message. One that is not as long as LIST said is as good as unreadable,
     /// because clients rely on that number (P7).
-    pub fn opened(&mut self, octets: u64, out: &mut Vec<u8>) -> Result<Next, OutOfStep> {
+    pub fn opened(&mut self, octets: u64, out: &mut Replies<'_>) -> Result<Next, OutOfStep> {
         let Work::Opening { octets: promised, body_lines, .. } = self.work else {
             return Err(OutOfStep);
         };
@@ -94,30 +105,30 @@ impl Transaction {
             return self.unreadable(out);
         }
         match body_lines {
-            None => reply::ok(out, format_args!("{octets} octets")),
-            Some(_) => reply::ok(out, "the top of the message follows"),
+            None => out.ok(Text::Octets(octets)),
+            Some(_) => out.ok(Text::TopFollows),
         }
         self.work = Work::Sending;
         Ok(Next::SendBody { body_lines })
     }
 
     /// Says that the message to open was removed behind the session's back; numbers stay (S-228).
-    pub fn gone(&mut self, out: &mut Vec<u8>) -> Result<Next, OutOfStep> {
+    pub fn gone(&mut self, out: &mut Replies<'_>) -> Result<Next, OutOfStep> {
         let Work::Opening { number, .. } = self.work else {
             return Err(OutOfStep);
         };
         self.work = Work::None;
-        reply::err(out, format_args!("message {number} has been removed by the administrator"));
+        out.err(Text::Removed(number));
         Ok(Next::Read)
     }
 
     /// Says that the message to open can't be read now.
-    pub fn unreadable(&mut self, out: &mut Vec<u8>) -> Result<Next, OutOfStep> {
+    pub fn unreadable(&mut self, out: &mut Replies<'_>) -> Result<Next, OutOfStep> {
         let Work::Opening { number, .. } = self.work else {
             return Err(OutOfStep);
         };
         self.work = Work::None;
-        reply::err(out, format_args!("[SYS/TEMP] message {number} can't be read now; come again later"));
+        out.err(Text::Unreadable(number));
         Ok(Next::Read)
     }
 
@@ -132,14 +143,14 @@ impl Transaction {
         }
     }
 
-    fn delete(&mut self, number: u32, out: &mut Vec<u8>) {
+    fn delete(&mut self, number: u32, out: &mut Replies<'_>) {
         match self.maildrop.delete(number) {
-            Found::Message(_) => reply::ok(out, format_args!("message {number} deleted")),
+            Found::Message(_) => out.ok(Text::Deleted(number)),
             missing => self.tell_missing(missing, number, out),
         }
     }
 
-    fn open(&mut self, number: u32, body_lines: Option<u32>, out: &mut Vec<u8>) -> Next {
+    fn open(&mut self, number: u32, body_lines: Option<u32>, out: &mut Replies<'_>) -> Next {
         match self.maildrop.find(number) {
             Found::Message(Entry { uid, octets }) => {
                 self.work = Work::Opening { number, octets, body_lines };
@@ -152,28 +163,28 @@ impl Transaction {
         }
     }
 
-    fn list_one(&self, column: Column, number: u32, out: &mut Vec<u8>) {
+    fn list_one(&self, column: Column, number: u32, out: &mut Replies<'_>) {
         match (self.maildrop.find(number), column) {
             (Found::Message(entry), Column::Octets) => {
-                reply::ok(out, format_args!("{number} {}", entry.octets));
+                out.ok_with(format_args!("{number} {}", entry.octets));
             }
             (Found::Message(entry), Column::UniqueId) => {
-                reply::ok(out, format_args!("{number} {}", self.maildrop.uidl(entry)));
+                out.ok_with(format_args!("{number} {}", self.maildrop.uidl(entry)));
             }
             (missing, _) => self.tell_missing(missing, number, out),
         }
     }
 
-    fn begin_listing(&mut self, column: Column, out: &mut Vec<u8>) -> Next {
-        reply::ok(out, &self.maildrop);
+    fn begin_listing(&mut self, column: Column, out: &mut Replies<'_>) -> Next {
+        out.ok(self.maildrop.holds());
         self.list_from(column, 1, out)
     }
 
     /// Appends lines until all are told or until so much waits for the peer that it must go out first,
     /// which keeps memory flat whatever the maildrop's size (S-239).
-    fn list_from(&mut self, column: Column, first: u32, out: &mut Vec<u8>) -> Next {
+    fn list_from(&mut self, column: Column, first: u32, out: &mut Replies<'_>) -> Next {
         for number in first..=self.maildrop.last_number() {
-            if number > first && out.len() >= limits::OUTPUT_OCTETS {
+            if number > first && out.waiting_octets() >= limits::OUTPUT_OCTETS {
                 self.work = Work::Listing { column, number };
                 return Next::Flush;
             }
@@ -181,24 +192,20 @@ impl Transaction {
                 continue;
             };
             match column {
-                Column::Octets => reply::line(out, format_args!("{number} {}", entry.octets)),
-                Column::UniqueId => reply::line(out, format_args!("{number} {}", self.maildrop.uidl(entry))),
+                Column::Octets => out.line(format_args!("{number} {}", entry.octets)),
+                Column::UniqueId => out.line(format_args!("{number} {}", self.maildrop.uidl(entry))),
             }
         }
         self.work = Work::None;
-        reply::end(out);
+        out.end();
         Next::Read
     }
 
-    fn tell_missing(&self, found: Found, number: u32, out: &mut Vec<u8>) {
-        match found {
-            Found::Deleted => {
-                reply::err(out, format_args!("message {number} is deleted; RSET brings it back"));
-            }
-            _ => reply::err(
-                out,
-                format_args!("no message {number}; the highest number is {}", self.maildrop.last_number()),
-            ),
-        }
+    fn tell_missing(&self, found: Found, number: u32, out: &mut Replies<'_>) {
+        let highest = self.maildrop.last_number();
+        out.err(match found {
+            Found::Deleted => Text::IsDeleted(number),
+            _ => Text::NoMessage { number, highest },
+        });
     }
 }

@@ -3,33 +3,85 @@
 use super::*;
 use crate::pop3::LoginRefusal;
 
-const COMMON: &str =
-    "+OK this works here:\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\n";
 const NOT_IN_THE_CLEAR: &str = "-ERR STLS first: passwords are not taken in the clear";
 
 #[test]
-fn the_greeting_has_no_time_stamp_because_apop_does_not_work() {
-    let mut play = Play::new(CLEAR);
-    let _ = play.event(Event::Connected);
-    assert!(!play.out.contains(&b'<'));
-    play.refuses("APOP alice c4c9334bac560ecc979e58001b3e22fb");
+fn the_greeting_has_a_time_stamp_only_where_apop_works() {
+    for facts in [CLEAR, CLOSED, SECURE] {
+        let mut play = Play::new(facts);
+        let reply = play.reply("APOP alice c4c9334bac560ecc979e58001b3e22fb");
+        assert_eq!(reply, "-ERR APOP does not work here; AUTH alone lists what does");
+    }
+    let mut play = Play::greeted(with_challenges(CLEAR));
+    let (_, text) = play.event(Event::Connected);
+    assert_eq!(text, format!("+OK poppet is ready {}\r\n", stamp(&CLEAR)));
 }
 
 #[test]
-fn capa_lists_what_works_now_s_050() {
-    let implementation = concat!("IMPLEMENTATION poppet-", env!("CARGO_PKG_VERSION"), "\r\n.");
-    let open = "USER\r\nSASL PLAIN LOGIN\r\n";
-    for (facts, middle) in [
-        (CLEAR, open.to_owned()),
-        (SECURE, open.to_owned()),
-        (CLOSED, "STLS\r\n".to_owned()),
-        (Facts { offers_stls: true, ..CLEAR }, format!("{open}STLS\r\n")),
-        (Facts { offers_stls: false, ..CLOSED }, String::new()),
+fn apop_claims_a_digest_over_the_greeting_s_time_stamp() {
+    let mut play = Play::greeted(with_challenges(CLEAR));
+    play.reply("USER somebody");
+    let (next, text) = play.line("apop a b c4c9334bac560ecc979e58001b3e22fb ");
+    assert_eq!((apop(&next), text.as_str()), (("a b", stamp(&CLEAR), 0xC4), ""));
+    let (next, text) = play.event(Event::LoginRefused(LoginRefusal::BadCredentials));
+    assert_eq!((next, text.as_str()), (Next::Read, "-ERR [AUTH] user name or password is wrong\r\n"));
+    assert_eq!(play.reply("PASS secret"), "-ERR give USER first");
+    assert!(matches!(play.line("APOP alice c4c9334bac560ecc979e58001b3e22fb").0, Next::Verify(_)));
+    assert!(play.enters(&[1]).1.starts_with("+OK alice's maildrop has 1 message "));
+    play.refuses("APOP alice c4c9334bac560ecc979e58001b3e22fb");
+}
+
+/// RFC 2595 knows no greeting inside TLS, and clients use the one they had.
+#[test]
+fn apop_after_stls_takes_the_only_time_stamp_there_was_s_183() {
+    let mut play = Play::greeted(Facts { offers_stls: true, ..with_challenges(CLEAR) });
+    assert_eq!(play.line("STLS").0, Next::StartTls);
+    let mut inside = with_challenges(SECURE);
+    inside.terms.seed = Seed([9; 32]);
+    let _ = play.event(Event::TlsStarted(Box::new(inside.clone())));
+    let next = play.line("APOP alice c4c9334bac560ecc979e58001b3e22fb").0;
+    assert_eq!(apop(&next), ("alice", stamp(&CLEAR), 0xC4));
+
+    let mut unstamped = Play::new(CLOSED);
+    assert_eq!(unstamped.line("STLS").0, Next::StartTls);
+    let _ = unstamped.event(Event::TlsStarted(Box::new(inside)));
+    unstamped.refuses("APOP alice c4c9334bac560ecc979e58001b3e22fb");
+}
+
+#[test]
+fn what_is_no_digest_is_a_mistake_and_wrong_ones_end_the_session_s_169() {
+    for line in [
+        "APOP",
+        "APOP alice",
+        "APOP alice c4c9",
+        "APOP alice c4c9334bac560ecc979e58001b3e22fb0",
+        "APOP alice g4c9334bac560ecc979e58001b3e22fb",
+        "APOP a\tb c4c9334bac560ecc979e58001b3e22fb",
+        "APOP  c4c9334bac560ecc979e58001b3e22fb",
     ] {
-        let shown = format!("{facts:?}");
-        assert_eq!(Play::new(facts).reply("CAPA"), format!("{COMMON}{middle}{implementation}"), "{shown}");
+        let reply = Play::greeted(with_challenges(CLEAR)).reply(line);
+        assert_eq!(reply, "-ERR APOP takes a user name and a digest of 32 hexadecimal digits", "{line}");
     }
-    assert_eq!(Play::logged_on(&[]).reply("capa"), format!("{COMMON}{implementation}"));
+    let mut play = Play::greeted(with_challenges(CLEAR));
+    for count in 1..=limits::LOGONS_PER_SESSION {
+        let _ = play.line("APOP alice c4c9334bac560ecc979e58001b3e22fb");
+        let next = play.event(Event::LoginRefused(LoginRefusal::BadCredentials)).0;
+        assert_eq!(next == Next::Close, count == limits::LOGONS_PER_SESSION);
+    }
+}
+
+fn stamp(facts: &Facts) -> String {
+    crate::sasl::apop::timestamp(&with_challenges(facts.clone()).terms)
+}
+
+/// Who, over which time stamp, and how his digest begins.
+fn apop(next: &Next) -> (&str, String, u8) {
+    match next {
+        Next::Verify(Claim { user_name, proof: Proof::Apop(proof) }) => {
+            (user_name, proof.timestamp.clone(), proof.digest[0])
+        }
+        other => panic!("{other:?} is no APOP"),
+    }
 }
 
 #[test]
@@ -39,7 +91,6 @@ fn no_password_is_asked_for_where_none_may_be_sent_s_050() {
         let reply = Play::new(Facts { offers_stls: false, ..CLOSED }).reply(line);
         assert_eq!(reply, "-ERR passwords are not taken on this connection; use a port with TLS");
     }
-    assert_eq!(Play::new(CLOSED).reply("AUTH"), "+OK these mechanisms work here:\r\n.");
 }
 
 #[test]
@@ -51,7 +102,7 @@ fn tls_makes_all_that_was_said_forgotten_s_035_s_037() {
     assert_eq!(play.reply("PASS secret"), "-ERR give USER first");
     play.refuses("STLS");
     let capa = play.reply("CAPA");
-    assert!(capa.contains("\r\nUSER\r\nSASL PLAIN LOGIN\r\n") && !capa.contains("STLS"), "{capa}");
+    assert!(capa.contains("\r\nUSER\r\nSASL ") && !capa.contains("STLS"), "{capa}");
     play.logs_on(&[1]);
 }
 
@@ -143,6 +194,55 @@ fn each_refusal_has_its_response_code_s_166_s_225() {
 }
 
 #[test]
+fn who_comes_too_soon_is_told_when_and_it_counts_nowhere() {
+    let mut play = Play::new(CLEAR);
+    for _ in 0..2 * limits::ERRORS_PER_SESSION {
+        play.reply("USER alice");
+        let _ = play.line("PASS secret");
+        let _ = play.event(Event::Verified { signature: None });
+        let refusal = Event::LoginRefused(LoginRefusal::TooSoon { seconds: 42 });
+        let reply = "-ERR [LOGIN-DELAY] you have logged on a moment ago; come again in 42 seconds\r\n";
+        assert_eq!(play.event(refusal), (Next::Read, reply.into()));
+    }
+    play.logs_on(&[1]);
+}
+
+#[test]
+fn each_mechanism_that_is_not_offered_is_refused_with_what_to_do() {
+    let no_plus = with_challenges(SECURE);
+    let bound = |mut facts: Facts| {
+        facts.terms.channel = Some(Channel { exporter: Some([1; 32]), ..CHANNEL });
+        facts
+    };
+    let needs_tls = "-ERR that mechanism works inside TLS only; begin TLS first";
+    let is_off = "-ERR that mechanism is not offered here; AUTH alone lists those that are";
+    let no_certificate = "-ERR no known client certificate was shown; AUTH alone lists what works without";
+    let mut sealed = SECURE;
+    sealed.terms.takes_passwords = false;
+    for (facts, line, reply) in [
+        (CLEAR, "AUTH EXTERNAL", needs_tls),
+        (SECURE, "AUTH EXTERNAL =", no_certificate),
+        (CLEAR, "AUTH SCRAM-SHA-256-PLUS", needs_tls),
+        (
+            no_plus,
+            "AUTH SCRAM-SHA-256-PLUS",
+            "-ERR that mechanism works inside TLS 1.3 only; take it without -PLUS",
+        ),
+        (CLEAR, "AUTH CRAM-MD5", is_off),
+        (bound(CLEAR), "auth cram-md5", is_off),
+        (CLEAR, "AUTH NTLM", is_off),
+        (SECURE, "AUTH NTLM", is_off),
+        (with_challenges(CLEAR), "AUTH NTLM", needs_tls),
+        (CLOSED, "AUTH PLAIN", NOT_IN_THE_CLEAR),
+        (sealed.clone(), "AUTH LOGIN", "-ERR passwords are not taken here; AUTH alone lists what is"),
+        (sealed, "USER alice", "-ERR passwords are not taken here; AUTH alone lists what is"),
+        (CLEAR, "AUTH GSSAPI", "-ERR unknown mechanism; AUTH alone lists them"),
+    ] {
+        assert_eq!(Play::greeted(facts).reply(line), reply, "{line}");
+    }
+}
+
+#[test]
 fn wrong_passwords_end_the_session_and_other_refusals_do_not_s_169() {
     let fail = |play: &mut Play, refusal| {
         play.reply("USER alice");
@@ -177,8 +277,9 @@ fn the_welcome_escapes_the_name_and_fits_a_reply_line() {
 #[test]
 fn auth_alone_lists_the_mechanisms_for_outlook_s_244() {
     for line in ["AUTH", "AUTH ", "auth  "] {
-        let reply = "+OK these mechanisms work here:\r\nPLAIN\r\nLOGIN\r\n.";
+        let reply = format!("+OK these mechanisms work here:\r\n{}.", offered(&CLEAR, "", "\r\n"));
         assert_eq!(Play::new(CLEAR).reply(line), reply);
+        assert!(reply.contains("\r\nPLAIN\r\nLOGIN\r\n"));
     }
 }
 

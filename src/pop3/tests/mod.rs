@@ -1,15 +1,17 @@
 //! The session as a whole, played line by line without a socket.
 
 mod authorization;
+mod capabilities;
+mod language;
 mod model;
 mod transaction;
 
 use super::maildrop::Entry;
 use super::{Event, Facts, Maildrop, Next, Policy, Session};
 use crate::limits;
-use crate::mail::{MailboxMark, Uid};
+use crate::mail::{Language, MailboxMark, Uid};
 use crate::sasl::scram::Salt;
-use crate::sasl::{Channel, Claim, Proof, Seed, Terms};
+use crate::sasl::{Channel, Claim, Mechanism, Proof, Seed, Terms};
 use crate::wire::line::LineFault;
 
 const FOREVER: Policy = Policy { retain_days: None, login_delay_seconds: 0 };
@@ -32,7 +34,7 @@ const fn facts(takes_passwords: bool, offers_stls: bool, channel: Option<Channel
         seed: Seed([7; 32]),
         file_time: 0,
     };
-    Facts { offers_stls, terms, policy: FOREVER, policy_differs: false }
+    Facts { offers_stls, terms, policy: FOREVER, policy_differs: false, language: Language::German }
 }
 
 /// A session, and what it said last.
@@ -45,6 +47,14 @@ impl Play {
     fn new(facts: Facts) -> Play {
         let mut play = Play { session: Session::new(facts), out: Vec::new() };
         assert_eq!(play.event(Event::Connected), (Next::Read, "+OK poppet is ready\r\n".into()));
+        play
+    }
+
+    /// A session whatever its greeting is.
+    fn greeted(facts: Facts) -> Play {
+        let mut play = Play { session: Session::new(facts), out: Vec::new() };
+        let (next, text) = play.event(Event::Connected);
+        assert!(next == Next::Read && text.starts_with("+OK poppet is ready"), "{text}");
         play
     }
 
@@ -104,6 +114,20 @@ impl Play {
     }
 }
 
+/// The same where APOP and CRAM-MD5 work too.
+fn with_challenges(facts: Facts) -> Facts {
+    Facts { terms: Terms { takes_challenges: true, ..facts.terms }, ..facts }
+}
+
+/// The mechanisms that those facts offer, as a list of the session has them.
+fn offered(facts: &Facts, before: &str, between: &str) -> String {
+    let names: Vec<_> = facts.terms.offered().map(Mechanism::name).collect();
+    match names.as_slice() {
+        [] => String::new(),
+        names => format!("{before}{}\r\n", names.join(between)),
+    }
+}
+
 /// Who claims to be there, and with which password.
 fn asked(next: &Next) -> (&str, &[u8]) {
     match next {
@@ -117,12 +141,16 @@ fn maildrop(sizes: &[u32]) -> Maildrop {
     Maildrop::new(MARK, (11..).zip(sizes).map(entry).collect())
 }
 
-/// The verbs of RFC 1939, 2449, 2595 and 5034 with their arguments: in which state is which taken?
-const VERBS: [(&str, bool, bool); 15] = [
-    ("APOP alice c4c9334bac560ecc979e58001b3e22fb", false, false),
+/// The verbs of RFC 1939, 2449, 2595, 5034 and 6856 with their arguments: in which state is which taken?
+const VERBS: [(&str, bool, bool); 21] = [
+    ("APOP alice c4c9334bac560ecc979e58001b3e22fb", true, false),
+    ("AUTH", true, false),
     ("AUTH PLAIN", true, false),
     ("CAPA", true, true),
     ("DELE 1", false, true),
+    ("LANG", true, true),
+    ("LANG de", true, true),
+    ("LAST", false, false),
     ("LIST", false, true),
     ("NOOP", false, true),
     ("PASS secret", true, false),
@@ -134,16 +162,19 @@ const VERBS: [(&str, bool, bool); 15] = [
     ("TOP 1 0", false, true),
     ("UIDL", false, true),
     ("USER alice", true, false),
+    ("UTF8", true, false),
+    ("XTND XMIT", false, false),
 ];
 
 #[test]
-fn each_verb_is_taken_in_its_states_only_s_063_s_233() {
+fn each_verb_is_taken_in_its_states_only_s_063_s_233_s_244() {
     for (line, before_logon, after_logon) in VERBS {
-        let mut play = Play::new(Facts { offers_stls: true, ..CLEAR });
+        let mut play = Play::greeted(Facts { offers_stls: true, ..with_challenges(CLEAR) });
         play.reply("USER alice");
         let (next, text) = play.line(line);
         assert_eq!(!text.starts_with("-ERR"), before_logon, "{line} before logon: {text}");
-        assert_eq!(next == Next::Read, !matches!(line, "PASS secret" | "QUIT" | "STLS"), "{line}");
+        let goes_on = !matches!(line, "PASS secret" | "QUIT" | "STLS") && !line.starts_with("APOP");
+        assert_eq!(next == Next::Read, goes_on, "{line}");
 
         let mut play = Play::logged_on(&[10]);
         let (next, text) = play.line(line);

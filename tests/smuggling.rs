@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use poppet::clock::UnixTime;
 use poppet::mail::{Address, MailboxId};
+use poppet::sasl::{Claim, Proof, Terms};
 use poppet::smtp::{DataEnd, Door, Event, Facts, Next, Now, Receiver, Recipient, Session};
 use poppet::wire::data::{DataDecoder, DataFault, LineEndings};
 use poppet::wire::line::{Line, LineReader};
@@ -303,10 +304,13 @@ impl Connection {
                 Next::Read | Next::Discard => return self.message.clear(),
                 Next::Receive => return self.receiver = Some(self.session.receiver(NOW, 1)),
                 Next::Close => return self.is_closed = true,
-                Next::Login(credentials) if credentials.password.expose() == b"right" => {
-                    Event::LoggedIn(alice())
+                Next::Login(Claim { proof: Proof::Password(password), .. })
+                    if password.expose() == b"right" =>
+                {
+                    Event::LoggedIn { user: alice(), signature: None }
                 }
                 Next::Login(_) => Event::LoginRefused,
+                Next::Salt(_) => Event::StoreFailed,
                 Next::LookUp(path) => Event::Recipient(match path {
                     poppet::smtp::ForwardPath::Address(address) if address == alice() => {
                         Recipient::Mailbox(MailboxId(1), address)
@@ -339,7 +343,8 @@ fn session(door: Door) -> Session {
         peer: IpAddr::from([192, 0, 2, 1]),
         tls: None,
         offers_starttls: false,
-        takes_passwords: true,
+        terms: Terms { takes_passwords: true, ..Terms::default() },
+        tls_terms: None,
         message_octets: LIMIT_OCTETS as u64,
         recipients: 10,
     })

@@ -50,12 +50,16 @@ impl<'a> Driver<'a> {
     ) -> Driver<'a> {
         let settings = server.store.settings();
         let tls = stream.tls_description();
+        let offers_starttls = tls.is_none() && server.tls.is_ready();
+        let wants_tls_terms = offers_starttls && door == Door::Submission;
+        let tls_terms = wants_tls_terms.then(|| Box::new(terms::inside_tls(server, peer)));
         let session = Session::new(Facts {
             door,
             hostname: server.hostname(&settings),
             peer,
-            offers_starttls: tls.is_none() && server.tls.is_ready(),
+            offers_starttls,
             terms: terms::of(server, stream, peer),
+            tls_terms,
             tls,
             message_octets: settings.message_octets(),
             recipients: settings.recipients as usize,
@@ -99,7 +103,7 @@ impl<'a> Driver<'a> {
                 }
                 Next::Salt(user_name) => match self.server.gatekeeper.salt(&user_name, self.peer).await {
                     Ok(salt) => self.handle(Event::Salted(salt)),
-                    Err(_) => self.handle(Event::LoginBusy),
+                    Err(_) => self.handle(Event::StoreFailed),
                 },
                 Next::Login(claim) => Box::pin(self.login(claim)).await?,
                 Next::LookUp(path) => {
@@ -207,7 +211,8 @@ impl<'a> Driver<'a> {
                 }
                 self.handle(Event::LoginRefused)
             }
-            Verdict::Busy | Verdict::StoreFailed => self.handle(Event::LoginBusy),
+            Verdict::Busy => self.handle(Event::LoginBusy),
+            Verdict::StoreFailed => self.handle(Event::StoreFailed),
         })
     }
 

@@ -4,19 +4,57 @@ use std::net::IpAddr;
 
 use super::server::Server;
 use super::stream::Stream;
-use crate::sasl::{Seed, Terms};
+use crate::clock::Clock;
+use crate::sasl::{Channel, Seed, Terms};
 
 /// The terms of a connection as it is now; to be asked again once TLS has begun.
 pub fn of(server: &Server, stream: &Stream, peer: IpAddr) -> Terms {
+    with(server, stream.channel(), peer)
+}
+
+/// What the terms of a connection in the clear would be inside TLS, as far as that can be known before.
+pub fn inside_tls(server: &Server, peer: IpAddr) -> Terms {
+    with(server, Some(Channel::default()), peer)
+}
+
+fn with(server: &Server, channel: Option<Channel>, peer: IpAddr) -> Terms {
     let settings = server.store.settings();
-    let channel = stream.channel();
     let may_speak_clearly = server.takes_passwords(channel.is_some(), peer);
     Terms {
         takes_passwords: may_speak_clearly && !settings.sparequired,
+        // In the clear who stands between may give challenges of his own, and learns of the password what a
+        // broken hash tells (S-183): there they stand no better than passwords.
         takes_challenges: settings.challenge && (channel.is_some() || may_speak_clearly),
         channel,
         hostname: server.hostname(&settings),
         seed: Seed(server.gatekeeper.draw()),
-        file_time: 0,
+        file_time: file_time(&server.clock),
+    }
+}
+
+/// The wall clock in units of 100 ns since 1601; 0 where it is suspect. [MS-DTYP] §2.3.3.
+fn file_time(clock: &Clock) -> u64 {
+    if clock.is_suspect() {
+        return 0;
+    }
+    clock.now().0.saturating_add(SECONDS_FROM_1601_TO_1970).saturating_mul(10_000_000)
+}
+
+const SECONDS_FROM_1601_TO_1970: u64 = 11_644_473_600;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::UnixTime;
+
+    #[test]
+    fn file_times_count_from_1601_unless_the_clock_is_suspect() {
+        let at = |seconds| file_time(&Clock::fixed(UnixTime(seconds)));
+        assert_eq!(at(0), 116_444_736_000_000_000);
+        assert_eq!(at(1_795_295_700), 134_397_693_000_000_000);
+        assert_eq!(at(u64::MAX), u64::MAX);
+        let clock = Clock::fixed(UnixTime(100));
+        clock.learn(UnixTime(101));
+        assert_eq!(file_time(&clock), 0);
     }
 }

@@ -52,6 +52,8 @@ pub struct Facts {
     pub offers_starttls: bool,
     /// What the connection allows of logons.
     pub terms: Terms,
+    /// What it would allow once TLS has begun; none if TLS is on, or can't be had.
+    pub tls_terms: Option<Box<Terms>>,
     /// The largest message taken, in octets.
     pub message_octets: u64,
     /// Recipients of one mail.
@@ -90,7 +92,7 @@ pub enum Event<'a> {
     },
     /// The answer to [`Next::Login`]: he is not.
     LoginRefused,
-    /// The answer to [`Next::Salt`] or [`Next::Login`]: too many at once, or the store can't answer.
+    /// The answer to [`Next::Login`]: too many at once.
     LoginBusy,
     /// The answer to [`Next::LookUp`].
     Recipient(Recipient),
@@ -107,8 +109,8 @@ pub enum Event<'a> {
     /// The answer to [`Next::Receive`] or [`Next::Store`]: the disk is full; nothing is stored. To
     /// `Receive`, it ends the session: the rest of the data must not be taken for commands.
     StoreFull,
-    /// The answer to [`Next::LookUp`], [`Next::CheckSpace`], [`Next::Receive`] or [`Next::Store`]: the
-    /// store can't do it now. To `Receive`, it ends the session as [`Event::StoreFull`] does.
+    /// The answer to [`Next::Salt`], [`Next::Login`], [`Next::LookUp`], [`Next::CheckSpace`], [`Next::Receive`]
+    /// or [`Next::Store`]: the store can't do it now. To `Receive`, it ends the session as [`Event::StoreFull`] does.
     StoreFailed,
     /// The server is told to stop; the session ends at the next place where nothing is under way. While
     /// a wish is under way it gives [`Next::Read`], which is void: the wish goes on.
@@ -117,6 +119,8 @@ pub enum Event<'a> {
     TimedOut,
     /// The mailbox that he logged on to has been removed or locked, or has a new password (S-180).
     Evicted,
+    /// The administrator ends this session, whatever is under way.
+    Kicked,
 }
 
 /// What the store knows of a forward-path.

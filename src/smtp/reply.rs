@@ -27,6 +27,7 @@ replies! {
     STOPPING = "421 4.3.2 The server is stopping, try again later";
     WAITED_TOO_LONG = "421 4.4.2 Waited too long for a command, connect again";
     EVICTED = "421 4.7.0 The mailbox has been changed, log on again";
+    KICKED = "421 4.3.2 The administrator has ended this session, try again later";
     TOO_MANY_ERRORS = "421 4.7.0 Too many errors, connect again";
     TOO_MANY_IDLE = "421 4.7.0 Too many commands without a mail, connect again";
     TOO_MANY_MAILS = "421 4.7.0 Enough mails for one connection, connect again";
@@ -59,10 +60,11 @@ replies! {
     ALREADY_LOGGED_IN = "503 5.5.1 Already authenticated";
     ENCRYPTION_REQUIRED = "538 5.7.11 Encryption required: send STARTTLS before AUTH";
     LOGON_REQUIRED = "530 5.7.0 Authentication required";
-    BAD_AUTH = "501 5.5.4 Send AUTH and one of PLAIN and LOGIN";
-    UNKNOWN_MECHANISM = "504 5.5.4 Unknown mechanism, PLAIN and LOGIN are offered";
+    BAD_AUTH = "501 5.5.4 Send AUTH and one of the mechanisms that EHLO lists";
+    UNKNOWN_MECHANISM = "504 5.5.4 This mechanism is not offered, EHLO lists those that are";
     LOGON_REFUSED = "535 5.7.8 Authentication credentials invalid";
     LOGON_BUSY = "454 4.7.0 Too many logons at once, try again later";
+    LOGON_UNDECIDED = "454 4.7.0 Logons can't be checked at the moment, try again later";
     LOGON_CANCELLED = "501 5.7.0 Authentication cancelled";
     BAD_BASE64 = "501 5.5.2 Not valid base64";
 

@@ -30,6 +30,9 @@ pub struct Session {
     exchanges: u32,
     mail: Option<Mail>,
     counts: Counts,
+    /// Exchanges in which the peer named another end of the TLS connection than ours.
+    bad_bindings: u32,
+    has_quit: bool,
     is_stopping: bool,
 }
 
@@ -94,6 +97,8 @@ impl Session {
             exchanges: 0,
             mail: None,
             counts: Counts::default(),
+            bad_bindings: 0,
+            has_quit: false,
             is_stopping: false,
         }
     }
@@ -116,7 +121,11 @@ impl Session {
             }
             Event::TimedOut => self.hang_up(reply::WAITED_TOO_LONG, out),
             Event::Evicted => self.hang_up(reply::EVICTED, out),
+            Event::Kicked => self.hang_up(reply::KICKED, out),
             Event::LoggedIn { .. } | Event::LoginRefused | Event::LoginBusy => self.take_verdict(event, out),
+            Event::StoreFailed if matches!(self.phase, Phase::Login(_) | Phase::Salt(_)) => {
+                self.take_verdict(event, out)
+            }
             _ => self.take_answer(event, out),
         };
         match next {
@@ -171,6 +180,17 @@ impl Session {
     /// Whether the peer has logged on.
     pub fn is_logged_in(&self) -> bool {
         self.user.is_some()
+    }
+
+    /// Whether the session is over because the peer wanted so.
+    pub fn has_quit(&self) -> bool {
+        self.has_quit
+    }
+
+    /// How often the peer named another end of the TLS connection than ours: somebody may stand between, which
+    /// only the log should tell (S-181).
+    pub fn bad_bindings(&self) -> u32 {
+        self.bad_bindings
     }
 
     fn greet(&mut self, out: &mut Vec<u8>) -> Next {
@@ -237,6 +257,7 @@ impl Session {
             Verb::Vrfy => self.idle(reply::CANNOT_VERIFY, out),
             Verb::Help => self.idle(reply::HELP, out),
             Verb::Quit => {
+                self.has_quit = true;
                 let goodbye = format!("221 2.0.0 {} closes the connection", self.facts.hostname);
                 self.hang_up(&goodbye, out)
             }

@@ -28,6 +28,7 @@ impl Session {
         self.facts.tls = Some(tls);
         self.facts.offers_starttls = false;
         self.facts.terms = terms;
+        self.facts.tls_terms = None;
         (self.hello, self.user, self.mail) = (None, None, None);
         self.phase = Phase::Command;
         Next::Read
@@ -48,10 +49,12 @@ impl Session {
             return self.refuse(reply::UNKNOWN_MECHANISM, out);
         };
         if !self.facts.terms.offers(mechanism) {
-            let is_early = self.facts.tls.is_none();
-            return self
-                .refuse(if is_early { reply::ENCRYPTION_REQUIRED } else { reply::UNKNOWN_MECHANISM }, out);
+            // RFC 4954 §6: 538 only where TLS would help.
+            let is_early = self.facts.tls_terms.as_ref().is_some_and(|inside| inside.offers(mechanism));
+            let text = if is_early { reply::ENCRYPTION_REQUIRED } else { reply::UNKNOWN_MECHANISM };
+            return self.refuse(text, out);
         }
+        self.proven = None;
         let (exchange, step) = mechanism.begin(initial, &self.facts.terms, self.exchanges);
         self.exchanges = self.exchanges.saturating_add(1);
         self.take_step(exchange, step, out)
@@ -102,10 +105,12 @@ impl Session {
             }
             Step::Failed(SaslError::Cancelled) => self.refuse(reply::LOGON_CANCELLED, out),
             Step::Failed(SaslError::BadBase64) => self.refuse(reply::BAD_BASE64, out),
+            Step::Failed(SaslError::BadBinding) => {
+                self.bad_bindings = self.bad_bindings.saturating_add(1);
+                self.refuse_logon(out)
+            }
             // Told like a wrong password, which it may well be: an empty one, an over-long one (A11).
-            Step::Failed(
-                SaslError::BadResponse | SaslError::ForeignAuthorization | SaslError::BadBinding,
-            ) => self.refuse_logon(out),
+            Step::Failed(SaslError::BadResponse | SaslError::ForeignAuthorization) => self.refuse_logon(out),
         }
     }
 
@@ -117,7 +122,10 @@ impl Session {
                 self.take_step(exchange, step, out)
             }
             (Phase::Login(_), Event::LoginRefused) => self.refuse_logon(out),
-            (Phase::Login(_) | Phase::Salt(_), Event::LoginBusy) => self.refuse(reply::LOGON_BUSY, out),
+            (Phase::Login(_), Event::LoginBusy) => self.refuse(reply::LOGON_BUSY, out),
+            (Phase::Login(_) | Phase::Salt(_), Event::StoreFailed) => {
+                self.refuse(reply::LOGON_UNDECIDED, out)
+            }
             _ => self.hang_up(reply::OUT_OF_STEP, out),
         }
     }

@@ -8,6 +8,7 @@ mod order;
 use super::*;
 use crate::clock::UnixTime;
 use crate::mail::MailboxId;
+use crate::sasl::{Channel, Proof, Terms};
 use crate::smtp::{DataEnd, ForwardPath, Recipient};
 
 /// base64 of NUL alice NUL right, and of NUL alice NUL wrong.
@@ -21,7 +22,8 @@ fn facts(door: Door) -> Facts {
         peer: [192, 0, 2, 1].into(),
         tls: None,
         offers_starttls: true,
-        takes_passwords: door == Door::Submission,
+        terms: Terms { takes_passwords: door == Door::Submission, ..Terms::default() },
+        tls_terms: None,
         message_octets: 1000,
         recipients: 5,
     }
@@ -32,13 +34,20 @@ struct Talk {
     session: Session,
     space: bool,
     stored: Vec<(Envelope, String)>,
+    terms_inside_tls: Terms,
     is_closed: bool,
 }
 
 impl Talk {
     fn with(facts: Facts) -> Talk {
-        let mut talk =
-            Talk { session: Session::new(facts), space: true, stored: Vec::new(), is_closed: false };
+        let inside = Terms { channel: Some(Channel::default()), ..facts.terms.clone() };
+        let mut talk = Talk {
+            session: Session::new(facts),
+            space: true,
+            stored: Vec::new(),
+            terms_inside_tls: inside,
+            is_closed: false,
+        };
         assert_eq!(talk.tell(Event::Connected), "220 mail.home.lan ESMTP poppet\r\n");
         talk
     }
@@ -85,10 +94,15 @@ impl Talk {
                     self.is_closed = true;
                     break;
                 }
-                Next::StartTls => Event::TlsStarted("TLSv1.3 TLS13_AES_128_GCM_SHA256".into()),
-                Next::Login(credentials) => match credentials.password.expose() {
-                    b"right" => Event::LoggedIn("alice@home.lan".parse().unwrap()),
-                    b"busy" => Event::LoginBusy,
+                Next::StartTls => Event::TlsStarted {
+                    tls: "TLSv1.3 TLS13_AES_128_GCM_SHA256".into(),
+                    terms: Box::new(self.terms_inside_tls.clone()),
+                },
+                Next::Salt(_) => Event::StoreFailed,
+                Next::Login(claim) => match claim.proof {
+                    Proof::Password(password) if password.expose() == b"right" => alice_logged_in(None),
+                    Proof::Password(password) if password.expose() == b"busy" => Event::LoginBusy,
+                    Proof::Password(password) if password.expose() == b"no store" => Event::StoreFailed,
                     _ => Event::LoginRefused,
                 },
                 Next::LookUp(path) => Event::Recipient(look_up(&path)),
@@ -130,6 +144,16 @@ impl Talk {
         ]);
         self.data(b"Subject: x\r\n\r\ntext\r\n.\r\n")
     }
+}
+
+fn alice_logged_in(signature: Option<[u8; 32]>) -> Event<'static> {
+    Event::LoggedIn { user: "alice@home.lan".parse().unwrap(), signature }
+}
+
+/// Terms that let passwords travel inside TLS only.
+fn passwords_inside_tls(door: Door) -> Facts {
+    let inside = Terms { takes_passwords: true, channel: Some(Channel::default()), ..Terms::default() };
+    Facts { terms: Terms::default(), tls_terms: Some(Box::new(inside)), ..facts(door) }
 }
 
 fn look_up(path: &ForwardPath) -> Recipient {

@@ -75,7 +75,7 @@ fn mistakes_of_the_exchange_are_told_s_154_s_156_s_158_s_159_s_164() {
 fn a_logon_is_not_taken_where_it_must_not_be_s_050_s_161_s_162_s_165() {
     let mut talk = Talk::mx();
     talk.dialog(&[("AUTH PLAIN", "502 5.5.1")]);
-    let mut talk = Talk::with(Facts { takes_passwords: false, ..facts(Door::Submission) });
+    let mut talk = Talk::with(passwords_inside_tls(Door::Submission));
     talk.dialog(&[("EHLO x", "250"), (&format!("AUTH PLAIN {RIGHT}"), "538 5.7.11")]);
     assert!(!talk.session.is_logged_in());
     let mut talk = Talk::submission();
@@ -106,7 +106,40 @@ fn the_third_failed_logon_is_the_last_s_169() {
 #[test]
 fn a_busy_server_is_no_wrong_password_s_173() {
     let mut talk = submission();
-    talk.dialog(&[("AUTH PLAIN AGFsaWNlAGJ1c3k=", "454 4.7.0"), (&format!("AUTH PLAIN {RIGHT}"), "235")]);
+    talk.dialog(&[
+        ("AUTH PLAIN AGFsaWNlAGJ1c3k=", "454 4.7.0 Too many logons"),
+        (&format!("AUTH PLAIN {RIGHT}"), "235"),
+    ]);
+}
+
+#[test]
+fn a_store_that_fails_is_no_crowd_and_no_wrong_password() {
+    let mut talk = submission();
+    talk.dialog(&[
+        ("AUTH PLAIN AGFsaWNlAG5vIHN0b3Jl", "454 4.7.0 Logons can't be checked"),
+        (&format!("AUTH PLAIN {RIGHT}"), "235"),
+    ]);
+}
+
+#[test]
+fn encryption_is_asked_for_only_where_it_would_help_s_050() {
+    let mut talk = Talk::with(passwords_inside_tls(Door::Submission));
+    talk.dialog(&[
+        ("EHLO x", "250"),
+        ("AUTH PLAIN", "538 5.7.11"),
+        ("AUTH LOGIN", "538 5.7.11"),
+        ("AUTH CRAM-MD5", "504 5.5.4"),
+        ("AUTH EXTERNAL", "504 5.5.4"),
+        ("AUTH X-UNKNOWN", "504 5.5.4"),
+    ]);
+    // Where there is no certificate, or no password is taken anywhere.
+    let mut talk = Talk::with(Facts { terms: Terms::default(), ..facts(Door::Submission) });
+    talk.dialog(&[("EHLO x", "250"), ("AUTH PLAIN", "504 5.5.4")]);
+    let inside = Terms { takes_challenges: true, channel: Some(Channel::default()), ..Terms::default() };
+    let terms = Terms { takes_challenges: true, ..Terms::default() };
+    let facts = Facts { terms, tls_terms: Some(Box::new(inside)), ..facts(Door::Submission) };
+    let mut talk = Talk::with(facts);
+    talk.dialog(&[("EHLO x", "250"), ("AUTH NTLM", "538 5.7.11"), ("AUTH PLAIN", "504 5.5.4")]);
 }
 
 #[test]

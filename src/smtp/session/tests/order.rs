@@ -1,6 +1,7 @@
 //! Which command may come when, hellos, other protocols, faulty lines, STARTTLS.
 
 use super::*;
+use crate::sasl::scram::Salt;
 use crate::wire::line::LineFault;
 
 #[test]
@@ -56,7 +57,7 @@ fn ehlo_lists_what_there_is() {
     );
     assert_eq!(talk.say("HELO x"), "250 mail.home.lan\r\n");
     assert!(!Talk::with(facts(Door::Mx)).say("EHLO x").contains("AUTH"), "S-165");
-    let mut talk = Talk::with(Facts { takes_passwords: false, ..facts(Door::Submission) });
+    let mut talk = Talk::with(passwords_inside_tls(Door::Submission));
     assert!(!talk.say("EHLO x").contains("AUTH"), "S-050");
     let mut talk = Talk::with(Facts { offers_starttls: false, ..facts(Door::Mx) });
     assert!(!talk.say("EHLO x").contains("STARTTLS"));
@@ -221,13 +222,17 @@ fn tls_that_is_not_there_is_not_begun() {
 #[test]
 fn a_password_never_travels_where_it_must_not_even_in_tls() {
     let mut talk = Talk::with(facts(Door::Submission));
-    talk.session.never_take_passwords();
-    talk.dialog(&[("EHLO x", "250"), ("STARTTLS", "220"), ("EHLO x", "250"), ("AUTH PLAIN", "538 5.7.11")]);
+    talk.terms_inside_tls.takes_passwords = false;
+    talk.dialog(&[("EHLO x", "250"), ("STARTTLS", "220"), ("EHLO x", "250"), ("AUTH PLAIN", "504 5.5.4")]);
 }
 
 #[test]
 fn who_waits_too_long_or_lost_his_mailbox_is_told_so_s_180_s_267() {
-    for (event, reply) in [(Event::TimedOut, "421 4.4.2"), (Event::Evicted, "421 4.7.0 The mailbox")] {
+    for (event, reply) in [
+        (Event::TimedOut, "421 4.4.2"),
+        (Event::Evicted, "421 4.7.0 The mailbox"),
+        (Event::Kicked, "421 4.3.2 The administrator"),
+    ] {
         let mut talk = Talk::mx();
         talk.dialog(&[("MAIL FROM:<a@b>", "250")]);
         assert!(talk.tell(event).starts_with(reply) && talk.is_closed);
@@ -255,9 +260,11 @@ fn an_answer_that_nobody_asked_for_ends_the_session() {
         Event::Stored,
         Event::SpaceFound,
         Event::LoginRefused,
-        Event::LoggedIn("alice@home.lan".parse().unwrap()),
+        alice_logged_in(None),
+        Event::Salted(Salt { octets: [0; 16], iterations: 4096 }),
+        Event::StoreFailed,
         Event::Received(DataEnd::Good),
-        Event::TlsStarted("TLSv1.3 x".into()),
+        Event::TlsStarted { tls: "TLSv1.3 x".into(), terms: Box::default() },
         Event::Recipient(Recipient::UnknownUser),
     ] {
         let mut talk = Talk::mx();

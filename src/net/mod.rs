@@ -13,9 +13,11 @@ pub mod control;
 
 mod ahead;
 mod body;
+mod end_point;
 mod fold;
 mod intake;
 mod listener;
+mod maildrops;
 mod peers;
 mod pop3;
 mod recipients;

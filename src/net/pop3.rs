@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use super::ahead::Ahead;
 use super::body;
+use super::maildrops::Hold;
 use super::server::Server;
 use super::session::Tally;
-use super::sessions::{Hold, Order, Seat};
+use super::sessions::{Order, Seat};
 use super::stream::{Input, Lost, Stream};
 use super::terms;
 use super::tls::Speaks;

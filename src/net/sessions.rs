@@ -1,6 +1,6 @@
-//! The sessions that stand: telling them to end, counting them, and who has which maildrop.
+//! The sessions that stand: telling them to end, and counting them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -177,40 +177,6 @@ impl Line {
     }
 }
 
-/// The maildrops that sessions have; one session each. RFC 1939 §4.
-#[derive(Debug, Default)]
-pub struct Maildrops {
-    taken: Mutex<HashSet<MailboxId>>,
-}
-
-/// An exclusive hold on a maildrop; dropped, the maildrop is free (S-225).
-#[derive(Debug)]
-pub struct Hold {
-    maildrops: Arc<Maildrops>,
-    mailbox: MailboxId,
-}
-
-impl Maildrops {
-    /// Takes a maildrop; none if another session has it.
-    pub fn take(self: &Arc<Self>, mailbox: MailboxId) -> Option<Hold> {
-        let is_free = lock(&self.taken).insert(mailbox);
-        is_free.then(|| Hold { maildrops: Arc::clone(self), mailbox })
-    }
-}
-
-impl Hold {
-    /// Whose maildrop it is.
-    pub fn mailbox(&self) -> MailboxId {
-        self.mailbox
-    }
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        lock(&self.maildrops.taken).remove(&self.mailbox);
-    }
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -218,16 +184,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_maildrop_has_one_session_and_is_free_after_it_s_225() {
-        let maildrops = Arc::new(Maildrops::default());
-        let hold = maildrops.take(MailboxId(1)).unwrap();
-        assert!(maildrops.take(MailboxId(1)).is_none());
-        assert!(maildrops.take(MailboxId(2)).is_some());
-        drop(hold);
-        assert!(maildrops.take(MailboxId(1)).is_some());
-    }
 
     #[test]
     fn only_the_sessions_of_that_mailbox_are_told_to_end_s_180() {

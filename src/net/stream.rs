@@ -7,14 +7,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use futures_rustls::server::TlsStream;
 use smol::future::FutureExt;
 use smol::io::{AsyncRead, AsyncWrite};
 use smol::{Async, Timer};
 use zeroize::Zeroize;
 
 use super::sessions::{Order, Seat};
-use super::tls::{self, Speaks, Tls};
+use super::tls::{self, Shaken, Speaks, Tls};
 use crate::clock::Clock;
 use crate::limits;
 use crate::sasl::Channel;
@@ -67,7 +66,7 @@ enum Socket {
     /// Given to a handshake that failed.
     Lost,
     Plain(Async<TcpStream>),
-    Tls(Box<TlsStream<Async<TcpStream>>>),
+    Tls(Box<Shaken>),
 }
 
 impl Stream {
@@ -98,21 +97,28 @@ impl Stream {
             seat.told().await;
             Err(Lost::Gone)
         };
-        let socket = Box::pin(tls.accept(speaks, socket).or(told)).await?;
-        self.socket = Socket::Tls(Box::new(socket));
+        let shaken = Box::pin(tls.accept(speaks, socket).or(told)).await?;
+        self.socket = Socket::Tls(Box::new(shaken));
         Ok(())
     }
 
     /// What a logon can be bound to; none in the clear.
     pub fn channel(&self) -> Option<Channel> {
-        self.tls_description().map(|_| Channel::default())
+        match &self.socket {
+            Socket::Lost | Socket::Plain(_) => None,
+            Socket::Tls(shaken) => Some(Channel {
+                exporter: tls::exporter(&shaken.stream),
+                end_point: shaken.end_point.as_deref().map(<[u8]>::to_vec),
+                has_certificate: false,
+            }),
+        }
     }
 
     /// Version and suite; none in the clear.
     pub fn tls_description(&self) -> Option<String> {
         match &self.socket {
             Socket::Lost | Socket::Plain(_) => None,
-            Socket::Tls(stream) => Some(tls::description(stream)),
+            Socket::Tls(shaken) => Some(tls::description(&shaken.stream)),
         }
     }
 
@@ -284,7 +290,7 @@ impl Socket {
         match self {
             Socket::Lost => None,
             Socket::Plain(socket) => Some(socket.get_ref()),
-            Socket::Tls(stream) => Some(stream.get_ref().0.get_ref()),
+            Socket::Tls(shaken) => Some(shaken.stream.get_ref().0.get_ref()),
         }
     }
 
@@ -292,7 +298,7 @@ impl Socket {
         insistently(|| match self {
             Socket::Lost => Poll::Ready(Ok(0)),
             Socket::Plain(socket) => Pin::new(socket).poll_read(context, buffer),
-            Socket::Tls(stream) => Pin::new(&mut **stream).poll_read(context, buffer),
+            Socket::Tls(shaken) => Pin::new(&mut shaken.stream).poll_read(context, buffer),
         })
     }
 
@@ -300,7 +306,7 @@ impl Socket {
         insistently(|| match self {
             Socket::Lost => Poll::Ready(Ok(0)),
             Socket::Plain(socket) => Pin::new(socket).poll_write(context, octets),
-            Socket::Tls(stream) => Pin::new(&mut **stream).poll_write(context, octets),
+            Socket::Tls(shaken) => Pin::new(&mut shaken.stream).poll_write(context, octets),
         })
     }
 
@@ -308,14 +314,14 @@ impl Socket {
         match self {
             Socket::Lost => Poll::Ready(Ok(())),
             Socket::Plain(socket) => Pin::new(socket).poll_flush(context),
-            Socket::Tls(stream) => Pin::new(&mut **stream).poll_flush(context),
+            Socket::Tls(shaken) => Pin::new(&mut shaken.stream).poll_flush(context),
         }
     }
 
     fn poll_close(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Socket::Lost | Socket::Plain(_) => Poll::Ready(Ok(())),
-            Socket::Tls(stream) => Pin::new(&mut **stream).poll_close(context),
+            Socket::Tls(shaken) => Pin::new(&mut shaken.stream).poll_close(context),
         }
     }
 }

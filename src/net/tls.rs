@@ -13,6 +13,7 @@ use rustls::server::NoServerSessionStorage;
 use smol::future::FutureExt;
 use smol::{Async, Executor};
 
+use super::end_point;
 use super::stream::Lost;
 use crate::cert::ServerIdentity;
 use crate::limits;
@@ -34,10 +35,20 @@ pub struct Tls {
     handshakes: Arc<Executor<'static>>,
 }
 
+/// A connection whose hands are shaken.
+#[derive(Debug)]
+pub struct Shaken {
+    /// The connection.
+    pub stream: TlsStream<Async<TcpStream>>,
+    /// `tls-server-end-point` of the certificate that was shown to the peer, which may be another one by now.
+    pub end_point: Option<Arc<[u8]>>,
+}
+
 #[derive(Debug, Clone)]
 struct Configs {
     pop3: Arc<ServerConfig>,
     smtp: Arc<ServerConfig>,
+    end_point: Option<Arc<[u8]>>,
 }
 
 impl Tls {
@@ -49,7 +60,12 @@ impl Tls {
     /// Presents `identity` from the next handshake on. Errs, and keeps what was, if key and certificate
     /// don't fit together.
     pub fn present(&self, identity: &ServerIdentity) -> Result<(), rustls::Error> {
-        let configs = Configs { pop3: config(identity, b"pop3")?, smtp: config(identity, b"smtp")? };
+        let end_point = identity.chain.first().and_then(|certificate| end_point::of(certificate));
+        let configs = Configs {
+            pop3: config(identity, b"pop3")?,
+            smtp: config(identity, b"smtp")?,
+            end_point: end_point.map(Arc::from),
+        };
         *self.configs.write().unwrap_or_else(PoisonError::into_inner) = Some(configs);
         Ok(())
     }
@@ -60,26 +76,21 @@ impl Tls {
     }
 
     /// Shakes hands within [`limits::HANDSHAKE`] (S-042). Errs with what the log may say.
-    pub async fn accept(
-        &self,
-        speaks: Speaks,
-        socket: Async<TcpStream>,
-    ) -> Result<TlsStream<Async<TcpStream>>, Lost> {
-        let config = {
-            let configs = self.configs.read().unwrap_or_else(PoisonError::into_inner);
-            configs.as_ref().map(|configs| match speaks {
-                Speaks::Pop3 => Arc::clone(&configs.pop3),
-                Speaks::Smtp => Arc::clone(&configs.smtp),
-            })
-        };
-        let Some(config) = config else {
+    pub async fn accept(&self, speaks: Speaks, socket: Async<TcpStream>) -> Result<Shaken, Lost> {
+        let configs = self.configs.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(Configs { pop3, smtp, end_point }) = configs else {
             return Err(Lost::Handshake("there is no certificate".into()));
+        };
+        let config = match speaks {
+            Speaks::Pop3 => pop3,
+            Speaks::Smtp => smtp,
         };
         let shaking = TlsAcceptor::from(config).accept_with(socket, |connection| {
             connection.set_buffer_limit(Some(limits::TLS_OUTPUT_OCTETS));
         });
         let shaken = async { shaking.await.map_err(|error| Lost::Handshake(error.to_string())) };
-        self.handshakes.spawn(shaken.or(deadline())).await
+        let stream = self.handshakes.spawn(shaken.or(deadline())).await?;
+        Ok(Shaken { stream, end_point })
     }
 }
 
@@ -93,6 +104,16 @@ pub fn description(stream: &TlsStream<Async<TcpStream>>) -> String {
     };
     let suite = connection.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
     format!("{version} {}", suite.unwrap_or("unknown"))
+}
+
+/// `tls-exporter`; none before TLS 1.3, where it may not be unique. RFC 9266 §2.
+pub fn exporter(stream: &TlsStream<Async<TcpStream>>) -> Option<[u8; 32]> {
+    let (_, connection) = stream.get_ref();
+    if connection.protocol_version() != Some(rustls::ProtocolVersion::TLSv1_3) {
+        return None;
+    }
+    // The context is there, and empty.
+    connection.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b"")).ok()
 }
 
 fn config(identity: &ServerIdentity, protocol: &[u8]) -> Result<Arc<ServerConfig>, rustls::Error> {
@@ -113,4 +134,89 @@ fn config(identity: &ServerIdentity, protocol: &[u8]) -> Result<Arc<ServerConfig
 async fn deadline<T>() -> Result<T, Lost> {
     smol::Timer::after(limits::HANDSHAKE).await;
     Err(Lost::Handshake("the peer took too long".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::thread;
+
+    use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion};
+
+    use super::*;
+    use crate::cert;
+    use crate::clock::{Clock, UnixTime};
+
+    /// A certificate of an own authority, and that authority's.
+    fn identity() -> (ServerIdentity, Vec<u8>) {
+        let authority = cert::make_authority("home.lan").unwrap();
+        let names = ["mail.home.lan".to_owned()];
+        let server = cert::make_server(&authority, &names, &[], Clock::system(UnixTime(0)).now()).unwrap();
+        let chain = vec![server.certificate, authority.certificate.clone()];
+        (ServerIdentity { chain, private_key: server.private_key }, authority.certificate)
+    }
+
+    fn client(authority: &[u8], version: &'static SupportedProtocolVersion) -> ClientConnection {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from(authority.to_vec())).unwrap();
+        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"pop3".to_vec()];
+        ClientConnection::new(Arc::new(config), "mail.home.lan".try_into().unwrap()).unwrap()
+    }
+
+    /// Shakes hands over loopback; the client sends one octet once it is content.
+    fn shake(tls: &Tls, mut client: ClientConnection) -> (Shaken, ClientConnection) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let connecting = thread::spawn(move || {
+            let mut socket = TcpStream::connect(address).unwrap();
+            rustls::Stream::new(&mut client, &mut socket).write_all(b"x").unwrap();
+            // Until the server closes.
+            let _ = socket.read(&mut [0; 1024]);
+            client
+        });
+        let socket = Async::new(listener.accept().unwrap().0).unwrap();
+        let handshakes = Arc::clone(&tls.handshakes);
+        let shaken = smol::block_on(handshakes.run(tls.accept(Speaks::Pop3, socket))).unwrap();
+        shaken.stream.get_ref().0.get_ref().shutdown(std::net::Shutdown::Both).unwrap();
+        (shaken, connecting.join().unwrap())
+    }
+
+    #[test]
+    fn both_sides_of_tls_1_3_export_the_same_and_tls_1_2_nothing_s_181() {
+        let (identity, authority) = identity();
+        let tls = Tls::new(Arc::default());
+        tls.present(&identity).unwrap();
+        let mut exported = Vec::new();
+        for _ in 0..2 {
+            let (shaken, client) = shake(&tls, client(&authority, &rustls::version::TLS13));
+            let ours = exporter(&shaken.stream).unwrap();
+            let theirs = client.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b""));
+            assert_eq!(ours, theirs.unwrap());
+            exported.push(ours);
+        }
+        assert_ne!(exported[0], exported[1], "each connection has its own");
+        let (shaken, _) = shake(&tls, client(&authority, &rustls::version::TLS12));
+        assert_eq!(exporter(&shaken.stream), None);
+        assert!(description(&shaken.stream).starts_with("TLSv1.2 "));
+    }
+
+    #[test]
+    fn a_connection_is_bound_to_the_certificate_that_it_was_shown() {
+        let tls = Tls::new(Arc::default());
+        let (first, authority) = identity();
+        tls.present(&first).unwrap();
+        let (shaken, _) = shake(&tls, client(&authority, &rustls::version::TLS13));
+        let (second, authority) = identity();
+        tls.present(&second).unwrap();
+        assert_eq!(shaken.end_point.as_deref().map(<[u8]>::to_vec), end_point::of(&first.chain[0]));
+        let (shaken, _) = shake(&tls, client(&authority, &rustls::version::TLS13));
+        assert_eq!(shaken.end_point.as_deref().map(<[u8]>::to_vec), end_point::of(&second.chain[0]));
+        assert_ne!(end_point::of(&first.chain[0]), end_point::of(&second.chain[0]));
+    }
 }

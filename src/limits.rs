@@ -91,6 +91,8 @@ pub const FAILURES: u32 = 10;
 /// Failures of one account and network before its parallel tries are put off; a client opens two
 /// connections with its old password (S-175).
 pub const FAILURES_FORGIVEN: u32 = 2;
+/// Mailboxes whose last logon is remembered where logons have an interval; the oldest makes room. RFC 2449 §6.5.
+pub const LOGON_INTERVALS: usize = 4096;
 /// Stack of a thread that hashes: Argon2's memory is on the heap, its frames hold some blocks of 1 KiB.
 pub const HASHING_STACK_OCTETS: usize = 128 * 1024;
 /// How long such a thread waits for more work before it ends.
@@ -137,6 +139,8 @@ pub const READ_AHEAD_MESSAGES: usize = 32;
 pub const READ_AHEAD_OCTETS: usize = 128 * 1024;
 /// POP3 sessions that may read ahead at once: some 4 MiB in all.
 pub const READ_AHEAD_SESSIONS: usize = 16;
+/// Messages that a POP3 session has sent, before the store is told which: 16 KiB of numbers.
+pub const RETRIEVED_MARKS: usize = 4096;
 /// A session that is quiet for so long gives back what it holds to be fast.
 pub const QUIET: Duration = Duration::from_secs(1);
 /// Octets that one read takes while a message flows in.

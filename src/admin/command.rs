@@ -77,6 +77,10 @@ pub enum Command {
     },
     /// Asks how the server and the database are: [`Answer::Status`].
     Status,
+    /// Asks for every session of the running server: [`Answer::Sessions`].
+    Sessions,
+    /// Ends sessions of the running server now: [`Answer::Kicked`].
+    Kick(Whom),
     /// Makes authority and server certificate where there are none, and the server certificate anew where it
     /// lacks a name or an address: [`Answer::Certificate`].
     EnsureCertificate {
@@ -142,6 +146,13 @@ pub enum Answer {
     },
     /// How the server and the database are.
     Status(Status),
+    /// Every session that stands, the oldest first.
+    Sessions(Vec<SessionRow>),
+    /// They are told to end.
+    Kicked {
+        /// How many; not 0.
+        sessions: u32,
+    },
     /// What the clients are to trust.
     Certificate {
         /// Whether it has been made just now.
@@ -179,6 +190,42 @@ impl fmt::Display for Target {
             Target::Mailbox(address) => address.fmt(out),
         }
     }
+}
+
+/// Whose sessions are meant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Whom {
+    /// Everybody's.
+    All,
+    /// The session of that number.
+    Number(u64),
+    /// Those of a mailbox, or of all mailboxes of a domain.
+    Target(Target),
+}
+
+/// A session of the running server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionRow {
+    /// Its number.
+    pub number: u64,
+    /// The listener through which it came.
+    pub listener: String,
+    /// Who has logged on.
+    pub user: Option<Address>,
+    /// The peer's address.
+    pub peer: IpAddr,
+    /// Version and suite of TLS; none in the clear.
+    pub tls: Option<String>,
+    /// What it does, in one word.
+    pub state: String,
+    /// How long it has stood.
+    pub seconds: u64,
+    /// How long no octet has come or gone.
+    pub idle_seconds: u64,
+    /// Octets that came in.
+    pub octets_in: u64,
+    /// Octets that went out.
+    pub octets_out: u64,
 }
 
 /// A setting with its value.

@@ -12,7 +12,7 @@ mod options;
 mod reading;
 
 pub use crate::store::{DomainRow, MailboxRow, Wear};
-pub use command::{Answer, Command, MessageSummary, SettingRow, Status, Target};
+pub use command::{Answer, Command, MessageSummary, SessionRow, SettingRow, Status, Target, Whom};
 pub use failure::{AdminError, Failure, quoted};
 pub use founding::{Founded, found, open};
 
@@ -38,6 +38,10 @@ pub struct Context {
 pub trait Live: Send + Sync {
     /// How it is doing.
     fn status(&self) -> LiveStatus;
+    /// Every session that stands, the oldest first.
+    fn sessions(&self) -> Vec<SessionRow>;
+    /// Ends those sessions now, whatever they do; says how many.
+    fn kick(&self, whom: &Whom) -> u32;
     /// Ends every session of that mailbox: it has been removed, locked, or has a new password (S-180).
     fn end_sessions(&self, mailbox: crate::mail::MailboxId);
 }
@@ -87,6 +91,11 @@ pub async fn execute(context: &Context, command: Command) -> Result<Answer, Admi
         Command::Messages { address, after } => reading::messages(context, address, after).await,
         Command::Piece { address, uid, index } => reading::piece(context, address, uid, index).await,
         Command::Status => status(context).await,
+        Command::Sessions => Ok(Answer::Sessions(live(context)?.sessions())),
+        Command::Kick(whom) => match live(context)?.kick(&whom) {
+            0 => Err(nobody_to_kick(&whom)),
+            sessions => Ok(Answer::Kicked { sessions }),
+        },
         Command::EnsureCertificate { organisation, names, addresses } => {
             founding::ensure_certificate(context, &organisation, &names, &addresses).await
         }
@@ -95,6 +104,22 @@ pub async fn execute(context: &Context, command: Command) -> Result<Answer, Admi
             accounts::mailbox(context, &address).await.map(|_| Answer::Done)
         }
     }
+}
+
+fn live(context: &Context) -> Result<&dyn Live, AdminError> {
+    let text = "no server runs on this database, so there are no sessions: \"poppet serve\" starts one";
+    context.live.as_deref().ok_or_else(|| AdminError::unreachable(text))
+}
+
+fn nobody_to_kick(whom: &Whom) -> AdminError {
+    let text = match whom {
+        Whom::All => "there are no sessions".into(),
+        Whom::Number(number) => format!("there is no session {number}: \"poppet who\" lists those there are"),
+        Whom::Target(target) => {
+            format!("there are no sessions of {target}: \"poppet who\" lists those there are")
+        }
+    };
+    AdminError::new(Failure::NotFound, text)
 }
 
 async fn status(context: &Context) -> Result<Answer, AdminError> {

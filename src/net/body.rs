@@ -1,7 +1,7 @@
 //! A message on its way out: chunks from the store, dot-stuffed, the next one asked for while one is written.
 
+use super::seat::Order;
 use super::server::Server;
-use super::sessions::{Order, Seat};
 use super::stream::{Lost, Stream};
 use crate::limits;
 use crate::store::{Chunk, Opened};
@@ -11,7 +11,6 @@ use crate::wire::dot::{DotEncoder, TopCutter};
 /// final dot; the last octets stay in `out`. Errs without the final dot if a chunk can't be had (S-238).
 pub async fn send(
     server: &Server,
-    seat: &Seat,
     stream: &mut Stream,
     out: &mut Vec<u8>,
     opened: Opened,
@@ -36,8 +35,9 @@ pub async fn send(
                 break;
             }
         }
-        if seat.order() == Order::End {
-            return Err(Lost::Gone);
+        let order = stream.seat().order();
+        if order >= Order::End {
+            return Err(Lost::CutOff(order));
         }
         if more && !is_complete {
             let asked = ahead.unwrap_or_else(|| server.store.chunk(opened.blob, index));

@@ -19,9 +19,11 @@ pub enum Topic {
     Control,
     /// A question that the store could not answer.
     Store,
+    /// A logon to a maildrop that another session has.
+    InUse,
 }
 
-const TOPICS: usize = 6;
+const TOPICS: usize = 7;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Remembers when each topic was last in the log, and how many lines were left out since.
@@ -84,9 +86,15 @@ mod tests {
     #[test]
     fn a_flood_of_one_kind_hides_no_other_kind() {
         let (fold, now) = (Fold::default(), Instant::now());
-        for topic in
-            [Topic::Stranger, Topic::Crowd, Topic::Handshake, Topic::Accept, Topic::Control, Topic::Store]
-        {
+        for topic in [
+            Topic::Stranger,
+            Topic::Crowd,
+            Topic::Handshake,
+            Topic::Accept,
+            Topic::Control,
+            Topic::Store,
+            Topic::InUse,
+        ] {
             assert_eq!(fold.admit(topic, now), Some(0), "{topic:?}");
             assert_eq!(fold.admit(topic, now), None, "{topic:?}");
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::seat::Order;
 use super::stream::{Input, Lost, Stream};
 use crate::clock::Clock;
 use crate::limits;
@@ -18,7 +19,8 @@ pub struct Intake {
 }
 
 /// Takes the data behind 354 to its end. Errs if the peer is gone, silent for [`limits::IDLE_SMTP`], or
-/// slower than [`limits::DATA_RATE_OCTETS`] in [`limits::DATA_RATE_SPAN`] (S-266); nothing stays then.
+/// slower than [`limits::DATA_RATE_OCTETS`] in [`limits::DATA_RATE_SPAN`] (S-266), and if the administrator ends
+/// the session; nothing stays then.
 pub async fn receive(
     stream: &mut Stream,
     clock: &Clock,
@@ -48,10 +50,12 @@ pub async fn receive(
                 next_look = now + limits::GIVING_WAY;
                 give_way(&mut upload).await;
             }
-            match stream.read(&mut block, next_look.min(asked + limits::IDLE_SMTP)).await {
+            match stream.read(&mut block, next_look.min(asked + limits::IDLE_SMTP), Order::End).await {
                 Input::Octets(octets) => break octets,
                 Input::TimedOut if clock.monotonic() < asked + limits::IDLE_SMTP => {}
-                _ => return Err(Lost::Gone),
+                Input::TimedOut => return Err(Lost::Stalled),
+                Input::Told(order) => return Err(Lost::CutOff(order)),
+                Input::End => return Err(Lost::Gone),
             }
         };
         if !pace.is_kept(octets, clock.monotonic() - asked) {

@@ -116,7 +116,7 @@ fn admit(door: &Door, server: &Arc<Server>, executor: &Executor<'static>, socket
             return server.fold.warn(Topic::Crowd, now, line);
         }
     };
-    let Some(seat) = server.sessions.add(door.kind) else { return };
+    let Some(seat) = server.sessions.add(door.kind, peer, now) else { return };
     let Ok(socket) = Async::new_nonblocking(TcpStream::from(socket)) else { return };
     let session = session::serve(Arc::clone(server), door.kind, socket, peer, place, seat);
     executor.spawn(guarded(session)).detach();

@@ -6,25 +6,26 @@ use std::time::Instant;
 use super::ahead::Ahead;
 use super::body;
 use super::maildrops::Hold;
+use super::seat::{Doing, Order};
 use super::server::Server;
-use super::session::Tally;
-use super::sessions::{Order, Seat};
+use super::session::{Ended, Tally, proof_name};
 use super::stream::{Input, Lost, Stream};
 use super::terms;
 use super::tls::Speaks;
 use crate::auth::{Verdict, Welcome};
 use crate::limits;
-use crate::mail::{MessageId, Uid};
+use crate::mail::{MailboxId, MessageId, Uid};
+use crate::pop3::command::{self, Command, Phase};
 use crate::pop3::maildrop::Entry;
 use crate::pop3::{Event, Facts, LoginRefusal, Maildrop, Next, Policy, Session};
 use crate::sasl::Claim;
+use crate::settings::Settings;
 use crate::store::Opened;
 use crate::wire::line::{Line, LineReader};
 
 /// A POP3 session with all that it has.
 pub struct Driver<'a> {
     server: &'a Server,
-    seat: &'a Seat,
     stream: &'a mut Stream,
     tally: &'a mut Tally,
     peer: IpAddr,
@@ -34,23 +35,24 @@ pub struct Driver<'a> {
     /// Whose claim was verified last, and how many sessions had been told to end before.
     verified: Option<(Welcome, u64)>,
     hold: Option<Hold>,
+    /// Whose maildrop it has, or had until the end.
+    mailbox: Option<MailboxId>,
     opened: Option<(Uid, Opened)>,
     ahead: Ahead,
+    /// Messages sent whole that the store has not been told of.
+    retrieved: Vec<Uid>,
+    /// How many of the last of them may still be in `out`.
+    unwritten: usize,
+    /// How the session ends, when it does.
+    ended: Ended,
 }
 
 impl<'a> Driver<'a> {
     /// A driver for a peer who has not been greeted yet.
-    pub fn new(
-        server: &'a Server,
-        seat: &'a Seat,
-        stream: &'a mut Stream,
-        tally: &'a mut Tally,
-        peer: IpAddr,
-    ) -> Driver<'a> {
+    pub fn new(server: &'a Server, stream: &'a mut Stream, tally: &'a mut Tally, peer: IpAddr) -> Driver<'a> {
         let session = Session::new(facts(server, stream, peer));
         Driver {
             server,
-            seat,
             stream,
             tally,
             peer,
@@ -59,13 +61,24 @@ impl<'a> Driver<'a> {
             out: Vec::new(),
             verified: None,
             hold: None,
+            mailbox: None,
             opened: None,
             ahead: Ahead::default(),
+            retrieved: Vec::new(),
+            unwritten: 0,
+            ended: Ended::Left,
         }
     }
 
     /// Serves until the session is over; errs if the connection is to be given up without a word.
-    pub async fn run(mut self) -> Result<(), Lost> {
+    pub async fn run(mut self) -> Result<Ended, Lost> {
+        let talked = self.talk().await;
+        self.retrieved.truncate(self.retrieved.len() - self.unwritten);
+        self.mark_retrieved().await;
+        talked.map(|()| self.ended)
+    }
+
+    async fn talk(&mut self) -> Result<(), Lost> {
         let mut next = self.handle(Event::Connected);
         loop {
             if self.out.len() >= limits::OUTPUT_OCTETS {
@@ -82,7 +95,7 @@ impl<'a> Driver<'a> {
                 }
                 Next::StartTls => {
                     self.write().await?;
-                    self.stream.begin_tls(&self.server.tls, Speaks::Pop3, self.seat).await?;
+                    self.stream.begin_tls(&self.server.tls, Speaks::Pop3).await?;
                     self.lines = LineReader::default();
                     let facts = facts(self.server, self.stream, self.peer);
                     self.handle(Event::TlsStarted(Box::new(facts)))
@@ -112,9 +125,12 @@ impl<'a> Driver<'a> {
     /// The next line's wish; none if no line comes any more.
     async fn read(&mut self) -> Result<Option<Next>, Lost> {
         // Told to end, he gets no more, however much he has sent ahead (S-180).
-        if self.seat.order() == Order::End {
+        let order = self.stream.seat().order();
+        if order >= Order::End {
+            self.ended = Ended::Told(order);
             return Ok(None);
         }
+        self.stream.seat().show(Doing::Waiting);
         let begun = self.server.clock.monotonic();
         loop {
             let input = self.stream.input();
@@ -125,6 +141,9 @@ impl<'a> Driver<'a> {
                 Line::Faulty(fault) => Some(Event::FaultyLine(fault)),
             };
             let next = event.map(|event| self.session.handle(event, &mut self.out));
+            if matches!(next, Some(Next::Close | Next::Commit(_))) {
+                self.ended = if is_farewell(&line) { Ended::Quit } else { Ended::HungUp };
+            }
             self.stream.consume(used);
             if next.is_some() {
                 return Ok(next);
@@ -140,35 +159,45 @@ impl<'a> Driver<'a> {
     async fn fill(&mut self, begun: Instant) -> bool {
         let idle = if self.hold.is_some() { limits::IDLE_POP3 } else { limits::IDLE_BEFORE_LOGON };
         if !self.ahead.is_empty() {
-            match self.stream.fill(begun + limits::QUIET, Some(self.seat)).await {
+            match self.stream.fill(begun + limits::QUIET, Order::GoOn).await {
                 Input::Octets(_) => return true,
                 Input::TimedOut => {
                     self.ahead = Ahead::default();
                     self.out = Vec::new();
                 }
-                Input::End | Input::Told(_) => return false,
+                Input::End => return false,
+                Input::Told(order) => {
+                    self.ended = Ended::Told(order);
+                    return false;
+                }
             }
         }
-        match self.stream.fill(begun + idle, Some(self.seat)).await {
-            Input::Octets(_) => true,
-            // RFC 1939 §3: closed without a reply, and nothing is removed.
-            Input::End | Input::TimedOut | Input::Told(_) => false,
-        }
+        // RFC 1939 §3: closed without a reply, and nothing is removed.
+        self.ended = match self.stream.fill(begun + idle, Order::GoOn).await {
+            Input::Octets(_) => return true,
+            Input::End => Ended::Left,
+            Input::TimedOut => Ended::Idle,
+            Input::Told(order) => Ended::Told(order),
+        };
+        false
     }
 
     async fn verify(&mut self, claim: Claim) -> Result<Next, Lost> {
+        self.stream.seat().show(Doing::Logon);
         let endings = self.server.sessions.endings();
+        let proof = proof_name(&claim.proof);
         let refusal = match self.server.gatekeeper.login(claim, self.peer).await {
             Verdict::Welcome(welcome) if welcome.is_locked => LoginRefusal::Locked,
             Verdict::Welcome(welcome) => {
                 let signature = welcome.signature;
+                self.tally.proof = Some(proof);
                 self.verified = Some((welcome, endings));
                 return Ok(self.handle(Event::Verified { signature }));
             }
             Verdict::Refused { delay } => {
                 self.tally.refused_logons += 1;
                 self.write().await?;
-                if !self.stream.pause(delay, self.seat).await {
+                if !self.stream.pause(delay).await {
                     return Ok(Next::Close);
                 }
                 LoginRefusal::BadCredentials
@@ -182,19 +211,29 @@ impl<'a> Driver<'a> {
     /// The exclusive hold comes before the snapshot. RFC 1939 §4.
     async fn enter(&mut self) -> Next {
         let Some((welcome, endings)) = self.verified.take() else { return Next::Close };
-        if !self.seat.bind(welcome.mailbox, endings) {
+        if !self.stream.seat().bind(welcome.mailbox, &welcome.address, endings) {
             return self.handle(Event::LoginRefused(LoginRefusal::Busy));
         }
         let Some(hold) = self.server.maildrops.take(welcome.mailbox) else {
+            self.server.tell_in_use(&welcome.address, self.peer);
             return self.handle(Event::LoginRefused(LoginRefusal::InUse));
         };
+        let policy = policy(&self.server.store.settings_for(&welcome.address));
+        let (intervals, delay_seconds) = (&self.server.intervals, policy.login_delay_seconds);
+        let now = self.server.clock.monotonic();
+        let seconds = intervals.seconds_early(welcome.mailbox, delay_seconds, now);
+        if seconds > 0 {
+            return self.handle(Event::LoginRefused(LoginRefusal::TooSoon { seconds }));
+        }
         match self.server.store.snapshot(welcome.mailbox).await {
             Ok(snapshot) => {
+                intervals.note(welcome.mailbox, delay_seconds, now);
                 self.hold = Some(hold);
+                self.mailbox = Some(welcome.mailbox);
                 self.tally.user = Some(welcome.address);
                 let entries =
                     snapshot.messages.into_iter().map(|(uid, octets)| Entry { uid, octets }).collect();
-                self.handle(Event::LoggedIn(Maildrop::new(snapshot.mark, entries), Policy::default()))
+                self.handle(Event::LoggedIn(Maildrop::new(snapshot.mark, entries), policy))
             }
             Err(error) => {
                 self.server.store_failed("listing a maildrop", &error);
@@ -230,15 +269,23 @@ impl<'a> Driver<'a> {
         };
         let (store, readers) = (&self.server.store, &self.server.readers);
         self.ahead.sending(uid, |uid| self.session.following(uid), store, hold.mailbox(), readers);
-        body::send(self.server, self.seat, self.stream, &mut self.out, opened, body_lines).await?;
+        self.stream.seat().show(Doing::Sending);
+        body::send(self.server, self.stream, &mut self.out, opened, body_lines).await?;
         if body_lines.is_none() {
             self.tally.sent += 1;
+            self.retrieved.push(uid);
+            self.unwritten += 1;
+        }
+        if self.retrieved.len() >= limits::RETRIEVED_MARKS {
+            self.write().await?;
+            self.mark_retrieved().await;
         }
         Ok(self.handle(Event::BodySent))
     }
 
     async fn commit(&mut self, uids: Vec<Uid>) -> Next {
         let Some(hold) = &self.hold else { return Next::Close };
+        self.stream.seat().show(Doing::Storing);
         let count = uids.len();
         match self.server.store.remove_messages(hold.mailbox(), uids).await {
             Ok(()) => {
@@ -252,9 +299,19 @@ impl<'a> Driver<'a> {
         }
     }
 
+    /// Tells the store which messages the peer has; what was lost between is told as not retrieved.
+    async fn mark_retrieved(&mut self) {
+        let Some(mailbox) = self.mailbox.filter(|_| !self.retrieved.is_empty()) else { return };
+        let retrieved = std::mem::take(&mut self.retrieved);
+        if let Err(error) = self.server.store.mark_retrieved(mailbox, retrieved).await {
+            self.server.store_failed("marking messages as retrieved", &error);
+        }
+    }
+
     async fn write(&mut self) -> Result<(), Lost> {
         if !self.out.is_empty() {
             self.stream.write(&self.out).await?;
+            self.unwritten = 0;
             self.out.clear();
             if self.ahead.is_empty() {
                 // A session that waits has no buffer.
@@ -270,8 +327,17 @@ fn facts(server: &Server, stream: &Stream, peer: IpAddr) -> Facts {
     Facts {
         offers_stls: terms.channel.is_none() && server.tls.is_ready(),
         terms,
-        policy: Policy::default(),
+        policy: policy(&server.store.settings()),
         policy_differs: false,
         language: server.store.settings().language,
     }
+}
+
+fn policy(settings: &Settings) -> Policy {
+    Policy { retain_days: settings.retain.least_days(), login_delay_seconds: settings.login_delay_seconds }
+}
+
+/// Whether the session was over because that line wanted so.
+fn is_farewell(line: &Line<'_>) -> bool {
+    matches!(line, Line::Whole(line) if command::parse(line, Phase::Transaction) == Ok(Command::Quit))
 }

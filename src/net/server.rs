@@ -13,18 +13,19 @@ use smol::{Executor, Task};
 
 use super::ahead::Readers;
 use super::fold::{Fold, Topic};
+use super::intervals::Intervals;
 use super::listener::{self, Door};
 use super::maildrops::Maildrops;
 use super::peers::{self, Admission};
 use super::sessions::Sessions;
 use super::tls::Tls;
 use super::{Plan, ServeError, control};
-use crate::admin::{Context, Live, LiveStatus};
+use crate::admin::{Context, Live, LiveStatus, SessionRow, Whom};
 use crate::auth::Gatekeeper;
 use crate::cert;
 use crate::clock::Clock;
 use crate::limits;
-use crate::mail::MailboxId;
+use crate::mail::{Address, MailboxId};
 use crate::settings::{ListenerKind, Plaintext, Settings};
 use crate::store::{Store, StoreError};
 use crate::ticket;
@@ -43,6 +44,8 @@ pub struct Server {
     pub sessions: Arc<Sessions>,
     /// Who has which maildrop.
     pub maildrops: Arc<Maildrops>,
+    /// When who logged on last, where that matters.
+    pub intervals: Intervals,
     /// How many sessions read ahead.
     pub readers: Arc<Readers>,
     /// How many connections stand.
@@ -84,6 +87,13 @@ impl Server {
             Plaintext::Always => true,
             Plaintext::Never => false,
         }
+    }
+
+    /// Tells the log how to free a maildrop that another session has (S-225).
+    pub fn tell_in_use(&self, address: &Address, peer: IpAddr) {
+        let line =
+            format_args!("{peer}: {address} is in use; `poppet kick {address}` ends the session that has it");
+        self.fold.warn(Topic::InUse, self.clock.monotonic(), line);
     }
 
     /// A number that no mail had before, as far as the clock goes forward.
@@ -136,6 +146,14 @@ impl Live for Server {
         }
     }
 
+    fn sessions(&self) -> Vec<SessionRow> {
+        self.sessions.show(self.clock.monotonic())
+    }
+
+    fn kick(&self, whom: &Whom) -> u32 {
+        self.sessions.kick(whom)
+    }
+
     fn end_sessions(&self, mailbox: MailboxId) {
         self.sessions.end(mailbox);
     }
@@ -164,6 +182,7 @@ impl Running {
             sessions: Arc::new(Sessions::new()),
             maildrops: Arc::default(),
             admission: Arc::default(),
+            intervals: Intervals::default(),
             readers: Arc::default(),
             fold: Fold::default(),
             bound: OnceLock::new(),

@@ -7,12 +7,13 @@ use smol::Async;
 
 use super::fold::Topic;
 use super::peers::Place;
+use super::seat::{Look, Order, Seat};
 use super::server::Server;
-use super::sessions::Seat;
 use super::stream::{Lost, Stream};
 use super::tls::Speaks;
 use super::{pop3, smtp};
 use crate::mail::Address;
+use crate::sasl::Proof;
 use crate::settings::ListenerKind;
 use crate::smtp::Door;
 
@@ -21,8 +22,12 @@ use crate::smtp::Door;
 pub struct Tally {
     /// Who logged on.
     pub user: Option<Address>,
+    /// How he proved it.
+    pub proof: Option<&'static str>,
     /// Logons refused.
     pub refused_logons: u32,
+    /// Logons bound to another TLS connection than this one: somebody may stand between (S-181).
+    pub bad_bindings: u32,
     /// Messages sent to the peer in whole.
     pub sent: u32,
     /// Messages removed.
@@ -31,9 +36,36 @@ pub struct Tally {
     pub received: u32,
 }
 
+/// How a session ended that had its say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The peer said that it is over.
+    Quit,
+    /// The peer went without a word.
+    Left,
+    /// The session had enough of the peer.
+    HungUp,
+    /// The peer was silent for too long.
+    Idle,
+    /// The session was told to end.
+    Told(Order),
+}
+
 impl Tally {
     fn is_empty(&self) -> bool {
-        self.user.is_none() && self.refused_logons == 0 && self.received == 0
+        self.user.is_none() && self.refused_logons == 0 && self.received == 0 && self.bad_bindings == 0
+    }
+}
+
+/// What the log says of a proof: never more than its kind.
+pub fn proof_name(proof: &Proof) -> &'static str {
+    match proof {
+        Proof::Password(_) => "password",
+        Proof::Apop(_) => "APOP",
+        Proof::CramMd5(_) => "CRAM-MD5",
+        Proof::Ntlm(_) => "NTLM",
+        Proof::Scram(_) => "SCRAM",
+        Proof::Certificate => "certificate",
     }
 }
 
@@ -46,20 +78,23 @@ pub async fn serve(
     _place: Place,
     seat: Seat,
 ) {
-    let begun = server.clock.monotonic();
-    let mut stream = Stream::new(socket, server.clock.clone());
+    let mut stream = Stream::new(socket, server.clock.clone(), seat);
     let mut tally = Tally::default();
-    let ended = talk(&server, kind, &mut stream, peer, &seat, &mut tally).await;
+    let ended = talk(&server, kind, &mut stream, peer, &mut tally).await;
 
-    let seconds = (server.clock.monotonic() - begun).as_secs_f32();
-    log_end(kind, peer, &stream, &tally, seconds, &ended);
+    // Sessions without a deed are mostly strangers', and strangers must not fill the log.
+    let level = if tally.is_empty() { log::Level::Debug } else { log::Level::Info };
+    if log::log_enabled!(level) {
+        let look = stream.seat().look(server.clock.monotonic());
+        log::log!(level, "{}", line(kind, peer, &look, &tally, &ended));
+    }
     match ended {
-        Ok(()) => stream.close().await,
+        Ok(_) => stream.close().await,
         Err(Lost::Handshake(cause)) => {
             let line = format_args!("{} {peer}: no TLS: {cause}", kind.name());
             server.fold.warn(Topic::Handshake, server.clock.monotonic(), line);
         }
-        Err(Lost::Gone | Lost::Stalled | Lost::BrokenBody) => {}
+        Err(Lost::Gone | Lost::Stalled | Lost::CutOff(_) | Lost::BrokenBody) => {}
     }
 }
 
@@ -68,20 +103,19 @@ async fn talk(
     kind: ListenerKind,
     stream: &mut Stream,
     peer: IpAddr,
-    seat: &Seat,
     tally: &mut Tally,
-) -> Result<(), Lost> {
+) -> Result<Ended, Lost> {
     if kind.is_implicit_tls() {
-        stream.begin_tls(&server.tls, speaks(kind), seat).await?;
+        stream.begin_tls(&server.tls, speaks(kind)).await?;
     }
     let door = match kind {
         ListenerKind::Pop3 | ListenerKind::Pop3s => {
-            return pop3::Driver::new(server, seat, stream, tally, peer).run().await;
+            return pop3::Driver::new(server, stream, tally, peer).run().await;
         }
         ListenerKind::Smtp => Door::Mx,
         ListenerKind::Submission | ListenerKind::Submissions => Door::Submission,
     };
-    smtp::Driver::new(server, seat, stream, tally, peer, door).run().await
+    smtp::Driver::new(server, stream, tally, peer, door).run().await
 }
 
 fn speaks(kind: ListenerKind) -> Speaks {
@@ -91,38 +125,134 @@ fn speaks(kind: ListenerKind) -> Speaks {
     }
 }
 
-fn log_end(
-    kind: ListenerKind,
-    peer: IpAddr,
-    stream: &Stream,
-    tally: &Tally,
-    seconds: f32,
-    ended: &Result<(), Lost>,
-) {
-    // Sessions without a deed are mostly strangers', and strangers must not fill the log.
-    let level = if tally.is_empty() { log::Level::Debug } else { log::Level::Info };
-    if !log::log_enabled!(level) {
-        return;
+/// All facts of a session in one line (P18).
+fn line(kind: ListenerKind, peer: IpAddr, look: &Look, tally: &Tally, ended: &Result<Ended, Lost>) -> String {
+    let mut line = format!(
+        "{} {peer} {} {} after {:.1} s: user {}",
+        kind.name(),
+        look.tls.as_deref().unwrap_or("clear"),
+        word(ended),
+        look.age.as_secs_f32(),
+        tally.user.as_ref().map_or("-", Address::as_str),
+    );
+    if let Some(proof) = tally.proof {
+        line += &format!(" by {proof}");
     }
-    let end = match ended {
-        Ok(()) => "ended",
-        Err(Lost::Gone) => "lost",
+    line += &format!(
+        ", in {}, out {}, received {}, sent {}, removed {}, logons refused {}",
+        look.octets_in, look.octets_out, tally.received, tally.sent, tally.removed, tally.refused_logons,
+    );
+    if tally.bad_bindings > 0 {
+        line += &format!(", bound to another TLS connection {}", tally.bad_bindings);
+    }
+    line
+}
+
+fn word(ended: &Result<Ended, Lost>) -> &'static str {
+    match ended {
+        Ok(Ended::Quit) => "quit",
+        Ok(Ended::Left) | Err(Lost::Gone) => "lost",
+        Ok(Ended::HungUp) => "hung up",
+        Ok(Ended::Idle) => "idle",
+        Ok(Ended::Told(order)) | Err(Lost::CutOff(order)) => match order {
+            Order::GoOn | Order::Stop => "stopping",
+            Order::End => "evicted",
+            Order::Kick => "kicked",
+        },
         Err(Lost::Stalled) => "stalled",
         Err(Lost::Handshake(_)) => "no TLS",
         Err(Lost::BrokenBody) => "broken off",
-    };
-    log::log!(
-        level,
-        "{} {peer} {} {end} after {seconds:.1} s: user {}, in {}, out {}, received {}, sent {}, removed {}, \
-         logons refused {}",
-        kind.name(),
-        stream.tls_description().as_deref().unwrap_or("clear"),
-        tally.user.as_ref().map_or("-", Address::as_str),
-        stream.octets_in,
-        stream.octets_out,
-        tally.received,
-        tally.sent,
-        tally.removed,
-        tally.refused_logons,
-    );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::seat::Doing;
+    use super::*;
+
+    fn look(tls: Option<&str>) -> Look {
+        Look {
+            user: None,
+            tls: tls.map(str::to_owned),
+            doing: Doing::Waiting,
+            age: Duration::from_millis(61_250),
+            idle: Duration::ZERO,
+            octets_in: 120,
+            octets_out: 34_567,
+        }
+    }
+
+    #[test]
+    fn a_session_is_one_line_with_all_its_facts_p18() {
+        let peer = IpAddr::from([192, 168, 1, 7]);
+        let alice = || "alice@home.lan".parse().ok();
+        let tls = Some("TLSv1.3 TLS13_AES_128_GCM_SHA256");
+        let retrieved =
+            Tally { user: alice(), proof: Some("SCRAM"), sent: 3, removed: 2, ..Tally::default() };
+        let misbound = Tally { refused_logons: 1, bad_bindings: 1, ..Tally::default() };
+        for (kind, tls, tally, ended, wanted) in [
+            (
+                ListenerKind::Pop3s,
+                tls,
+                retrieved,
+                Ok(Ended::Quit),
+                "pop3s 192.168.1.7 TLSv1.3 TLS13_AES_128_GCM_SHA256 quit after 61.2 s: user alice@home.lan by \
+                 SCRAM, in 120, out 34567, received 0, sent 3, removed 2, logons refused 0",
+            ),
+            (
+                ListenerKind::Smtp,
+                None,
+                Tally { received: 1, ..Tally::default() },
+                Err(Lost::Gone),
+                "smtp 192.168.1.7 clear lost after 61.2 s: user -, in 120, out 34567, received 1, sent 0, \
+                 removed 0, logons refused 0",
+            ),
+            (
+                ListenerKind::Submission,
+                None,
+                misbound,
+                Ok(Ended::HungUp),
+                "submission 192.168.1.7 clear hung up after 61.2 s: user -, in 120, out 34567, received 0, \
+                 sent 0, removed 0, logons refused 1, bound to another TLS connection 1",
+            ),
+        ] {
+            assert_eq!(line(kind, peer, &look(tls), &tally, &ended), wanted);
+        }
+    }
+
+    #[test]
+    fn each_end_has_its_word_p18() {
+        for (ended, wanted) in [
+            (Ok(Ended::Quit), "quit"),
+            (Ok(Ended::Left), "lost"),
+            (Err(Lost::Gone), "lost"),
+            (Ok(Ended::HungUp), "hung up"),
+            (Ok(Ended::Idle), "idle"),
+            (Ok(Ended::Told(Order::Stop)), "stopping"),
+            (Ok(Ended::Told(Order::End)), "evicted"),
+            (Err(Lost::CutOff(Order::End)), "evicted"),
+            (Ok(Ended::Told(Order::Kick)), "kicked"),
+            (Err(Lost::CutOff(Order::Kick)), "kicked"),
+            (Err(Lost::Stalled), "stalled"),
+            (Err(Lost::Handshake("x".into())), "no TLS"),
+            (Err(Lost::BrokenBody), "broken off"),
+        ] {
+            assert_eq!(word(&ended), wanted, "{ended:?}");
+        }
+    }
+
+    #[test]
+    fn only_strangers_without_a_deed_are_left_out_of_the_log() {
+        assert!(Tally::default().is_empty());
+        for tally in [
+            Tally { user: "alice@home.lan".parse().ok(), ..Tally::default() },
+            Tally { refused_logons: 1, ..Tally::default() },
+            Tally { bad_bindings: 1, ..Tally::default() },
+            Tally { received: 1, ..Tally::default() },
+        ] {
+            assert!(!tally.is_empty(), "{tally:?}");
+        }
+    }
 }

@@ -1,13 +1,15 @@
-//! The sessions that stand: telling them to end, and counting them.
+//! The sessions that stand: showing them, telling them to end, and counting them.
 
 use std::collections::HashMap;
-use std::future::poll_fn;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use smol::channel::{Receiver, Sender};
 
+use super::seat::{Line, Order, Seat};
+use crate::admin::{SessionRow, Target, Whom};
 use crate::mail::MailboxId;
 use crate::settings::ListenerKind;
 
@@ -20,26 +22,6 @@ pub struct Sessions {
     last_gone: Receiver<()>,
 }
 
-/// A session's entry; dropped, the session is no more.
-#[derive(Debug)]
-pub struct Seat {
-    sessions: Arc<Sessions>,
-    number: u64,
-    line: Arc<Line>,
-    _alive: Sender<()>,
-}
-
-/// What a session is told from outside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    /// Go on.
-    GoOn,
-    /// The server stops: end where nothing is under way.
-    Stop,
-    /// The mailbox has been removed, locked or given a new password: end now (S-180).
-    End,
-}
-
 #[derive(Debug)]
 struct Table {
     next: u64,
@@ -47,47 +29,34 @@ struct Table {
     alive: Option<Sender<()>>,
 }
 
-/// The line on which a session hears its orders.
-#[derive(Debug)]
-struct Line {
-    kind: ListenerKind,
-    order: AtomicU8,
-    state: Mutex<LineState>,
-}
-
-#[derive(Debug, Default)]
-struct LineState {
-    mailbox: Option<MailboxId>,
-    waker: Option<Waker>,
-}
-
 impl Sessions {
     /// No session yet.
     pub fn new() -> Sessions {
         let (alive, last_gone) = smol::channel::bounded(1);
-        let table = Table { next: 0, lines: HashMap::new(), alive: Some(alive) };
+        let table = Table { next: 1, lines: HashMap::new(), alive: Some(alive) };
         Sessions { table: Mutex::new(table), endings: AtomicU64::new(0), last_gone }
     }
 
     /// Adds a session; none once the server stops.
-    pub fn add(self: &Arc<Self>, kind: ListenerKind) -> Option<Seat> {
-        let mut table = lock(&self.table);
+    pub fn add(self: &Arc<Self>, kind: ListenerKind, peer: IpAddr, now: Instant) -> Option<Seat> {
+        let mut table = self.lock();
         let alive = table.alive.clone()?;
-        let line = Arc::new(Line {
-            kind,
-            order: AtomicU8::new(Order::GoOn as u8),
-            state: Mutex::new(LineState::default()),
-        });
         let number = table.next;
         table.next += 1;
+        let line = Arc::new(Line::new(number, kind, peer, now));
         table.lines.insert(number, Arc::clone(&line));
         drop(table);
-        Some(Seat { sessions: Arc::clone(self), number, line, _alive: alive })
+        Some(Seat { sessions: Arc::clone(self), line, _alive: alive })
+    }
+
+    /// Takes a session out; its seat does so when it is dropped.
+    pub(super) fn remove(&self, number: u64) {
+        self.lock().lines.remove(&number);
     }
 
     /// Tells all sessions that the server stops; none is added from now on.
     pub fn stop(&self) {
-        let mut table = lock(&self.table);
+        let mut table = self.lock();
         table.alive = None;
         for line in table.lines.values() {
             line.tell(Order::Stop);
@@ -97,11 +66,37 @@ impl Sessions {
     /// Tells the sessions of that mailbox to end.
     pub fn end(&self, mailbox: MailboxId) {
         self.endings.fetch_add(1, Ordering::SeqCst);
-        for line in lock(&self.table).lines.values() {
-            if lock(&line.state).mailbox == Some(mailbox) {
+        for line in self.lock().lines.values() {
+            if line.mailbox() == Some(mailbox) {
                 line.tell(Order::End);
             }
         }
+    }
+
+    /// Tells those sessions to end, whatever they do; says how many.
+    pub fn kick(&self, whom: &Whom) -> u32 {
+        let mut kicked = 0;
+        for line in self.lock().lines.values() {
+            let is_meant = match whom {
+                Whom::All => true,
+                Whom::Number(number) => line.number == *number,
+                Whom::Target(Target::Mailbox(address)) => line.is_of(|user| user == address),
+                Whom::Target(Target::Domain(domain)) => line.is_of(|user| user.domain() == *domain),
+            };
+            if is_meant {
+                line.tell(Order::Kick);
+                kicked += 1;
+            }
+        }
+        kicked
+    }
+
+    /// Shows every session, the oldest first.
+    pub fn show(&self, now: Instant) -> Vec<SessionRow> {
+        let lines: Vec<_> = self.lock().lines.values().cloned().collect();
+        let mut rows: Vec<_> = lines.iter().map(|line| row(line, now)).collect();
+        rows.sort_by_key(|row| row.number);
+        rows
     }
 
     /// How often sessions of any mailbox were told to end. A logon that saw this number change may rest
@@ -118,110 +113,124 @@ impl Sessions {
     /// How many sessions of each kind stand.
     pub fn counts(&self) -> Vec<(ListenerKind, u32)> {
         let mut counts: Vec<_> = ListenerKind::ALL.into_iter().map(|kind| (kind, 0)).collect();
-        for line in lock(&self.table).lines.values() {
+        for line in self.lock().lines.values() {
             counts[line.kind as usize].1 += 1;
         }
         counts
     }
-}
 
-impl Seat {
-    /// Binds the session to a mailbox; false if sessions were told to end since `endings` was read, and
-    /// so perhaps this one.
-    pub fn bind(&self, mailbox: MailboxId, endings: u64) -> bool {
-        lock(&self.line.state).mailbox = Some(mailbox);
-        self.sessions.endings() == endings
-    }
-
-    /// What the session is told.
-    pub fn order(&self) -> Order {
-        match self.line.order.load(Ordering::Acquire) {
-            order if order == Order::Stop as u8 => Order::Stop,
-            order if order == Order::End as u8 => Order::End,
-            _ => Order::GoOn,
-        }
-    }
-
-    /// Waits until the session is told something.
-    pub async fn told(&self) {
-        let heard = |context: &mut Context<'_>| match self.poll_order(context) {
-            Order::GoOn => Poll::Pending,
-            Order::Stop | Order::End => Poll::Ready(()),
-        };
-        poll_fn(heard).await;
-    }
-
-    /// The same; the task is woken when it changes.
-    pub fn poll_order(&self, context: &Context<'_>) -> Order {
-        let mut state = lock(&self.line.state);
-        if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
-            state.waker = Some(context.waker().clone());
-        }
-        drop(state);
-        self.order()
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Seat {
-    fn drop(&mut self) {
-        lock(&self.sessions.table).lines.remove(&self.number);
+fn row(line: &Line, now: Instant) -> SessionRow {
+    let look = line.look(now);
+    SessionRow {
+        number: line.number,
+        listener: line.kind.name().into(),
+        user: look.user,
+        peer: line.peer,
+        tls: look.tls,
+        state: look.doing.name().into(),
+        seconds: look.age.as_secs(),
+        idle_seconds: look.idle.as_secs(),
+        octets_in: look.octets_in,
+        octets_out: look.octets_out,
     }
-}
-
-impl Line {
-    fn tell(&self, order: Order) {
-        self.order.fetch_max(order as u8, Ordering::AcqRel);
-        if let Some(waker) = lock(&self.state).waker.take() {
-            waker.wake();
-        }
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mail::Address;
+
+    fn address(text: &str) -> Address {
+        text.parse().unwrap()
+    }
+
+    fn add(sessions: &Arc<Sessions>, kind: ListenerKind) -> Seat {
+        sessions.add(kind, IpAddr::from([192, 0, 2, 1]), Instant::now()).unwrap()
+    }
+
+    /// Sessions of alice, of bob, of carol elsewhere, and of nobody.
+    fn four() -> (Arc<Sessions>, Vec<Seat>) {
+        let sessions = Arc::new(Sessions::new());
+        let seats: Vec<_> = (0..4).map(|_| add(&sessions, ListenerKind::Pop3)).collect();
+        for (number, user) in [(1, "alice@home.lan"), (2, "bob@home.lan"), (3, "carol@office.lan")] {
+            let is_bound = seats[number - 1].bind(MailboxId(number as u32), &address(user), 0);
+            assert!(is_bound);
+        }
+        (sessions, seats)
+    }
+
+    fn orders(seats: &[Seat]) -> Vec<Order> {
+        seats.iter().map(Seat::order).collect()
+    }
 
     #[test]
     fn only_the_sessions_of_that_mailbox_are_told_to_end_s_180() {
-        let sessions = Arc::new(Sessions::new());
-        let seats: Vec<_> = (0..3).filter_map(|_| sessions.add(ListenerKind::Pop3)).collect();
-        assert!(seats[0].bind(MailboxId(1), sessions.endings()));
-        assert!(seats[1].bind(MailboxId(2), sessions.endings()));
+        let (sessions, seats) = four();
         sessions.end(MailboxId(1));
-        assert_eq!(seats.iter().map(Seat::order).collect::<Vec<_>>(), [Order::End, Order::GoOn, Order::GoOn]);
+        assert_eq!(orders(&seats), [Order::End, Order::GoOn, Order::GoOn, Order::GoOn]);
+    }
+
+    #[test]
+    fn those_that_are_meant_are_kicked_and_counted() {
+        use Order::{GoOn, Kick};
+        let target = |text: &str| Whom::Target(text.parse().unwrap());
+        for (whom, kicked, told) in [
+            (Whom::All, 4, [Kick, Kick, Kick, Kick]),
+            (Whom::Number(4), 1, [GoOn, GoOn, GoOn, Kick]),
+            (Whom::Number(5), 0, [GoOn, GoOn, GoOn, GoOn]),
+            (Whom::Number(0), 0, [GoOn, GoOn, GoOn, GoOn]),
+            (target("bob@home.lan"), 1, [GoOn, Kick, GoOn, GoOn]),
+            (target("home.lan"), 2, [Kick, Kick, GoOn, GoOn]),
+            (target("lan"), 0, [GoOn, GoOn, GoOn, GoOn]),
+            (target("dave@home.lan"), 0, [GoOn, GoOn, GoOn, GoOn]),
+        ] {
+            let (sessions, seats) = four();
+            assert_eq!((sessions.kick(&whom), orders(&seats)), (kicked, told.to_vec()), "{whom:?}");
+        }
+    }
+
+    #[test]
+    fn sessions_are_shown_the_oldest_first_with_who_they_are() {
+        let (sessions, seats) = four();
+        seats[1].show_tls("TLSv1.3 TLS13_AES_128_GCM_SHA256".into());
+        let rows = sessions.show(Instant::now());
+        assert_eq!(rows.iter().map(|row| row.number).collect::<Vec<_>>(), [1, 2, 3, 4]);
+        assert_eq!(rows[1].user, Some(address("bob@home.lan")));
+        assert_eq!(rows[1].tls.as_deref(), Some("TLSv1.3 TLS13_AES_128_GCM_SHA256"));
+        assert_eq!((rows[3].user.as_ref(), rows[3].tls.as_ref()), (None, None));
+        assert_eq!((rows[0].listener.as_str(), rows[0].state.as_str()), ("pop3", "waiting"));
     }
 
     #[test]
     fn a_logon_that_crosses_an_ending_is_noticed_s_180() {
         let sessions = Arc::new(Sessions::new());
-        let seat = sessions.add(ListenerKind::Pop3).unwrap();
+        let seat = add(&sessions, ListenerKind::Pop3);
         let endings = sessions.endings();
         sessions.end(MailboxId(1));
-        assert!(!seat.bind(MailboxId(1), endings));
+        assert!(!seat.bind(MailboxId(1), &address("alice@home.lan"), endings));
     }
 
     #[test]
     fn a_session_told_to_end_does_not_fall_back_to_a_mere_stop() {
-        let sessions = Arc::new(Sessions::new());
-        let seat = sessions.add(ListenerKind::Smtp).unwrap();
-        seat.bind(MailboxId(1), 0);
+        let (sessions, seats) = four();
         sessions.end(MailboxId(1));
         sessions.stop();
-        assert_eq!(seat.order(), Order::End);
+        assert_eq!(orders(&seats), [Order::End, Order::Stop, Order::Stop, Order::Stop]);
     }
 
     #[test]
     fn a_stopping_server_takes_no_session_and_waits_for_the_last() {
         let sessions = Arc::new(Sessions::new());
-        let seat = sessions.add(ListenerKind::Smtp).unwrap();
+        let seat = add(&sessions, ListenerKind::Smtp);
         assert_eq!(sessions.counts()[ListenerKind::Smtp as usize], (ListenerKind::Smtp, 1));
         sessions.stop();
         assert_eq!(seat.order(), Order::Stop);
-        assert!(sessions.add(ListenerKind::Smtp).is_none());
+        assert!(sessions.add(ListenerKind::Smtp, IpAddr::from([192, 0, 2, 1]), Instant::now()).is_none());
         let waiter = std::thread::spawn({
             let sessions = Arc::clone(&sessions);
             move || smol::block_on(sessions.gone())

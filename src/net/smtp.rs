@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::intake::{self, Intake};
 use super::recipients::look_up;
+use super::seat::{Doing, Order};
 use super::server::Server;
-use super::session::Tally;
-use super::sessions::{Order, Seat};
+use super::session::{Ended, Tally, proof_name};
 use super::stream::{Input, Lost, Stream};
 use super::terms;
 use super::tls::Speaks;
@@ -23,7 +23,6 @@ use crate::wire::line::{Line, LineReader};
 /// An SMTP session with all that it has.
 pub struct Driver<'a> {
     server: &'a Server,
-    seat: &'a Seat,
     stream: &'a mut Stream,
     tally: &'a mut Tally,
     peer: IpAddr,
@@ -35,14 +34,16 @@ pub struct Driver<'a> {
     /// The message that was received last, or why the store could not take it.
     upload: Option<Result<Upload, StoreError>>,
     has_spoken: bool,
-    is_told: bool,
+    /// What the session has been told.
+    told: Order,
+    /// How the session ends, when it does.
+    ended: Ended,
 }
 
 impl<'a> Driver<'a> {
     /// A driver for a peer who has not been greeted yet.
     pub fn new(
         server: &'a Server,
-        seat: &'a Seat,
         stream: &'a mut Stream,
         tally: &'a mut Tally,
         peer: IpAddr,
@@ -66,7 +67,6 @@ impl<'a> Driver<'a> {
         });
         Driver {
             server,
-            seat,
             stream,
             tally,
             peer,
@@ -77,12 +77,20 @@ impl<'a> Driver<'a> {
             out: Vec::new(),
             upload: None,
             has_spoken: false,
-            is_told: false,
+            told: Order::GoOn,
+            ended: Ended::HungUp,
         }
     }
 
     /// Serves until the session is over; errs if the connection is to be given up without a word.
-    pub async fn run(mut self) -> Result<(), Lost> {
+    pub async fn run(mut self) -> Result<Ended, Lost> {
+        let talked = self.talk().await;
+        self.tally.bad_bindings = self.session.bad_bindings();
+        let ended = if self.session.has_quit() { Ended::Quit } else { self.ended };
+        talked.map(|()| ended)
+    }
+
+    async fn talk(&mut self) -> Result<(), Lost> {
         let mut next = self.handle(Event::Connected);
         loop {
             if self.out.len() >= limits::OUTPUT_OCTETS {
@@ -95,7 +103,7 @@ impl<'a> Driver<'a> {
                 },
                 Next::StartTls => {
                     self.write().await?;
-                    self.stream.begin_tls(&self.server.tls, Speaks::Smtp, self.seat).await?;
+                    self.stream.begin_tls(&self.server.tls, Speaks::Smtp).await?;
                     self.lines = LineReader::default();
                     let tls = self.stream.tls_description().unwrap_or_default();
                     let terms = Box::new(terms::of(self.server, self.stream, self.peer));
@@ -147,10 +155,11 @@ impl<'a> Driver<'a> {
     /// The next line's wish; none if no line comes any more.
     async fn read(&mut self) -> Result<Option<Next>, Lost> {
         // Told to end, he gets no more, however much he has sent ahead (S-180).
-        if !self.is_told && self.seat.order() == Order::End {
-            self.is_told = true;
-            return Ok(Some(self.handle(Event::Evicted)));
+        let order = self.stream.seat().order();
+        if order >= Order::End && order > self.told {
+            return Ok(Some(self.tell(order)));
         }
+        self.stream.seat().show(Doing::Waiting);
         let mut deadline = None;
         loop {
             let input = self.stream.input();
@@ -168,18 +177,29 @@ impl<'a> Driver<'a> {
             }
             self.write().await?;
             let deadline = *deadline.get_or_insert_with(|| self.server.clock.monotonic() + self.idle());
-            let seat = (!self.is_told).then_some(self.seat);
-            match self.stream.fill(deadline, seat).await {
+            match self.stream.fill(deadline, self.told).await {
                 Input::Octets(_) => {}
-                Input::End => return Ok(None),
-                Input::TimedOut => return Ok(Some(self.handle(Event::TimedOut))),
-                Input::Told(order) => {
-                    self.is_told = true;
-                    let event = if order == Order::End { Event::Evicted } else { Event::ShuttingDown };
-                    return Ok(Some(self.handle(event)));
+                Input::End => {
+                    self.ended = Ended::Left;
+                    return Ok(None);
                 }
+                Input::TimedOut => {
+                    self.ended = Ended::Idle;
+                    return Ok(Some(self.handle(Event::TimedOut)));
+                }
+                Input::Told(order) => return Ok(Some(self.tell(order))),
             }
         }
+    }
+
+    fn tell(&mut self, order: Order) -> Next {
+        self.told = order;
+        self.ended = Ended::Told(order);
+        self.handle(match order {
+            Order::GoOn | Order::Stop => Event::ShuttingDown,
+            Order::End => Event::Evicted,
+            Order::Kick => Event::Kicked,
+        })
     }
 
     /// A mail exchanger never logs on, so its first command earns it the patience of RFC 5321 §4.5.3.2.
@@ -192,22 +212,24 @@ impl<'a> Driver<'a> {
     }
 
     async fn login(&mut self, claim: Claim) -> Result<Next, Lost> {
+        self.stream.seat().show(Doing::Logon);
         let endings = self.server.sessions.endings();
+        let proof = proof_name(&claim.proof);
         Ok(match self.server.gatekeeper.login(claim, self.peer).await {
             Verdict::Welcome(welcome) => {
-                if !self.seat.bind(welcome.mailbox, endings) {
+                if !self.stream.seat().bind(welcome.mailbox, &welcome.address, endings) {
                     return Ok(self.handle(Event::LoginBusy));
                 }
                 self.tally.user = Some(welcome.address.clone());
+                self.tally.proof = Some(proof);
                 self.handle(Event::LoggedIn { user: welcome.address, signature: welcome.signature })
             }
             Verdict::Refused { delay } => {
                 self.tally.refused_logons += 1;
                 self.write().await?;
-                if !self.stream.pause(delay, self.seat).await {
-                    self.is_told = true;
+                if !self.stream.pause(delay).await && self.stream.seat().order() == Order::Stop {
                     // Void while the verdict is awaited; the session ends with the verdict.
-                    let _ = self.handle(Event::ShuttingDown);
+                    let _ = self.tell(Order::Stop);
                 }
                 self.handle(Event::LoginRefused)
             }
@@ -221,8 +243,12 @@ impl<'a> Driver<'a> {
         let clock = &self.server.clock;
         let now = Now { at: clock.now(), is_suspect: clock.is_suspect() };
         let receiver = self.session.receiver(now, self.server.mail_number());
-        let Intake { end, upload } =
-            intake::receive(self.stream, clock, receiver, self.server.store.upload()).await?;
+        self.stream.seat().show(Doing::Receiving);
+        let taken = intake::receive(self.stream, clock, receiver, self.server.store.upload()).await;
+        let Intake { end, upload } = match taken {
+            Err(Lost::CutOff(order)) => return Ok(self.tell(order)),
+            taken => taken?,
+        };
         // The data has been read to its true end, so a failure of the store can wait for its turn.
         self.upload = upload.transpose();
         Ok(self.handle(Event::Received(end)))
@@ -242,6 +268,7 @@ impl<'a> Driver<'a> {
                 prefix: Session::delivery_fields(&envelope.reverse_path, address),
             })
             .collect();
+        self.stream.seat().show(Doing::Storing);
         let delivered = upload.finish(deliveries).await;
         if let Ok(Delivered::Stored(_)) = delivered {
             self.tally.received += 1;

@@ -12,7 +12,8 @@ use smol::io::{AsyncRead, AsyncWrite};
 use smol::{Async, Timer};
 use zeroize::Zeroize;
 
-use super::sessions::{Order, Seat};
+use super::meter::Meter;
+use super::seat::{Doing, Order, Seat};
 use super::tls::{self, Shaken, Speaks, Tls};
 use crate::clock::Clock;
 use crate::limits;
@@ -29,10 +30,8 @@ pub struct Stream {
     alarm: Alarm,
     /// Reads and writes in a row that did not have to wait.
     at_once: u8,
-    /// Octets that came in, inside TLS if there is TLS.
-    pub octets_in: u64,
-    /// Octets that went out, likewise.
-    pub octets_out: u64,
+    /// Octets are counted as they are inside TLS, if there is TLS.
+    seat: Seat,
 }
 
 /// Why a connection is given up without a word.
@@ -42,6 +41,8 @@ pub enum Lost {
     Gone,
     /// The peer takes no octets (S-268), or sends too few (S-266).
     Stalled,
+    /// The session was told to end in the middle of something (S-180).
+    CutOff(Order),
     /// TLS could not begin; why.
     Handshake(String),
     /// A body could not be read on; the peer must not take it for whole (S-238).
@@ -65,39 +66,42 @@ pub enum Input {
 enum Socket {
     /// Given to a handshake that failed.
     Lost,
-    Plain(Async<TcpStream>),
+    Plain(Meter),
     Tls(Box<Shaken>),
 }
 
 impl Stream {
     /// Takes over an accepted socket.
-    pub fn new(socket: Async<TcpStream>, clock: Clock) -> Stream {
+    pub fn new(socket: Async<TcpStream>, clock: Clock, seat: Seat) -> Stream {
         Stream {
-            socket: Socket::Plain(socket),
+            socket: Socket::Plain(Meter::new(socket)),
             input: Vec::new(),
             used: 0,
             clock,
             alarm: Alarm { timer: Timer::never(), rings: None },
             at_once: 0,
-            octets_in: 0,
-            octets_out: 0,
+            seat,
         }
     }
 
+    /// The session's seat: what it is told and what it shows.
+    pub fn seat(&self) -> &Seat {
+        &self.seat
+    }
+
     /// Begins TLS. What the peer sent before in the clear must have been used up, or he is an attacker's
-    /// victim: errs then, if the handshake fails, and if `seat` is told something; the connection is lost then.
-    pub async fn begin_tls(&mut self, tls: &Tls, speaks: Speaks, seat: &Seat) -> Result<(), Lost> {
+    /// victim: errs then, if the handshake fails, and if the session is told something; the connection is lost then.
+    pub async fn begin_tls(&mut self, tls: &Tls, speaks: Speaks) -> Result<(), Lost> {
         if !self.input().is_empty() {
             return Err(Lost::Handshake("there are octets in the clear behind the command".into()));
         }
         let Socket::Plain(socket) = std::mem::replace(&mut self.socket, Socket::Lost) else {
             return Err(Lost::Handshake("TLS was begun already".into()));
         };
-        let told = async {
-            seat.told().await;
-            Err(Lost::Gone)
-        };
+        self.seat.show(Doing::Handshake);
+        let told = async { Err(Lost::CutOff(self.seat.told().await)) };
         let shaken = Box::pin(tls.accept(speaks, socket).or(told)).await?;
+        self.seat.show_tls(tls::description(&shaken.stream));
         self.socket = Socket::Tls(Box::new(shaken));
         Ok(())
     }
@@ -138,14 +142,14 @@ impl Stream {
         self.input.extend_from_slice(octets);
     }
 
-    /// Waits until more input is there; `seat` is heard if given.
-    pub async fn fill(&mut self, deadline: Instant, seat: Option<&Seat>) -> Input {
+    /// Waits until more input is there; what the session is told beyond `heard` ends the wait.
+    pub async fn fill(&mut self, deadline: Instant, heard: Order) -> Input {
         self.shift();
         self.breathe().await;
         poll_fn(|context| {
             // On the stack only while it is polled: a session that waits has no buffer.
             let mut buffer = [0; limits::INPUT_OCTETS];
-            let input = ready!(self.poll_input(context, &mut buffer, deadline, seat));
+            let input = ready!(self.poll_input(context, &mut buffer, deadline, heard));
             if let Input::Octets(octets) = input {
                 self.input.extend_from_slice(&buffer[..octets]);
             }
@@ -154,39 +158,40 @@ impl Stream {
         .await
     }
 
-    /// Reads into `buffer`; the input must have been used up.
-    pub async fn read(&mut self, buffer: &mut [u8], deadline: Instant) -> Input {
+    /// Reads into `buffer`; the input must have been used up. What is told beyond `heard` ends the wait.
+    pub async fn read(&mut self, buffer: &mut [u8], deadline: Instant, heard: Order) -> Input {
         self.breathe().await;
-        poll_fn(|context| self.poll_input(context, buffer, deadline, None)).await
+        poll_fn(|context| self.poll_input(context, buffer, deadline, heard)).await
     }
 
-    /// Writes all octets; errs when the peer is gone or takes none for [`limits::WRITE_STALL`].
+    /// Writes all octets; errs when the peer is gone, when he takes none for [`limits::WRITE_STALL`], and when he
+    /// takes none and the session is told to end now (S-180).
     pub async fn write(&mut self, octets: &[u8]) -> Result<(), Lost> {
         let mut rest = octets;
         while !rest.is_empty() {
             self.breathe().await;
-            let mut deadline = None;
+            let mut stall = Stall::default();
             let written = poll_fn(|context| {
                 if let Poll::Ready(result) = self.socket.poll_write(context, rest) {
                     return Poll::Ready(result.map_err(|_| Lost::Gone));
                 }
-                self.poll_stall(context, &mut deadline)
+                self.poll_stall(context, &mut stall)
             })
             .await?;
             if written == 0 {
                 return Err(Lost::Gone);
             }
-            self.octets_out += written as u64;
+            self.seat.count_out(written, self.clock.monotonic());
             rest = &rest[written..];
         }
         self.flush().await
     }
 
     /// Waits, unless the session is told something; false if it was.
-    pub async fn pause(&mut self, duration: Duration, seat: &Seat) -> bool {
+    pub async fn pause(&mut self, duration: Duration) -> bool {
         let until = self.clock.monotonic() + duration;
         poll_fn(|context| {
-            if seat.poll_order(context) != Order::GoOn {
+            if self.seat.poll_order(context) != Order::GoOn {
                 return Poll::Ready(false);
             }
             self.alarm.poll(context, until).map(|()| true)
@@ -202,7 +207,7 @@ impl Stream {
             Poll::Pending => self.alarm.poll(context, deadline),
         })
         .await;
-        let Some(mut tcp) = self.socket.tcp() else { return };
+        let Some(mut tcp) = self.socket.meter().map(Meter::tcp) else { return };
         let _ = tcp.shutdown(Shutdown::Write);
         // Unread octets would make the system reset the connection, and the last reply could be lost.
         let mut rest = [0; limits::INPUT_OCTETS];
@@ -217,12 +222,12 @@ impl Stream {
         if matches!(self.socket, Socket::Plain(_)) {
             return Ok(());
         }
-        let mut deadline = None;
+        let mut stall = Stall::default();
         poll_fn(|context| {
             if let Poll::Ready(result) = self.socket.poll_flush(context) {
                 return Poll::Ready(result.map_err(|_| Lost::Gone));
             }
-            self.poll_stall(context, &mut deadline)
+            self.poll_stall(context, &mut stall)
         })
         .await
     }
@@ -232,34 +237,34 @@ impl Stream {
         context: &mut Context<'_>,
         buffer: &mut [u8],
         deadline: Instant,
-        seat: Option<&Seat>,
+        heard: Order,
     ) -> Poll<Input> {
-        match seat.map_or(Order::GoOn, Seat::order) {
-            Order::GoOn => {}
-            order => return Poll::Ready(Input::Told(order)),
+        let order = self.seat.order();
+        if order > heard {
+            return Poll::Ready(Input::Told(order));
         }
         match self.socket.poll_read(context, buffer) {
             Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Input::End),
             Poll::Ready(Ok(octets)) => {
-                self.octets_in += octets as u64;
+                self.seat.count_in(octets, self.clock.monotonic());
                 return Poll::Ready(Input::Octets(octets));
             }
             Poll::Pending => self.at_once = 0,
         }
-        match seat.map_or(Order::GoOn, |seat| seat.poll_order(context)) {
-            Order::GoOn => self.alarm.poll(context, deadline).map(|()| Input::TimedOut),
-            order => Poll::Ready(Input::Told(order)),
+        match self.seat.poll_order(context) {
+            order if order > heard => Poll::Ready(Input::Told(order)),
+            _ => self.alarm.poll(context, deadline).map(|()| Input::TimedOut),
         }
     }
 
-    /// Counts from the first time that the peer took nothing.
-    fn poll_stall<T>(
-        &mut self,
-        context: &mut Context<'_>,
-        deadline: &mut Option<Instant>,
-    ) -> Poll<Result<T, Lost>> {
+    /// Counts from the last octet that the peer took.
+    fn poll_stall<T>(&mut self, context: &mut Context<'_>, stall: &mut Stall) -> Poll<Result<T, Lost>> {
         self.at_once = 0;
-        let deadline = *deadline.get_or_insert_with(|| self.clock.monotonic() + limits::WRITE_STALL);
+        let order = self.seat.poll_order(context);
+        if order >= Order::End {
+            return Poll::Ready(Err(Lost::CutOff(order)));
+        }
+        let deadline = stall.deadline(self.socket.written(), || self.clock.monotonic());
         self.alarm.poll(context, deadline).map(|()| Err(Lost::Stalled))
     }
 
@@ -285,13 +290,35 @@ impl Stream {
     }
 }
 
+/// How long a peer has taken nothing, counted anew with each octet that he takes: what waits behind TLS may be
+/// more than a slow peer takes in [`limits::WRITE_STALL`].
+#[derive(Debug, Default)]
+struct Stall {
+    written: u64,
+    deadline: Option<Instant>,
+}
+
+impl Stall {
+    fn deadline(&mut self, written: u64, now: impl FnOnce() -> Instant) -> Instant {
+        if written != self.written {
+            *self = Stall { written, deadline: None };
+        }
+        *self.deadline.get_or_insert_with(|| now() + limits::WRITE_STALL)
+    }
+}
+
 impl Socket {
-    fn tcp(&self) -> Option<&TcpStream> {
+    fn meter(&self) -> Option<&Meter> {
         match self {
             Socket::Lost => None,
-            Socket::Plain(socket) => Some(socket.get_ref()),
-            Socket::Tls(shaken) => Some(shaken.stream.get_ref().0.get_ref()),
+            Socket::Plain(socket) => Some(socket),
+            Socket::Tls(shaken) => Some(shaken.stream.get_ref().0),
         }
+    }
+
+    /// Octets that went out, outside TLS.
+    fn written(&self) -> u64 {
+        self.meter().map_or(0, Meter::written)
     }
 
     fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
@@ -357,5 +384,21 @@ impl Alarm {
                 return Poll::Ready(());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stall_is_counted_from_the_last_octet_that_was_taken_s_268() {
+        let begun = Instant::now();
+        let at = |seconds| begun + Duration::from_secs(seconds);
+        let mut stall = Stall::default();
+        assert_eq!(stall.deadline(0, || at(0)), at(0) + limits::WRITE_STALL);
+        assert_eq!(stall.deadline(0, || at(59)), at(0) + limits::WRITE_STALL);
+        assert_eq!(stall.deadline(1, || at(59)), at(59) + limits::WRITE_STALL);
+        assert_eq!(stall.deadline(1, || at(100)), at(59) + limits::WRITE_STALL);
     }
 }

@@ -1,7 +1,6 @@
 //! TLS for the doors: one configuration a protocol, swapped when the certificate is; handshakes have threads of
 //! their own.
 
-use std::net::TcpStream;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use futures_rustls::TlsAcceptor;
@@ -10,10 +9,11 @@ use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::server::NoServerSessionStorage;
+use smol::Executor;
 use smol::future::FutureExt;
-use smol::{Async, Executor};
 
 use super::end_point;
+use super::meter::Meter;
 use super::stream::Lost;
 use crate::cert::ServerIdentity;
 use crate::limits;
@@ -39,7 +39,7 @@ pub struct Tls {
 #[derive(Debug)]
 pub struct Shaken {
     /// The connection.
-    pub stream: TlsStream<Async<TcpStream>>,
+    pub stream: TlsStream<Meter>,
     /// `tls-server-end-point` of the certificate that was shown to the peer, which may be another one by now.
     pub end_point: Option<Arc<[u8]>>,
 }
@@ -76,7 +76,7 @@ impl Tls {
     }
 
     /// Shakes hands within [`limits::HANDSHAKE`] (S-042). Errs with what the log may say.
-    pub async fn accept(&self, speaks: Speaks, socket: Async<TcpStream>) -> Result<Shaken, Lost> {
+    pub async fn accept(&self, speaks: Speaks, socket: Meter) -> Result<Shaken, Lost> {
         let configs = self.configs.read().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(Configs { pop3, smtp, end_point }) = configs else {
             return Err(Lost::Handshake("there is no certificate".into()));
@@ -95,7 +95,7 @@ impl Tls {
 }
 
 /// The version and suite of a connection, as trace fields and logs name them.
-pub fn description(stream: &TlsStream<Async<TcpStream>>) -> String {
+pub fn description(stream: &TlsStream<Meter>) -> String {
     let (_, connection) = stream.get_ref();
     let version = match connection.protocol_version() {
         Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
@@ -107,7 +107,7 @@ pub fn description(stream: &TlsStream<Async<TcpStream>>) -> String {
 }
 
 /// `tls-exporter`; none before TLS 1.3, where it may not be unique. RFC 9266 §2.
-pub fn exporter(stream: &TlsStream<Async<TcpStream>>) -> Option<[u8; 32]> {
+pub fn exporter(stream: &TlsStream<Meter>) -> Option<[u8; 32]> {
     let (_, connection) = stream.get_ref();
     if connection.protocol_version() != Some(rustls::ProtocolVersion::TLSv1_3) {
         return None;
@@ -139,10 +139,12 @@ async fn deadline<T>() -> Result<T, Lost> {
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
-    use std::net::TcpListener;
+    use std::net::{TcpListener, TcpStream};
     use std::thread;
 
     use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion};
+
+    use smol::Async;
 
     use super::*;
     use crate::cert;
@@ -180,10 +182,10 @@ mod tests {
             let _ = socket.read(&mut [0; 1024]);
             client
         });
-        let socket = Async::new(listener.accept().unwrap().0).unwrap();
+        let socket = Meter::new(Async::new(listener.accept().unwrap().0).unwrap());
         let handshakes = Arc::clone(&tls.handshakes);
         let shaken = smol::block_on(handshakes.run(tls.accept(Speaks::Pop3, socket))).unwrap();
-        shaken.stream.get_ref().0.get_ref().shutdown(std::net::Shutdown::Both).unwrap();
+        shaken.stream.get_ref().0.tcp().shutdown(std::net::Shutdown::Both).unwrap();
         (shaken, connecting.join().unwrap())
     }
 

@@ -73,9 +73,12 @@ impl House {
     }
 
     fn login(&self, user_name: &str, password: &str) -> Verdict {
-        let credentials = Credentials { user_name: user_name.into(), password: Secret::new(password) };
-        block_on(self.gatekeeper.login(credentials, PEER))
+        block_on(self.gatekeeper.login(claim(user_name, password), PEER))
     }
+}
+
+fn claim(user_name: &str, password: &str) -> Claim {
+    Claim { user_name: user_name.into(), proof: Proof::Password(Secret::new(password)) }
 }
 
 fn refused(seconds: u64) -> Verdict {
@@ -149,9 +152,8 @@ fn guesses_sent_at_once_are_no_more_than_guesses_one_by_one_s_169_s_175() {
     let gatekeeper = Gatekeeper::new(house.store.clone(), key).unwrap();
     let guess = |number: usize| {
         let gatekeeper = gatekeeper.clone();
-        let credentials =
-            Credentials { user_name: "alice@home.lan".into(), password: Secret::new(format!("{number}")) };
-        std::thread::spawn(move || block_on(gatekeeper.login(credentials, PEER)))
+        let claim = claim("alice@home.lan", &number.to_string());
+        std::thread::spawn(move || block_on(gatekeeper.login(claim, PEER)))
     };
     let verdicts: Vec<_> =
         (0..30).map(guess).collect::<Vec<_>>().into_iter().map(|it| it.join().unwrap()).collect();

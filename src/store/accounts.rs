@@ -74,12 +74,17 @@ pub(super) fn domains(transaction: &ReadTransaction) -> Result<Vec<DomainRow>, F
     Ok(rows)
 }
 
+/// Looks for the domain first, whether the mailbox exists or not: who is unknown takes as long (S-167).
 pub(super) fn mailbox(transaction: &ReadTransaction, address: Address) -> Result<Option<Mailbox>, Fault> {
     let key = schema::mailbox_key(&address);
+    let domain = match find_domain(&transaction.open_table(DOMAINS)?, &address.domain()) {
+        Err(fault) if !fault.is_refusal() => return Err(fault),
+        found => found,
+    };
     let table = transaction.open_table(MAILBOXES)?;
     let Some(stored) = table.get(key.as_str())? else { return Ok(None) };
     let record: MailboxRecord = schema::decode(&MAILBOXES, key.as_str(), stored.value())?;
-    let is_domain_locked = find_domain(&transaction.open_table(DOMAINS)?, &address.domain())?.is_locked;
+    let is_domain_locked = domain?.is_locked;
     Ok(Some(Mailbox {
         id: record.id,
         address,

@@ -19,6 +19,7 @@ mod free;
 mod maildrop;
 mod medium;
 mod options;
+mod passwords;
 mod reader;
 mod records;
 mod schema;

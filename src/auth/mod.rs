@@ -1,50 +1,66 @@
 //! Who may come in: the device key, the encrypted password file, the hashing gate, recognition, the throttle.
 //!
 //! ```text
-//! login(attempt) -> store: mailbox and its sealed record (a dummy record for an unknown user, A11)
-//!                -> recognition: seen within five minutes? then done, no hash (A12)
-//!                -> throttle: trying in parallel to a delayed answer? then Busy, no hash (S-175)
-//!                -> gate: a permit, or Busy (S-173) -> throttle again -> Argon2id -> Welcome, or Refused with its delay (S-169)
+//! login(claim) -> store: mailbox and its sealed record; the decoy's for an unknown user (A11)
+//!   password   -> recognition: seen within five minutes? then done, no hash (A12)
+//!              -> throttle: trying in parallel to a delayed answer? then Busy, no hash (S-175)
+//!              -> gate: a permit, or Busy (S-173) -> throttle again -> Argon2id -> Welcome, or Refused with
+//!                 its delay (S-169) -> a record of other costs than today's is made anew (S-167)
+//!   proof      -> throttle: held? then Busy; much failed lately? then the gate and a hash for nothing first
+//!              -> the proof, and its failure noted, before the next proof is looked at
+//! salt(user)   -> the mailbox's, or one made up that stays
 //! ```
 
 mod aging;
+mod decoy;
 mod gate;
+mod hash;
 pub mod key;
+mod login;
 mod machine;
 mod network;
 mod pace;
 mod password;
 mod random;
 mod recognition;
+mod record;
+mod records;
+mod renewal;
+mod salt;
 mod seal;
+mod subject;
 mod tag;
 #[cfg(test)]
 pub(crate) mod tests;
 mod throttle;
 mod words;
+mod work;
 
 pub use key::DeviceKey;
 pub use password::PasswordError;
+pub use records::Records;
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use ring::hmac;
+
+use self::decoy::Decoy;
 use self::gate::Gate;
+use self::hash::{Cost, Hash, NoMemory};
 use self::pace::Pace;
-use self::password::{Cost, Record};
 use self::random::Randomness;
 use self::recognition::Recognition;
+use self::record::Record;
 use self::seal::Sealer;
 use self::tag::Tagger;
-use self::throttle::{Attempt, Throttle};
+use self::throttle::Throttle;
+use self::work::Ledger;
 use crate::clock::{Clock, UnixTime};
-use crate::limits;
-use crate::mail::{Address, MailboxId, MailboxMark, Secret, printable};
-use crate::sasl::scram::Salt;
-use crate::sasl::{Claim, Proof};
-use crate::store::{Mailbox, Store, StoreError};
+use crate::mail::{Address, MailboxId, MailboxMark, Secret};
+use crate::sasl::scram::Verifier;
+use crate::store::{Store, StoreError};
 
 /// Decides about logons; clones share their memory of failures and of recognised logons.
 #[derive(Clone)]
@@ -98,13 +114,16 @@ impl Gatekeeper {
         let tagger = Tagger::new(&randomness);
         let inner = Inner {
             pepper: sealer.subkey("pepper"),
+            salts: hmac::Key::new(hmac::HMAC_SHA256, sealer.subkey("scram salt").expose()),
             sealer,
             gate: Gate::new(permits),
             recognition: Mutex::new(Recognition::new(tagger.clone())),
             throttle: Mutex::new(Throttle::new(tagger)),
+            decoy: Mutex::new(None),
             put_off: Pace::default(),
-            randomness,
+            randomness: Arc::new(randomness),
             clock: Clock::system(UnixTime(0)),
+            ledger: Ledger::default(),
             store,
         };
         let gatekeeper = Gatekeeper { inner: Arc::new(inner) };
@@ -112,55 +131,9 @@ impl Gatekeeper {
         Ok(gatekeeper)
     }
 
-    /// The salt with which that user's SCRAM keys are made; who is no user, or has none, has one made up that
-    /// stays the same (A11). Errs if the store can't answer; logged already.
-    pub async fn salt(&self, _user_name: &str, _peer: IpAddr) -> Result<Salt, StoreError> {
-        Ok(Salt { octets: [0; 16], iterations: limits::SCRAM_ITERATIONS })
-    }
-
-    /// Finds out whether a claim is true.
-    pub async fn login(&self, claim: Claim, peer: IpAddr) -> Verdict {
-        let Claim { user_name, proof } = claim;
-        let Proof::Password(password) = proof else { return Verdict::Refused { delay: Duration::ZERO } };
-        let account = user_name.to_ascii_lowercase();
-        // What is no address of ours is an unknown user like any other (A11).
-        let mailbox = match account.parse::<Address>() {
-            Ok(address) => match self.inner.store.mailbox(address).await {
-                Ok(mailbox) => mailbox,
-                Err(error) => {
-                    log::warn!("{peer} logon put off, the database does not answer: {error}");
-                    return Verdict::StoreFailed;
-                }
-            },
-            Err(_) => None,
-        };
-        let now = self.inner.clock.monotonic();
-        if let Some(mailbox) = &mailbox
-            && self.recognition().recognises(&mailbox.password, &password, now)
-        {
-            return welcome(mailbox);
-        }
-        let attempt = self.throttle().attempt(&account, peer);
-        if self.throttle().is_held(&attempt, now) {
-            return self.put_off("another of this user is being refused", &user_name, peer);
-        }
-        match (self.try_out(mailbox.as_ref(), &password, &attempt).await, mailbox) {
-            (Answer::Right, Some(mailbox)) => self.let_in(&mailbox, &password, &attempt),
-            (Answer::Wrong { delay }, _) => {
-                log::info!(
-                    "{peer} logon refused, answered after {} s: user {}",
-                    delay.as_secs(),
-                    shown(&user_name)
-                );
-                Verdict::Refused { delay }
-            }
-            (Answer::Held, _) => self.put_off("another of this user is being refused", &user_name, peer),
-            (Answer::Right | Answer::Busy, _) => self.put_off("too many at once", &user_name, peer),
-        }
-    }
-
     /// Makes the sealed record of a password for [`Store::add_mailbox`] or [`Store::set_password`];
-    /// it opens only for that address and mark. Takes the time of one hash; blocks.
+    /// it opens only for that address and mark. It holds the password itself if the setting `challenge` is on
+    /// now (A4). Takes the time of one hash and of a SCRAM verifier; blocks.
     pub fn seal_password(
         &self,
         address: &Address,
@@ -168,9 +141,15 @@ impl Gatekeeper {
         password: &Secret,
     ) -> Result<Vec<u8>, PasswordError> {
         password::check(password)?;
-        let Inner { pepper, sealer, randomness, .. } = &*self.inner;
-        let record = Record::new(pepper, randomness.draw(), self.cost(), password)?;
-        Ok(record.seal(sealer, randomness.draw(), address, mark))
+        let password = password::prepared(password);
+        let secret = self.keeps_secrets().then(|| password.clone());
+        let record = self.make_record(address, &password, secret)?;
+        Ok(record.seal(&self.inner.sealer, self.draw(), address, mark))
+    }
+
+    /// What opens sealed records without the store, to look through all of them.
+    pub fn records(&self) -> Records {
+        Records::new(self.inner.sealer.clone(), Arc::clone(&self.inner.randomness))
     }
 
     /// Seals octets under the device key for a purpose, such as a private key for the store's records.
@@ -211,65 +190,25 @@ impl Gatekeeper {
         }
     }
 
-    /// Computes one hash, whoever asks: of the mailbox's record or of a dummy (S-167). A failure is noted
-    /// before the next hash begins, so that of many tries sent at once only the first few are computed.
-    async fn try_out(&self, mailbox: Option<&Mailbox>, password: &Secret, attempt: &Attempt) -> Answer {
-        let record = mailbox.and_then(|mailbox| self.open_record(mailbox));
-        let is_known_user = record.is_some();
-        let Some(record) = record.or_else(|| Record::dummy(&self.inner.randomness, self.cost())) else {
-            return Answer::Busy;
-        };
-        let is_known = self.throttle().is_known(attempt);
-        let (gatekeeper, password, attempt) = (self.clone(), password.clone(), *attempt);
-        let network = attempt.network();
-        let work = move || {
-            let now = || gatekeeper.inner.clock.monotonic();
-            if gatekeeper.throttle().is_held(&attempt, now()) {
-                return Ok(Answer::Held);
-            }
-            let is_right = record.verify(&gatekeeper.inner.pepper, &password)? && is_known_user;
-            if is_right {
-                return Ok(Answer::Right);
-            }
-            Ok(Answer::Wrong { delay: gatekeeper.throttle().failed(&attempt, &password, now()) })
-        };
-        let hashed = self.inner.gate.enter(network, is_known, work).await;
-        match hashed {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(password::NoMemory)) => {
-                log::warn!("not enough memory for a password hash; `poppet set argon2_permits` lower");
-                Answer::Busy
-            }
-            Err(gate::Busy) => Answer::Busy,
-        }
-    }
-
-    fn open_record(&self, mailbox: &Mailbox) -> Option<Record> {
-        let Mailbox { address, mark, password, .. } = mailbox;
-        let record = Record::open(&self.inner.sealer, address, *mark, password);
-        if record.is_none() {
-            log::error!("the password of {address} is damaged: set it anew by `poppet passwd {address}`");
-        }
-        record
-    }
-
-    fn let_in(&self, mailbox: &Mailbox, password: &Secret, attempt: &Attempt) -> Verdict {
-        let now = self.inner.clock.monotonic();
-        self.throttle().passed(attempt);
-        self.recognition().remember(&mailbox.password, password, now);
-        welcome(mailbox)
-    }
-
-    fn put_off(&self, why: &str, user_name: &str, peer: IpAddr) -> Verdict {
-        if let Some(more) = self.inner.put_off.admit(self.inner.clock.monotonic()) {
-            let more = if more == 0 { String::new() } else { format!(" (and {more} more before it)") };
-            log::info!("{peer} logon put off, {why}{more}: user {}", shown(user_name));
-        }
-        Verdict::Busy
+    /// Computes all that is kept of a password, prepared already; takes the time of one hash and of a verifier.
+    fn make_record(
+        &self,
+        address: &Address,
+        password: &Secret,
+        secret: Option<Secret>,
+    ) -> Result<Record, NoMemory> {
+        let Inner { pepper, randomness, .. } = &*self.inner;
+        let hash = Hash::new(pepper, randomness.draw(), self.cost(), password)?;
+        let verifier = Verifier::derive(password.expose(), self.made_up_salt(address.as_str()));
+        Ok(Record::new(hash, Some(verifier), secret))
     }
 
     fn cost(&self) -> Cost {
         Cost::of(&self.inner.store.settings())
+    }
+
+    fn keeps_secrets(&self) -> bool {
+        self.inner.store.settings().challenge
     }
 
     fn recognition(&self) -> MutexGuard<'_, Recognition> {
@@ -291,41 +230,15 @@ struct Inner {
     store: Store,
     sealer: Sealer,
     pepper: Secret,
+    salts: hmac::Key,
     gate: Gate,
     recognition: Mutex<Recognition>,
     throttle: Mutex<Throttle>,
+    decoy: Mutex<Option<Arc<Decoy>>>,
     put_off: Pace,
-    randomness: Randomness,
+    randomness: Arc<Randomness>,
     clock: Clock,
-}
-
-enum Answer {
-    Right,
-    Wrong { delay: Duration },
-    Held,
-    Busy,
-}
-
-fn welcome(mailbox: &Mailbox) -> Verdict {
-    Verdict::Welcome(Welcome {
-        mailbox: mailbox.id,
-        address: mailbox.address.clone(),
-        mark: mailbox.mark,
-        is_locked: mailbox.is_locked || mailbox.is_domain_locked,
-        signature: None,
-    })
-}
-
-/// A user name for the log, always last in its line (S-318). What is no address may be a password in
-/// the wrong field: only its beginning is shown (S-319).
-fn shown(user_name: &str) -> String {
-    match user_name.parse::<Address>() {
-        Ok(address) => printable(address.as_str().as_bytes()),
-        Err(_) => {
-            let beginning: String = user_name.chars().take(2).collect();
-            format!("{}... (no full address)", printable(beginning.as_bytes()))
-        }
-    }
+    ledger: Ledger,
 }
 
 /// The record that binds a database to its key, and what is sealed in it.

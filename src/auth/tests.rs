@@ -1,11 +1,18 @@
 //! The whole gate on a real database.
 
+mod proofs;
+mod renewal;
+mod timing;
+mod work;
+
 use std::fs;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::limits;
-use crate::store::Options;
+use crate::sasl::{Claim, Proof};
+use crate::store::{Mailbox, Options};
 use crate::ticket::block_on;
 
 /// A folder of a test's own that goes with it.
@@ -70,6 +77,24 @@ impl House {
 
     fn mailbox(&self, address: &str) -> Mailbox {
         self.store.mailbox(address.parse().unwrap()).wait().unwrap().unwrap()
+    }
+
+    fn set_password(&self, address: &str, password: &str) {
+        let mailbox = self.mailbox(address);
+        let password = Secret::new(password);
+        let record = self.gatekeeper.seal_password(&mailbox.address, mailbox.mark, &password).unwrap();
+        self.store.set_password(mailbox.address, record).wait().unwrap();
+    }
+
+    fn set(&self, key: &str, value: &str) {
+        self.store.set_setting(key, Some(value)).wait().unwrap();
+    }
+
+    /// As if the server had just been started.
+    fn forget(&self) {
+        let tagger = Tagger::new(&self.gatekeeper.inner.randomness);
+        *self.gatekeeper.throttle() = Throttle::new(tagger.clone());
+        *self.gatekeeper.recognition() = Recognition::new(tagger);
     }
 
     fn login(&self, user_name: &str, password: &str) -> Verdict {
@@ -166,10 +191,7 @@ fn guesses_sent_at_once_are_no_more_than_guesses_one_by_one_s_169_s_175() {
 fn a_new_password_counts_at_once_and_the_old_one_no_more_s_177() {
     let house = House::new();
     assert!(matches!(house.login("alice@home.lan", "wonderland"), Verdict::Welcome(_)));
-    let mailbox = house.mailbox("alice@home.lan");
-    let new = Secret::new("looking-glass");
-    let record = house.gatekeeper.seal_password(&mailbox.address, mailbox.mark, &new).unwrap();
-    house.store.set_password(mailbox.address, record).wait().unwrap();
+    house.set_password("alice@home.lan", "looking-glass");
     assert_eq!(house.login("alice@home.lan", "wonderland"), refused(1));
     assert!(matches!(house.login("alice@home.lan", "looking-glass"), Verdict::Welcome(_)));
 }
@@ -218,13 +240,4 @@ fn marks_and_sealed_texts_never_repeat() {
     assert_ne!(sealed, house.gatekeeper.seal("tls", b"key"));
     assert_eq!(house.gatekeeper.unseal("tls", &sealed), Some(Secret::new("key")));
     assert_eq!(house.gatekeeper.unseal("dkim", &sealed), None);
-}
-
-#[test]
-fn the_log_shows_addresses_and_hides_passwords_in_the_wrong_field_s_317_s_319() {
-    assert_eq!(shown("Alice@home.lan"), "alice@home.lan");
-    assert_eq!(shown("hunter2"), "hu... (no full address)");
-    assert_eq!(shown("\n\u{2028}AUTH OK"), "\\x0A\\xE2\\x80\\xA8... (no full address)");
-    assert_eq!(shown(""), "... (no full address)");
-    assert!(shown(&"x".repeat(10_000)).len() < 40);
 }

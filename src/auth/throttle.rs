@@ -63,6 +63,16 @@ impl Throttle {
         })
     }
 
+    /// Whether a proof must first cost what a password costs: more failed lately on this account, or from this
+    /// network on any, than honest clients need. Else proofs would be guessed faster than passwords, by many
+    /// accounts from one place or by many places for one account.
+    pub fn must_pay(&self, attempt: &Attempt, now: Instant) -> bool {
+        let count = |failures: Option<&Failures>| failures.map_or(0, |failures| failures.left(now));
+        let account = count(self.accounts.peek(&attempt.account));
+        let network = count(self.networks.peek(&attempt.network));
+        account.max(network) > limits::FAILURES_FORGIVEN
+    }
+
     /// Whether a user came in from that network since the server started.
     pub fn is_known(&self, attempt: &Attempt) -> bool {
         self.known.peek(&attempt.network).is_some()
@@ -80,11 +90,14 @@ impl Throttle {
             wrong.rotate_right(1);
             wrong[0] = short;
         }
-        let pair = pair.after(is_new, now);
-        self.pairs.put(attempt.pair, (pair, wrong));
-        let account = note(&mut self.accounts, attempt.account, is_new, now);
-        let network = note(&mut self.networks, attempt.network, is_new, now);
-        delay_of(pair.count.max(account).max(network))
+        self.note(attempt, pair.after(is_new, now), wrong, is_new, now)
+    }
+
+    /// Notes the failure of a proof, as [`Throttle::failed`] does. It doesn't tell what password it was made
+    /// with, so each counts.
+    pub fn failed_proof(&mut self, attempt: &Attempt, now: Instant) -> Duration {
+        let (pair, wrong) = self.pairs.peek(&attempt.pair).copied().unwrap_or((Failures::none(now), [0; 4]));
+        self.note(attempt, pair.after(true, now), wrong, true, now)
     }
 
     /// Notes a success: the pair starts afresh. What others did to the account, and what this network
@@ -92,6 +105,20 @@ impl Throttle {
     pub fn passed(&mut self, attempt: &Attempt) {
         self.pairs.remove(&attempt.pair);
         self.known.put(attempt.network, ());
+    }
+
+    fn note(
+        &mut self,
+        attempt: &Attempt,
+        pair: Failures,
+        wrong: WrongPasswords,
+        is_new: bool,
+        now: Instant,
+    ) -> Duration {
+        self.pairs.put(attempt.pair, (pair, wrong));
+        let account = note(&mut self.accounts, attempt.account, is_new, now);
+        let network = note(&mut self.networks, attempt.network, is_new, now);
+        delay_of(pair.count.max(account).max(network))
     }
 }
 
@@ -116,16 +143,25 @@ impl Failures {
         Failures { count: 0, last: now }
     }
 
-    /// Each quiet minute takes one failure back. What doesn't count doesn't break the quiet either.
+    /// Minutes without a failure.
+    fn quiet(self, now: Instant) -> u32 {
+        let quiet = now.saturating_duration_since(self.last).as_secs() / limits::FAILURE_FORGETTING.as_secs();
+        u32::try_from(quiet).unwrap_or(u32::MAX)
+    }
+
+    /// Each quiet minute takes one failure back.
+    fn left(self, now: Instant) -> u32 {
+        self.count.saturating_sub(self.quiet(now))
+    }
+
+    /// What doesn't count doesn't break the quiet either.
     fn after(self, is_new: bool, now: Instant) -> Failures {
-        let forgetting = limits::FAILURE_FORGETTING;
-        let quiet = now.saturating_duration_since(self.last).as_secs() / forgetting.as_secs();
-        let quiet = u32::try_from(quiet).unwrap_or(u32::MAX);
-        let count = self.count.saturating_sub(quiet);
+        let (quiet, count) = (self.quiet(now), self.left(now));
         if is_new {
             return Failures { count: (count + 1).min(limits::FAILURES), last: now };
         }
-        let last = forgetting.checked_mul(quiet).and_then(|quiet| self.last.checked_add(quiet));
+        let last =
+            limits::FAILURE_FORGETTING.checked_mul(quiet).and_then(|quiet| self.last.checked_add(quiet));
         Failures { count: count.max(1), last: last.unwrap_or(now) }
     }
 }
@@ -235,6 +271,39 @@ mod tests {
             assert!(trial.fails_with("alice", 1, 1000, "older") <= 2, "two devices, two old passwords");
         }
         assert_eq!(trial.fails("alice", 1, 1000), 4, "a new wrong one does count");
+    }
+
+    #[test]
+    fn every_failed_proof_counts() {
+        let mut trial = Trial::new();
+        let attempt = trial.throttle.attempt("alice", peer(1));
+        let now = trial.at(0);
+        let delays = [(); 5].map(|()| trial.throttle.failed_proof(&attempt, now).as_secs());
+        assert_eq!(delays, [1, 2, 4, 8, 15]);
+        assert!(trial.is_held("alice", 1, 0));
+        assert_eq!(trial.fails("alice", 1, 60), 15, "passwords and proofs are counted together");
+    }
+
+    #[test]
+    fn proofs_must_be_paid_for_where_much_failed_lately() {
+        let mut trial = Trial::new();
+        let must_pay = |trial: &Trial, account, from, seconds| {
+            trial.throttle.must_pay(&trial.throttle.attempt(account, peer(from)), trial.at(seconds))
+        };
+        for account in ["u1", "u2"] {
+            trial.fails(account, 1, 0);
+            assert!(!must_pay(&trial, "alice", 1, 0), "honest clients fail so often");
+        }
+        trial.fails("u3", 1, 0);
+        assert!(must_pay(&trial, "alice", 1, 0), "many accounts from one network");
+        assert!(must_pay(&trial, "alice", 1, 59));
+        assert!(!must_pay(&trial, "alice", 1, 60), "a quiet minute takes one back");
+        assert!(!must_pay(&trial, "alice", 2, 0), "others pay nothing");
+        (2..=4).for_each(|from| assert!(trial.fails("boss", from, 0) > 0));
+        assert!(must_pay(&trial, "boss", 9, 0), "one account from many networks");
+        let mine = trial.throttle.attempt("mine", peer(1));
+        trial.throttle.passed(&mine);
+        assert!(must_pay(&trial, "alice", 1, 0), "an own mailbox buys nothing");
     }
 
     #[test]

@@ -1,0 +1,251 @@
+//! A logon: a claim held against a mailbox, or against the decoy at the same cost.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::decoy::Decoy;
+use super::hash::NoMemory;
+use super::password;
+use super::subject::{Caller, Subject};
+use super::throttle::Attempt;
+use super::work::Work;
+use super::{Gatekeeper, Inner, Verdict, Welcome, gate};
+use crate::mail::Secret;
+use crate::sasl::{Claim, Proof};
+use crate::store::Mailbox;
+
+impl Gatekeeper {
+    /// Finds out whether a claim is true of the mailbox as it was when the claim came. Whoever opens a session
+    /// for it must end that one if the password has been changed since (S-180).
+    pub async fn login(&self, claim: Claim, peer: IpAddr) -> Verdict {
+        let Claim { user_name, proof } = claim;
+        let caller = Caller::new(&user_name, peer, mechanism(&proof));
+        let Some(decoy) = self.decoy() else { return self.put_off("no hash can be made", &caller) };
+        match proof {
+            Proof::Password(password) => self.login_by_password(&caller, decoy, &password).await,
+            Proof::Certificate => Verdict::Refused { delay: Duration::ZERO },
+            proof => self.login_by_proof(&caller, decoy, &proof).await,
+        }
+    }
+
+    async fn login_by_password(&self, caller: &Caller, decoy: Arc<Decoy>, password: &Secret) -> Verdict {
+        let password = password::prepared(password);
+        let Ok(subject) = self.subject(caller, decoy).await else { return Verdict::StoreFailed };
+        let now = self.inner.clock.monotonic();
+        // Asked for the decoy too, whom nobody has been taken for.
+        let is_recognised = self.recognition().recognises(subject.sealed(), &password, now);
+        if let (true, Some(mailbox)) = (is_recognised, &subject.mailbox) {
+            return welcome(mailbox, None);
+        }
+        let attempt = self.throttle().attempt(&caller.account, caller.peer);
+        if self.throttle().is_held(&attempt, now) {
+            return self.put_off(IS_HELD, caller);
+        }
+        match (self.try_password(&subject, &password, &attempt).await, &subject.mailbox) {
+            (Answer::Right(_), Some(mailbox)) => self.let_in(mailbox, &subject, &password, &attempt),
+            (Answer::Wrong { delay }, _) => refused(caller, delay, ""),
+            (Answer::Held, _) => self.put_off(IS_HELD, caller),
+            _ => self.put_off(TOO_MANY, caller),
+        }
+    }
+
+    /// Computes one hash, whoever asks: of the mailbox's record or of the decoy (S-167). A failure is noted
+    /// before the next hash begins, so that of many tries sent at once only the first few are computed.
+    async fn try_password(&self, subject: &Subject, password: &Secret, attempt: &Attempt) -> Answer {
+        let is_user = subject.mailbox.is_some();
+        let (gatekeeper, password, attempt, hash) =
+            (self.clone(), password.clone(), *attempt, subject.hash().clone());
+        let work = move || {
+            let Inner { clock, pepper, .. } = &*gatekeeper.inner;
+            if gatekeeper.throttle().is_held(&attempt, clock.monotonic()) {
+                return Ok(Answer::Held);
+            }
+            gatekeeper.note_hash(&hash);
+            if hash.verify(pepper, &password)? && is_user {
+                return Ok(Answer::Right(None));
+            }
+            Ok(Answer::Wrong { delay: gatekeeper.throttle().failed(&attempt, &password, clock.monotonic()) })
+        };
+        self.behind_the_gate(&attempt, work).await
+    }
+
+    fn let_in(&self, mailbox: &Mailbox, subject: &Subject, password: &Secret, attempt: &Attempt) -> Verdict {
+        self.throttle().passed(attempt);
+        self.recognition().remember(&mailbox.password, password, self.inner.clock.monotonic());
+        let is_old = |record: &super::Record| !record.is_up_to_date(self.cost(), self.keeps_secrets());
+        if subject.record().is_some_and(is_old) {
+            self.renew_later(mailbox, password, subject.secret(), attempt);
+        }
+        welcome(mailbox, None)
+    }
+
+    /// A proof costs next to nothing to check, so who must pay computes a hash for nothing first: else many
+    /// guesses could be made at once where each is of another account or from another network.
+    async fn login_by_proof(&self, caller: &Caller, decoy: Arc<Decoy>, proof: &Proof) -> Verdict {
+        let attempt = self.throttle().attempt(&caller.account, caller.peer);
+        let mut has_paid = false;
+        loop {
+            // Looked up again after paying, which may take long: the password may be another one now.
+            let Ok(subject) = self.subject(caller, Arc::clone(&decoy)).await else {
+                return Verdict::StoreFailed;
+            };
+            return match (self.try_proof(&subject, proof, &attempt, has_paid), &subject.mailbox) {
+                (Answer::Right(signature), Some(mailbox)) => welcome(mailbox, signature),
+                (Answer::Wrong { delay }, _) => refused(caller, delay, self.what_lacks(&subject, proof)),
+                (Answer::Unpaid, _) => match self.pay(&decoy, &attempt).await {
+                    Answer::Right(_) => {
+                        has_paid = true;
+                        continue;
+                    }
+                    Answer::Held => self.put_off(IS_HELD, caller),
+                    _ => self.put_off(TOO_MANY, caller),
+                },
+                (Answer::Held, _) => self.put_off(IS_HELD, caller),
+                _ => self.put_off(TOO_MANY, caller),
+            };
+        }
+    }
+
+    /// The throttle is held over all of it: a failure is noted before the next proof is looked at.
+    fn try_proof(&self, subject: &Subject, proof: &Proof, attempt: &Attempt, has_paid: bool) -> Answer {
+        let mut throttle = self.throttle();
+        let now = self.inner.clock.monotonic();
+        if throttle.is_held(attempt, now) {
+            return Answer::Held;
+        }
+        if !has_paid && throttle.must_pay(attempt, now) {
+            return Answer::Unpaid;
+        }
+        match self.check(subject, proof) {
+            Some(signature) => {
+                throttle.passed(attempt);
+                Answer::Right(signature)
+            }
+            None => Answer::Wrong { delay: throttle.failed_proof(attempt, now) },
+        }
+    }
+
+    /// Whether a proof is right, with SCRAM's signature; checked against the decoy where the mailbox has not
+    /// what it takes (S-185).
+    fn check(&self, subject: &Subject, proof: &Proof) -> Option<Option<[u8; 32]>> {
+        self.inner.ledger.note(Work::Proof);
+        let own = subject.secret().filter(|_| self.keeps_secrets());
+        let secret = own.unwrap_or(&subject.decoy().secret);
+        let is_right = match proof {
+            Proof::Apop(proof) => proof.is_made_with(secret),
+            Proof::CramMd5(proof) => proof.is_made_with(secret),
+            Proof::Ntlm(proof) => proof.is_made_with(secret),
+            Proof::Scram(proof) => {
+                let own = subject.verifier();
+                let signature = proof.verify(own.unwrap_or(&subject.decoy().verifier));
+                return signature.filter(|_| own.is_some()).map(Some);
+            }
+            Proof::Password(_) | Proof::Certificate => false,
+        };
+        (is_right && own.is_some()).then_some(None)
+    }
+
+    /// Computes a hash for nothing; [`Answer::Right`] once that is done.
+    async fn pay(&self, decoy: &Decoy, attempt: &Attempt) -> Answer {
+        let (gatekeeper, hash, attempt) = (self.clone(), decoy.hash.clone(), *attempt);
+        let work = move || {
+            let Inner { clock, pepper, .. } = &*gatekeeper.inner;
+            if gatekeeper.throttle().is_held(&attempt, clock.monotonic()) {
+                return Ok(Answer::Held);
+            }
+            gatekeeper.note_hash(&hash);
+            hash.verify(pepper, &Secret::new([0; 1]))?;
+            Ok(Answer::Right(None))
+        };
+        self.behind_the_gate(&attempt, work).await
+    }
+
+    async fn behind_the_gate(
+        &self,
+        attempt: &Attempt,
+        work: impl FnOnce() -> Result<Answer, NoMemory> + Send + 'static,
+    ) -> Answer {
+        let is_known = self.throttle().is_known(attempt);
+        match self.inner.gate.enter(attempt.network(), is_known, work).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(NoMemory)) => {
+                log::warn!("not enough memory for a password hash; `poppet set argon2_permits` lower");
+                Answer::Busy
+            }
+            Err(gate::Busy) => Answer::Busy,
+        }
+    }
+
+    /// What the administrator should know of a refusal: he told the user to log on in a way for which nothing
+    /// is kept. It stands in the line that every refusal has, for a second one would take time (S-185).
+    fn what_lacks(&self, subject: &Subject, proof: &Proof) -> &'static str {
+        match proof {
+            _ if subject.mailbox.is_none() => "",
+            Proof::Scram(_) if subject.verifier().is_none() => NO_VERIFIER,
+            Proof::Apop(_) | Proof::CramMd5(_) | Proof::Ntlm(_) if !self.keeps_secrets() => IS_OFF,
+            Proof::Apop(_) | Proof::CramMd5(_) | Proof::Ntlm(_) if subject.secret().is_none() => NO_SECRET,
+            _ => "",
+        }
+    }
+
+    fn put_off(&self, why: &str, caller: &Caller) -> Verdict {
+        if let Some(more) = self.inner.put_off.admit(self.inner.clock.monotonic()) {
+            let more = if more == 0 { String::new() } else { format!(" (and {more} more before it)") };
+            let Caller { peer, mechanism, .. } = caller;
+            log::info!("{peer} logon by {mechanism} put off, {why}{more}: user {}", caller.shown());
+        }
+        Verdict::Busy
+    }
+
+    fn note_hash(&self, hash: &super::Hash) {
+        let cost = hash.cost();
+        self.inner.ledger.note(Work::Hash(cost.memory_kib, cost.passes));
+    }
+}
+
+enum Answer {
+    Right(Option<[u8; 32]>),
+    Wrong { delay: Duration },
+    Held,
+    Unpaid,
+    Busy,
+}
+
+fn mechanism(proof: &Proof) -> &'static str {
+    match proof {
+        Proof::Password(_) => "password",
+        Proof::Apop(_) => "APOP",
+        Proof::CramMd5(_) => "CRAM-MD5",
+        Proof::Ntlm(_) => "NTLM",
+        Proof::Scram(_) => "SCRAM",
+        Proof::Certificate => "certificate",
+    }
+}
+
+fn refused(caller: &Caller, delay: Duration, what_lacks: &str) -> Verdict {
+    let Caller { peer, mechanism, .. } = caller;
+    let seconds = delay.as_secs();
+    log::info!(
+        "{peer} logon by {mechanism} refused, answered after {seconds} s{what_lacks}: user {}",
+        caller.shown()
+    );
+    Verdict::Refused { delay }
+}
+
+fn welcome(mailbox: &Mailbox, signature: Option<[u8; 32]>) -> Verdict {
+    Verdict::Welcome(Welcome {
+        mailbox: mailbox.id,
+        address: mailbox.address.clone(),
+        mark: mailbox.mark,
+        is_locked: mailbox.is_locked || mailbox.is_domain_locked,
+        signature,
+    })
+}
+
+const IS_HELD: &str = "another of this user is being refused";
+const TOO_MANY: &str = "too many at once";
+const NO_SECRET: &str = "; the password was set while challenge was off: set it anew by `poppet passwd`";
+const NO_VERIFIER: &str =
+    "; there is no verifier yet: log on by the password once, or set it by `poppet passwd`";
+const IS_OFF: &str = "; `poppet set challenge on` comes first, then `poppet passwd`";

@@ -1,0 +1,164 @@
+//! Who calls, and whom he calls: a mailbox with its record, or the decoy, at the same cost.
+
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError};
+
+use super::Gatekeeper;
+use super::decoy::Decoy;
+use super::hash::Hash;
+use super::record::Record;
+use super::work::Work;
+use crate::mail::{Address, Secret, printable};
+use crate::sasl::scram::Verifier;
+use crate::store::{Mailbox, StoreError};
+
+/// Who wants to log on.
+pub struct Caller {
+    /// Whom he says to be, in the form in which he is counted and looked up.
+    pub account: String,
+    /// Where he is.
+    pub peer: IpAddr,
+    /// How he proves it, for the log.
+    pub mechanism: &'static str,
+    address: Option<Address>,
+    shown: String,
+}
+
+impl Caller {
+    /// Reads a user name as it was typed; what is no address of ours is an unknown user like any other (A11).
+    pub fn new(user_name: &str, peer: IpAddr, mechanism: &'static str) -> Caller {
+        let address: Option<Address> = user_name.parse().ok();
+        let account = match &address {
+            Some(address) => address.to_string(),
+            None => user_name.to_ascii_lowercase(),
+        };
+        Caller { account, peer, mechanism, shown: shown(user_name, address.as_ref()), address }
+    }
+
+    /// His name for the log, always last in its line (S-318).
+    pub fn shown(&self) -> &str {
+        &self.shown
+    }
+}
+
+/// What is no address may be a password in the wrong field: only its beginning is shown (S-319).
+fn shown(user_name: &str, address: Option<&Address>) -> String {
+    match address {
+        Some(address) => printable(address.as_str().as_bytes()),
+        None => {
+            let beginning: String = user_name.chars().take(2).collect();
+            format!("{}... (no full address)", printable(beginning.as_bytes()))
+        }
+    }
+}
+
+/// Against what a claim is held: a mailbox's record, or the decoy where something is missing.
+pub struct Subject {
+    /// The mailbox; none if there is none, or if its record can't be opened.
+    pub mailbox: Option<Mailbox>,
+    record: Option<Record>,
+    decoy: Arc<Decoy>,
+}
+
+impl Subject {
+    /// The sealed record, for recognition.
+    pub fn sealed(&self) -> &[u8] {
+        self.mailbox.as_ref().map_or(&self.decoy.sealed, |mailbox| &mailbox.password)
+    }
+
+    /// The hash to compute.
+    pub fn hash(&self) -> &Hash {
+        self.record.as_ref().map_or(&self.decoy.hash, Record::hash)
+    }
+
+    /// The mailbox's verifier, if it has one.
+    pub fn verifier(&self) -> Option<&Verifier> {
+        self.record.as_ref()?.verifier()
+    }
+
+    /// The mailbox's secret, if it has one.
+    pub fn secret(&self) -> Option<&Secret> {
+        self.record.as_ref()?.secret()
+    }
+
+    /// The mailbox's record.
+    pub fn record(&self) -> Option<&Record> {
+        self.record.as_ref()
+    }
+
+    /// What stands in.
+    pub fn decoy(&self) -> &Decoy {
+        &self.decoy
+    }
+}
+
+impl Gatekeeper {
+    /// Looks the caller's mailbox up and opens its record, or as much for nothing. Errs if the store can't
+    /// answer; logged already.
+    pub(super) async fn subject(&self, caller: &Caller, decoy: Arc<Decoy>) -> Result<Subject, StoreError> {
+        let ledger = &self.inner.ledger;
+        ledger.note(Work::LookUp);
+        let found = self.inner.store.mailbox(caller.address.as_ref().unwrap_or(&decoy.address).clone()).await;
+        let mailbox = found.inspect_err(|error| {
+            log::warn!("{} logon put off, the database does not answer: {error}", caller.peer);
+        })?;
+        // Somebody may have made a mailbox of the decoy's name.
+        let mailbox = mailbox.filter(|_| caller.address.is_some());
+        ledger.note(Work::Opening);
+        let sealer = &self.inner.sealer;
+        let Some(found) = &mailbox else {
+            drop(Record::open(sealer, &decoy.address, decoy.mark, &decoy.sealed));
+            return Ok(Subject { mailbox: None, record: None, decoy });
+        };
+        let record = Record::open(sealer, &found.address, found.mark, &found.password);
+        if record.is_none() {
+            let address = &found.address;
+            log::error!("the password of {address} is damaged: set it anew by `poppet passwd {address}`");
+        }
+        let mailbox = mailbox.filter(|_| record.is_some());
+        Ok(Subject { mailbox, record, decoy })
+    }
+
+    /// The decoy of today's cost; none if there can't be a hash of it. Until their next logon, users whose
+    /// password was hashed at another cost do take another time than strangers: who changes the cost of
+    /// hashes accepts that, and the records are made anew one by one (S-167).
+    pub(super) fn decoy(&self) -> Option<Arc<Decoy>> {
+        let cost = self.cost();
+        let mut decoy = self.inner.decoy.lock().unwrap_or_else(PoisonError::into_inner);
+        if decoy.as_ref().is_none_or(|decoy| decoy.cost != cost) {
+            *decoy = Decoy::new(&self.inner.sealer, &self.inner.randomness, cost).map(Arc::new);
+        }
+        decoy.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(user_name: &str) -> Caller {
+        Caller::new(user_name, IpAddr::V4([192, 0, 2, 1].into()), "password")
+    }
+
+    #[test]
+    fn the_log_shows_addresses_and_hides_passwords_in_the_wrong_field_s_317_s_319() {
+        for (typed, shown) in [
+            ("Alice@home.lan", "alice@home.lan"),
+            ("hunter2", "hu... (no full address)"),
+            ("\n\u{2028}AUTH OK", "\\x0A\\xE2\\x80\\xA8... (no full address)"),
+            ("", "... (no full address)"),
+        ] {
+            assert_eq!(caller(typed).shown(), shown);
+        }
+        assert!(caller(&"x".repeat(10_000)).shown().len() < 40);
+    }
+
+    #[test]
+    fn a_name_is_counted_in_one_form_however_it_is_typed() {
+        for (typed, account) in
+            [("alice@home.lan", "alice@home.lan"), ("ALICE@Home.Lan", "alice@home.lan"), ("ALICE", "alice")]
+        {
+            assert_eq!(caller(typed).account, account);
+        }
+    }
+}

@@ -36,10 +36,10 @@ const IMPURE: &[&str] = &[
 const ADDRESS_TYPES: &[&str] = &["IpAddr", "Ipv4Addr", "Ipv6Addr"];
 /// The crates that each room may name; rooms that stand here with nothing, and those missing, name none.
 const CRATES_OF: &[(&str, &[&str])] = &[
-    ("mail", &["precis_profiles", "serde", "zeroize"]),
+    ("mail", &["serde", "zeroize"]),
     ("clock", &["serde", "time"]),
     ("wire", &["memchr"]),
-    ("sasl", &["base64ct", "hmac", "md4", "md5", "precis_profiles", "ring", "zeroize"]),
+    ("sasl", &["base64ct", "hmac", "md4", "md5", "ring", "unicode_normalization", "zeroize"]),
     ("pop3", &["base64ct"]),
     ("smtp", &["memchr"]),
     ("store", &["crc32fast", "log", "postcard", "redb", "rustix", "serde"]),

@@ -127,8 +127,11 @@ pub const KNOWN_CRATES: &[&str] = &[
     "env_logger",
     "fastrand",
     "futures_rustls",
+    "hmac",
     "libc",
     "log",
+    "md4",
+    "md5",
     "memchr",
     "postcard",
     "rcgen",
@@ -140,6 +143,7 @@ pub const KNOWN_CRATES: &[&str] = &[
     "serde_json",
     "smol",
     "time",
+    "unicode_normalization",
     "zeroize",
 ];
 

@@ -12,6 +12,7 @@
 pub mod apop;
 mod base64;
 pub mod cram_md5;
+mod digest;
 mod external;
 mod login;
 pub mod ntlm;
@@ -30,7 +31,8 @@ pub use terms::{Channel, Seed, Terms};
 /// What a peer claims about himself, and how he proves it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
-    /// The user name as it was typed: UTF-8, not empty, at most [`crate::limits::USER_NAME_OCTETS`].
+    /// The user name as it was typed: UTF-8, at most [`crate::limits::USER_NAME_OCTETS`]. Empty only with
+    /// [`Proof::Certificate`]: he is whom his certificate names.
     pub user_name: String,
     /// The proof.
     pub proof: Proof,
@@ -49,7 +51,7 @@ pub enum Proof {
     Ntlm(Box<ntlm::Proof>),
     /// By SCRAM's proof, which the verifier checks.
     Scram(Box<scram::Proof>),
-    /// By the certificate of his TLS connection.
+    /// By the certificate of his TLS connection, which must be that user's.
     Certificate,
 }
 

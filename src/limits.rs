@@ -74,6 +74,8 @@ pub const ARGON2_LANES: u32 = 4;
 /// PBKDF2 rounds of a SCRAM verifier: RFC 7677 §4 asks for 4,096 at least; the client pays them, and a phone
 /// makes these in some ten milliseconds.
 pub const SCRAM_ITERATIONS: u32 = 10_000;
+/// Octets of a SCRAM client's nonce: clients send 16 to 64, and the server sends them back in one line.
+pub const SCRAM_NONCE_OCTETS: usize = 1024;
 /// Logons that wait for a hashing permit; the next is told to come back (S-173).
 pub const WAITING_LOGONS: usize = 64;
 /// How long a logon that succeeded is recognised without hashing after its last use (S-177).

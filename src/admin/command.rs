@@ -129,6 +129,8 @@ pub enum Answer {
         value: String,
         /// Whether a running server goes on with the old value until it starts again.
         waits_for_restart: bool,
+        /// What it means for the passwords that are kept.
+        consequence: Option<Consequence>,
     },
     /// A page of messages.
     Messages {
@@ -159,6 +161,28 @@ pub enum Answer {
         is_new: bool,
         /// The authority's certificate as PEM text.
         authority: String,
+    },
+}
+
+/// What a changed setting means for the passwords that are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Consequence {
+    /// Each password that is set from now on is kept itself, for APOP, CRAM-MD5 and NTLM.
+    KeepsSecrets {
+        /// Whose password must be set anew before these work.
+        without: Vec<Address>,
+    },
+    /// Passwords that were kept are wiped.
+    WipedSecrets {
+        /// Of how many mailboxes.
+        mailboxes: u32,
+    },
+    /// No password may be sent any more, not even inside TLS.
+    TakesNoPasswords {
+        /// Whether APOP, CRAM-MD5 and NTLM are taken beside SCRAM.
+        takes_challenges: bool,
+        /// Who can't log on in any way until his password is set anew.
+        without: Vec<Address>,
     },
 }
 

@@ -5,6 +5,7 @@
 
 mod accounts;
 pub mod command;
+mod consequences;
 mod failure;
 mod founding;
 mod locks;
@@ -12,7 +13,7 @@ mod options;
 mod reading;
 
 pub use crate::store::{DomainRow, MailboxRow, Wear};
-pub use command::{Answer, Command, MessageSummary, SessionRow, SettingRow, Status, Target, Whom};
+pub use command::{Answer, Command, Consequence, MessageSummary, SessionRow, SettingRow, Status, Target, Whom};
 pub use failure::{AdminError, Failure, quoted};
 pub use founding::{Founded, found, open};
 

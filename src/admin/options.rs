@@ -1,6 +1,6 @@
 //! The settings as an administrator sees them, and the limits that can't be set (M14).
 
-use super::{AdminError, Answer, Context, Failure, SettingRow};
+use super::{AdminError, Answer, Context, Failure, SettingRow, consequences};
 use crate::limits;
 use crate::mail::printable;
 use crate::settings::{Effect, KEYS, Key, Settings};
@@ -36,10 +36,17 @@ pub(super) async fn assign(context: &Context, key: &str, value: Option<&str>) ->
         None => settings.take_from(&Settings::default(), key.name)?,
     }
     check(context, key, value, &settings).await?;
-    context.store.set_setting(key.name, value).await?;
+    let consequence = match key.name {
+        "challenge" if !settings.challenge => Some(consequences::wipe_secrets(context, value).await?),
+        name => {
+            context.store.set_setting(name, value).await?;
+            consequences::of(context, name, &settings).await?
+        }
+    };
     Ok(Answer::Assigned {
         value: key.value(&context.store.settings()),
         waits_for_restart: key.effect == Effect::AtRestart && context.live.is_some(),
+        consequence,
     })
 }
 

@@ -1,5 +1,6 @@
 //! list, stat, get, set, status.
 
+use super::consequence;
 use super::desk::{Desk, stranger};
 use super::table::{Cell, Report, Said};
 use super::verbs::{Get, List, Set, Stat};
@@ -74,15 +75,22 @@ pub(super) fn set(verb: &Set, desk: &Desk) -> Result<Report, AdminError> {
         ));
     }
     let command = Command::Assign { key: verb.key.clone(), value: verb.value.clone() };
-    let Answer::Assigned { value, waits_for_restart } = desk.ask(command)? else { return Err(stranger()) };
+    let Answer::Assigned { value, waits_for_restart, consequence } = desk.ask(command)? else {
+        return Err(stranger());
+    };
     let shown = if value.is_empty() { "not set" } else { &value };
     let when = if waits_for_restart { "; this counts after a restart of the server" } else { "" };
-    let facts = vec![
+    let mut facts = vec![
         ("setting", Cell::text(&verb.key)),
         ("value", Cell::text(&value)),
         ("waits_for_restart", Cell::Is(waits_for_restart)),
     ];
-    Ok(Report::Said(format!("{} is {shown}{when}.", verb.key), facts, Said::Quiet))
+    let mut sentence = format!("{} is {shown}{when}.", verb.key);
+    if let Some(consequence) = &consequence {
+        sentence += &consequence::sentences(consequence);
+        facts.push(consequence::fact(consequence));
+    }
+    Ok(Report::Said(sentence, facts, Said::Quiet))
 }
 
 pub(super) fn status(desk: &Desk) -> Result<Report, AdminError> {

@@ -8,6 +8,7 @@
 
 mod accounts;
 mod args;
+mod consequence;
 mod desk;
 mod globals;
 mod logger;

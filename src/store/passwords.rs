@@ -2,13 +2,15 @@
 //!
 //! They are sealed; what is in them only `auth` knows, which comes along as a function.
 
+use std::sync::Arc;
+
 use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 
 use super::accounts::change_mailbox;
 use super::engine::Fault;
 use super::error::Ask;
 use super::schema::{self, MAILBOXES, MailboxRecord};
-use super::{Store, StoreError};
+use super::{Store, StoreError, records};
 use crate::mail::{Address, MailboxMark};
 
 impl Store {
@@ -18,13 +20,25 @@ impl Store {
         self.change(move |transaction| replace(transaction, &address, &old, new))
     }
 
-    /// Replaces the sealed password record of every mailbox for which `change` gives another, all in one
-    /// transaction, durably; gives how many.
-    pub fn change_passwords(
+    /// Sets a setting as [`Store::set_setting`] does, and in the same transaction replaces the sealed password
+    /// record of every mailbox for which `change` gives another; gives how many. The value must have been
+    /// checked with [`crate::settings::Settings::assign`].
+    pub fn set_setting_with_passwords(
         &self,
+        key: &str,
+        value: Option<&str>,
         change: impl Fn(&Address, MailboxMark, &[u8]) -> Option<Vec<u8>> + Send + 'static,
     ) -> Ask<u32> {
-        self.change(move |transaction| change_all(transaction, change))
+        let (key, value) = (key.to_owned(), value.map(str::to_owned));
+        let shared = Arc::clone(&self.shared);
+        self.change_then(
+            move |transaction| {
+                let count = change_all(transaction, change)?;
+                records::set_setting(transaction, &key, value.as_deref())?;
+                Ok(count)
+            },
+            move || shared.reload_settings(),
+        )
     }
 
     /// The mailboxes whose sealed password record `is_meant`, in the order of domain and name.
@@ -149,17 +163,21 @@ mod tests {
     }
 
     #[test]
-    fn all_records_are_changed_in_one_commit() {
+    fn records_are_changed_together_with_a_setting_in_one_commit() {
         let house = House::new();
         let before = house.store.wear().commits;
         let change = |address: &Address, mark: MailboxMark, password: &[u8]| {
             assert_eq!(mark, MailboxMark([7; 16]));
             (address.local_part() != "bob").then(|| [password, b"!"].concat())
         };
-        assert_eq!(house.store.change_passwords(change).wait(), Ok(2));
+        let set = |value| house.store.set_setting_with_passwords("challenge", value, change).wait();
+        assert_eq!(set(Some("on")), Ok(2));
         assert_eq!(house.store.wear().commits, before + 1);
         assert_eq!(house.passwords(), [&b"a!"[..], b"b", b"c!"]);
-        assert_eq!(house.store.change_passwords(|_, _, _| None).wait(), Ok(0));
+        assert!(house.store.settings().challenge);
+        assert_eq!(set(None), Ok(2));
+        assert!(!house.store.settings().challenge);
+        assert_eq!(house.store.set_setting_with_passwords("challenge", None, |_, _, _| None).wait(), Ok(0));
     }
 
     #[test]

@@ -153,9 +153,9 @@ fn switching_challenge_off_counts_at_once_and_wipes_the_secrets_a4() {
     assert!(means("alice@home.lan").secret && means("bob@home.lan").secret);
     let wipe = || {
         let records = house.gatekeeper.records();
-        house
-            .store
-            .change_passwords(move |address, mark, sealed| records.without_secret(address, mark, sealed))
+        let change =
+            move |address: &Address, mark, sealed: &[u8]| records.without_secret(address, mark, sealed);
+        house.store.set_setting_with_passwords("challenge", None, change)
     };
     assert_eq!(wipe().wait(), Ok(2));
     assert_eq!(wipe().wait(), Ok(0));

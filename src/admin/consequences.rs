@@ -1,0 +1,152 @@
+//! What a changed setting means for the passwords that are kept: whom it shuts out, and what is wiped with it (A4).
+
+use super::{AdminError, Consequence, Context};
+use crate::settings::{Plaintext, Settings};
+
+/// Makes `challenge` off, whether by that value or by its default, and wipes what was kept for it, all in one
+/// transaction.
+pub(super) async fn wipe_secrets(context: &Context, value: Option<&str>) -> Result<Consequence, AdminError> {
+    let records = context.gatekeeper.records();
+    let wiped = context.store.set_setting_with_passwords("challenge", value, move |address, mark, sealed| {
+        records.without_secret(address, mark, sealed)
+    });
+    Ok(Consequence::WipedSecrets { mailboxes: wiped.await? })
+}
+
+/// What a setting means that has just been changed to what it is in `settings`; none if it is nothing special.
+pub(super) async fn of(
+    context: &Context,
+    key: &str,
+    settings: &Settings,
+) -> Result<Option<Consequence>, AdminError> {
+    let takes_challenges = settings.challenge;
+    let records = context.gatekeeper.records();
+    let takes_no_passwords = match key {
+        "challenge" if takes_challenges => {
+            let lacks = move |address: &_, mark, sealed: &[u8]| !records.means(address, mark, sealed).secret;
+            let without = context.store.mailboxes_by_password(lacks).await?;
+            return Ok(Some(Consequence::KeepsSecrets { without }));
+        }
+        "sparequired" => settings.sparequired,
+        "plaintext" => settings.plaintext == Plaintext::Never,
+        _ => false,
+    };
+    if !takes_no_passwords {
+        return Ok(None);
+    }
+    let is_shut_out = move |address: &_, mark, sealed: &[u8]| {
+        let means = records.means(address, mark, sealed);
+        !means.verifier && !(takes_challenges && means.secret)
+    };
+    let without = context.store.mailboxes_by_password(is_shut_out).await?;
+    Ok(Some(Consequence::TakesNoPasswords { takes_challenges, without }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::{Answer, Command, execute};
+    use crate::auth::tests::Folder;
+    use crate::auth::{DeviceKey, Gatekeeper};
+    use crate::clock::{Clock, UnixTime};
+    use crate::mail::{Address, Secret};
+    use crate::store::{Options, Store};
+    use crate::ticket::block_on;
+
+    struct House {
+        context: Context,
+        _folder: Folder,
+    }
+
+    impl House {
+        /// A database with alice, whose password is kept nowhere.
+        fn new() -> House {
+            let folder = Folder::new();
+            let clock = Clock::system(UnixTime(0));
+            let store = Store::create(&folder.database(), &Options::default(), clock).unwrap();
+            store.set_setting("argon2_kib", Some("7168")).wait().unwrap();
+            let key = DeviceKey::create(&folder.database()).unwrap();
+            let gatekeeper = Gatekeeper::new(store.clone(), key).unwrap();
+            let house = House { context: Context { store, gatekeeper, live: None }, _folder: folder };
+            house.act(Command::AddDomain("home.lan".parse().unwrap()));
+            house.add("alice@home.lan");
+            house
+        }
+
+        fn act(&self, command: Command) -> Answer {
+            block_on(execute(&self.context, command)).unwrap()
+        }
+
+        fn add(&self, address: &str) {
+            let password = Some(Secret::new("wonderland"));
+            self.act(Command::AddMailbox { address: address.parse().unwrap(), password });
+        }
+
+        fn set(&self, key: &str, value: Option<&str>) -> Option<Consequence> {
+            let value = value.map(str::to_owned);
+            match self.act(Command::Assign { key: key.into(), value }) {
+                Answer::Assigned { consequence, .. } => consequence,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    fn addresses(names: &[&str]) -> Vec<Address> {
+        names.iter().map(|name| format!("{name}@home.lan").parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn challenge_names_those_whose_password_must_be_set_anew_a4() {
+        let house = House::new();
+        let keeps = |names| Some(Consequence::KeepsSecrets { without: addresses(names) });
+        assert_eq!(house.set("challenge", Some("on")), keeps(&["alice"]));
+        house.add("bob@home.lan");
+        assert_eq!(house.set("challenge", Some("on")), keeps(&["alice"]), "said again");
+        let address = addresses(&["alice"]).remove(0);
+        house.act(Command::SetPassword { address, password: None });
+        assert_eq!(house.set("challenge", Some("on")), keeps(&[]));
+    }
+
+    #[test]
+    fn challenge_off_wipes_what_was_kept_also_by_its_default_a4() {
+        for value in [Some("off"), None] {
+            let house = House::new();
+            let wiped = |mailboxes| Some(Consequence::WipedSecrets { mailboxes });
+            assert_eq!(house.set("challenge", value), wiped(0));
+            house.set("challenge", Some("on"));
+            house.add("bob@home.lan");
+            house.add("carol@home.lan");
+            assert_eq!(house.set("challenge", value), wiped(2), "{value:?}");
+            assert!(!house.context.store.settings().challenge);
+            let without = addresses(&["alice", "bob", "carol"]);
+            let keeps = Some(Consequence::KeepsSecrets { without });
+            assert_eq!(house.set("challenge", Some("on")), keeps, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn whoever_is_shut_out_without_passwords_is_named_a7() {
+        let house = House::new();
+        let takes_none = |takes_challenges, names| {
+            Some(Consequence::TakesNoPasswords { takes_challenges, without: addresses(names) })
+        };
+        assert_eq!(house.set("sparequired", Some("on")), takes_none(false, &[]), "all have a verifier");
+        assert_eq!(house.set("sparequired", Some("off")), None);
+        assert_eq!(house.set("plaintext", Some("lan")), None);
+        house.set("challenge", Some("on"));
+        let bob = addresses(&["bob"]).remove(0);
+        house.add("bob@home.lan");
+        house.context.store.set_password(bob, b"damage".to_vec()).wait().unwrap();
+        assert_eq!(house.set("sparequired", Some("on")), takes_none(true, &["bob"]));
+        assert_eq!(house.set("plaintext", Some("never")), takes_none(true, &["bob"]));
+    }
+
+    #[test]
+    fn a_value_that_is_none_changes_nothing() {
+        let house = House::new();
+        house.set("challenge", Some("on"));
+        let command = Command::Assign { key: "challenge".into(), value: Some("offf".into()) };
+        assert!(block_on(execute(&house.context, command)).is_err());
+        assert!(house.context.store.settings().challenge);
+    }
+}

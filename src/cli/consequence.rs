@@ -1,0 +1,112 @@
+//! What a changed setting means for passwords, in plain words.
+
+use super::table::Cell;
+use crate::admin::Consequence;
+use crate::mail::Address;
+
+/// Sentences for people, each on a line of its own behind the first.
+pub(super) fn sentences(consequence: &Consequence) -> String {
+    let lines = match consequence {
+        Consequence::KeepsSecrets { without } => vec![
+            "APOP, CRAM-MD5 and NTLM work for passwords that are set from now on.".to_owned(),
+            "The price: these passwords are kept themselves, sealed with the device key. Whoever gets the \
+             database and the key can read them."
+                .to_owned(),
+            match without.as_slice() {
+                [] => "Every mailbox can use them already.".to_owned(),
+                without => {
+                    format!("Set anew by \"poppet passwd\", until then not usable: {}.", names(without))
+                }
+            },
+        ],
+        Consequence::WipedSecrets { mailboxes } => {
+            let wiped = match mailboxes {
+                0 => "No password was kept for them.".to_owned(),
+                1 => "The password of 1 mailbox that was kept for them is wiped.".to_owned(),
+                count => format!("The passwords of {count} mailboxes that were kept for them are wiped."),
+            };
+            let backups = "Backups made before still hold them.".to_owned();
+            let mut lines = vec![format!("APOP, CRAM-MD5 and NTLM work no more. {wiped}")];
+            lines.extend((*mailboxes > 0).then_some(backups));
+            lines
+        }
+        Consequence::TakesNoPasswords { takes_challenges, without } => {
+            let beside = if *takes_challenges {
+                ", APOP, CRAM-MD5 and NTLM for those whose password is kept"
+            } else {
+                ""
+            };
+            let mut lines = vec![
+                "USER with PASS, PLAIN and LOGIN are refused from the next connection on, also inside TLS."
+                    .to_owned(),
+                format!("What works: SCRAM-SHA-256{beside}. Clients that know none of it can't log on."),
+            ];
+            lines.extend((!without.is_empty()).then(|| {
+                format!(
+                    "Warning: nothing works any more for {}: give them new passwords by \"poppet passwd\".",
+                    names(without)
+                )
+            }));
+            lines
+        }
+    };
+    lines.into_iter().map(|line| format!("\n{line}")).collect()
+}
+
+/// The same for programs.
+pub(super) fn fact(consequence: &Consequence) -> (&'static str, Cell) {
+    match consequence {
+        Consequence::KeepsSecrets { without } | Consequence::TakesNoPasswords { without, .. } => {
+            ("needs_new_password", Cell::Texts(without.iter().map(Address::to_string).collect()))
+        }
+        Consequence::WipedSecrets { mailboxes } => ("wiped", Cell::Number((*mailboxes).into())),
+    }
+}
+
+fn names(addresses: &[Address]) -> String {
+    let shown: Vec<_> = addresses.iter().take(SHOWN).map(Address::as_str).collect();
+    match addresses.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more (--json names all)", shown.join(", ")),
+    }
+}
+
+/// Names in a sentence.
+const SHOWN: usize = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(count: usize) -> Vec<Address> {
+        (0..count).map(|number| format!("u{number}@home.lan").parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn what_challenge_costs_and_whom_it_asks_is_told_a4() {
+        let said = |count| sentences(&Consequence::KeepsSecrets { without: addresses(count) });
+        assert!(said(0).contains("can read them.\nEvery mailbox"), "{}", said(0));
+        assert!(said(2).ends_with("not usable: u0@home.lan, u1@home.lan."), "{}", said(2));
+        assert!(!said(10).contains(" more"), "{}", said(10));
+        assert!(said(11).ends_with("u9@home.lan and 1 more (--json names all)."), "{}", said(11));
+    }
+
+    #[test]
+    fn what_was_wiped_is_counted() {
+        let said = |mailboxes| sentences(&Consequence::WipedSecrets { mailboxes });
+        assert_eq!(said(0), "\nAPOP, CRAM-MD5 and NTLM work no more. No password was kept for them.");
+        assert!(said(1).contains("of 1 mailbox that was kept"));
+        assert!(said(2).contains("of 2 mailboxes that were kept") && said(2).contains("Backups"));
+    }
+
+    #[test]
+    fn who_is_shut_out_without_passwords_is_warned_of_a7() {
+        let said = |takes_challenges, count| {
+            sentences(&Consequence::TakesNoPasswords { takes_challenges, without: addresses(count) })
+        };
+        assert!(said(false, 0).contains("What works: SCRAM-SHA-256. Clients"), "{}", said(false, 0));
+        assert!(said(true, 0).contains("SCRAM-SHA-256, APOP, CRAM-MD5 and NTLM for those"));
+        assert!(!said(true, 0).contains("Warning"));
+        assert!(said(false, 1).contains("\nWarning: nothing works any more for u0@home.lan: give"));
+    }
+}

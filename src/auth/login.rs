@@ -1,5 +1,6 @@
 //! A logon: a claim held against a mailbox, or against the decoy at the same cost.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +45,7 @@ impl Gatekeeper {
         }
         match (self.try_password(&subject, &password, &attempt).await, &subject.mailbox) {
             (Answer::Right(_), Some(mailbox)) => self.let_in(mailbox, &subject, &password, &attempt),
-            (Answer::Wrong { delay }, _) => refused(caller, delay, ""),
+            (Answer::Wrong { delay }, _) => refused(caller, delay, "".into()),
             (Answer::Held, _) => self.put_off(IS_HELD, caller),
             _ => self.put_off(TOO_MANY, caller),
         }
@@ -179,14 +180,21 @@ impl Gatekeeper {
 
     /// What the administrator should know of a refusal: he told the user to log on in a way for which nothing
     /// is kept. It stands in the line that every refusal has, for a second one would take time (S-185).
-    fn what_lacks(&self, subject: &Subject, proof: &Proof) -> &'static str {
-        match proof {
-            _ if subject.mailbox.is_none() => "",
-            Proof::Scram(_) if subject.verifier().is_none() => NO_VERIFIER,
-            Proof::Apop(_) | Proof::CramMd5(_) | Proof::Ntlm(_) if !self.keeps_secrets() => IS_OFF,
-            Proof::Apop(_) | Proof::CramMd5(_) | Proof::Ntlm(_) if subject.secret().is_none() => NO_SECRET,
-            _ => "",
+    fn what_lacks(&self, subject: &Subject, proof: &Proof) -> Cow<'static, str> {
+        if let Proof::Ntlm(proof) = proof
+            && let Some(flaw) = proof.flaw()
+        {
+            return format!("; {flaw}").into();
         }
+        let is_scram = matches!(proof, Proof::Scram(_));
+        match &subject.mailbox {
+            None => "",
+            Some(_) if is_scram && subject.verifier().is_none() => NO_VERIFIER,
+            Some(_) if !is_scram && !self.keeps_secrets() => IS_OFF,
+            Some(_) if !is_scram && subject.secret().is_none() => NO_SECRET,
+            Some(_) => "",
+        }
+        .into()
     }
 
     fn put_off(&self, why: &str, caller: &Caller) -> Verdict {
@@ -223,7 +231,7 @@ fn mechanism(proof: &Proof) -> &'static str {
     }
 }
 
-fn refused(caller: &Caller, delay: Duration, what_lacks: &str) -> Verdict {
+fn refused(caller: &Caller, delay: Duration, what_lacks: Cow<'_, str>) -> Verdict {
     let Caller { peer, mechanism, .. } = caller;
     let seconds = delay.as_secs();
     log::info!(

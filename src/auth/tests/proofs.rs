@@ -1,29 +1,32 @@
-//! Logons that don't send the password: APOP, CRAM-MD5, SCRAM.
+//! Logons that don't send the password: APOP, CRAM-MD5, NTLM, SCRAM.
 
 use std::net::Ipv4Addr;
 use std::num::NonZeroU32;
 
 use ::hmac::{Hmac, KeyInit, Mac};
 use ::md5::{Digest, Md5};
+use base64ct::{Base64, Encoding};
+use md4::Md4;
 use ring::{digest, hmac as ring_hmac, pbkdf2};
 
 use super::*;
 use crate::auth::work::Work;
 use crate::sasl::scram::Salt;
-use crate::sasl::{apop, cram_md5, scram};
+use crate::sasl::{Channel, Mechanism, Step, Terms, apop, cram_md5, scram};
 
 /// A way to prove a password without sending it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Apop,
     CramMd5,
+    Ntlm,
     Scram,
 }
 
-pub(super) const KINDS: [Kind; 3] = [Kind::Apop, Kind::CramMd5, Kind::Scram];
+pub(super) const KINDS: [Kind; 4] = [Kind::Apop, Kind::CramMd5, Kind::Ntlm, Kind::Scram];
 
 /// What an honest client makes of its password; a fresh challenge each time.
-pub(super) fn proof(kind: Kind, password: &str, salt: Salt) -> Proof {
+pub(super) fn proof(kind: Kind, user_name: &str, password: &str, salt: Salt) -> Proof {
     let challenge = format!("<{:016x}@mail.home.lan>", fastrand::u64(..));
     match kind {
         Kind::Apop => {
@@ -31,12 +34,52 @@ pub(super) fn proof(kind: Kind, password: &str, salt: Salt) -> Proof {
             Proof::Apop(apop::Proof { timestamp: challenge, digest })
         }
         Kind::CramMd5 => {
-            let mut keyed = Hmac::<Md5>::new_from_slice(password.as_bytes()).unwrap();
-            keyed.update(challenge.as_bytes());
-            Proof::CramMd5(cram_md5::Proof { digest: keyed.finalize().into_bytes().into(), challenge })
+            let digest = hmac_md5(password.as_bytes(), &[challenge.as_bytes()]);
+            Proof::CramMd5(cram_md5::Proof { digest, challenge })
         }
+        Kind::Ntlm => ntlm_proof(user_name, password),
         Kind::Scram => Proof::Scram(Box::new(scram_proof(password, salt, challenge.into_bytes()))),
     }
+}
+
+/// NTLMv2 without a code over the messages, from the client's side. [MS-NLMP] §3.3.2.
+fn ntlm_proof(user_name: &str, password: &str) -> Proof {
+    let utf_16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let flags = 0xA208_8207_u32.to_le_bytes();
+    let negotiate = [&b"NTLMSSP\0\x01\0\0\0"[..], &flags, &[0; 16]].concat();
+    let channel = Some(Channel::default());
+    let terms =
+        Terms { takes_challenges: true, channel, hostname: "mail.home.lan".into(), ..Terms::default() };
+    let (mut exchange, step) = Mechanism::Ntlm.begin(Some(base64(&negotiate).as_bytes()), &terms, 0);
+    let Step::Challenge(text) = step else { panic!("{step:?}") };
+    let challenge = Base64::decode_vec(&text).unwrap();
+    let facts = usize::from(u16::from_le_bytes([challenge[44], challenge[45]]));
+    let blob =
+        [&[1, 1, 0, 0, 0, 0, 0, 0][..], &[9; 8], &[7; 8], &[0; 4], &challenge[facts..], &[0; 4]].concat();
+    let key = hmac_md5(&Md4::digest(utf_16(password)), &[&utf_16(&user_name.to_uppercase())]);
+    let response = [&hmac_md5(&key, &[&challenge[24..32], &blob])[..], &blob].concat();
+    let mut message = b"NTLMSSP\0\x03\0\0\0".to_vec();
+    let mut payload = Vec::new();
+    for octets in [&[0; 24][..], &response, b"", &utf_16(user_name), b"", b""] {
+        let length = (octets.len() as u16).to_le_bytes();
+        let offset = (88 + payload.len() as u32).to_le_bytes();
+        message.extend([&length[..], &length, &offset].concat());
+        payload.extend_from_slice(octets);
+    }
+    message.extend([&flags[..], &[0; 24], &payload].concat());
+    match exchange.respond(base64(&message).as_bytes()) {
+        Step::Claim(claim) => claim.proof,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn base64(octets: &[u8]) -> String {
+    Base64::encode_string(octets)
+}
+
+fn hmac_md5(key: &[u8], parts: &[&[u8]]) -> [u8; 16] {
+    let code = Hmac::<Md5>::new_from_slice(key).unwrap();
+    parts.iter().fold(code, |code, part| code.chain_update(part)).finalize().into_bytes().into()
 }
 
 /// RFC 5802 §3, from the client's side.
@@ -68,7 +111,7 @@ impl House {
     }
 
     pub(super) fn claim(&self, kind: Kind, user_name: &str, password: &str) -> Claim {
-        Claim { user_name: user_name.into(), proof: proof(kind, password, self.salt(user_name)) }
+        Claim { user_name: user_name.into(), proof: proof(kind, user_name, password, self.salt(user_name)) }
     }
 
     pub(super) fn prove(&self, kind: Kind, user_name: &str, password: &str) -> Verdict {
@@ -127,7 +170,7 @@ fn a_locked_mailbox_is_only_told_to_who_proves_himself_a11() {
 fn secrets_are_kept_only_of_passwords_set_while_challenge_is_on_a4_s_182() {
     let house = House::new();
     house.set("challenge", "on");
-    for kind in [Kind::Apop, Kind::CramMd5] {
+    for kind in [Kind::Apop, Kind::CramMd5, Kind::Ntlm] {
         house.forget();
         assert_eq!(house.prove(kind, "alice@home.lan", "wonderland"), refused(1), "{kind:?}");
     }

@@ -42,7 +42,7 @@ fn medians_of_every_class_side_by_side() {
 }
 
 fn made(house: &House, kind: Kind, user_name: &str, password: &str) -> Claim {
-    Claim { user_name: user_name.into(), proof: proof(kind, password, house.salt(user_name)) }
+    Claim { user_name: user_name.into(), proof: proof(kind, user_name, password, house.salt(user_name)) }
 }
 
 /// The classes take turns, so that whatever else the machine does meets them alike.

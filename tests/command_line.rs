@@ -379,7 +379,7 @@ fn every_command_has_help_and_there_is_a_version() {
     let help = house.run("--help");
     for verb in [
         "setup", "serve", "add", "del", "list", "stat", "lock", "unlock", "passwd", "get", "set", "read",
-        "status",
+        "status", "who", "kick",
     ] {
         assert!(help.done().contains(&format!("\n  {verb} ")), "{verb}");
         assert!(house.run(&format!("{verb} --help")).done().contains("Examples:"), "{verb}");

@@ -108,8 +108,14 @@ pub async fn execute(context: &Context, command: Command) -> Result<Answer, Admi
 }
 
 fn live(context: &Context) -> Result<&dyn Live, AdminError> {
-    let text = "no server runs on this database, so there are no sessions: \"poppet serve\" starts one";
-    context.live.as_deref().ok_or_else(|| AdminError::unreachable(text))
+    context.live.as_deref().ok_or_else(no_server)
+}
+
+/// The error for what only a running server can do.
+pub fn no_server() -> AdminError {
+    AdminError::unreachable(
+        "the server is not running, so there are no sessions: \"poppet serve\" starts it, --db names another database",
+    )
 }
 
 fn nobody_to_kick(whom: &Whom) -> AdminError {

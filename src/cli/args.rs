@@ -3,7 +3,9 @@
 use argh::{FromArgs, SubCommands};
 
 use super::globals::PASSWORD_ON_COMMAND_LINE;
-use super::verbs::{Add, Del, Get, List, Lock, Passwd, Read, Serve, Set, Setup, Stat, Status, Unlock};
+use super::verbs::{
+    Add, Del, Get, Kick, List, Lock, Passwd, Read, Serve, Set, Setup, Stat, Status, Unlock, Who,
+};
 use crate::admin::{self, AdminError};
 use crate::mail::printable;
 use crate::settings;
@@ -97,7 +99,7 @@ fn misused(complaint: &str, verb: Option<&str>) -> AdminError {
     POPPET_DB names the database where --db doesn't; POPPET_LOG=debug makes serve tell more.",
     error_code(1, "it failed"),
     error_code(2, "the command was not understood"),
-    error_code(3, "there is no such domain, mailbox, message or setting"),
+    error_code(3, "there is no such domain, mailbox, message, setting or session"),
     error_code(4, "it exists already"),
     error_code(5, "a rule refuses it"),
     error_code(6, "the database or the server can't be reached")
@@ -134,6 +136,8 @@ pub(super) enum Verb {
     Set(Set),
     Read(Read),
     Status(Status),
+    Who(Who),
+    Kick(Kick),
 }
 
 #[cfg(test)]
@@ -162,6 +166,8 @@ mod tests {
         for (line, wanted) in [
             ("", "poppet --help"),
             ("lsit", "did you mean list?"),
+            ("kcik", "did you mean kick?"),
+            ("woh", "did you mean who?"),
             ("frobnicate", "poppet --help"),
             ("help frobnicate", "no command \"frobnicate\""),
             ("help lsit", "did you mean list?"),

@@ -40,6 +40,11 @@ impl Desk {
         block_on(admin::execute(self.open()?, command))
     }
 
+    /// Hands a command about the running server to it; errs with [`Failure::Unreachable`] if none runs.
+    pub fn ask_server(&self, command: Command) -> Result<Answer, AdminError> {
+        control::ask(&self.database, &command).unwrap_or_else(|| Err(admin::no_server()))
+    }
+
     /// How things are, by the server's or the file's own account.
     pub fn status(&self) -> Result<Status, AdminError> {
         match self.ask(Command::Status)? {

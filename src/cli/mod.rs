@@ -19,6 +19,7 @@ mod password;
 mod place;
 mod read;
 mod serve;
+mod sessions;
 mod setup;
 mod table;
 mod verbs;
@@ -68,6 +69,8 @@ fn carry_out(verb: Verb, globals: &Globals, output: &Output) -> Result<(), Admin
         Verb::Get(verb) => look::get(&verb, &desk)?,
         Verb::Set(verb) => look::set(&verb, &desk)?,
         Verb::Status(_) => look::status(&desk)?,
+        Verb::Who(_) => sessions::who(&desk)?,
+        Verb::Kick(verb) => sessions::kick(&verb, &desk)?,
     };
     output.report(&report)
 }

@@ -263,3 +263,38 @@ pub(super) struct Read {
 )]
 /// status
 pub(super) struct Status {}
+
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "who",
+    description = "show the sessions of the running server",
+    example = "{command_name}\n{command_name} --json",
+    note = "Columns: number, listener, user, peer, state, seconds, idle_seconds, octets_in, octets_out, tls. The oldest\n\
+    session comes first. The user is empty before the logon, tls where there is none. The state is waiting,\n\
+    handshake, logon, sending, receiving or storing; octets are counted as they are inside TLS."
+)]
+/// who
+pub(super) struct Who {}
+
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "kick",
+    description = "end sessions of the running server now",
+    example = "{command_name} 17\n{command_name} alice@home.lan\n{command_name} home.lan\n{command_name} --all",
+    note = "WHOM is a number that \"poppet who\" shows, an address or a domain.\n\
+    A POP3 session ends without removing what was marked for it, an SMTP session is told to try again later, and\n\
+    a message that is just coming in is not taken. It says how many sessions were ended; the exit code is 3 if\n\
+    there are none. They may come again at once: \"poppet lock\" keeps them out.\n\
+    A client that is told [IN-USE] has lost a session that still stands: kick frees the mailbox at once."
+)]
+/// kick
+pub(super) struct Kick {
+    /// a session's number, an address or a domain
+    #[argh(positional, arg_name = "WHOM")]
+    pub whom: Option<String>,
+    /// every session
+    #[argh(switch)]
+    pub all: bool,
+}

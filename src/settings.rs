@@ -8,7 +8,7 @@ mod keys;
 use std::fmt::{self, Write};
 use std::net::SocketAddr;
 
-pub use keys::KEYS;
+pub use keys::{KEYS, LEVELED};
 
 use crate::limits;
 use crate::mail::{Address, Language};
@@ -280,6 +280,11 @@ impl Key {
         })
     }
 
+    /// Whether a domain or a mailbox may have a value of its own.
+    pub fn has_levels(&self) -> bool {
+        LEVELED.contains(&self.name)
+    }
+
     /// Its present value as text: what [`Settings::assign`] would take.
     pub fn value(&self, settings: &Settings) -> String {
         (self.show)(settings)
@@ -353,6 +358,7 @@ mod tests {
             ("connections", 10, 100_000),
             ("argon2_kib", 7168, 131_072),
             ("argon2_passes", 1, 10),
+            ("retain", 1, 36_500),
         ] {
             for good in [least, least + 1, most - 1, most] {
                 settings.assign(key, &good.to_string()).unwrap();
@@ -376,6 +382,48 @@ mod tests {
         );
         let error = settings.assign("colour", "red").unwrap_err();
         assert_eq!(error.to_string(), "there is no setting \"colour\"; `poppet get` lists them all");
+    }
+
+    #[test]
+    fn retention_is_never_or_days_of_one_kind_or_both() {
+        let mut settings = Settings::default();
+        for (text, received_days, retrieved_days) in [
+            ("never", None, None),
+            ("365", Some(365), None),
+            ("retrieved:7", None, Some(7)),
+            ("365,retrieved:7", Some(365), Some(7)),
+        ] {
+            settings.assign("retain", text).unwrap();
+            assert_eq!(settings.retain, Retain { received_days, retrieved_days }, "{text}");
+            assert_eq!(settings.retain.to_string(), text);
+        }
+        settings.assign("retain", "retrieved:1, 2").unwrap();
+        assert_eq!(settings.retain.to_string(), "2,retrieved:1");
+        for bad in
+            ["0", "", "never,1", "1,2", "retrieved:", "retrieved:0", "retrieved:1,retrieved:2", "1,", "-1"]
+        {
+            assert!(settings.assign("retain", bad).is_err(), "{bad}");
+        }
+        assert_eq!(settings.retain.least_days(), Some(1));
+    }
+
+    #[test]
+    fn what_may_be_off_is_held_at_its_edges() {
+        let mut settings = Settings::default();
+        for (key, most) in [("undo_days", 36_500), ("login_delay", 86_400)] {
+            for good in [0, 1, most - 1, most] {
+                settings.assign(key, &good.to_string()).unwrap();
+            }
+            assert!(settings.assign(key, &(most + 1).to_string()).is_err(), "{key}");
+        }
+    }
+
+    #[test]
+    fn settings_with_levels_are_settings() {
+        for name in LEVELED {
+            assert!(Key::find(name).unwrap().has_levels());
+        }
+        assert!(!Key::find("commit").unwrap().has_levels());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The table of settings: for each key its meaning, the values it takes, and how it is set and shown.
 
-use super::{Commit, Effect, Key, Peers, Plaintext};
+use super::{Commit, Effect, Key, Peers, Plaintext, Retain};
 use crate::limits;
 use crate::mail::{Address, Domain, Language};
 
@@ -102,6 +102,36 @@ pub static KEYS: &[Key] = &[
         show: |settings| on_or_off(settings.sparequired),
     },
     Key {
+        name: "retain",
+        meaning: "how long mail stays",
+        values: "never (it is not removed), 365 (days after it was received), retrieved:7 (days after it was first \
+                 retrieved), or both: 365,retrieved:7",
+        effect: Effect::AtOnce,
+        assign: |settings, value| {
+            settings.retain = value.parse().ok()?;
+            Some(())
+        },
+        show: |settings| settings.retain.to_string(),
+    },
+    Key {
+        name: "undo_days",
+        meaning: "days that removed mail and mailboxes can be brought back, as far as the disk has room",
+        values: "a number from 0 (not at all) to 36500",
+        effect: Effect::AtOnce,
+        assign: |settings, value| number(value, 0, limits::POLICY_DAYS, &mut settings.undo_days),
+        show: |settings| settings.undo_days.to_string(),
+    },
+    Key {
+        name: "login_delay",
+        meaning: "seconds between two POP3 logons to one mailbox",
+        values: "a number from 0 (no such rule) to 86400",
+        effect: Effect::AtOnce,
+        assign: |settings, value| {
+            number(value, 0, limits::LOGIN_DELAY_SECONDS, &mut settings.login_delay_seconds)
+        },
+        show: |settings| settings.login_delay_seconds.to_string(),
+    },
+    Key {
         name: "commit",
         meaning: "how a commit is made durable",
         values: "one-phase (one sync) or two-phase (two syncs)",
@@ -192,6 +222,44 @@ pub static KEYS: &[Key] = &[
         show: |settings| settings.argon2_permits.to_string(),
     },
 ];
+
+/// The settings that a domain or a mailbox may have for itself.
+pub static LEVELED: &[&str] = &["retain", "login_delay"];
+
+impl std::str::FromStr for Retain {
+    type Err = ();
+
+    /// Takes `never`, days, `retrieved:` days, or both with a comma between; each at most once.
+    fn from_str(text: &str) -> Result<Retain, ()> {
+        if text == "never" {
+            return Ok(Retain::default());
+        }
+        let mut retain = Retain::default();
+        for part in text.split(',') {
+            let (days, place) = match part.trim().strip_prefix("retrieved:") {
+                Some(days) => (days, &mut retain.retrieved_days),
+                None => (part.trim(), &mut retain.received_days),
+            };
+            let mut count = 0;
+            number(days, 1, limits::POLICY_DAYS, &mut count).ok_or(())?;
+            if place.replace(count).is_some() {
+                return Err(());
+            }
+        }
+        Ok(retain)
+    }
+}
+
+impl std::fmt::Display for Retain {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.received_days, self.retrieved_days) {
+            (None, None) => out.write_str("never"),
+            (Some(days), None) => write!(out, "{days}"),
+            (None, Some(days)) => write!(out, "retrieved:{days}"),
+            (Some(days), Some(retrieved)) => write!(out, "{days},retrieved:{retrieved}"),
+        }
+    }
+}
 
 const fn listener_key<const INDEX: usize>(name: &'static str, meaning: &'static str) -> Key {
     Key {

@@ -215,6 +215,28 @@ pub const IDLE_BEFORE_QUICK_REPAIR: Duration = Duration::from_secs(10);
 pub const QUICK_REPAIR_FILE_OCTETS: u64 = 16 * 1024 * 1024;
 /// Days that removed mail can be brought back by default (P16).
 pub const UNDO_DAYS: u32 = 7;
+/// Runs of uids in one record of removed messages: some 4 KiB, so that a purge rewrites little.
+pub const RUNS_PER_TOMBSTONE: usize = 1024;
+/// Removed messages that one commit purges.
+pub const PURGED_ROWS: usize = 256;
+/// Messages that one job marks as retrieved.
+pub const MARKED_ROWS: usize = 4096;
+/// Messages that are looked at for the end of their retention between two jobs: about a millisecond.
+pub const SWEPT_ROWS: usize = 2000;
+/// How often retention and undo are looked after.
+pub const CHORES: Duration = Duration::from_secs(3600);
+/// How long after the opening they are looked after first.
+pub const FIRST_CHORES: Duration = Duration::from_secs(60);
+/// A wall clock that has leapt further than that is not the one it was (S-309).
+pub const CLOCK_LEAP: Duration = Duration::from_secs(3600);
+/// So long such a clock must run on before anything is removed by it (S-309).
+pub const CLOCK_PROBATION: Duration = Duration::from_secs(24 * 3600);
+/// Days by which a starting clock may be ahead of all that the database remembers before it needs the same.
+pub const CLOCK_AHEAD_DAYS: u64 = 45;
+/// Days that retention and undo may be set to: a hundred years.
+pub const POLICY_DAYS: u32 = 36_500;
+/// Seconds between two logons of one mailbox at most: a day. RFC 2449 §6.5.
+pub const LOGIN_DELAY_SECONDS: u32 = 86_400;
 /// Free space kept on the disk by default, so that deleting still works when mail no longer does.
 pub const RESERVE_MIB: u32 = 64;
 /// What the file takes beside bodies, at a guess: accounts, rows, pages that wait for the next commit.

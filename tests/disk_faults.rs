@@ -133,7 +133,9 @@ fn prepared() -> (Vec<u8>, MailboxId) {
 fn deliver(store: &Store, mailbox: MailboxId, number: u32) -> Result<Delivered, StoreError> {
     let mut upload = store.upload();
     block_on(upload.push(&text(number)))?;
-    upload.finish(vec![Delivery { mailbox, prefix: number.to_le_bytes().to_vec() }]).wait()
+    upload
+        .finish(vec![Delivery { mailbox, prefix: number.to_le_bytes().to_vec(), surrogate_octets: 0 }])
+        .wait()
 }
 
 /// Every third one is long enough to stream.

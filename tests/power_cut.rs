@@ -168,7 +168,11 @@ fn deliver_together(store: &Store, mailbox: MailboxId, ledger: &mut Ledger, rand
 fn begin(store: &Store, mailbox: MailboxId, number: u64) -> Option<poppet::store::Ask<Delivered>> {
     let mut upload = store.upload();
     block_on(upload.push(&text(number))).ok()?;
-    Some(upload.finish(vec![Delivery { mailbox, prefix: number.to_le_bytes().to_vec() }]))
+    Some(upload.finish(vec![Delivery {
+        mailbox,
+        prefix: number.to_le_bytes().to_vec(),
+        surrogate_octets: 0,
+    }]))
 }
 
 fn acknowledge(ledger: &mut Ledger, number: u64) {

@@ -264,6 +264,7 @@ impl<'a> Driver<'a> {
             .recipients
             .iter()
             .map(|(mailbox, address)| Delivery {
+                surrogate_octets: 0,
                 mailbox: *mailbox,
                 prefix: Session::delivery_fields(&envelope.reverse_path, address),
             })

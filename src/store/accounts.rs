@@ -3,13 +3,16 @@
 use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
+use super::Resolved;
 use super::engine::Fault;
 use super::error::StoreError;
+use super::levels::{self, Level};
 use super::schema::{
     self, Counters, DOMAINS, DomainRecord, MAIL, MAILBOXES, META, META_COUNT, META_MAILBOX, MailboxRecord,
+    REMOVED, Tally,
 };
+use super::undo::{self, Recoverable};
 use super::upload::{read_counters, write_counters};
-use super::{Resolved, maildrop};
 use crate::clock::UnixTime;
 use crate::mail::{Address, Domain, MailboxId, MailboxMark};
 
@@ -58,6 +61,10 @@ pub struct MailboxRow {
     pub messages: u32,
     /// Their octets.
     pub octets: u64,
+    /// How many of them have been retrieved.
+    pub retrieved: u32,
+    /// What was removed from it and can be brought back.
+    pub recoverable: Recoverable,
 }
 
 pub(super) fn domains(transaction: &ReadTransaction) -> Result<Vec<DomainRow>, Fault> {
@@ -102,6 +109,7 @@ pub(super) fn mailboxes(
     let table = transaction.open_table(MAILBOXES)?;
     let domains = transaction.open_table(DOMAINS)?;
     let mail = transaction.open_table(MAIL)?;
+    let removed = transaction.open_table(REMOVED)?;
     let entries = match &domain {
         Some(domain) => {
             find_domain(&domains, domain)?;
@@ -123,8 +131,10 @@ pub(super) fn mailboxes(
             id: record.id,
             is_locked: record.is_locked,
             created: record.created,
-            messages: counters.messages,
-            octets: counters.octets,
+            messages: counters.live.messages,
+            octets: counters.live.octets,
+            retrieved: counters.live.retrieved,
+            recoverable: undo::recoverable(&removed, record.id)?,
         });
     }
     Ok(rows)
@@ -158,7 +168,12 @@ pub(super) fn add_domain(
     put_domain(&mut table, domain, &DomainRecord { is_locked: false, created: now })
 }
 
-pub(super) fn remove_domain(transaction: &WriteTransaction, domain: &Domain) -> Result<(), Fault> {
+/// Takes a domain and its mailboxes away; tells the octets of their mail.
+pub(super) fn remove_domain(
+    transaction: &WriteTransaction,
+    domain: &Domain,
+    at: UnixTime,
+) -> Result<u64, Fault> {
     let mut domains = transaction.open_table(DOMAINS)?;
     find_domain(&domains, domain)?;
     let (from, to) = schema::mailbox_range(domain);
@@ -167,15 +182,17 @@ pub(super) fn remove_domain(transaction: &WriteTransaction, domain: &Domain) -> 
     for entry in mailboxes.range(from.as_str()..to.as_str())? {
         let (key, stored) = entry?;
         let record: MailboxRecord = schema::decode(&MAILBOXES, key.value(), stored.value())?;
-        doomed.push((key.value().to_owned(), record.id));
+        doomed.push((key.value().to_owned(), record));
     }
-    for (key, id) in doomed {
-        maildrop::remove_all(transaction, id)?;
+    let mut octets = 0;
+    for (key, record) in doomed {
         mailboxes.remove(key.as_str())?;
+        octets += undo::bury_mailbox(transaction, &key, record, at)?;
     }
     count_mailboxes(transaction, mailboxes.len()?)?;
+    levels::take(transaction, domain.as_str())?;
     domains.remove(domain.as_str())?;
-    Ok(())
+    Ok(octets)
 }
 
 pub(super) fn lock_domain(
@@ -205,17 +222,74 @@ pub(super) fn add_mailbox(
     let record = MailboxRecord { id, mark, is_locked: false, created: now, password };
     put_mailbox(&mut table, address, &record)?;
     count_mailboxes(transaction, table.len()?)?;
-    let counters = Counters { mark, messages: 0, octets: 0, next_uid: 1, newest_unix_seconds: now.0 };
+    let counters = Counters {
+        mark,
+        live: Tally::default(),
+        removed_span: (0, 0),
+        purged_messages: 0,
+        purged_removed_at: UnixTime(0),
+        next_uid: 1,
+        newest_unix_seconds: now.0,
+    };
     write_counters(&mut transaction.open_table(MAIL)?, id, &counters)?;
     Ok(id)
 }
 
-pub(super) fn remove_mailbox(transaction: &WriteTransaction, address: &Address) -> Result<(), Fault> {
+/// Takes a mailbox with its mail away; tells the octets of that.
+pub(super) fn remove_mailbox(
+    transaction: &WriteTransaction,
+    address: &Address,
+    at: UnixTime,
+) -> Result<u64, Fault> {
     let mut table = transaction.open_table(MAILBOXES)?;
     let record = find_mailbox(&table, address)?;
-    maildrop::remove_all(transaction, record.id)?;
-    table.remove(schema::mailbox_key(address).as_str())?;
+    let key = schema::mailbox_key(address);
+    table.remove(key.as_str())?;
+    count_mailboxes(transaction, table.len()?)?;
+    undo::bury_mailbox(transaction, &key, record, at)
+}
+
+/// Puts a removed mailbox back among the others.
+pub(super) fn put_back(
+    transaction: &WriteTransaction,
+    address: &Address,
+    record: &MailboxRecord,
+) -> Result<(), Fault> {
+    let mut table = transaction.open_table(MAILBOXES)?;
+    put_mailbox(&mut table, address, record)?;
     count_mailboxes(transaction, table.len()?)
+}
+
+/// The record of a mailbox, if there is one.
+pub(super) fn look_up(
+    table: &impl ReadableTable<&'static str, &'static [u8]>,
+    address: &Address,
+) -> Result<Option<MailboxRecord>, Fault> {
+    let key = schema::mailbox_key(address);
+    match table.get(key.as_str())? {
+        Some(stored) => Ok(Some(schema::decode(&MAILBOXES, key.as_str(), stored.value())?)),
+        None => Ok(None),
+    }
+}
+
+/// Errs with [`StoreError::NotFound`] if the domain of an address is not here (any more).
+pub(super) fn must_have_domain(transaction: &WriteTransaction, address: &Address) -> Result<(), Fault> {
+    let domain = address.domain();
+    match transaction.open_table(DOMAINS)?.get(domain.as_str())? {
+        Some(_) => Ok(()),
+        None => Err(StoreError::NotFound(format!(
+            "there is no domain {domain} for {address}: say \"poppet add {domain}\" first, then undelete it again"
+        ))
+        .into()),
+    }
+}
+
+/// Errs with [`StoreError::NotFound`] if there is no such domain or mailbox.
+pub(super) fn must_be_here(transaction: &WriteTransaction, level: &Level) -> Result<(), Fault> {
+    match level {
+        Level::Domain(domain) => find_domain(&transaction.open_table(DOMAINS)?, domain).map(|_| ()),
+        Level::Mailbox(address) => find_mailbox(&transaction.open_table(MAILBOXES)?, address).map(|_| ()),
+    }
 }
 
 /// Changes one mailbox's record.
@@ -243,10 +317,11 @@ pub(super) fn prove(transaction: &ReadTransaction) -> Result<Proof, Fault> {
     let mail = transaction.open_table(MAIL)?;
     let domains = transaction.open_table(DOMAINS)?;
     let mailboxes = transaction.open_table(MAILBOXES)?;
-    for entry in domains.iter()? {
-        find_domain(&domains, &parse_domain(entry?.0.value())?).map_err(missing)?;
-    }
     let mut proof = Proof { newest: UnixTime(0), octets: 0 };
+    for entry in domains.iter()? {
+        let record = find_domain(&domains, &parse_domain(entry?.0.value())?).map_err(missing)?;
+        proof.newest = proof.newest.max(record.created);
+    }
     let mut count = 0;
     for entry in mailboxes.iter()? {
         let address = schema::key_address(entry?.0.value())?;
@@ -255,7 +330,7 @@ pub(super) fn prove(transaction: &ReadTransaction) -> Result<Proof, Fault> {
         let counters = read_counters(&mail, record.id)?
             .ok_or_else(|| schema::damaged(&MAIL, "a mailbox has no counters"))?;
         proof.newest = proof.newest.max(record.created).max(UnixTime(counters.newest_unix_seconds));
-        proof.octets += counters.octets;
+        proof.octets += counters.live.octets;
         count += 1;
     }
     let counted: u32 = match transaction.open_table(META)?.get(META_COUNT)? {
@@ -320,11 +395,8 @@ fn find_mailbox(
     table: &impl ReadableTable<&'static str, &'static [u8]>,
     address: &Address,
 ) -> Result<MailboxRecord, Fault> {
-    let key = schema::mailbox_key(address);
-    match table.get(key.as_str())? {
-        Some(stored) => Ok(schema::decode(&MAILBOXES, key.as_str(), stored.value())?),
-        None => Err(StoreError::NotFound(format!("there is no mailbox {address}")).into()),
-    }
+    look_up(table, address)?
+        .ok_or_else(|| StoreError::NotFound(format!("there is no mailbox {address}")).into())
 }
 
 fn put_domain(

@@ -1,48 +1,74 @@
-//! A mailbox's messages: told, found, removed.
+//! A mailbox's messages: told, found, marked, removed.
 
-use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 
+use super::accounts;
 use super::blob::{BlobId, Chunk, chunk_key, open_chunk};
 use super::engine::Fault;
 use super::error::StoreError;
-use super::schema::{self, CHUNKS, MAIL, MailRow};
+use super::schema::{
+    self, CHUNKS, Counters, MAIL, MAILBOXES, MailRow, REMOVED, RETRIEVED_SOMETIME, Tally, Tombstone,
+};
+use super::shade::{self, ALL_UIDS, Shade};
 use super::upload::{read_counters, write_counters};
-use super::{MessageRow, Opened, Snapshot, free};
-use crate::mail::{MailboxId, MailboxMark, MessageId, Uid};
+use super::{MessageRow, Opened, Snapshot};
+use crate::clock::UnixTime;
+use crate::limits;
+use crate::mail::{MailboxId, MessageId, Uid};
 
 /// Uids and sizes of all messages. Errs with [`StoreError::Damaged`] if they disagree with the counters.
 pub(super) fn snapshot(transaction: &ReadTransaction, mailbox: MailboxId) -> Result<Snapshot, Fault> {
-    let (mark, rows) = rows(transaction, mailbox)?;
-    Ok(Snapshot { mark, messages: rows.into_iter().map(|row| (row.uid, row.octets)).collect() })
+    let mut messages = Vec::new();
+    let mut surrogates = Vec::new();
+    let counters = visit(transaction, mailbox, |counters, uid, row| {
+        if messages.capacity() == 0 {
+            messages.reserve_exact(counters.live.messages as usize);
+        }
+        messages.push((uid, row.octets));
+        if row.surrogate_octets > 0 {
+            surrogates.push((uid, row.surrogate_octets));
+        }
+    })?;
+    Ok(Snapshot { mark: counters.mark, messages, surrogates })
 }
 
-/// All messages of a mailbox, proven against its counters so that a damaged file never shows a shorter
-/// maildrop: a client would forget what it has seen.
-pub(super) fn rows(
+/// All messages of a mailbox, proven as [`snapshot`] does.
+pub(super) fn rows(transaction: &ReadTransaction, mailbox: MailboxId) -> Result<Vec<MessageRow>, Fault> {
+    let mut rows = Vec::new();
+    visit(transaction, mailbox, |_, uid, row| {
+        rows.push(MessageRow {
+            uid,
+            octets: row.octets,
+            received: row.received,
+            is_retrieved: row.retrieved.0 > 0,
+        });
+    })?;
+    Ok(rows)
+}
+
+/// Visits all messages of a mailbox and proves them against its counters, so that a damaged file never shows a
+/// shorter maildrop: a client would forget what it has seen.
+fn visit(
     transaction: &ReadTransaction,
     mailbox: MailboxId,
-) -> Result<(MailboxMark, Vec<MessageRow>), Fault> {
+    mut see: impl FnMut(&Counters, Uid, &MailRow<'_>),
+) -> Result<Counters, Fault> {
     let mail = transaction.open_table(MAIL)?;
     let counters = read_counters(&mail, mailbox)?
         .ok_or_else(|| StoreError::NotFound("the mailbox has been removed".into()))?;
-    let mut rows = Vec::with_capacity(counters.messages as usize);
-    let mut octets = 0;
-    for entry in mail.range(schema::mail_range(mailbox))? {
-        let (key, stored) = entry?;
-        let row: MailRow = schema::decode(&MAIL, key.value(), stored.value())?;
-        octets += u64::from(row.octets);
-        rows.push(MessageRow {
-            uid: schema::key_uid(key.value()),
-            octets: row.octets,
-            received: row.received,
-        });
-    }
-    if rows.len() != counters.messages as usize || octets != counters.octets {
+    let shade = Shade::over(&transaction.open_table(REMOVED)?, mailbox, &counters, ALL_UIDS)?;
+    let mut sum = Tally::default();
+    shade::visit_live(&mail, &shade, mailbox, ALL_UIDS, |uid, row| {
+        sum.add(Tally::of(row));
+        see(&counters, uid, row);
+        ControlFlow::Continue(())
+    })?;
+    if (sum.messages, sum.octets) != (counters.live.messages, counters.live.octets) {
         return Err(schema::damaged(&MAIL, "a mailbox has not the messages that it counts").into());
     }
-    Ok((counters.mark, rows))
+    Ok(counters)
 }
 
 /// Finds a message and reads its first chunk; none if it has been removed.
@@ -52,17 +78,23 @@ pub(super) fn open_message(
 ) -> Result<Option<Opened>, Fault> {
     let key = schema::mail_key(message);
     let mail = transaction.open_table(MAIL)?;
+    let Some(counters) = read_counters(&mail, message.mailbox)? else {
+        return match accounts::has_number(&transaction.open_table(MAILBOXES)?, message.mailbox)? {
+            true => Err(schema::damaged(&MAIL, "a mailbox has no counters").into()),
+            false => Ok(None),
+        };
+    };
+    if is_removed(transaction, &counters, message)? {
+        return prove_absence(transaction, message);
+    }
     let Some(stored) = mail.get(key)? else {
-        // Removed, or out of reach in a damaged tree: only a walk and the counters tell.
+        // Purged, or out of reach in a damaged tree: only a walk and the counters tell.
         for entry in mail.range(schema::mail_range(message.mailbox))? {
             if entry?.0.value() == key {
                 return Err(schema::damaged(&MAIL, "a listed message can't be reached").into());
             }
         }
-        return match rows(transaction, message.mailbox) {
-            Err(fault) if !matches!(fault.error, StoreError::NotFound(_)) => Err(fault),
-            _ => Ok(None),
-        };
+        return prove_absence(transaction, message);
     };
     let row: MailRow = schema::decode(&MAIL, key, stored.value())?;
     if row.codec != 0 {
@@ -80,7 +112,25 @@ pub(super) fn open_message(
         blob,
         chunks: row.chunks,
         received: row.received,
+        is_international: row.surrogate_octets > 0,
     }))
+}
+
+fn is_removed(transaction: &ReadTransaction, counters: &Counters, message: MessageId) -> Result<bool, Fault> {
+    let run = (message.uid.0, message.uid.0);
+    if !shade::may_be_removed(counters, run) {
+        return Ok(false);
+    }
+    let removed = transaction.open_table(REMOVED)?;
+    Ok(Shade::over(&removed, message.mailbox, counters, run)?.covers(message.uid.0))
+}
+
+/// None, unless the mailbox lacks messages: then nobody can say that this one was removed.
+fn prove_absence(transaction: &ReadTransaction, message: MessageId) -> Result<Option<Opened>, Fault> {
+    match visit(transaction, message.mailbox, |_, _, _| ()) {
+        Err(fault) if !matches!(fault.error, StoreError::NotFound(_)) => Err(fault),
+        _ => Ok(None),
+    }
 }
 
 /// Finds several messages, up to about so many octets of first chunks, and ends before the first trouble.
@@ -109,41 +159,138 @@ pub(super) fn chunk(transaction: &ReadTransaction, blob: BlobId, index: u32) -> 
     Ok(open_chunk(key, transaction.open_table(CHUNKS)?.get(key)?)?)
 }
 
-/// Removes messages; those that are gone already are passed over.
-pub(super) fn remove(transaction: &WriteTransaction, mailbox: MailboxId, uids: &[Uid]) -> Result<(), Fault> {
+/// Removes messages, and tells how much that is; those that are gone already are passed over. Their rows and
+/// bodies stay until they are purged; see [`Tombstone`].
+pub(super) fn remove(
+    transaction: &WriteTransaction,
+    mailbox: MailboxId,
+    uids: Vec<Uid>,
+    at: UnixTime,
+) -> Result<Tally, Fault> {
     let mut mail = transaction.open_table(MAIL)?;
-    let Some(mut counters) = read_counters(&mail, mailbox)? else { return Ok(()) };
-    let mut doomed = Vec::with_capacity(uids.len());
-    let uids: BTreeSet<Uid> = uids.iter().copied().collect();
-    for uid in uids {
-        let key = schema::mail_key(MessageId { mailbox, uid });
-        if let Some(stored) = mail.get(key)? {
-            let row: MailRow = schema::decode(&MAIL, key, stored.value())?;
-            doomed.push((key, BlobId(row.blob), row.chunks));
-            counters.messages = counters.messages.saturating_sub(1);
-            counters.octets = counters.octets.saturating_sub(u64::from(row.octets));
+    let Some(mut counters) = read_counters(&mail, mailbox)? else { return Ok(Tally::default()) };
+    let mut removed = transaction.open_table(REMOVED)?;
+    let tombstones = bury(&mail, &removed, mailbox, &counters, uids, at)?;
+    let mut number = match removed.range(schema::removed_range(mailbox))?.next_back() {
+        Some(last) => schema::key_uid(last?.0.value()).0 + 1,
+        None => 0,
+    };
+    let mut sum = Tally::default();
+    for tombstone in &tombstones {
+        let key = schema::mail_key(MessageId { mailbox, uid: Uid(number) });
+        number += 1;
+        removed.insert(key, schema::encode(&REMOVED, key, tombstone)?.as_slice())?;
+        sum.add(tombstone.tally);
+        if let (Some(first), Some(last)) = (tombstone.runs.first(), tombstone.runs.last()) {
+            counters.removed_span = match counters.removed_span {
+                (_, 0) => (first.0, last.1),
+                span => (span.0.min(first.0), span.1.max(last.1)),
+            };
         }
     }
-    for &(key, blob, chunks) in &doomed {
-        mail.remove(key)?;
-        free::release(transaction, blob, chunks)?;
+    if sum.messages > 0 {
+        counters.live.take(sum);
+        write_counters(&mut mail, mailbox, &counters)?;
     }
-    write_counters(&mut mail, mailbox, &counters)
+    Ok(sum)
 }
 
-/// Removes all messages of a mailbox, and its counters.
-pub(super) fn remove_all(transaction: &WriteTransaction, mailbox: MailboxId) -> Result<(), Fault> {
+/// The tombstones of those of the messages that are there, each of a bounded number of runs.
+fn bury(
+    mail: &impl ReadableTable<u64, &'static [u8]>,
+    removed: &impl ReadableTable<u64, &'static [u8]>,
+    mailbox: MailboxId,
+    counters: &Counters,
+    uids: Vec<Uid>,
+    at: UnixTime,
+) -> Result<Vec<Tombstone>, Fault> {
+    let uids = sorted(uids);
+    let (Some(&first), Some(&last)) = (uids.first(), uids.last()) else { return Ok(Vec::new()) };
+    let shade = Shade::over(removed, mailbox, counters, (first, last))?;
+    let mut burial = Burial { at, tombstones: Vec::new() };
+    if (last - first) as usize / 4 < uids.len() {
+        let mut wanted = uids.into_iter().peekable();
+        shade::visit_live(mail, &shade, mailbox, (first, last), |uid, row| {
+            while wanted.next_if(|&wanted| wanted < uid.0).is_some() {}
+            if wanted.next_if_eq(&uid.0).is_some() {
+                burial.add(uid.0, Tally::of(row));
+            }
+            ControlFlow::Continue(())
+        })?;
+        return Ok(burial.tombstones);
+    }
+    for uid in uids.into_iter().filter(|&uid| !shade.covers(uid)) {
+        let key = schema::mail_key(MessageId { mailbox, uid: Uid(uid) });
+        if let Some(stored) = mail.get(key)? {
+            burial.add(uid, Tally::of(&schema::decode(&MAIL, key, stored.value())?));
+        }
+    }
+    Ok(burial.tombstones)
+}
+
+/// The uids that messages can have, each once, rising.
+fn sorted(uids: Vec<Uid>) -> Vec<u32> {
+    let mut uids: Vec<u32> = uids.into_iter().map(|uid| uid.0).filter(|&uid| uid <= ALL_UIDS.1).collect();
+    uids.sort_unstable();
+    uids.dedup();
+    uids
+}
+
+struct Burial {
+    at: UnixTime,
+    tombstones: Vec<Tombstone>,
+}
+
+impl Burial {
+    /// Adds a message behind those before it.
+    fn add(&mut self, uid: u32, tally: Tally) {
+        if let Some(tombstone) = self.tombstones.last_mut() {
+            let is_full = tombstone.runs.len() >= limits::RUNS_PER_TOMBSTONE;
+            match tombstone.runs.last_mut() {
+                Some(run) if run.1 + 1 == uid => run.1 = uid,
+                _ if is_full => return self.begin(uid, tally),
+                _ => tombstone.runs.push((uid, uid)),
+            }
+            tombstone.tally.add(tally);
+        } else {
+            self.begin(uid, tally);
+        }
+    }
+
+    fn begin(&mut self, uid: u32, tally: Tally) {
+        self.tombstones.push(Tombstone { at: self.at, runs: vec![(uid, uid)], tally });
+    }
+}
+
+/// Notes that messages were retrieved, where that was not known yet; writes only what is new. `at` is 0 where
+/// the clock is wrong.
+pub(super) fn mark_retrieved(
+    transaction: &WriteTransaction,
+    mailbox: MailboxId,
+    uids: Vec<Uid>,
+    at: UnixTime,
+) -> Result<(), Fault> {
+    let at = at.max(RETRIEVED_SOMETIME);
     let mut mail = transaction.open_table(MAIL)?;
-    let mut doomed = Vec::new();
-    for entry in mail.range(schema::mail_range(mailbox))? {
-        let (key, stored) = entry?;
-        let row: MailRow = schema::decode(&MAIL, key.value(), stored.value()).map_err(Fault::fatal)?;
-        doomed.push((key.value(), BlobId(row.blob), row.chunks));
+    let Some(mut counters) = read_counters(&mail, mailbox)? else { return Ok(()) };
+    let uids = sorted(uids);
+    let (Some(&first), Some(&last)) = (uids.first(), uids.last()) else { return Ok(()) };
+    let shade = Shade::over(&transaction.open_table(REMOVED)?, mailbox, &counters, (first, last))?;
+    let mut changed = Vec::new();
+    for uid in uids.into_iter().filter(|&uid| !shade.covers(uid)) {
+        let key = schema::mail_key(MessageId { mailbox, uid: Uid(uid) });
+        let Some(stored) = mail.get(key)? else { continue };
+        let row: MailRow = schema::decode(&MAIL, key, stored.value())?;
+        if row.retrieved < at && row.retrieved <= RETRIEVED_SOMETIME {
+            counters.live.retrieved += u32::from(row.retrieved.0 == 0);
+            changed.push((key, schema::encode(&MAIL, key, &MailRow { retrieved: at, ..row })?));
+        }
     }
-    for (key, blob, chunks) in doomed {
-        mail.remove(key)?;
-        free::release(transaction, blob, chunks)?;
+    if changed.is_empty() {
+        return Ok(());
     }
-    mail.remove(schema::counters_key(mailbox))?;
-    Ok(())
+    for (key, row) in changed {
+        mail.insert(key, row.as_slice())?;
+    }
+    write_counters(&mut mail, mailbox, &counters)
 }

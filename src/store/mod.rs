@@ -16,14 +16,22 @@ mod engine;
 mod error;
 mod file;
 mod free;
+mod idle;
+mod levels;
 mod maildrop;
 mod medium;
 mod options;
 mod passwords;
+mod purge;
 mod reader;
 mod records;
+mod removing;
+mod retention;
 mod schema;
+mod shade;
 mod shared;
+mod steady;
+mod undo;
 mod upload;
 mod writer;
 
@@ -33,13 +41,14 @@ mod tests;
 pub use accounts::{DomainRow, Mailbox, MailboxRow};
 pub use blob::{BlobId, Chunk};
 pub use error::{Ask, StoreError};
+pub use levels::{Level, Origin, Policies};
 pub use medium::Medium;
 pub use options::{Options, Wear};
+pub use undo::{GoneRow, Recoverable, Undeleted};
 pub use upload::{Delivery, Upload};
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use redb::{ReadTransaction, WriteTransaction};
 use serde::{Deserialize, Serialize};
@@ -78,6 +87,8 @@ pub struct Snapshot {
     pub mark: MailboxMark,
     /// Uid and octets of each message, uids rising. Octets are those that RETR sends before dot-stuffing.
     pub messages: Vec<(Uid, u32)>,
+    /// Those of them that are international mail, with the octets that RETR sends to a client that can't read it.
+    pub surrogates: Vec<(Uid, u32)>,
 }
 
 /// A message found: what is needed to send it chunk by chunk.
@@ -95,6 +106,8 @@ pub struct Opened {
     pub chunks: u32,
     /// When it was received.
     pub received: UnixTime,
+    /// Whether a client that can't read international mail needs a surrogate of it. RFC 6858.
+    pub is_international: bool,
 }
 
 /// A message in a listing.
@@ -106,6 +119,8 @@ pub struct MessageRow {
     pub octets: u32,
     /// When it was received.
     pub received: UnixTime,
+    /// Whether it has been retrieved.
+    pub is_retrieved: bool,
 }
 
 /// What a delivery came to.
@@ -164,11 +179,6 @@ impl Store {
         self.shared.settings()
     }
 
-    /// The settings as they are for that mailbox: its own, its domain's, those of all, in this order.
-    pub fn settings_for(&self, _address: &Address) -> Arc<Settings> {
-        self.settings()
-    }
-
     /// Sets a setting durably; none takes it back to its default. The value should have been checked with
     /// [`Settings::assign`]; errs with [`StoreError::Refused`] if it is not valid.
     pub fn set_setting(&self, key: &str, value: Option<&str>) -> Ask<()> {
@@ -185,7 +195,7 @@ impl Store {
         let shared = Arc::clone(&self.shared);
         self.change_then(
             move |transaction| records::set_setting(transaction, &key, value.as_deref()),
-            move || shared.reload_settings(),
+            move |()| shared.reload_settings(),
         )
     }
 
@@ -214,11 +224,6 @@ impl Store {
         self.change(move |transaction| accounts::add_domain(transaction, &domain, now))
     }
 
-    /// Removes a domain with its mailboxes and mail; errs with [`StoreError::NotFound`].
-    pub fn remove_domain(&self, domain: Domain) -> Ask<()> {
-        self.change_and_free(move |transaction| accounts::remove_domain(transaction, &domain))
-    }
-
     /// Locks or unlocks a domain; errs with [`StoreError::NotFound`].
     pub fn lock_domain(&self, domain: Domain, is_locked: bool) -> Ask<()> {
         self.change(move |transaction| accounts::lock_domain(transaction, &domain, is_locked))
@@ -239,11 +244,6 @@ impl Store {
     pub fn add_mailbox(&self, address: Address, mark: MailboxMark, password: Vec<u8>) -> Ask<MailboxId> {
         let now = self.clock.now();
         self.change(move |transaction| accounts::add_mailbox(transaction, &address, mark, password, now))
-    }
-
-    /// Removes a mailbox with its mail; errs with [`StoreError::NotFound`].
-    pub fn remove_mailbox(&self, address: Address) -> Ask<()> {
-        self.change_and_free(move |transaction| accounts::remove_mailbox(transaction, &address))
     }
 
     /// Locks or unlocks a mailbox; errs with [`StoreError::NotFound`].
@@ -313,19 +313,9 @@ impl Store {
         self.ask(move |transaction| maildrop::chunk(transaction, blob, index))
     }
 
-    /// Removes messages, all or none, durably; those that are gone already are no error.
-    pub fn remove_messages(&self, mailbox: MailboxId, uids: Vec<Uid>) -> Ask<()> {
-        self.change_and_free(move |transaction| maildrop::remove(transaction, mailbox, &uids))
-    }
-
-    /// Notes that messages were retrieved, where that was not known yet; may be lost by a power cut.
-    pub fn mark_retrieved(&self, _mailbox: MailboxId, _uids: Vec<Uid>) -> Ask<()> {
-        Ask::ready(Ok(()))
-    }
-
     /// The messages of a mailbox for a listing. Errs as [`Store::snapshot`] does.
     pub fn messages(&self, mailbox: MailboxId) -> Ask<Vec<MessageRow>> {
-        self.ask(move |transaction| Ok(maildrop::rows(transaction, mailbox)?.1))
+        self.ask(move |transaction| maildrop::rows(transaction, mailbox))
     }
 
     // ---- the file itself ----
@@ -348,25 +338,16 @@ impl Store {
         &self,
         change: impl FnOnce(&WriteTransaction) -> Result<T, Fault> + Send + 'static,
     ) -> Ask<T> {
-        self.change_then(change, || ())
-    }
-
-    /// A change after which bodies may wait to be freed.
-    fn change_and_free(
-        &self,
-        change: impl FnOnce(&WriteTransaction) -> Result<(), Fault> + Send + 'static,
-    ) -> Ask<()> {
-        let shared = Arc::clone(&self.shared);
-        self.change_then(change, move || shared.has_free.store(true, Ordering::Release))
+        self.change_then(change, |_| ())
     }
 
     /// A change, and what is to be done once it is durable and before its asker knows.
     fn change_then<T: Send + 'static>(
         &self,
         change: impl FnOnce(&WriteTransaction) -> Result<T, Fault> + Send + 'static,
-        then: impl FnOnce() + Send + 'static,
+        then: impl FnOnce(&T) + Send + 'static,
     ) -> Ask<T> {
-        let (job, ask) = Job::asking(SMALL_CHANGE_OCTETS, change, move |_| then());
+        let (job, ask) = Job::asking(SMALL_CHANGE_OCTETS, change, then);
         self.send(job);
         ask
     }

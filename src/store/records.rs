@@ -12,10 +12,10 @@ use crate::settings::Settings;
 
 /// Makes every table of a new database, so that a reader finds them all.
 pub(super) fn lay_out(transaction: &WriteTransaction) -> Result<(), Fault> {
-    for table in [META, SETTINGS, RECORDS, schema::DOMAINS, schema::MAILBOXES] {
+    for table in [META, SETTINGS, RECORDS, schema::DOMAINS, schema::MAILBOXES, schema::LEVELS] {
         transaction.open_table(table)?;
     }
-    for table in [schema::MAIL, CHUNKS, REFS, PENDING, FREE] {
+    for table in [schema::MAIL, schema::REMOVED, schema::GONE, CHUNKS, REFS, PENDING, FREE] {
         transaction.open_table(table)?;
     }
     let version = schema::encode(&META, META_SCHEMA, &SCHEMA)?;
@@ -44,9 +44,10 @@ pub(super) fn check_schema(transaction: &ReadTransaction) -> Result<(), Fault> {
     }
 }
 
-/// All settings that were set.
-pub(super) fn settings(transaction: &ReadTransaction) -> Result<Settings, Fault> {
+/// The settings of all, and the names of those that were set.
+pub(super) fn settings(transaction: &ReadTransaction) -> Result<(Settings, Vec<String>), Fault> {
     let mut settings = Settings::default();
+    let mut set = Vec::new();
     for entry in transaction.open_table(SETTINGS)?.iter()? {
         let (key, stored) = entry?;
         let value = schema::unseal(&SETTINGS, key.value(), stored.value())?;
@@ -56,9 +57,11 @@ pub(super) fn settings(transaction: &ReadTransaction) -> Result<Settings, Fault>
                 "the setting {} has a value that this poppet does not know: its default counts",
                 key.value()
             );
+            continue;
         }
+        set.push(key.value().to_owned());
     }
-    Ok(settings)
+    Ok((settings, set))
 }
 
 /// Sets a setting, or takes it back to its default; it has been checked.

@@ -8,6 +8,9 @@
 //! | `domains` | domain | [`DomainRecord`] |
 //! | `mailboxes` | domain `@` local part, so that a domain's mailboxes stand together | [`MailboxRecord`] |
 //! | `mail` | mailbox << 32 \| uid | [`MailRow`]; uid [`COUNTERS_UID`]: [`Counters`] |
+//! | `removed` | mailbox << 32 \| number, rising | [`Tombstone`]: rows of `mail` that are removed and can be brought back |
+//! | `gone` | mailbox | [`GoneRecord`]: a removed mailbox; its rows are in `mail` still, its counters in here |
+//! | `levels` | mailbox or domain as in `mailboxes`, a space, key of `settings.rs` | the setting's text for that one |
 //! | `chunks` | blob << 24 \| index | a piece of a body; see `blob.rs` for its sizes |
 //! | `refs` | blob | how many rows of `mail` share the body, where more than one does |
 //! | `pending` | blob | nothing: a body that streams in; after a crash it is nobody's |
@@ -39,6 +42,9 @@ pub(super) const RECORDS: TextTable = TableDefinition::new("records");
 pub(super) const DOMAINS: TextTable = TableDefinition::new("domains");
 pub(super) const MAILBOXES: TextTable = TableDefinition::new("mailboxes");
 pub(super) const MAIL: NumberTable = TableDefinition::new("mail");
+pub(super) const REMOVED: NumberTable = TableDefinition::new("removed");
+pub(super) const GONE: NumberTable = TableDefinition::new("gone");
+pub(super) const LEVELS: TextTable = TableDefinition::new("levels");
 pub(super) const CHUNKS: NumberTable = TableDefinition::new("chunks");
 pub(super) const REFS: NumberTable = TableDefinition::new("refs");
 pub(super) const PENDING: NumberTable = TableDefinition::new("pending");
@@ -75,13 +81,77 @@ pub(super) struct MailRow<'a> {
     /// What RETR sends: prefix and body.
     pub octets: u32,
     pub chunks: u32,
-    /// Reserved.
+    /// [`UNSURE`] or nothing.
     pub flags: u8,
     /// How the chunks are coded: 0, as they are.
     pub codec: u8,
     pub received: UnixTime,
+    /// When it was first retrieved: 0 for never, [`RETRIEVED_SOMETIME`] where the clock was wrong.
+    pub retrieved: UnixTime,
+    /// What RETR sends instead to a client that can't read international mail; 0 for any other mail.
+    pub surrogate_octets: u32,
     /// What stands before the body for this recipient alone.
     pub prefix: &'a [u8],
+}
+
+/// A flag of [`MailRow`]: the clock was known to be wrong when it was received.
+pub(super) const UNSURE: u8 = 1;
+
+/// See [`MailRow::retrieved`].
+pub(super) const RETRIEVED_SOMETIME: UnixTime = UnixTime(1);
+
+/// So much mail.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Tally {
+    pub messages: u32,
+    pub octets: u64,
+    /// How many of them have been retrieved.
+    pub retrieved: u32,
+}
+
+impl Tally {
+    /// One message.
+    pub fn of(row: &MailRow<'_>) -> Tally {
+        Tally { messages: 1, octets: row.octets.into(), retrieved: u32::from(row.retrieved.0 > 0) }
+    }
+
+    /// So much more.
+    pub fn add(&mut self, other: Tally) {
+        self.messages = self.messages.saturating_add(other.messages);
+        self.octets = self.octets.saturating_add(other.octets);
+        self.retrieved = self.retrieved.saturating_add(other.retrieved);
+    }
+
+    /// So much less.
+    pub fn take(&mut self, other: Tally) {
+        self.messages = self.messages.saturating_sub(other.messages);
+        self.octets = self.octets.saturating_sub(other.octets);
+        self.retrieved = self.retrieved.saturating_sub(other.retrieved);
+    }
+}
+
+/// Messages that were removed at once. Their rows stay in `mail` until they are purged, so that a million
+/// are removed, and brought back, by one short record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Tombstone {
+    /// When; 0 until a clock that is right has been seen.
+    pub at: UnixTime,
+    /// First and last uid of each run, rising; every row in them is this tombstone's.
+    pub runs: Vec<(u32, u32)>,
+    pub tally: Tally,
+}
+
+/// A mailbox that was removed and can be brought back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct GoneRecord {
+    /// Its key in `mailboxes`.
+    pub key: String,
+    pub mailbox: MailboxRecord,
+    pub counters: Counters,
+    /// When; 0 until a clock that is right has been seen.
+    pub at: UnixTime,
+    /// Its own settings.
+    pub levels: Vec<(String, String)>,
 }
 
 /// A mailbox's counters.
@@ -89,8 +159,14 @@ pub(super) struct MailRow<'a> {
 pub(super) struct Counters {
     /// The mailbox's mark, so that a snapshot needs this tree alone.
     pub mark: MailboxMark,
-    pub messages: u32,
-    pub octets: u64,
+    /// Its messages without the removed ones.
+    pub live: Tally,
+    /// All removed messages have uids between these two; both 0 for none.
+    pub removed_span: (u32, u32),
+    /// How many removed messages can't be brought back any more.
+    pub purged_messages: u32,
+    /// The newest time that one of those was removed.
+    pub purged_removed_at: UnixTime,
     /// The uid of the next message; it only rises.
     pub next_uid: u32,
     /// The newest time that a message of this mailbox was received.
@@ -194,6 +270,21 @@ pub(super) fn counters_key(mailbox: MailboxId) -> u64 {
 /// The keys of a mailbox's messages, without its counters.
 pub(super) fn mail_range(mailbox: MailboxId) -> std::ops::Range<u64> {
     mail_key(MessageId { mailbox, uid: Uid(0) })..counters_key(mailbox)
+}
+
+/// The keys of some of a mailbox's messages, the last one among them.
+pub(super) fn mail_run(mailbox: MailboxId, (first, last): (u32, u32)) -> std::ops::RangeInclusive<u64> {
+    mail_key(MessageId { mailbox, uid: Uid(first) })..=mail_key(MessageId { mailbox, uid: Uid(last) })
+}
+
+/// The keys of a mailbox's tombstones.
+pub(super) fn removed_range(mailbox: MailboxId) -> std::ops::RangeInclusive<u64> {
+    mail_run(mailbox, (0, u32::MAX))
+}
+
+/// The mailbox in a key of `mail` or `removed`.
+pub(super) fn key_mailbox(key: u64) -> MailboxId {
+    MailboxId((key >> 32) as u32)
 }
 
 /// The uid in a key of `mail`.

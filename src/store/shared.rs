@@ -11,12 +11,13 @@ use redb::ReadTransaction;
 use super::budget::Budget;
 use super::engine::{Engine, Fault, Sync};
 use super::error::{Ask, StoreError};
+use super::levels::{Level, Levels};
 use super::medium::{Medium, Meter};
 use super::options::{Options, Wear};
 use super::reader::{self, Question, Questions};
 use super::writer::{self, Message};
-use super::{accounts, free, records};
-use crate::clock::Clock;
+use super::{accounts, free, records, undo};
+use crate::clock::{Clock, UnixTime};
 use crate::limits;
 use crate::settings::Settings;
 
@@ -30,6 +31,10 @@ pub(super) struct Shared {
     pub blobs: Blobs,
     /// Whether bodies wait to be freed.
     pub has_free: AtomicBool,
+    /// Whether anything was removed that could be brought back.
+    pub has_removed: AtomicBool,
+    /// Octets of what was removed and not purged; it gives way to new mail.
+    removed_octets: AtomicU64,
     /// Octets of bodies in the file, those that wait to be freed among them; at the opening a body counts
     /// for each of its mailboxes, so it is rather too many than too few.
     pub live_octets: AtomicU64,
@@ -40,10 +45,15 @@ pub(super) struct Shared {
     pub before_freeing: Duration,
     /// Quiet time before the next opening is made quick.
     pub before_quick_repair: Duration,
+    /// How long after the opening undo and retention are looked after first.
+    pub before_chores: Duration,
     /// File size from which on that is worth a commit.
     pub quick_repair_octets: u64,
     medium: Arc<dyn Medium>,
-    settings: RwLock<Arc<Settings>>,
+    /// The newest time that the database remembered when it was opened.
+    pub newest: UnixTime,
+    pub clock: Clock,
+    levels: RwLock<Arc<Levels>>,
     space: Mutex<Option<Space>>,
 }
 
@@ -68,7 +78,7 @@ impl Shared {
         let mut cache_octets = cache_octets(options.cache_kib.unwrap_or(limits::CACHE_KIB));
         let mut engine = open(cache_octets)?;
         engine.read(records::check_schema)?;
-        let settings = engine.read(records::settings)?;
+        let (settings, _) = engine.read(records::settings)?;
         if options.cache_kib.is_none() && settings.cache_kib != limits::CACHE_KIB {
             // Only an opened database knows how large its cache shall be.
             engine.close();
@@ -82,11 +92,16 @@ impl Shared {
             log::warn!("what streamed in before a crash can't be freed now: {error}");
         }
         let proof = engine.read(accounts::prove)?;
-        clock.learn(proof.newest);
+        let removed = engine.read(undo::prove)?;
+        let newest = proof.newest.max(removed.newest);
+        clock.learn(newest);
         let waiting_octets = engine.read(free::waiting_octets)?;
+        let removed_octets = removed.octets;
+        let levels = engine.read(Levels::read)?;
         // An old page in the place of the bound must not let a new body take a living one's number.
         let bound = engine.read(records::blob_bound)?.max(engine.read(records::above_all_blobs).unwrap_or(0));
         let has_free = engine.read(free::has_free)?;
+        let has_removed = engine.read(undo::has_removed)?;
         Ok(Shared {
             engine,
             meter,
@@ -94,15 +109,20 @@ impl Shared {
             budget: Budget::new(limits::BODIES_IN_FLIGHT_OCTETS),
             blobs: Blobs(Mutex::new(Numbers { next: bound, bound })),
             has_free: AtomicBool::new(has_free),
-            live_octets: AtomicU64::new(proof.octets + waiting_octets),
+            has_removed: AtomicBool::new(has_removed),
+            removed_octets: AtomicU64::new(removed_octets),
+            live_octets: AtomicU64::new(proof.octets + removed_octets + waiting_octets),
             messages: AtomicU64::new(0),
             message_octets: AtomicU64::new(0),
             commits: AtomicU64::new(0),
             before_freeing: options.quiet.unwrap_or(limits::IDLE_BEFORE_FREEING),
             before_quick_repair: options.quiet.unwrap_or(limits::IDLE_BEFORE_QUICK_REPAIR),
+            before_chores: options.quiet.unwrap_or(limits::FIRST_CHORES),
             quick_repair_octets: if options.quiet.is_some() { 0 } else { limits::QUICK_REPAIR_FILE_OCTETS },
             medium,
-            settings: RwLock::new(Arc::new(settings)),
+            newest,
+            clock: clock.clone(),
+            levels: RwLock::new(Arc::new(levels)),
             space: Mutex::new(None),
         })
     }
@@ -114,32 +134,94 @@ impl Shared {
         self.has_free.store(true, Ordering::Release);
         // Where damage forbids the count the earlier one stays: to collect again for it would cost the long
         // mails that stream in by now.
-        let proof = self.engine.read(accounts::prove);
-        if let (Ok(proof), Ok(waiting_octets)) = (proof, self.engine.read(free::waiting_octets)) {
-            self.live_octets.store(proof.octets + waiting_octets, Ordering::Relaxed);
+        let count = |transaction: &ReadTransaction| {
+            let proof = accounts::prove(transaction)?;
+            Ok((proof.octets, undo::prove(transaction)?.octets, free::waiting_octets(transaction)?))
+        };
+        if let Ok((octets, removed_octets, waiting_octets)) = self.engine.read(count) {
+            self.live_octets.store(octets + removed_octets + waiting_octets, Ordering::Relaxed);
+            self.removed_octets.store(removed_octets, Ordering::Relaxed);
         }
+        self.has_removed.store(true, Ordering::Release);
         Ok(())
     }
 
-    /// The settings as they are now.
+    /// The settings of all, as they are now.
     pub(super) fn settings(&self) -> Arc<Settings> {
-        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.levels().global)
+    }
+
+    /// The settings of a domain or mailbox, as they are now.
+    pub(super) fn settings_of(&self, level: &Level) -> Arc<Settings> {
+        self.levels().settings_of(level)
+    }
+
+    /// The settings of all levels.
+    pub(super) fn levels(&self) -> Arc<Levels> {
+        Arc::clone(&self.levels.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Reads the settings anew.
     pub(super) fn reload_settings(&self) {
-        match self.engine.read(records::settings) {
-            Ok(settings) => {
-                *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+        match self.engine.read(Levels::read) {
+            Ok(levels) => {
+                *self.levels.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(levels);
             }
             Err(error) => log::error!("the settings can't be read, the earlier ones stay: {error}"),
         }
     }
 
-    /// Whether so many octets fit above the reserve.
+    /// So many octets more were removed.
+    pub(super) fn removed_more(&self, octets: u64) {
+        self.removed_octets.fetch_add(octets, Ordering::Relaxed);
+    }
+
+    /// So many octets less are removed: brought back, or purged.
+    pub(super) fn removed_less(&self, octets: u64) {
+        let less = |removed: u64| Some(removed.saturating_sub(octets));
+        let _ = self.removed_octets.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    }
+
+    /// Octets of what was removed and not purged.
+    #[cfg(test)]
+    pub(super) fn removed_octets_now(&self) -> u64 {
+        self.removed_octets.load(Ordering::Relaxed)
+    }
+
+    /// The time of a removal; 0 while the clock is wrong.
+    pub(super) fn removal_time(&self) -> UnixTime {
+        if self.clock.is_suspect() { UnixTime(0) } else { self.clock.now() }
+    }
+
+    /// Whether so many octets fit above the reserve, once removed mail has given way. What is removed and shared
+    /// with others makes no room, so that it may be too little all the same.
     pub(super) fn has_space_for(&self, octets: u64) -> bool {
-        let reserve = u64::from(self.settings().reserve_mib) * 1024 * 1024;
-        self.room_octets() >= reserve.saturating_add(octets)
+        let removed_octets = self.removed_octets.load(Ordering::Relaxed);
+        self.room_octets().saturating_add(removed_octets) >= self.reserve_octets().saturating_add(octets)
+            || (self.has_free.load(Ordering::Acquire) && self.has_space_when_freed(octets))
+    }
+
+    /// Bodies that wait to be freed make room too; they are only counted where it matters.
+    fn has_space_when_freed(&self, octets: u64) -> bool {
+        let waiting_octets = self.engine.read(free::waiting_octets).unwrap_or(0);
+        let waiting_octets = waiting_octets.min(self.live_octets.load(Ordering::Relaxed));
+        let removed_octets = self.removed_octets.load(Ordering::Relaxed);
+        self.room_octets().saturating_add(removed_octets).saturating_add(waiting_octets)
+            >= self.reserve_octets().saturating_add(octets)
+    }
+
+    /// Whether so many octets fit above the reserve as it is.
+    pub(super) fn has_room_for(&self, octets: u64) -> bool {
+        self.room_octets() >= self.reserve_octets().saturating_add(octets)
+    }
+
+    /// Forgets how much room there was, since some has been made.
+    pub(super) fn look_for_room_again(&self) {
+        *lock(&self.space) = None;
+    }
+
+    fn reserve_octets(&self) -> u64 {
+        u64::from(self.settings().reserve_mib) * 1024 * 1024
     }
 
     /// Room on the disk and inside the file, less what was written since it was last looked for.

@@ -9,7 +9,7 @@ use super::blob::{self, BlobId, CHUNKS_PER_BLOB, LARGEST_CHUNK_OCTETS, NewChunk,
 use super::budget::Permit;
 use super::engine::Fault;
 use super::error::{Ask, StoreError};
-use super::schema::{self, CHUNKS, Counters, MAIL, MAILBOXES, MailRow, PENDING, REFS};
+use super::schema::{self, CHUNKS, Counters, MAIL, MAILBOXES, MailRow, PENDING, REFS, Tally};
 use super::writer::Job;
 use super::{Delivered, Shared, Store, accounts, free};
 use crate::clock::UnixTime;
@@ -46,6 +46,9 @@ pub struct Delivery {
     pub mailbox: MailboxId,
     /// What stands before the body for this recipient alone.
     pub prefix: Vec<u8>,
+    /// Octets, with the prefix, that RETR sends of an international mail to a client that can't read it; 0 for any
+    /// other mail. RFC 6858.
+    pub surrogate_octets: u32,
 }
 
 /// The sizes that a growing buffer takes: each fills a chunk of its own, if it must leave early.
@@ -97,10 +100,16 @@ impl Upload {
         let permit = self.permit.take();
         let octets: usize = chunks.iter().map(|chunk| chunk.octets().len()).sum();
         let shared = Arc::clone(&self.store.shared);
-        let body = Body { chunks, streamed, octets: self.octets, received: self.store.clock.now() };
+        let body = Body {
+            chunks,
+            streamed,
+            octets: self.octets,
+            received: self.store.clock.now(),
+            is_sure: !self.store.clock.is_suspect(),
+        };
         let whole_octets = self.octets;
         let counted = Arc::clone(&shared);
-        let (job, ask) = Job::asking(
+        let (mut job, ask) = Job::asking(
             octets,
             move |transaction| {
                 let delivered = body.deliver(&shared, transaction, &deliveries);
@@ -121,6 +130,7 @@ impl Upload {
                 Delivered::NobodyLeft => counted.has_free.store(true, Ordering::Release),
             },
         );
+        job.room_octets = octets as u64;
         self.store.send(job);
         ask
     }
@@ -193,6 +203,9 @@ impl Upload {
             octets,
             move |transaction| {
                 from.check(&shared, transaction)?;
+                if !shared.has_room_for(octets as u64) {
+                    return Err(StoreError::Full.into());
+                }
                 transaction.open_table(PENDING)?.insert(from.blob.0, &[][..])?;
                 insert_chunks(transaction, from.blob, from.chunks, &chunks)?;
                 drop(permit);
@@ -203,6 +216,7 @@ impl Upload {
             },
         );
         job.is_durable = false;
+        job.room_octets = octets as u64;
         self.store.send(job);
         ask.await
     }
@@ -245,6 +259,8 @@ struct Body {
     streamed: Option<Streamed>,
     octets: u64,
     received: UnixTime,
+    /// Whether that time may be believed.
+    is_sure: bool,
 }
 
 impl Body {
@@ -255,7 +271,7 @@ impl Body {
         transaction: &WriteTransaction,
         deliveries: &[Delivery],
     ) -> Result<Delivered, Fault> {
-        if !shared.has_space_for(self.octets) {
+        if !shared.has_room_for(self.rest_octets()) {
             return Err(StoreError::Full.into());
         }
         if let Some(streamed) = self.streamed {
@@ -293,14 +309,21 @@ impl Body {
                 blob: blob.0,
                 octets: *octets,
                 chunks,
-                flags: 0,
+                flags: if self.is_sure { 0 } else { schema::UNSURE },
                 codec: 0,
                 received: self.received,
+                retrieved: UnixTime(0),
+                surrogate_octets: delivery.surrogate_octets,
                 prefix: &delivery.prefix,
             };
             append(&mut mail, delivery.mailbox, &row)?;
         }
         Ok(Delivered::Stored(owners.len()))
+    }
+
+    /// Octets that have not streamed in.
+    fn rest_octets(&self) -> u64 {
+        self.chunks.iter().map(|chunk| chunk.octets().len() as u64).sum()
     }
 
     fn octets_for(&self, delivery: &Delivery) -> Result<u32, StoreError> {
@@ -358,9 +381,10 @@ fn append(
         })?;
     let key = schema::mail_key(MessageId { mailbox, uid });
     mail.insert(key, schema::encode(&MAIL, key, row)?.as_slice())?;
+    let mut live = counters.live;
+    live.add(Tally::of(row));
     let counters = Counters {
-        messages: counters.messages + 1,
-        octets: counters.octets + u64::from(row.octets),
+        live,
         next_uid,
         newest_unix_seconds: counters.newest_unix_seconds.max(row.received.0),
         ..counters

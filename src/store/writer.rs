@@ -3,7 +3,7 @@
 //! ```text
 //! wait for a job --> take what queued too (bounded) --> apply all in one transaction --> commit --> keep promises
 //!      |  nothing for a while, or bodies waited long
-//!      +--> free a few bodies, or make the next reopening quick
+//!      +--> free a few bodies, purge what was removed, sweep what has expired, or make the next reopening quick
 //!
 //! after a failure of the disk, before either: collect what it left
 //! ```
@@ -11,13 +11,13 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
 
 use redb::WriteTransaction;
 
 use super::engine::{Fault, Sync};
 use super::error::{Ask, StoreError};
-use super::{Shared, free, records};
+use super::idle::Idle;
+use super::{Shared, purge, records};
 use crate::limits;
 use crate::settings::Commit;
 use crate::ticket::{self, Promise};
@@ -26,6 +26,8 @@ use crate::ticket::{self, Promise};
 pub(super) struct Job {
     /// Octets that it writes beside tree pages; a commit takes only so many.
     pub octets: usize,
+    /// Octets that must fit above the reserve; removed mail gives way to them.
+    pub room_octets: u64,
     /// Whether it must be synced before its promise is kept.
     pub is_durable: bool,
     change: Box<dyn Change>,
@@ -58,7 +60,7 @@ impl Job {
     ) -> (Job, Ask<T>) {
         let (promise, ticket) = ticket::pair();
         let change = Box::new(Asked { change: Some(change), then, result: None, promise });
-        (Job { octets, is_durable: true, change }, ticket)
+        (Job { octets, room_octets: 0, is_durable: true, change }, ticket)
     }
 }
 
@@ -102,7 +104,7 @@ where
 
 /// The writer's life.
 pub(super) fn run(shared: &Arc<Shared>, messages: &Receiver<Message>) {
-    let mut idle = Idle::new();
+    let mut idle = Idle::new(shared);
     loop {
         let message = match idle.patience(shared) {
             Some(patience) => messages.recv_timeout(patience),
@@ -118,12 +120,17 @@ pub(super) fn run(shared: &Arc<Shared>, messages: &Receiver<Message>) {
         };
         let (batch, is_last) = gather(shared, first, messages);
         idle.recover(shared);
+        let room_octets = batch.iter().map(|job| job.room_octets).sum();
+        if room_octets > 0 && purge::make_room(shared, room_octets).is_err() {
+            // The engine has logged it, and the jobs find out for themselves.
+            shared.look_for_room_again();
+        }
         commit(shared, batch);
         idle.was_busy(shared);
         if is_last {
             return;
         }
-        if idle.is_freeing_overdue() {
+        if idle.is_overdue() {
             idle.work(shared);
         }
     }
@@ -170,84 +177,4 @@ fn commit(shared: &Shared, mut batch: Vec<Job>) {
     for job in batch {
         job.change.settle(&outcome);
     }
-}
-
-/// What is done when nothing comes.
-struct Idle {
-    last_job: Instant,
-    /// Since when bodies wait to be freed.
-    waits_since: Option<Instant>,
-    /// After a failure nothing is freed before that moment.
-    not_before: Instant,
-    /// Of the engine, when what an earlier failure left was last collected.
-    generation: u64,
-    is_quick_repaired: bool,
-}
-
-impl Idle {
-    fn new() -> Idle {
-        // An opening may have repaired the file: the next one shall be quick.
-        let now = Instant::now();
-        Idle { last_job: now, waits_since: None, not_before: now, generation: 0, is_quick_repaired: false }
-    }
-
-    fn was_busy(&mut self, shared: &Shared) {
-        self.last_job = Instant::now();
-        self.is_quick_repaired = false;
-        let waits = shared.has_free.load(Ordering::Acquire);
-        self.waits_since = waits.then(|| self.waits_since.unwrap_or(self.last_job));
-    }
-
-    /// After a failure of the disk collects what it left, as soon as the database can be written again.
-    fn recover(&mut self, shared: &Shared) {
-        let generation = shared.engine.generation();
-        if generation != self.generation && shared.recover().is_ok() {
-            self.generation = generation;
-        }
-    }
-
-    /// How long to wait for a job before idle work is due; none if there is no such work.
-    fn patience(&self, shared: &Shared) -> Option<Duration> {
-        let due = if shared.has_free.load(Ordering::Acquire) {
-            shared.before_freeing
-        } else if self.wants_quick_repair(shared) {
-            shared.before_quick_repair
-        } else {
-            return None;
-        };
-        let pause = self.not_before.saturating_duration_since(Instant::now());
-        Some(due.saturating_sub(self.last_job.elapsed()).max(pause))
-    }
-
-    /// Whether jobs have come without a pause for so long that the file would grow without end (S-302); then
-    /// each is followed by a batch until nothing waits.
-    fn is_freeing_overdue(&self) -> bool {
-        self.waits_since.is_some_and(|since| since.elapsed() >= limits::FREEING_OVERDUE)
-    }
-
-    fn wants_quick_repair(&self, shared: &Shared) -> bool {
-        !self.is_quick_repaired
-            && shared.meter.file_octets.load(Ordering::Relaxed) >= shared.quick_repair_octets
-    }
-
-    fn work(&mut self, shared: &Shared) {
-        if shared.has_free.load(Ordering::Acquire) {
-            self.recover(shared);
-            // The engine has logged a failure.
-            if free::free_some(shared).is_err() {
-                self.not_before = Instant::now() + limits::FREEING_RETRY;
-            }
-            self.is_quick_repaired = false;
-        } else if self.wants_quick_repair(shared) {
-            // A failure is logged by the engine, and there is nobody to tell.
-            self.is_quick_repaired = true;
-            let _ = shared.engine.write(Sync::QuickRepair, |_| Ok(()));
-        }
-    }
-}
-
-/// How long a writer would wait whose last job was just now.
-#[cfg(test)]
-pub(super) fn patience_of_an_idle_writer(shared: &Shared) -> Option<Duration> {
-    Idle::new().patience(shared)
 }

@@ -168,7 +168,7 @@ impl House {
     fn put(&self, mailbox: MailboxId, message: &[u8]) -> Result<(), String> {
         let mut upload = self.store.upload();
         block_on(upload.push(message)).map_err(|cause| cause.to_string())?;
-        let delivery = Delivery { mailbox, prefix: Vec::new() };
+        let delivery = Delivery { mailbox, prefix: Vec::new(), surrogate_octets: 0 };
         upload.finish(vec![delivery]).wait().map_err(|cause| cause.to_string())?;
         Ok(())
     }

@@ -1,6 +1,9 @@
 //! The store as other rooms use it, on real files.
 
 mod file;
+mod hourly;
+mod leveled;
+mod undoing;
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -31,7 +34,17 @@ impl Folder {
     }
 
     fn open(&self) -> Result<Store, StoreError> {
-        Store::open(&self.database(), &Options::default(), clock())
+        self.open_at(clock())
+    }
+
+    /// Closes the database and opens it at another time.
+    fn reopen(&self, store: &Store, seconds: u64) -> Store {
+        store.close();
+        self.open_at(Clock::fixed(UnixTime(seconds))).unwrap()
+    }
+
+    fn open_at(&self, clock: Clock) -> Result<Store, StoreError> {
+        Store::open(&self.database(), &Options::default(), clock)
     }
 }
 
@@ -69,7 +82,11 @@ fn deliver(store: &Store, body: &[u8], mailboxes: &[MailboxId]) -> Result<Delive
     }
     let deliveries = mailboxes
         .iter()
-        .map(|&mailbox| Delivery { mailbox, prefix: format!("To: {}\r\n", mailbox.0).into_bytes() })
+        .map(|&mailbox| Delivery {
+            mailbox,
+            prefix: format!("To: {}\r\n", mailbox.0).into_bytes(),
+            surrogate_octets: 0,
+        })
         .collect();
     upload.finish(deliveries).wait()
 }
@@ -146,9 +163,11 @@ fn one_body_serves_all_recipients_and_is_freed_with_the_last() {
     assert_eq!(left_of_bodies(&store), 0);
 }
 
+/// As if the time to bring back what was removed was over, and it was quiet for long.
 fn free_all(store: &Store) {
-    while store.shared.has_free.load(Ordering::Acquire) {
-        free::free_some(&store.shared).unwrap();
+    let shared = &store.shared;
+    while purge::purge_some(shared, purge::Reach::All).unwrap() || shared.has_free.load(Ordering::Acquire) {
+        free::free_some(shared).unwrap();
     }
 }
 
@@ -207,7 +226,8 @@ fn a_streamed_mail_that_is_refused_at_its_end_leaves_nothing() {
     let mut upload = store.upload();
     block_on(upload.push(&body(900_000))).unwrap();
     store.set_setting("reserve_mib", Some("1048576")).wait().unwrap();
-    let refused = upload.finish(vec![Delivery { mailbox: alice, prefix: Vec::new() }]).wait();
+    let refused =
+        upload.finish(vec![Delivery { mailbox: alice, prefix: Vec::new(), surrogate_octets: 0 }]).wait();
     assert_eq!(refused, Err(StoreError::Full));
     free_all(&store);
     assert_eq!(left_of_bodies(&store), 0);
@@ -279,7 +299,7 @@ fn a_body_that_gives_way_lets_others_in_and_is_whole_in_the_end() {
         drop(waiting.wait().unwrap());
         block_on(slow.give_way()).unwrap();
         block_on(slow.push(rest)).unwrap();
-        let delivery = Delivery { mailbox: alice, prefix: b"To: a\r\n".to_vec() };
+        let delivery = Delivery { mailbox: alice, prefix: b"To: a\r\n".to_vec(), surrogate_octets: 0 };
         assert_eq!(block_on(slow.finish(vec![delivery])), Ok(Delivered::Stored(1)));
         let uid = uids(&store, alice).last().copied().unwrap();
         assert!(read_back(&store, alice, Uid(uid)).unwrap().unwrap()[7..] == sent, "{size}");
@@ -313,7 +333,7 @@ fn mails_that_queue_together_share_a_sync() {
         .map(|_| {
             let mut upload = store.upload();
             block_on(upload.push(&body(5000))).unwrap();
-            upload.finish(vec![Delivery { mailbox: alice, prefix: Vec::new() }])
+            upload.finish(vec![Delivery { mailbox: alice, prefix: Vec::new(), surrogate_octets: 0 }])
         })
         .collect();
     for ask in asks {
@@ -464,7 +484,7 @@ fn a_lost_bound_of_numbers_lets_no_body_take_a_living_ones_number() {
 fn a_writer_without_work_waits_for_a_job_and_nothing_else() {
     let folder = Folder::new();
     let store = folder.create();
-    assert_eq!(writer::patience_of_an_idle_writer(&store.shared), None);
+    assert_eq!(idle::patience_of_an_idle_writer(&store.shared), None);
     store.shared.has_free.store(true, Ordering::Release);
-    assert!(writer::patience_of_an_idle_writer(&store.shared).is_some());
+    assert!(idle::patience_of_an_idle_writer(&store.shared).is_some());
 }

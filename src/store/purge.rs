@@ -1,0 +1,328 @@
+//! What was removed long ago, or stands in the way of new mail, is purged: oldest first, in bounded steps.
+
+use std::sync::atomic::Ordering;
+
+use redb::{ReadableTable, WriteTransaction};
+
+use super::Shared;
+use super::blob::BlobId;
+use super::engine::{Fault, Sync};
+use super::error::StoreError;
+use super::free;
+use super::schema::{self, GONE, GoneRecord, MAIL, MailRow, REMOVED, Tally, Tombstone};
+use super::undo::{note_purged, put_gone};
+use super::upload::{read_counters, write_counters};
+use crate::clock::UnixTime;
+use crate::limits;
+use crate::mail::MailboxId;
+
+/// What was removed first.
+#[derive(Debug, Clone, Copy)]
+struct Oldest {
+    at: UnixTime,
+    grave: Grave,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Grave {
+    /// Messages, by their key in `removed`.
+    Messages(u64),
+    /// A mailbox.
+    Mailbox(MailboxId),
+}
+
+/// What may be purged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// What was removed before that moment.
+    Before(UnixTime),
+    /// Everything.
+    All,
+}
+
+/// What one step has come to.
+struct Step {
+    purged: Tally,
+    /// Whether more is within reach.
+    is_more: bool,
+    /// Whether anything removed is left.
+    is_left: bool,
+    /// Whether bodies wait to be freed.
+    has_free: bool,
+}
+
+/// Purges one bounded step; says whether more is within reach.
+pub(super) fn purge_some(shared: &Shared, reach: Reach) -> Result<bool, StoreError> {
+    let is_idle = shared.engine.read(|transaction| {
+        let oldest = oldest(&transaction.open_table(REMOVED)?, &transaction.open_table(GONE)?)?;
+        Ok(!oldest.is_some_and(|oldest| reach.includes(oldest.at)))
+    })?;
+    if is_idle {
+        return Ok(false);
+    }
+    let step = shared.engine.write(Sync::Later, |transaction| step(transaction, reach))?;
+    shared.removed_less(step.purged.octets);
+    shared.has_removed.store(step.is_left, Ordering::Release);
+    if step.has_free {
+        shared.has_free.store(true, Ordering::Release);
+    }
+    Ok(step.is_more)
+}
+
+/// Frees and purges until so many octets fit above the reserve, or nothing is left that could make room. Removed
+/// mail stays where all of it would not be enough.
+pub(super) fn make_room(shared: &Shared, octets: u64) -> Result<(), StoreError> {
+    while !shared.has_room_for(octets) && shared.has_space_for(octets) {
+        if shared.has_free.load(Ordering::Acquire) {
+            free::free_some(shared)?;
+        } else if !shared.has_removed.load(Ordering::Acquire) || !purge_some(shared, Reach::All)? {
+            if !shared.has_free.load(Ordering::Acquire) {
+                break;
+            }
+        }
+        shared.look_for_room_again();
+    }
+    Ok(())
+}
+
+/// Gives what was removed while the clock was wrong its time, now that it is right; so too where a time is in the
+/// future.
+pub(super) fn date(shared: &Shared, now: UnixTime) -> Result<(), StoreError> {
+    let is_dated = |at: UnixTime| at.0 > 0 && at <= now;
+    let all_dated = shared.engine.read(|transaction| {
+        for entry in transaction.open_table(REMOVED)?.iter()? {
+            let (key, stored) = entry?;
+            if !is_dated(schema::decode::<Tombstone>(&REMOVED, key.value(), stored.value())?.at) {
+                return Ok(false);
+            }
+        }
+        for entry in transaction.open_table(GONE)?.iter()? {
+            let (key, stored) = entry?;
+            if !is_dated(schema::decode::<GoneRecord>(&GONE, key.value(), stored.value())?.at) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    })?;
+    match all_dated {
+        true => Ok(()),
+        false => shared.engine.write(Sync::Later, |transaction| date_all(transaction, now)),
+    }
+}
+
+fn date_all(transaction: &WriteTransaction, now: UnixTime) -> Result<(), Fault> {
+    let is_undated = |at: UnixTime| at.0 == 0 || at > now;
+    let mut removed = transaction.open_table(REMOVED)?;
+    let mut undated = Vec::new();
+    for entry in removed.iter()? {
+        let (key, stored) = entry?;
+        let tombstone: Tombstone = schema::decode(&REMOVED, key.value(), stored.value())?;
+        if is_undated(tombstone.at) {
+            undated.push((key.value(), Tombstone { at: now, ..tombstone }));
+        }
+    }
+    for (key, tombstone) in undated {
+        removed.insert(key, schema::encode(&REMOVED, key, &tombstone)?.as_slice())?;
+    }
+    let mut gone = transaction.open_table(GONE)?;
+    let mut undated = Vec::new();
+    for entry in gone.iter()? {
+        let (key, stored) = entry?;
+        let record: GoneRecord = schema::decode(&GONE, key.value(), stored.value())?;
+        if is_undated(record.at) {
+            undated.push(GoneRecord { at: now, ..record });
+        }
+    }
+    for record in undated {
+        put_gone(&mut gone, record.mailbox.id, &record)?;
+    }
+    Ok(())
+}
+
+impl Reach {
+    fn includes(self, at: UnixTime) -> bool {
+        match self {
+            Reach::All => true,
+            Reach::Before(moment) => at.0 > 0 && at < moment,
+        }
+    }
+}
+
+fn step(transaction: &WriteTransaction, reach: Reach) -> Result<Step, Fault> {
+    let mut purged = Tally::default();
+    while (purged.messages as usize) < limits::PURGED_ROWS {
+        let found = oldest(&transaction.open_table(REMOVED)?, &transaction.open_table(GONE)?)?;
+        let Some(found) = found.filter(|found| reach.includes(found.at)) else { break };
+        let rows = limits::PURGED_ROWS - purged.messages as usize;
+        purged.add(match found.grave {
+            Grave::Messages(key) => purge_messages(transaction, key, rows)?,
+            Grave::Mailbox(id) => purge_mailbox(transaction, id, rows)?,
+        });
+    }
+    let left = oldest(&transaction.open_table(REMOVED)?, &transaction.open_table(GONE)?)?;
+    let has_free = transaction.open_table(schema::FREE)?.first()?.is_some();
+    Ok(Step {
+        purged,
+        is_more: left.is_some_and(|left| reach.includes(left.at)),
+        is_left: left.is_some(),
+        has_free,
+    })
+}
+
+/// What was removed first; of an unknown time comes last. A mailbox comes behind what was removed from it.
+fn oldest(
+    removed: &impl ReadableTable<u64, &'static [u8]>,
+    gone: &impl ReadableTable<u64, &'static [u8]>,
+) -> Result<Option<Oldest>, Fault> {
+    let mut oldest: Option<Oldest> = None;
+    let mut offer = |at: UnixTime, grave| {
+        let age = |at: UnixTime| at.0.wrapping_sub(1);
+        if oldest.is_none_or(|oldest| age(at) < age(oldest.at)) {
+            oldest = Some(Oldest { at, grave });
+        }
+    };
+    for entry in removed.iter()? {
+        let (key, stored) = entry?;
+        let tombstone: Tombstone = schema::decode(&REMOVED, key.value(), stored.value())?;
+        offer(tombstone.at, Grave::Messages(key.value()));
+    }
+    for entry in gone.iter()? {
+        let (key, stored) = entry?;
+        let record: GoneRecord = schema::decode(&GONE, key.value(), stored.value())?;
+        let grave = match removed.range(schema::removed_range(record.mailbox.id))?.next() {
+            Some(first) => Grave::Messages(first?.0.value()),
+            None => Grave::Mailbox(record.mailbox.id),
+        };
+        offer(record.at, grave);
+    }
+    Ok(oldest)
+}
+
+/// Purges up to so many rows of one tombstone.
+fn purge_messages(transaction: &WriteTransaction, key: u64, rows: usize) -> Result<Tally, Fault> {
+    let mut removed = transaction.open_table(REMOVED)?;
+    let stored = removed.get(key)?.map(|stored| stored.value().to_vec());
+    let Some(stored) = stored else { return Ok(Tally::default()) };
+    let mut tombstone: Tombstone = schema::decode(&REMOVED, key, &stored)?;
+    let mailbox = schema::key_mailbox(key);
+    let mut mail = transaction.open_table(MAIL)?;
+    let mut purged = Tally::default();
+    let mut runs = Vec::new();
+    for run in std::mem::take(&mut tombstone.runs) {
+        if purged.messages as usize >= rows {
+            runs.push(run);
+            continue;
+        }
+        let doomed = first_rows(&mail, mailbox, run, rows - purged.messages as usize)?;
+        if let (true, Some(last)) = (doomed.is_cut, doomed.rows.last()) {
+            runs.push((schema::key_uid(last.key).0 + 1, run.1));
+        }
+        purged.add(take_out(transaction, &mut mail, doomed.rows)?);
+    }
+    tombstone.tally.take(purged);
+    tombstone.runs = runs;
+    match tombstone.runs.is_empty() {
+        true => {
+            removed.remove(key)?;
+        }
+        false => {
+            removed.insert(key, schema::encode(&REMOVED, key, &tombstone)?.as_slice())?;
+        }
+    }
+    if let Some(mut counters) = read_counters(&mail, mailbox)? {
+        note_purged(&mut counters, purged.messages, tombstone.at);
+        if removed.range(schema::removed_range(mailbox))?.next().is_none() {
+            counters.removed_span = (0, 0);
+        }
+        write_counters(&mut mail, mailbox, &counters)?;
+    } else {
+        drop(mail);
+        note_in_grave(transaction, mailbox, |record| {
+            note_purged(&mut record.counters, purged.messages, tombstone.at);
+        })?;
+    }
+    Ok(purged)
+}
+
+/// Purges up to so many rows of a removed mailbox, and what is left of it behind the last one.
+fn purge_mailbox(transaction: &WriteTransaction, id: MailboxId, rows: usize) -> Result<Tally, Fault> {
+    let mut mail = transaction.open_table(MAIL)?;
+    let doomed = first_rows(&mail, id, super::shade::ALL_UIDS, rows)?;
+    let is_cut = doomed.is_cut;
+    let purged = take_out(transaction, &mut mail, doomed.rows)?;
+    if is_cut {
+        note_in_grave(transaction, id, |record| {
+            record.counters.live.take(purged);
+            note_purged(&mut record.counters, purged.messages, record.at);
+        })?;
+    } else {
+        transaction.open_table(GONE)?.remove(u64::from(id.0))?;
+    }
+    Ok(purged)
+}
+
+fn note_in_grave(
+    transaction: &WriteTransaction,
+    id: MailboxId,
+    note: impl FnOnce(&mut GoneRecord),
+) -> Result<(), Fault> {
+    let mut gone = transaction.open_table(GONE)?;
+    let key = u64::from(id.0);
+    let stored = gone.get(key)?.map(|stored| stored.value().to_vec());
+    let Some(stored) = stored else { return Ok(()) };
+    let mut record: GoneRecord = schema::decode(&GONE, key, &stored)?;
+    note(&mut record);
+    put_gone(&mut gone, id, &record)
+}
+
+struct Doomed {
+    rows: Vec<DoomedRow>,
+    /// Whether more rows follow.
+    is_cut: bool,
+}
+
+struct DoomedRow {
+    key: u64,
+    blob: BlobId,
+    chunks: u32,
+    tally: Tally,
+}
+
+/// The first rows of a run, up to so many.
+fn first_rows(
+    mail: &impl ReadableTable<u64, &'static [u8]>,
+    mailbox: MailboxId,
+    run: (u32, u32),
+    most: usize,
+) -> Result<Doomed, Fault> {
+    let mut doomed = Doomed { rows: Vec::new(), is_cut: false };
+    for entry in mail.range(schema::mail_run(mailbox, run))? {
+        if doomed.rows.len() == most {
+            doomed.is_cut = true;
+            break;
+        }
+        let (key, stored) = entry?;
+        let row: MailRow = schema::decode(&MAIL, key.value(), stored.value())?;
+        doomed.rows.push(DoomedRow {
+            key: key.value(),
+            blob: BlobId(row.blob),
+            chunks: row.chunks,
+            tally: Tally::of(&row),
+        });
+    }
+    Ok(doomed)
+}
+
+fn take_out(
+    transaction: &WriteTransaction,
+    mail: &mut redb::Table<'_, u64, &'static [u8]>,
+    rows: Vec<DoomedRow>,
+) -> Result<Tally, Fault> {
+    let mut sum = Tally::default();
+    for row in rows {
+        mail.remove(row.key)?;
+        free::release(transaction, row.blob, row.chunks)?;
+        sum.add(row.tally);
+    }
+    Ok(sum)
+}

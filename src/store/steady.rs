@@ -1,0 +1,102 @@
+//! Whether the wall clock may be believed enough to remove mail by it (S-309).
+
+use std::time::Instant;
+
+use crate::clock::UnixTime;
+use crate::limits;
+
+/// Watches the wall clock beside the monotonic one.
+#[derive(Debug)]
+pub(super) struct Steadiness {
+    /// The newest time that the database remembered when it was opened.
+    newest: UnixTime,
+    last: Option<Seen>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    wall: UnixTime,
+    monotonic: Instant,
+    /// Since when the clock has not leapt.
+    since: Instant,
+    /// Whether it began at a time that fits what the database remembers.
+    is_plausible: bool,
+}
+
+impl Steadiness {
+    pub(super) fn new(newest: UnixTime) -> Steadiness {
+        Steadiness { newest, last: None }
+    }
+
+    /// Looks at the clock; says whether it may be believed. A clock that is far ahead of all mail, at the start or
+    /// after a leap, must run on for a day first.
+    pub(super) fn observe(&mut self, wall: UnixTime, monotonic: Instant) -> bool {
+        let seen = match self.last {
+            Some(last) if !has_leapt(last, wall, monotonic) => Seen { wall, monotonic, ..last },
+            _ => {
+                let latest = self.newest.0.saturating_add(limits::CLOCK_AHEAD_DAYS * 86_400);
+                Seen { wall, monotonic, since: monotonic, is_plausible: wall.0 <= latest }
+            }
+        };
+        self.last = Some(seen);
+        seen.is_plausible || monotonic.saturating_duration_since(seen.since) >= limits::CLOCK_PROBATION
+    }
+}
+
+fn has_leapt(last: Seen, wall: UnixTime, monotonic: Instant) -> bool {
+    let passed = monotonic.saturating_duration_since(last.monotonic).as_secs();
+    (last.wall.0.saturating_add(passed)).abs_diff(wall.0) > limits::CLOCK_LEAP.as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const DAY: u64 = 86_400;
+    const NEWEST: u64 = 1_800_000_000;
+
+    fn watch(steps: &[(u64, u64)]) -> Vec<bool> {
+        let begun = Instant::now();
+        let mut steadiness = Steadiness::new(UnixTime(NEWEST));
+        let look = |(wall, after): &(u64, u64)| {
+            steadiness.observe(UnixTime(*wall), begun + Duration::from_secs(*after))
+        };
+        steps.iter().map(look).collect()
+    }
+
+    #[test]
+    fn a_clock_near_the_newest_mail_is_believed_at_once() {
+        let edge = NEWEST + limits::CLOCK_AHEAD_DAYS * DAY;
+        assert_eq!(watch(&[(NEWEST, 0)]), [true]);
+        assert_eq!(watch(&[(edge, 0)]), [true]);
+        assert_eq!(watch(&[(edge + 1, 0)]), [false]);
+    }
+
+    #[test]
+    fn a_clock_that_leaps_ten_years_and_back_removes_nothing_s_309() {
+        let later = NEWEST + 3650 * DAY;
+        assert_eq!(
+            watch(&[(NEWEST, 0), (later, 60), (later + DAY - 100, DAY - 40), (NEWEST + DAY, DAY)]),
+            [true, false, false, true]
+        );
+    }
+
+    #[test]
+    fn a_clock_far_ahead_is_believed_after_a_day_of_running_on() {
+        let later = NEWEST + 3650 * DAY;
+        assert_eq!(
+            watch(&[(later, 0), (later + DAY - 1, DAY - 1), (later + DAY, DAY)]),
+            [false, false, true]
+        );
+    }
+
+    #[test]
+    fn a_correction_of_an_hour_is_no_leap() {
+        let far = NEWEST + 100 * DAY;
+        let ran = 2 * DAY;
+        assert_eq!(watch(&[(far, 0), (far + ran + 3600, ran)]), [false, true]);
+        assert_eq!(watch(&[(far, 0), (far + ran + 3601, ran)]), [false, false]);
+    }
+}

@@ -13,7 +13,9 @@ mod options;
 mod reading;
 
 pub use crate::store::{DomainRow, MailboxRow, Wear};
-pub use command::{Answer, Command, Consequence, MessageSummary, SessionRow, SettingRow, Status, Target, Whom};
+pub use command::{
+    Answer, Command, Consequence, MessageSummary, SessionRow, SettingRow, Status, Target, Whom,
+};
 pub use failure::{AdminError, Failure, quoted};
 pub use founding::{Founded, found, open};
 

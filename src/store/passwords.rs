@@ -37,7 +37,7 @@ impl Store {
                 records::set_setting(transaction, &key, value.as_deref())?;
                 Ok(count)
             },
-            move || shared.reload_settings(),
+            move |_| shared.reload_settings(),
         )
     }
 

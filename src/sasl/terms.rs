@@ -42,8 +42,9 @@ impl Terms {
         let channel = self.channel.as_ref();
         match mechanism {
             Mechanism::External => channel.is_some_and(|channel| channel.has_certificate),
-            // Not before the exchange is there.
-            Mechanism::ScramSha256Plus | Mechanism::ScramSha256 => false,
+            // RFC 5802 §6: PLUS beside the other wherever we can bind.
+            Mechanism::ScramSha256Plus => channel.is_some_and(|channel| channel.exporter.is_some()),
+            Mechanism::ScramSha256 => true,
             Mechanism::Plain | Mechanism::Login => self.takes_passwords,
             Mechanism::CramMd5 => self.takes_challenges,
             // In the clear it could be relayed to or from any other server (S-186).
@@ -71,5 +72,53 @@ impl Seed {
 impl std::fmt::Debug for Seed {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str("Seed")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_offered_follows_the_connection_and_the_settings() {
+        let tls = |exporter: bool, has_certificate| {
+            Some(Channel { exporter: exporter.then_some([1; 32]), end_point: None, has_certificate })
+        };
+        for (channel, takes_passwords, takes_challenges, names) in [
+            (None, false, false, "SCRAM-SHA-256"),
+            (None, true, false, "SCRAM-SHA-256 PLAIN LOGIN"),
+            (None, false, true, "SCRAM-SHA-256 CRAM-MD5"),
+            (None, true, true, "SCRAM-SHA-256 PLAIN LOGIN CRAM-MD5"),
+            (tls(false, false), false, false, "SCRAM-SHA-256"),
+            (tls(false, false), true, false, "SCRAM-SHA-256 PLAIN LOGIN"),
+            (tls(false, false), false, true, "SCRAM-SHA-256 CRAM-MD5 NTLM"),
+            (tls(false, true), false, false, "EXTERNAL SCRAM-SHA-256"),
+            (tls(true, false), true, false, "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN"),
+            (tls(true, false), false, false, "SCRAM-SHA-256-PLUS SCRAM-SHA-256"),
+            (
+                tls(true, true),
+                true,
+                true,
+                "EXTERNAL SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN CRAM-MD5 NTLM",
+            ),
+        ] {
+            let terms = Terms { channel, takes_passwords, takes_challenges, ..Terms::default() };
+            let offered: Vec<_> = terms.offered().map(Mechanism::name).collect();
+            assert_eq!(offered.join(" "), names, "{terms:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_drawn_differs_by_purpose_count_and_seed_and_by_nothing_else() {
+        let seed = Seed([1; 32]);
+        assert_eq!(seed.draw("a", 0), Seed([1; 32]).draw("a", 0));
+        for other in [seed.draw("b", 0), seed.draw("a", 1), Seed([2; 32]).draw("a", 0)] {
+            assert_ne!(seed.draw("a", 0), other);
+        }
+    }
+
+    #[test]
+    fn a_seed_is_not_printed_s_320() {
+        assert_eq!(format!("{:?}", Seed([1; 32])), "Seed");
     }
 }

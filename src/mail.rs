@@ -1,5 +1,8 @@
 //! The shared nouns, parsed once and valid ever after: domain, address, mailbox, message, secret.
 
+mod name;
+
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -8,7 +11,8 @@ use zeroize::Zeroize;
 
 use crate::limits;
 
-/// A domain of ours, in small letters: labels of `a-z 0-9 -`, no final dot. RFC 5321 §2.3.5.
+/// A domain of ours, in small letters: labels of `a-z 0-9 -`, no final dot. RFC 5321 §2.3.5. One beyond ASCII is
+/// written as the name system has it, `xn--hme-sna.lan`. RFC 5890 §2.3.2.1.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Domain(Box<str>);
@@ -27,6 +31,9 @@ impl FromStr for Domain {
         if text.len() > limits::DOMAIN_OCTETS {
             return Err(AddressError::DomainTooLong);
         }
+        if !text.is_ascii() {
+            return Err(AddressError::DomainNotAscii);
+        }
         if text.is_empty() || !text.split('.').all(is_label) {
             return Err(AddressError::BadDomain);
         }
@@ -41,7 +48,9 @@ fn is_label(label: &str) -> bool {
         && !label.ends_with('-')
 }
 
-/// The address of a mailbox of ours: a name of `a-z 0-9 . _ + -` at a domain, all in small letters.
+/// The address of a mailbox of ours: a name of letters, `0-9 . _ + -` at a domain, all in small letters. Letters
+/// beyond ASCII are prepared, so that `JÖRG@home.lan` and `jörg@home.lan` are one mailbox, however the `ö` is
+/// composed. RFC 6531 §3.3, RFC 8265 §3.3.
 ///
 /// Envelopes may carry stranger addresses; those are the protocol's and never name a mailbox (S-107).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -52,12 +61,20 @@ pub struct Address {
 }
 
 impl Address {
-    /// Joins a local part and a domain; errs if the local part can't name a mailbox.
+    /// Joins a local part and a domain; errs if the local part can't name a mailbox, or is too long as it is given or
+    /// once it is prepared.
     pub fn new(local: &str, domain: &Domain) -> Result<Address, AddressError> {
         if local.len() > limits::LOCAL_PART_OCTETS {
             return Err(AddressError::LocalPartTooLong);
         }
-        if !is_mailbox_name(local) {
+        let local = match local.is_ascii() {
+            true => Cow::Borrowed(local),
+            false => Cow::Owned(name::prepare(local).ok_or(AddressError::BadLocalPart)?),
+        };
+        if local.len() > limits::LOCAL_PART_OCTETS {
+            return Err(AddressError::LocalPartTooLong);
+        }
+        if !is_mailbox_name(&local) {
             return Err(AddressError::BadLocalPart);
         }
         let text = format!("{}@{domain}", local.to_ascii_lowercase());
@@ -78,6 +95,11 @@ impl Address {
     pub fn domain(&self) -> Domain {
         Domain(self.text[usize::from(self.at) + 1..].into())
     }
+
+    /// Whether it can be told to those who haven't said SMTPUTF8.
+    pub fn is_ascii(&self) -> bool {
+        self.text.is_ascii()
+    }
 }
 
 impl FromStr for Address {
@@ -89,10 +111,13 @@ impl FromStr for Address {
     }
 }
 
-/// The rule for names: what begins or ends with a dot, or begins with a dash, is no name (S-107, S-112).
+/// The rule for names: what begins or ends with a dot, or begins with a dash, is no name (S-107, S-112). Beyond ASCII
+/// it has been prepared.
 fn is_mailbox_name(name: &str) -> bool {
     !name.is_empty()
-        && name.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"._+-".contains(&octet))
+        && name
+            .bytes()
+            .all(|octet| octet.is_ascii_alphanumeric() || b"._+-".contains(&octet) || !octet.is_ascii())
         && !name.starts_with(['.', '-', '+'])
         && !name.ends_with('.')
         && !name.contains("..")
@@ -105,10 +130,12 @@ pub enum AddressError {
     NoDomain,
     /// Empty, or with octets that a mailbox name can't have.
     BadLocalPart,
-    /// Over 64 octets. RFC 5321 §4.5.3.1.1.
+    /// Over 64 octets; a letter beyond ASCII has two or more. RFC 5321 §4.5.3.1.1.
     LocalPartTooLong,
     /// Not labels of letters, digits and dashes with dots between.
     BadDomain,
+    /// Letters beyond ASCII in a domain.
+    DomainNotAscii,
     /// Over 255 octets. RFC 5321 §4.5.3.1.2.
     DomainTooLong,
 }
@@ -118,11 +145,16 @@ impl fmt::Display for AddressError {
         out.write_str(match self {
             AddressError::NoDomain => "an address has the form name@domain",
             AddressError::BadLocalPart => {
-                "a mailbox name has only a-z, 0-9 and . _ + - inside, and begins with a letter, a digit or _"
+                "a mailbox name has only letters, 0-9 and . _ + - inside, and begins with a letter, a digit or _"
             }
-            AddressError::LocalPartTooLong => "a mailbox name has at most 64 characters",
+            AddressError::LocalPartTooLong => {
+                "a mailbox name has at most 64 octets: 64 characters, or half of it beyond a-z"
+            }
             AddressError::BadDomain => {
                 "a domain is made of letters, digits and dashes with dots between, as in home.lan"
+            }
+            AddressError::DomainNotAscii => {
+                "a domain beyond a-z is written in its xn-- form, as in xn--hme-sna.lan for h\u{f6}me.lan"
             }
             AddressError::DomainTooLong => "a domain has at most 255 characters",
         })
@@ -264,11 +296,59 @@ mod tests {
 
     #[test]
     fn names_that_could_be_paths_options_or_keys_are_refused_s_107_s_112() {
-        for name in
-            ["../../etc/x", "a/b", ".", "..", "-", "--help", ".db", "", "a..b", "a b", "a\0b", "ä", "+x"]
-        {
+        for name in [
+            "../../etc/x",
+            "a/b",
+            ".",
+            "..",
+            "-",
+            "--help",
+            ".db",
+            "",
+            "a..b",
+            "a b",
+            "a\0b",
+            "ä b",
+            "ä/",
+            "+ä",
+            "ä.",
+            "ä..ä",
+            "ä\u{202E}",
+            "henryⅣ",
+            "+x",
+        ] {
             assert_eq!(address(&format!("{name}@home.lan")), Err(AddressError::BadLocalPart), "{name:?}");
         }
+    }
+
+    #[test]
+    fn names_beyond_ascii_are_one_mailbox_however_they_are_written() {
+        for text in ["jörg@home.lan", "JÖRG@Home.Lan", "jo\u{308}rg@home.lan", "ｊörg@HOME.LAN"] {
+            assert_eq!(address(text), Ok("jörg@home.lan".into()), "{text:?}");
+        }
+        assert_eq!(address("ａｌｉｃｅ@home.lan"), Ok("alice@home.lan".into()));
+        for (name, error) in [("．．／", AddressError::BadLocalPart), ("－x", AddressError::BadLocalPart)]
+        {
+            assert_eq!(address(&format!("{name}@home.lan")), Err(error), "{name}");
+        }
+        let jorg: Address = "Jörg@xn--hme-sna.lan".parse().unwrap();
+        assert_eq!((jorg.local_part(), jorg.domain().as_str()), ("jörg", "xn--hme-sna.lan"));
+        assert!(!jorg.is_ascii());
+        let stored = postcard::to_allocvec(&jorg).unwrap();
+        assert_eq!(postcard::from_bytes::<Address>(&stored), Ok(jorg));
+    }
+
+    #[test]
+    fn lengths_beyond_ascii_are_held_in_octets_before_and_behind_the_preparation() {
+        let local = |letter: &str, count| address(&format!("{}@home.lan", letter.repeat(count)));
+        assert!(local("ö", 31).is_ok() && local("ö", 32).is_ok());
+        assert_eq!(local("ö", 33), Err(AddressError::LocalPartTooLong));
+        assert!(local("日", 21).is_ok());
+        assert_eq!(local("日", 22), Err(AddressError::LocalPartTooLong));
+        // Two octets each, that are three once they are small letters.
+        assert_eq!(("Ⱥ".len(), "ⱥ".len()), (2, 3));
+        assert!(local("Ⱥ", 21).is_ok());
+        assert_eq!(local("Ⱥ", 22), Err(AddressError::LocalPartTooLong));
     }
 
     #[test]
@@ -294,11 +374,11 @@ mod tests {
 
     #[test]
     fn domains_that_are_none_are_refused() {
-        for domain in
-            ["", ".", "home..lan", "home.lan.", "-home.lan", "home-.lan", "ho_me.lan", "höme.lan", "a b"]
-        {
+        for domain in ["", ".", "home..lan", "home.lan.", "-home.lan", "home-.lan", "ho_me.lan", "a b"] {
             assert_eq!(domain.parse::<Domain>(), Err(AddressError::BadDomain), "{domain:?}");
         }
+        assert_eq!("höme.lan".parse::<Domain>(), Err(AddressError::DomainNotAscii));
+        assert_eq!(address("alice@höme.lan"), Err(AddressError::DomainNotAscii));
         assert_eq!(address("alice"), Err(AddressError::NoDomain));
     }
 

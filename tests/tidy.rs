@@ -36,7 +36,7 @@ const IMPURE: &[&str] = &[
 const ADDRESS_TYPES: &[&str] = &["IpAddr", "Ipv4Addr", "Ipv6Addr"];
 /// The crates that each room may name; rooms that stand here with nothing, and those missing, name none.
 const CRATES_OF: &[(&str, &[&str])] = &[
-    ("mail", &["serde", "zeroize"]),
+    ("mail", &["serde", "unicode_normalization", "zeroize"]),
     ("clock", &["serde", "time"]),
     ("wire", &["memchr"]),
     ("sasl", &["base64ct", "hmac", "md4", "md5", "ring", "unicode_normalization", "zeroize"]),

@@ -106,7 +106,7 @@ fn first_mailbox(domain: &str, user: &str) -> Result<(Domain, Address), AdminErr
     };
     let address = address.ok_or_else(|| {
         AdminError::usage(format!(
-            "{} can't name a mailbox of {domain}: give a name such as alice, of a-z, 0-9 and . _ + -",
+            "{} can't name a mailbox of {domain}: give a name such as alice, of letters, 0-9 and . _ + -",
             admin::quoted(user)
         ))
     })?;

@@ -41,7 +41,9 @@ impl Received<'_> {
             None => address,
         };
         let tls = self.tls.map_or_else(String::new, |tls| format!(" ({})", tls_comment(tls)));
-        let recipient = self.only_recipient.map_or_else(String::new, |address| format!(" for <{address}>"));
+        // RFC 6531 §3.7.3: beyond ASCII only if SMTPUTF8 was said; the postmaster is found without.
+        let told = self.only_recipient.filter(|address| self.is_utf8 || address.is_ascii());
+        let recipient = told.map_or_else(String::new, |address| format!(" for <{address}>"));
         let suspicion = if self.now.is_suspect { " (clock not set)" } else { "" };
         format!(
             "Received: from {from}\r\n\tby {} with {}{tls}\r\n\tid {:016x}{recipient};\r\n\t{}{suspicion}\r\n",
@@ -188,6 +190,15 @@ mod tests {
         };
         assert_eq!(field.field().matches("\r\n").count(), field.field().matches("\n").count());
         assert_eq!(field.field().lines().filter(|line| !line.starts_with('\t')).count(), 1);
+    }
+
+    #[test]
+    fn a_recipient_beyond_ascii_is_told_only_if_smtputf8_was_said() {
+        let jorg = "jörg@home.lan".parse().unwrap();
+        for (is_utf8, is_told) in [(true, true), (false, false)] {
+            let field = Received { is_utf8, only_recipient: Some(&jorg), ..received() }.field();
+            assert_eq!((field.contains(" for <jörg@home.lan>;"), field.is_ascii()), (is_told, !is_told));
+        }
     }
 
     #[test]

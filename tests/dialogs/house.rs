@@ -106,12 +106,13 @@ impl House {
         } else {
             "home.lan".parse().unwrap()
         };
-        let (user, other) = (format!("u{number}"), format!("o{number}"));
+        let (user, other) = (format!("{}{number}", script.user), format!("o{number}"));
         let names = HashMap::from([
             ("user", format!("{user}@{domain}")),
             ("name", user),
             ("other", format!("{other}@{domain}")),
             ("domain", domain.to_string()),
+            ("number", number.to_string()),
             ("host", HOST_NAME.to_owned()),
             ("pass", script.password.clone()),
         ]);

@@ -19,6 +19,8 @@ pub struct Script {
     pub in_the_clear: bool,
     /// Whether the server takes passwords inside TLS only.
     pub strict_passwords: bool,
+    /// What the first address begins with; the play's number follows.
+    pub user: String,
     /// The password of both mailboxes, as written.
     pub password: String,
     /// What lies in the mailbox at the start, as written.
@@ -83,6 +85,7 @@ impl Script {
             name: name.into(),
             any_segments: true,
             inside_tls: true,
+            user: "u".into(),
             password: "correct horse".into(),
             ..Script::default()
         };
@@ -130,6 +133,7 @@ impl Script {
             ("tls", "no") => self.inside_tls = false,
             ("clear", "") => (self.in_the_clear, self.inside_tls) = (true, false),
             ("passwords", "tls") => self.strict_passwords = true,
+            ("user", _) => self.user = rest.into(),
             ("password", _) => self.password = rest.into(),
             ("mail", _) => self.mails.push(rest.into()),
             ("mail-octets", _) => {

@@ -29,7 +29,7 @@ fn facts(door: Door) -> Facts {
     }
 }
 
-/// A session, and what stands for its driver and its store: alice and bob live at home.lan.
+/// A session, and what stands for its driver and its store: alice, bob and jörg live at home.lan.
 struct Talk {
     session: Session,
     space: bool,
@@ -167,6 +167,7 @@ fn look_up(path: &ForwardPath) -> Recipient {
         ForwardPath::Address(address) if ours(&address.domain()) => match address.local_part() {
             "alice" => mailbox(1, "alice"),
             "bob" => mailbox(2, "bob"),
+            "jörg" => mailbox(3, "jörg"),
             name if name.starts_with("user") => mailbox(name[4..].parse().unwrap(), name),
             _ => Recipient::UnknownUser,
         },

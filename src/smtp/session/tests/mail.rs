@@ -210,6 +210,22 @@ fn smtputf8_is_taken_when_it_was_said_s_077_s_108() {
 }
 
 #[test]
+fn a_mailbox_beyond_ascii_gets_mail_when_smtputf8_was_said_s_077() {
+    let mut talk = Talk::mx();
+    talk.dialog(&[
+        ("MAIL FROM:<a@b>", "250"),
+        ("RCPT TO:<jörg@home.lan>", "553 5.6.7"),
+        ("RSET", "250"),
+        ("MAIL FROM:<a@b> SMTPUTF8", "250"),
+        ("RCPT TO:<JÖRG@home.lan>", "250"),
+        ("DATA", "354"),
+    ]);
+    assert!(talk.data(b"x: y\r\n\r\n.\r\n").starts_with("250"));
+    assert!(talk.stored[0].1.contains(" with UTF8SMTP\r\n"), "{}", talk.stored[0].1);
+    assert!(talk.stored[0].1.contains(" for <jörg@home.lan>;\r\n"), "{}", talk.stored[0].1);
+}
+
+#[test]
 fn a_disk_without_room_is_told_at_mail_s_151() {
     let mut talk = Talk::mx();
     talk.space = false;

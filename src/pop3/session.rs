@@ -250,7 +250,11 @@ impl Session {
         };
         let (user_name, facts) = it.enter()?;
         let (messages, octets) = (maildrop.messages_left(), maildrop.octets_left());
-        out.ok(Text::Welcome { name: &out.voice.name(&user_name), messages, octets });
+        match user_name.as_str() {
+            // Who came with nothing but his certificate has typed no name.
+            "" => out.ok(Text::Holds { messages, octets }),
+            name => out.ok(Text::Welcome { name: &out.voice.name(name), messages, octets }),
+        }
         self.state = State::Transaction(Transaction::new(maildrop, facts, policy));
         self.mistakes = 0;
         Ok(Next::Read)

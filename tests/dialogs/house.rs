@@ -17,7 +17,7 @@ use poppet::ticket::block_on;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::script::{Script, octets};
+use crate::script::{Kind, Script, octets};
 
 /// The name that the server goes by and its certificate is for.
 pub const HOST_NAME: &str = "mail.home.lan";
@@ -43,24 +43,29 @@ pub struct Room {
 }
 
 impl House {
-    /// The server that takes passwords everywhere, or the one that takes them inside TLS only; each is
-    /// started at its first use.
-    pub fn open(strict_passwords: bool) -> &'static House {
+    /// The server of that kind; each is started at its first use.
+    pub fn open(kind: Kind) -> &'static House {
         static EASY: OnceLock<House> = OnceLock::new();
         static STRICT: OnceLock<House> = OnceLock::new();
-        let house = if strict_passwords { &STRICT } else { &EASY };
-        house.get_or_init(|| House::start(if strict_passwords { "tls" } else { "always" }))
+        static CHALLENGING: OnceLock<House> = OnceLock::new();
+        match kind {
+            Kind::Easy => EASY.get_or_init(|| House::start("easy", &[("plaintext", "always")])),
+            Kind::Strict => STRICT.get_or_init(|| House::start("strict", &[("plaintext", "tls")])),
+            Kind::Challenging => CHALLENGING.get_or_init(|| {
+                let own = [("plaintext", "always"), ("challenge", "on"), ("language", "de")];
+                House::start("challenging", &own)
+            }),
+        }
     }
 
-    fn start(plaintext: &str) -> House {
-        let database = scratch().join(format!("{plaintext}.redb"));
+    fn start(name: &str, own_settings: &[(&str, &str)]) -> House {
+        let database = scratch().join(format!("{name}.redb"));
         let clock = Clock::system(poppet::clock::UnixTime(0));
         let key = DeviceKey::create(&database).expect("a device key");
         let store = Store::create(&database, &Options::default(), clock.clone()).expect("a database");
         let gatekeeper = Gatekeeper::new(store.clone(), key).expect("a gatekeeper");
-        for (key, value) in [
+        let settings = [
             ("hostname", HOST_NAME),
-            ("plaintext", plaintext),
             ("argon2_kib", "7168"),
             ("argon2_passes", "1"),
             ("connections_per_address", "50"),
@@ -68,7 +73,8 @@ impl House {
             ("recipients", "100"),
             // The machine that runs the tests may have a full disk.
             ("reserve_mib", "1"),
-        ] {
+        ];
+        for &(key, value) in settings.iter().chain(own_settings) {
             store.set_setting(key, Some(value)).wait().expect("a setting");
         }
         store.add_domain("home.lan".parse().unwrap()).wait().expect("a domain");
@@ -84,7 +90,7 @@ impl House {
         };
         house.add("keeper@home.lan", "keeper");
         // Whom a mail with too many recipients goes to.
-        for number in 0..if plaintext == "always" { CROWD } else { 0 } {
+        for number in 0..if name == "easy" { CROWD } else { 0 } {
             house.add(&format!("crowd{number}@home.lan"), "crowd");
         }
         house

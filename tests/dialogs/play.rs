@@ -64,7 +64,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Plays the dialog once.
 pub fn play(script: &Script, way: Way) -> Result<(), Failure> {
-    let house = House::open(script.strict_passwords);
+    let house = House::open(script.house);
     let room = house.room(script).map_err(|what| Failure { line: 0, what })?;
     let random = match way.cut {
         Cut::Random(seed) => fastrand::Rng::with_seed(seed),

@@ -17,8 +17,8 @@ pub struct Script {
     pub inside_tls: bool,
     /// Whether a port with implicit TLS is talked to in the clear.
     pub in_the_clear: bool,
-    /// Whether the server takes passwords inside TLS only.
-    pub strict_passwords: bool,
+    /// Which server is talked to.
+    pub house: Kind,
     /// What the first address begins with; the play's number follows.
     pub user: String,
     /// The password of both mailboxes, as written.
@@ -29,6 +29,18 @@ pub struct Script {
     pub locked: Option<String>,
     /// The steps with their line numbers.
     pub steps: Vec<(usize, Step)>,
+}
+
+/// What the server is set to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// It takes passwords everywhere.
+    #[default]
+    Easy,
+    /// It takes passwords inside TLS only.
+    Strict,
+    /// As the easy one, with the mechanisms made of MD5 and an administrator who prefers German.
+    Challenging,
 }
 
 /// One line of a dialog. The first number is the connection.
@@ -132,7 +144,8 @@ impl Script {
             ("plays", "whole") => self.any_segments = false,
             ("tls", "no") => self.inside_tls = false,
             ("clear", "") => (self.in_the_clear, self.inside_tls) = (true, false),
-            ("passwords", "tls") => self.strict_passwords = true,
+            ("passwords", "tls") => self.house = Kind::Strict,
+            ("challenge", "on") => self.house = Kind::Challenging,
             ("user", _) => self.user = rest.into(),
             ("password", _) => self.password = rest.into(),
             ("mail", _) => self.mails.push(rest.into()),

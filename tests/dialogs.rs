@@ -8,6 +8,8 @@
 mod house;
 #[path = "dialogs/play.rs"]
 mod play;
+#[path = "dialogs/proofs.rs"]
+mod proofs;
 #[path = "dialogs/script.rs"]
 mod script;
 

@@ -7,11 +7,13 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4, TcpStream};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use base64ct::{Base64, Encoding};
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 
 use crate::house::{HOST_NAME, House, Room};
+use crate::proofs::{self, Scram};
 use crate::script::{Script, Step, Token, expand, matches, octets};
 
 /// How what the client sends is cut into writes.
@@ -118,6 +120,7 @@ impl Player<'_> {
             Step::Expect(connection, pattern) => {
                 let tokens = expand(pattern, &self.room.names)?;
                 let line = self.connection(*connection)?.line()?;
+                self.learn(&line)?;
                 agree(&tokens, pattern, &line)
             }
             Step::Skip(connection, pattern) => self.skip(*connection, pattern),
@@ -143,6 +146,7 @@ impl Player<'_> {
                 Ok(())
             }
             Step::Login(connection) => self.login(*connection),
+            Step::Scram(connection, password) => self.scram(*connection, password),
             Step::Count(who, count) => match self.house.count(&self.room, who)? {
                 found if found == *count => Ok(()),
                 found => Err(format!("{count} messages expected for {who}, {found} found")),
@@ -192,6 +196,41 @@ impl Player<'_> {
     fn find(&self, pattern: &str) -> Result<Option<Vec<u8>>, String> {
         let tokens = expand(pattern, &self.room.names)?;
         Ok(self.skipped.iter().find(|line| matches(&tokens, line)).cloned())
+    }
+
+    /// Computes what a client could answer to a time stamp or a challenge: `{apop}`, `{cram-md5}`.
+    fn learn(&mut self, line: &[u8]) -> Result<(), String> {
+        let password = octets("{pass}", &self.room.names)?;
+        let text = String::from_utf8_lossy(line);
+        if let (true, Some(stamp)) = (text.starts_with("+OK "), proofs::stamp(&text)) {
+            self.room.names.insert("apop", proofs::apop(stamp, &password));
+        }
+        let challenge = text.split_once(' ').and_then(|(_, text)| Base64::decode_vec(text).ok());
+        let challenge = challenge.and_then(|octets| String::from_utf8(octets).ok());
+        if let Some(challenge) = challenge.as_deref().and_then(proofs::stamp) {
+            self.room.names.insert("cram-md5", proofs::cram_md5(challenge, &password));
+        }
+        Ok(())
+    }
+
+    /// A whole exchange of SCRAM-SHA-256 but for the last reply.
+    fn scram(&mut self, connection: u8, password: &str) -> Result<(), String> {
+        let password = octets(password, &self.room.names)?;
+        let mut scram = Scram::new(&self.room.names["user"], &password, self.random.u64(..));
+        self.send(connection, &[&format!("AUTH SCRAM-SHA-256 {}\\r\\n", scram.first())])?;
+        let server_first = self.challenge(connection)?;
+        self.send(connection, &[&format!("{}\\r\\n", scram.last(&server_first)?)])?;
+        if password != octets("{pass}", &self.room.names)? {
+            return Ok(());
+        }
+        scram.ends(&self.challenge(connection)?)?;
+        self.send(connection, &[&"\\r\\n".to_owned()])
+    }
+
+    fn challenge(&mut self, connection: u8) -> Result<String, String> {
+        let line = String::from_utf8_lossy(&self.connection(connection)?.line()?).into_owned();
+        let challenge = line.strip_prefix("+ ").or_else(|| line.strip_prefix("334 "));
+        challenge.map(str::to_owned).ok_or_else(|| format!("a challenge expected, got {line:?}"))
     }
 
     /// Logs on; a maildrop that a dropped connection still holds is asked for again.

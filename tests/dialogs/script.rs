@@ -66,6 +66,9 @@ pub enum Step {
     Drop(u8),
     /// The client logs on with USER and PASS, again while the maildrop is in use.
     Login(u8),
+    /// The client sends SCRAM-SHA-256's messages for `user`, the empty response to the server's last one too; or
+    /// with another password up to the refusal.
+    Scram(u8, String),
     /// So many messages are in the mailbox of `user` or `other`.
     Count(String, usize),
     /// The newest message in the mailbox of `user` or `other` matches.
@@ -195,6 +198,7 @@ fn step(line: &str) -> Option<Step> {
         ("TLS", _) if bare => Step::StartTls(connection),
         ("DROP", _) if bare => Step::Drop(connection),
         ("LOGIN", _) if bare => Step::Login(connection),
+        ("SCRAM", _) if mark.is_empty() && !rest.is_empty() => Step::Scram(connection, rest),
         ("COUNT", "") => {
             let (who, count) = rest.split_once(' ')?;
             Step::Count(known(who)?, count.parse().ok()?)

@@ -36,7 +36,7 @@ pub(super) async fn of(
     }
     let is_shut_out = move |address: &_, mark, sealed: &[u8]| {
         let means = records.means(address, mark, sealed);
-        !means.verifier && !(takes_challenges && means.secret)
+        !(means.verifier || takes_challenges && means.secret)
     };
     let without = context.store.mailboxes_by_password(is_shut_out).await?;
     Ok(Some(Consequence::TakesNoPasswords { takes_challenges, without }))

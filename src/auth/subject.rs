@@ -9,6 +9,7 @@ use super::hash::Hash;
 use super::record::Record;
 use super::work::Work;
 use crate::mail::{Address, Secret, printable};
+use crate::sasl::prepare;
 use crate::sasl::scram::Verifier;
 use crate::store::{Mailbox, StoreError};
 
@@ -26,7 +27,9 @@ pub struct Caller {
 
 impl Caller {
     /// Reads a user name as it was typed; what is no address of ours is an unknown user like any other (A11).
-    pub fn new(user_name: &str, peer: IpAddr, mechanism: &'static str) -> Caller {
+    pub fn new(typed: &str, peer: IpAddr, mechanism: &'static str) -> Caller {
+        let prepared = prepare::user_name(typed);
+        let user_name = prepared.as_deref().unwrap_or(typed);
         let address: Option<Address> = user_name.parse().ok();
         let account = match &address {
             Some(address) => address.to_string(),
@@ -155,9 +158,12 @@ mod tests {
 
     #[test]
     fn a_name_is_counted_in_one_form_however_it_is_typed() {
-        for (typed, account) in
-            [("alice@home.lan", "alice@home.lan"), ("ALICE@Home.Lan", "alice@home.lan"), ("ALICE", "alice")]
-        {
+        for (typed, account) in [
+            ("alice@home.lan", "alice@home.lan"),
+            ("ALICE@Home.Lan", "alice@home.lan"),
+            ("ALICE", "alice"),
+            ("\u{ff21}lice@home.lan", "alice@home.lan"),
+        ] {
             assert_eq!(caller(typed).account, account);
         }
     }

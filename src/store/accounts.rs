@@ -1,5 +1,7 @@
 //! Domains and mailboxes.
 
+use std::hint::black_box;
+
 use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
@@ -81,7 +83,8 @@ pub(super) fn domains(transaction: &ReadTransaction) -> Result<Vec<DomainRow>, F
     Ok(rows)
 }
 
-/// Looks for the domain first, whether the mailbox exists or not: who is unknown takes as long (S-167).
+/// Does the same whether the mailbox exists or not, for strangers must not find out by the time (S-167): it looks
+/// for the domain, and reads the record at that name or else a neighbour's.
 pub(super) fn mailbox(transaction: &ReadTransaction, address: Address) -> Result<Option<Mailbox>, Fault> {
     let key = schema::mailbox_key(&address);
     let domain = match find_domain(&transaction.open_table(DOMAINS)?, &address.domain()) {
@@ -89,9 +92,17 @@ pub(super) fn mailbox(transaction: &ReadTransaction, address: Address) -> Result
         found => found,
     };
     let table = transaction.open_table(MAILBOXES)?;
-    let Some(stored) = table.get(key.as_str())? else { return Ok(None) };
-    let record: MailboxRecord = schema::decode(&MAILBOXES, key.as_str(), stored.value())?;
-    let is_domain_locked = domain?.is_locked;
+    let entry = match table.range(key.as_str()..)?.next() {
+        Some(entry) => Some(entry?),
+        None => table.last()?,
+    };
+    let Some((name, stored)) = entry else { return Ok(None) };
+    let record: Result<MailboxRecord, _> =
+        black_box(schema::decode(&MAILBOXES, name.value(), stored.value()));
+    if name.value() != key {
+        return Ok(None);
+    }
+    let (record, is_domain_locked) = (record?, domain?.is_locked);
     Ok(Some(Mailbox {
         id: record.id,
         address,

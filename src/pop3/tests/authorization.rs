@@ -337,6 +337,34 @@ fn what_is_no_response_ends_the_exchange_and_not_the_session_s_156_s_158_s_159()
     }
 }
 
+/// Base64 of `n,,n=a,r=abc`: the salt is asked for, then the server's first message goes out.
+#[test]
+fn scram_asks_for_a_salt_and_goes_on_or_ends_with_one_reply() {
+    const FIRST: &str = "AUTH SCRAM-SHA-256 biwsbj1hLHI9YWJj";
+    let salt = || Event::Salted(Salt { octets: [1; 16], iterations: 4096 });
+    let mut play = Play::new(CLEAR);
+    assert_eq!(play.line(FIRST), (Next::Salt { user_name: "a".into() }, String::new()));
+    let (next, text) = play.event(Event::StoreFailed);
+    assert!(next == Next::Read && text.starts_with("-ERR [SYS/TEMP] "), "{text}");
+    for (response, reply) in [
+        ("*", "-ERR cancelled"),
+        ("!", "-ERR that is no base64; begin again with AUTH"),
+        ("", "-ERR that is not what the mechanism sends; begin again with AUTH"),
+        ("Yz1iaXdzLHI9YWJjLHA9QUFBQQ==", "-ERR that is not what the mechanism sends; begin again with AUTH"),
+    ] {
+        assert_eq!(play.line(FIRST).0, Next::Salt { user_name: "a".into() });
+        let (next, text) = play.event(salt());
+        assert!(next == Next::Read && text.starts_with("+ "), "{text}");
+        assert_eq!(play.session.line_limit(), limits::SASL_LINE_OCTETS + 2);
+        assert_eq!(play.reply(response), reply, "{response}");
+        assert_eq!(play.session.line_limit(), limits::POP3_LINE_OCTETS);
+    }
+    play.logs_on(&[1]);
+    let mut busy = Play::new(CLEAR);
+    assert!(matches!(busy.line(FIRST).0, Next::Salt { .. }));
+    assert_eq!(busy.line("NOOP"), (Next::Close, String::new()));
+}
+
 #[test]
 fn auth_forgets_the_user_name() {
     let mut play = Play::new(CLEAR);

@@ -152,7 +152,7 @@ fn mixed_case(line: &str, random: &mut fastrand::Rng) -> String {
 /// that the state can't have.
 #[test]
 fn random_octets_never_confuse_the_session() {
-    let pieces: [&[u8]; 22] = [
+    let pieces: [&[u8]; 29] = [
         b"USER ",
         b"PASS ",
         b"AUTH ",
@@ -175,11 +175,19 @@ fn random_octets_never_confuse_the_session() {
         b"\xFF",
         b"\x01",
         b"alice",
+        b"APOP ",
+        b"UTF8",
+        b"LANG",
+        b" de",
+        b" c4c9334bac560ecc979e58001b3e22fb",
+        b"SCRAM-SHA-256 ",
+        b"biwsbj1hLHI9YWJj",
     ];
     for seed in SEEDS {
         println!("seed {seed}");
         let mut random = fastrand::Rng::with_seed(seed);
-        let mut play = Play::new(Facts { offers_stls: random.bool(), ..CLEAR });
+        let facts = if random.bool() { with_challenges(CLEAR) } else { CLEAR };
+        let mut play = Play::greeted(Facts { offers_stls: random.bool(), ..facts });
         for _ in 0..COMMANDS {
             let line =
                 (0..random.usize(..4)).map(|_| pieces[random.usize(..pieces.len())]).collect::<Vec<_>>();
@@ -187,7 +195,8 @@ fn random_octets_never_confuse_the_session() {
             let was_logged_in = play.session.is_logged_in();
             let (mut next, mut text) = play.event(Event::Line { line: &line.concat(), is_followed });
             while !matches!(next, Next::Read | Next::Close) {
-                let is_for_logged_in = !matches!(next, Next::Verify(_) | Next::Enter | Next::StartTls);
+                let is_for_logged_in =
+                    !matches!(next, Next::Salt { .. } | Next::Verify(_) | Next::Enter | Next::StartTls);
                 assert_eq!(was_logged_in, is_for_logged_in, "{next:?}");
                 (next, text) = match next {
                     Next::Salt { .. } => {

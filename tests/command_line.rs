@@ -24,9 +24,9 @@ fn domains_and_mailboxes_come_and_go() {
     let list = house.run("list office.lan");
     assert!(list.done().starts_with("bob@office.lan\topen\t"), "{list:?}");
     assert_eq!(house.run("list").done(), "home.lan\topen\t1\noffice.lan\topen\t1\n");
-    assert_eq!(house.run("stat").done(), "home.lan\t1\t0\t0\noffice.lan\t1\t0\t0\n");
-    assert_eq!(house.run("stat office.lan").done(), "bob@office.lan\t0\t0\n");
-    assert_eq!(house.run("stat bob@office.lan").done(), "bob@office.lan\t0\t0\n");
+    assert_eq!(house.run("stat").done(), "home.lan\t1\t0\t0\t0\t0\t0\t\noffice.lan\t1\t0\t0\t0\t0\t0\t\n");
+    assert_eq!(house.run("stat office.lan").done(), "bob@office.lan\t0\t0\t0\t0\t0\t\n");
+    assert_eq!(house.run("stat bob@office.lan").done(), "bob@office.lan\t0\t0\t0\t0\t0\t\n");
 
     assert_eq!(house.run("del bob@office.lan").done(), "");
     assert_eq!(house.run("del office.lan").done(), "");
@@ -379,7 +379,7 @@ fn every_command_has_help_and_there_is_a_version() {
     let help = house.run("--help");
     for verb in [
         "setup", "serve", "add", "del", "list", "stat", "lock", "unlock", "passwd", "get", "set", "read",
-        "status", "who", "kick",
+        "undelete", "status", "who", "kick",
     ] {
         assert!(help.done().contains(&format!("\n  {verb} ")), "{verb}");
         assert!(house.run(&format!("{verb} --help")).done().contains("Examples:"), "{verb}");
@@ -407,6 +407,9 @@ fn json_is_one_document_for_every_command() {
         "get peers",
         "set peers all",
         "stat --wear",
+        "undelete alice@home.lan",
+        "get retain --for home.lan",
+        "set retain 30 --for home.lan",
         "status",
         "del office.lan --yes",
         "setup home.lan alice --no-start",

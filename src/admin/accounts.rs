@@ -67,7 +67,7 @@ pub(super) async fn remove_domain(
     context.store.remove_domain(domain).await?;
     end_sessions(context, mailboxes.iter().map(|row| row.id));
     forget(context, postmaster).await?;
-    Ok(removed(&mailboxes))
+    Ok(removed(context, &mailboxes))
 }
 
 pub(super) async fn remove_mailbox(
@@ -85,7 +85,7 @@ pub(super) async fn remove_mailbox(
     context.store.remove_mailbox(address).await?;
     end_sessions(context, [mailbox.id]);
     forget(context, postmaster).await?;
-    Ok(removed(&mailboxes))
+    Ok(removed(context, &mailboxes))
 }
 
 pub(super) async fn mailboxes(context: &Context, domain: Option<Domain>) -> Result<Answer, AdminError> {
@@ -211,9 +211,10 @@ fn counted(count: u64, noun: &str) -> String {
     }
 }
 
-fn removed(rows: &[MailboxRow]) -> Answer {
+fn removed(context: &Context, rows: &[MailboxRow]) -> Answer {
     Answer::Removed {
         mailboxes: rows.len().try_into().unwrap_or(u32::MAX),
         messages: rows.iter().map(|row| u64::from(row.messages)).sum(),
+        until: super::undo::end_of_undo(context),
     }
 }

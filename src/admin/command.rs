@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{AdminError, LiveStatus, quoted};
 use crate::clock::UnixTime;
 use crate::mail::{Address, Domain, Secret, Uid};
-use crate::store::{DomainRow, MailboxRow, Wear};
+use crate::store::{DomainRow, GoneRow, MailboxRow, Origin, Undeleted, Wear};
 
 /// An administrative act.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,6 +59,34 @@ pub enum Command {
         /// Its new value; none takes it back to its default.
         value: Option<String>,
     },
+    /// Asks for the settings that a domain or a mailbox may have for itself, or for one of them:
+    /// [`Answer::Settings`].
+    SettingsFor {
+        /// Whose.
+        target: Target,
+        /// Which; none for all of them.
+        key: Option<String>,
+    },
+    /// Changes a setting of a domain or a mailbox: [`Answer::Assigned`].
+    AssignFor {
+        /// Whose.
+        target: Target,
+        /// Its name.
+        key: String,
+        /// Its new value; none takes it back to what counts above.
+        value: Option<String>,
+    },
+    /// Brings back what was removed: [`Answer::Undeleted`].
+    Undelete {
+        /// The mailbox.
+        address: Address,
+        /// Only what was removed from then on; none for all.
+        since: Option<UnixTime>,
+        /// Whether it is only told.
+        is_dry_run: bool,
+    },
+    /// Asks for the removed mailboxes of one domain or of all that can be brought back: [`Answer::Gone`].
+    Gone(Option<Domain>),
     /// Asks for a mailbox's messages, page by page: [`Answer::Messages`].
     Messages {
         /// Whose.
@@ -114,7 +142,13 @@ pub enum Answer {
         mailboxes: u32,
         /// Messages.
         messages: u64,
+        /// Until when it can be brought back; none for not at all.
+        until: Option<UnixTime>,
     },
+    /// What was brought back, or would be.
+    Undeleted(Undeleted),
+    /// Removed mailboxes.
+    Gone(Vec<GoneRow>),
     /// All domains.
     Domains(Vec<DomainRow>),
     /// Mailboxes with their counters.
@@ -259,8 +293,8 @@ pub struct SettingRow {
     pub key: String,
     /// Its value.
     pub value: String,
-    /// Whether it has its default.
-    pub is_default: bool,
+    /// Where the value comes from.
+    pub origin: Origin,
     /// Whether it is a limit that can't be set.
     pub is_fixed: bool,
     /// What it means.

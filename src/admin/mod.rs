@@ -11,8 +11,9 @@ mod founding;
 mod locks;
 mod options;
 mod reading;
+mod undo;
 
-pub use crate::store::{DomainRow, MailboxRow, Wear};
+pub use crate::store::{DomainRow, GoneRow, MailboxRow, Origin, Recoverable, Undeleted, Wear};
 pub use command::{
     Answer, Command, Consequence, MessageSummary, SessionRow, SettingRow, Status, Target, Whom,
 };
@@ -91,6 +92,14 @@ pub async fn execute(context: &Context, command: Command) -> Result<Answer, Admi
         }
         Command::Settings(key) => options::settings(context, key.as_deref()),
         Command::Assign { key, value } => options::assign(context, &key, value.as_deref()).await,
+        Command::SettingsFor { target, key } => options::settings_for(context, &target, key.as_deref()).await,
+        Command::AssignFor { target, key, value } => {
+            options::assign_for(context, &target, &key, value.as_deref()).await
+        }
+        Command::Undelete { address, since, is_dry_run } => {
+            undo::undelete(context, address, since, is_dry_run).await
+        }
+        Command::Gone(domain) => Ok(Answer::Gone(context.store.gone(domain).await?)),
         Command::Messages { address, after } => reading::messages(context, address, after).await,
         Command::Piece { address, uid, index } => reading::piece(context, address, uid, index).await,
         Command::Status => status(context).await,

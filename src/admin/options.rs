@@ -1,20 +1,13 @@
 //! The settings as an administrator sees them, and the limits that can't be set (M14).
 
-use super::{AdminError, Answer, Context, Failure, SettingRow, consequences};
+use super::{AdminError, Answer, Context, Failure, Origin, SettingRow, Target, accounts, consequences};
 use crate::limits;
 use crate::mail::printable;
-use crate::settings::{Effect, KEYS, Key, Settings};
+use crate::settings::{Effect, KEYS, Key, LEVELED, Settings};
+use crate::store::Level;
 
 pub(super) fn settings(context: &Context, key: Option<&str>) -> Result<Answer, AdminError> {
-    let settings = context.store.settings();
-    let defaults = Settings::default();
-    let row = |key: &Key| SettingRow {
-        key: key.name.into(),
-        value: key.value(&settings),
-        is_default: key.value(&settings) == key.value(&defaults),
-        is_fixed: false,
-        meaning: format!("{}: {}", key.meaning, key.values),
-    };
+    let row = |key: &Key| row(context, key, None);
     let Some(name) = key else {
         return Ok(Answer::Settings(KEYS.iter().map(row).chain(FIXED.iter().map(fixed_row)).collect()));
     };
@@ -50,6 +43,91 @@ pub(super) async fn assign(context: &Context, key: &str, value: Option<&str>) ->
     })
 }
 
+/// The settings that a domain or mailbox may have for itself, as they count for it.
+pub(super) async fn settings_for(
+    context: &Context,
+    target: &Target,
+    key: Option<&str>,
+) -> Result<Answer, AdminError> {
+    let level = level(context, target).await?;
+    let keys = match key {
+        Some(name) => vec![find_leveled(name)?],
+        None => LEVELED.iter().map(|name| find(name)).collect::<Result<_, _>>()?,
+    };
+    Ok(Answer::Settings(keys.into_iter().map(|key| row(context, key, Some(&level))).collect()))
+}
+
+pub(super) async fn assign_for(
+    context: &Context,
+    target: &Target,
+    key: &str,
+    value: Option<&str>,
+) -> Result<Answer, AdminError> {
+    let level = level(context, target).await?;
+    let key = find_leveled(key)?;
+    if let Some(value) = value {
+        Settings::default().assign(key.name, value)?;
+    }
+    context.store.set_level(level.clone(), key.name, value).await?;
+    Ok(Answer::Assigned {
+        value: key.value(&context.store.settings_of(&level)),
+        waits_for_restart: key.effect == Effect::AtRestart && context.live.is_some(),
+        consequence: None,
+    })
+}
+
+/// The level of a domain or mailbox that is here; errs with [`Failure::NotFound`].
+async fn level(context: &Context, target: &Target) -> Result<Level, AdminError> {
+    match target {
+        Target::Domain(domain) if context.store.has_domain(domain.clone()).await? => {
+            Ok(Level::Domain(domain.clone()))
+        }
+        Target::Domain(domain) => Err(accounts::unknown_domain(domain)),
+        Target::Mailbox(address) => Ok(Level::Mailbox(accounts::mailbox(context, address).await?.address)),
+    }
+}
+
+fn find_leveled(name: &str) -> Result<&'static Key, AdminError> {
+    if let Some(limit) = FIXED.iter().find(|limit| limit.0 == name) {
+        let text = format!("{} is a fixed limit and counts for all: leave out --for", limit.0);
+        return Err(AdminError::new(Failure::Refused, text));
+    }
+    let key = find(name)?;
+    match key.has_levels() {
+        true => Ok(key),
+        false => Err(AdminError::new(
+            Failure::Refused,
+            format!(
+                "{} counts for all: leave out --for; {} can be had with it",
+                key.name,
+                LEVELED.join(" and ")
+            ),
+        )),
+    }
+}
+
+/// A setting as it is, for all or for a domain or mailbox.
+fn row(context: &Context, key: &Key, level: Option<&Level>) -> SettingRow {
+    let settings = match level {
+        Some(level) => context.store.settings_of(level),
+        None => context.store.settings(),
+    };
+    let levels = if key.has_levels() { "; --for gives a domain or a mailbox its own" } else { "" };
+    let value = key.value(&settings);
+    let origin = match context.store.origin(level, key.name) {
+        // Set to what is the default anyway.
+        Origin::Global if value == key.value(&Settings::default()) => Origin::Default,
+        origin => origin,
+    };
+    SettingRow {
+        key: key.name.into(),
+        value,
+        origin,
+        is_fixed: false,
+        meaning: format!("{}: {}{levels}", key.meaning, key.values),
+    }
+}
+
 /// The entry of that name; the error shows foreign octets escaped.
 fn find(name: &str) -> Result<&'static Key, AdminError> {
     Ok(Key::find(&printable(name.as_bytes()))?)
@@ -68,7 +146,7 @@ async fn check(
         return Err(AdminError::new(Failure::Refused, text));
     }
     if let (Some(_), Some(postmaster)) = (value.filter(|_| key.name == "postmaster"), &settings.postmaster) {
-        super::accounts::mailbox(context, postmaster).await?;
+        accounts::mailbox(context, postmaster).await?;
     }
     Ok(())
 }
@@ -82,7 +160,7 @@ fn fixed_row(limit: &Fixed) -> SettingRow {
     SettingRow {
         key: limit.0.into(),
         value: limit.1.to_string(),
-        is_default: true,
+        origin: Origin::Default,
         is_fixed: true,
         meaning: limit.2.into(),
     }

@@ -46,14 +46,26 @@ pub(super) fn del(verb: &Del, desk: &Desk) -> Result<Report, AdminError> {
         }
         result => result?,
     };
-    let Answer::Removed { mailboxes, messages } = answer else { return Err(stranger()) };
+    let Answer::Removed { mailboxes, messages, until } = answer else { return Err(stranger()) };
     let facts = vec![
         ("target", Cell::text(&target)),
         ("removed", Cell::Is(true)),
         ("mailboxes", Cell::Number(mailboxes.into())),
         ("messages", Cell::Number(messages)),
+        ("recoverable_until", until.map_or(Cell::None, Cell::Time)),
     ];
-    Ok(Report::Said(format!("{target} is removed."), facts, Said::Quiet))
+    let undo = match (&target, until) {
+        (_, None) => String::new(),
+        (Target::Domain(_), Some(_)) if mailboxes == 0 => String::new(),
+        (Target::Domain(domain), Some(until)) => format!(
+            " Until {} \"poppet add {domain}\" and \"poppet undelete ADDRESS\" bring each mailbox back.",
+            until.rfc3339()
+        ),
+        (Target::Mailbox(address), Some(until)) => {
+            format!(" Until {} \"poppet undelete {address}\" brings it back.", until.rfc3339())
+        }
+    };
+    Ok(Report::Said(format!("{target} is removed.{undo}"), facts, Said::Quiet))
 }
 
 pub(super) fn lock(target: &str, is_locked: bool, desk: &Desk) -> Result<Report, AdminError> {

@@ -4,7 +4,7 @@ use argh::{FromArgs, SubCommands};
 
 use super::globals::PASSWORD_ON_COMMAND_LINE;
 use super::verbs::{
-    Add, Del, Get, Kick, List, Lock, Passwd, Read, Serve, Set, Setup, Stat, Status, Unlock, Who,
+    Add, Del, Get, Kick, List, Lock, Passwd, Read, Serve, Set, Setup, Stat, Status, Undelete, Unlock, Who,
 };
 use crate::admin::{self, AdminError};
 use crate::mail::printable;
@@ -135,6 +135,7 @@ pub(super) enum Verb {
     Get(Get),
     Set(Set),
     Read(Read),
+    Undelete(Undelete),
     Status(Status),
     Who(Who),
     Kick(Kick),

@@ -1,11 +1,12 @@
-//! list, stat, get, set, status.
+//! list, stat, status.
 
-use super::consequence;
 use super::desk::{Desk, stranger};
-use super::table::{Cell, Report, Said};
-use super::verbs::{Get, List, Set, Stat};
-use crate::admin::{AdminError, Answer, Command, DomainRow, Failure, MailboxRow, SettingRow, Target, Wear};
-use crate::mail::Domain;
+use super::table::{Cell, Report};
+use super::verbs::{List, Stat};
+use crate::admin::{
+    AdminError, Answer, Command, DomainRow, Failure, GoneRow, MailboxRow, Recoverable, Target, Wear,
+};
+use crate::mail::{Address, Domain};
 
 pub(super) fn list(verb: &List, desk: &Desk) -> Result<Report, AdminError> {
     let Some(domain) = &verb.domain else {
@@ -44,55 +45,6 @@ pub(super) fn stat(verb: &Stat, desk: &Desk) -> Result<Report, AdminError> {
     }
 }
 
-pub(super) fn get(verb: &Get, desk: &Desk) -> Result<Report, AdminError> {
-    let Answer::Settings(rows) = desk.ask(Command::Settings(verb.key.clone()))? else {
-        return Err(stranger());
-    };
-    let kind = |row: &SettingRow| match (row.is_fixed, row.is_default) {
-        (true, _) => "fixed",
-        (false, true) => "default",
-        (false, false) => "set",
-    };
-    if let (Some(_), [row]) = (&verb.key, rows.as_slice()) {
-        let facts = vec![
-            ("setting", Cell::text(&row.key)),
-            ("value", Cell::text(&row.value)),
-            ("kind", Cell::text(kind(row))),
-            ("meaning", Cell::text(&row.meaning)),
-        ];
-        return Ok(Report::One(facts, 1));
-    }
-    let cells = |row: &SettingRow| {
-        vec![Cell::text(&row.key), Cell::text(&row.value), Cell::text(kind(row)), Cell::text(&row.meaning)]
-    };
-    Ok(Report::Rows(&["setting", "value", "kind", "meaning"], rows.iter().map(cells).collect()))
-}
-
-pub(super) fn set(verb: &Set, desk: &Desk) -> Result<Report, AdminError> {
-    if verb.value.is_some() == verb.default {
-        return Err(AdminError::usage(
-            "say either a value or --default, as in \"poppet set plaintext lan\" or \"poppet set plaintext --default\"",
-        ));
-    }
-    let command = Command::Assign { key: verb.key.clone(), value: verb.value.clone() };
-    let Answer::Assigned { value, waits_for_restart, consequence } = desk.ask(command)? else {
-        return Err(stranger());
-    };
-    let shown = if value.is_empty() { "not set" } else { &value };
-    let when = if waits_for_restart { "; this counts after a restart of the server" } else { "" };
-    let mut facts = vec![
-        ("setting", Cell::text(&verb.key)),
-        ("value", Cell::text(&value)),
-        ("waits_for_restart", Cell::Is(waits_for_restart)),
-    ];
-    let mut sentence = format!("{} is {shown}{when}.", verb.key);
-    if let Some(consequence) = &consequence {
-        sentence += &consequence::sentences(consequence);
-        facts.push(consequence::fact(consequence));
-    }
-    Ok(Report::Said(sentence, facts, Said::Quiet))
-}
-
 pub(super) fn status(desk: &Desk) -> Result<Report, AdminError> {
     let status = desk.status()?;
     let live = status.live.as_ref();
@@ -124,37 +76,85 @@ fn clock(is_suspect: bool) -> &'static str {
 fn stat_domains(desk: &Desk) -> Result<Report, AdminError> {
     let domains = domains(desk)?;
     let mailboxes = mailboxes(desk, None)?;
+    let gone = gone(desk, None)?;
     let row = |domain: &DomainRow| {
         let own = || mailboxes.iter().filter(|row| row.address.domain() == domain.domain);
+        let recoverable = || {
+            let of_gone = gone.iter().filter(|row| row.address.domain() == domain.domain);
+            own().map(|row| row.recoverable).chain(of_gone.map(|row| row.recoverable))
+        };
         vec![
             Cell::text(&domain.domain),
             Cell::Number(domain.mailboxes.into()),
             Cell::Number(own().map(|row| u64::from(row.messages)).sum()),
             Cell::Octets(own().map(|row| row.octets).sum()),
+            Cell::Number(own().map(|row| u64::from(row.retrieved)).sum()),
+            Cell::Number(recoverable().map(|it| u64::from(it.messages)).sum()),
+            Cell::Octets(recoverable().map(|it| it.octets).sum()),
+            recoverable().filter_map(|it| it.until).min().map_or(Cell::None, Cell::Time),
         ]
     };
-    Ok(Report::Rows(&["domain", "mailboxes", "messages", "octets"], domains.iter().map(row).collect()))
+    let columns = &[
+        "domain",
+        "mailboxes",
+        "messages",
+        "octets",
+        "retrieved",
+        "recoverable",
+        "recoverable_octets",
+        "recoverable_until",
+    ];
+    Ok(Report::Rows(columns, domains.iter().map(row).collect()))
 }
 
+/// Removed mailboxes stand among the others: nothing is in them but what can be brought back.
 fn stat_mailboxes(target: Target, desk: &Desk) -> Result<Report, AdminError> {
-    let rows = match &target {
-        Target::Domain(domain) => mailboxes(desk, Some(domain.clone()))?,
-        Target::Mailbox(address) => {
-            let mut rows = mailboxes(desk, Some(address.domain()))?;
-            rows.retain(|row| row.address == *address);
-            if rows.is_empty() {
-                let domain = address.domain();
-                let text =
-                    format!("there is no mailbox {address}: \"poppet list {domain}\" shows those there are");
-                return Err(AdminError::new(Failure::NotFound, text));
-            }
-            rows
+    let (domain, wanted) = match &target {
+        Target::Domain(domain) => (domain.clone(), None),
+        Target::Mailbox(address) => (address.domain(), Some(address)),
+    };
+    let gone = gone(desk, Some(domain.clone()))?;
+    let living = match mailboxes(desk, Some(domain.clone())) {
+        // The domain may be gone, and its mailboxes not for good.
+        Err(error) if error.kind == Failure::NotFound && !gone.is_empty() => Vec::new(),
+        result => result?,
+    };
+    let cells = |address, messages: u32, octets, retrieved: u32, recoverable: &Recoverable| {
+        vec![
+            Cell::text(address),
+            Cell::Number(messages.into()),
+            Cell::Octets(octets),
+            Cell::Number(retrieved.into()),
+            Cell::Number(recoverable.messages.into()),
+            Cell::Octets(recoverable.octets),
+            recoverable.until.map_or(Cell::None, Cell::Time),
+        ]
+    };
+    let is_wanted = |address: &Address| wanted.is_none_or(|wanted| wanted == address);
+    let living = living.iter().filter(|row| is_wanted(&row.address));
+    let gone = gone.iter().filter(|row| is_wanted(&row.address));
+    let rows: Vec<_> = living
+        .map(|row| cells(&row.address, row.messages, row.octets, row.retrieved, &row.recoverable))
+        .chain(gone.map(|row| cells(&row.address, 0, 0, 0, &row.recoverable)))
+        .collect();
+    match wanted {
+        Some(address) if rows.is_empty() => Err(AdminError::new(
+            Failure::NotFound,
+            format!("there is no mailbox {address}: \"poppet list {domain}\" shows those there are"),
+        )),
+        _ => {
+            let columns = &[
+                "mailbox",
+                "messages",
+                "octets",
+                "retrieved",
+                "recoverable",
+                "recoverable_octets",
+                "recoverable_until",
+            ];
+            Ok(Report::Rows(columns, rows))
         }
-    };
-    let row = |row: &MailboxRow| {
-        vec![Cell::text(&row.address), Cell::Number(row.messages.into()), Cell::Octets(row.octets)]
-    };
-    Ok(Report::Rows(&["mailbox", "messages", "octets"], rows.iter().map(row).collect()))
+    }
 }
 
 fn wear_facts(wear: &Wear) -> Vec<(&'static str, Cell)> {
@@ -198,6 +198,13 @@ fn domains(desk: &Desk) -> Result<Vec<DomainRow>, AdminError> {
 fn mailboxes(desk: &Desk, domain: Option<Domain>) -> Result<Vec<MailboxRow>, AdminError> {
     match desk.ask(Command::Mailboxes(domain))? {
         Answer::Mailboxes(rows) => Ok(rows),
+        _ => Err(stranger()),
+    }
+}
+
+fn gone(desk: &Desk, domain: Option<Domain>) -> Result<Vec<GoneRow>, AdminError> {
+    match desk.ask(Command::Gone(domain))? {
+        Answer::Gone(rows) => Ok(rows),
         _ => Err(stranger()),
     }
 }

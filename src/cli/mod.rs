@@ -14,6 +14,7 @@ mod globals;
 mod logger;
 mod look;
 mod machine;
+mod options;
 mod output;
 mod password;
 mod place;
@@ -22,6 +23,7 @@ mod serve;
 mod sessions;
 mod setup;
 mod table;
+mod undo;
 mod verbs;
 
 use std::process::ExitCode;
@@ -66,8 +68,9 @@ fn carry_out(verb: Verb, globals: &Globals, output: &Output) -> Result<(), Admin
         Verb::Passwd(verb) => accounts::passwd(&verb, &desk)?,
         Verb::List(verb) => look::list(&verb, &desk)?,
         Verb::Stat(verb) => look::stat(&verb, &desk)?,
-        Verb::Get(verb) => look::get(&verb, &desk)?,
-        Verb::Set(verb) => look::set(&verb, &desk)?,
+        Verb::Get(verb) => options::get(&verb, &desk)?,
+        Verb::Set(verb) => options::set(&verb, &desk)?,
+        Verb::Undelete(verb) => undo::undelete(&verb, &desk)?,
         Verb::Status(_) => look::status(&desk)?,
         Verb::Who(_) => sessions::who(&desk)?,
         Verb::Kick(verb) => sessions::kick(&verb, &desk)?,

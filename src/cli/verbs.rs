@@ -92,7 +92,8 @@ pub(super) struct Add {
     example = "{command_name} bob@home.lan\n{command_name} home.lan --yes",
     note = "What would take mailboxes or mail with it is asked about on a terminal, and needs --yes elsewhere.\n\
     So does the mailbox that gets the mail for postmaster: then nobody gets it until \"poppet set postmaster\"\n\
-    names another. Nothing of it can be brought back."
+    names another.\n\
+    \"poppet undelete\" brings mailboxes and mail back within undo_days, as long as the disk has room for them."
 )]
 /// del
 pub(super) struct Del {
@@ -126,7 +127,10 @@ pub(super) struct List {
     name = "stat",
     description = "count messages and octets, or the wear of the disk",
     example = "{command_name}\n{command_name} home.lan\n{command_name} alice@home.lan\n{command_name} --wear",
-    note = "Columns without TARGET: domain, mailboxes, messages, octets; with it: mailbox, messages, octets.\n\
+    note = "Columns without TARGET: domain, mailboxes, messages, octets, retrieved, recoverable,\n\
+    recoverable_octets, recoverable_until; with it the same for each mailbox: mailbox, messages, octets, ...\n\
+    Recoverable is what \"poppet undelete\" brings back; the first of it goes at recoverable_until, or earlier\n\
+    where the disk runs short. A mailbox that was removed stands there with no messages but those.\n\
     --wear tells what the server has written since it was started, in all and for each message, in lines of\n\
     a name and a number. Without a server it has only this command's own cost to tell."
 )]
@@ -197,9 +201,9 @@ pub(super) struct Passwd {
     subcommand,
     name = "get",
     description = "show settings with their values and meanings",
-    example = "{command_name}\n{command_name} plaintext",
+    example = "{command_name}\n{command_name} plaintext\n{command_name} --for alice@home.lan",
     note = "Columns: setting, value, kind, meaning; their order stays. The kind is set, default, or fixed for a limit\n\
-    that can't be set.\n\
+    that can't be set; with --for it tells where the value comes from: mailbox, domain, all, or default.\n\
     With KEY and no terminal, only the value is printed."
 )]
 /// get
@@ -207,6 +211,9 @@ pub(super) struct Get {
     /// a setting's name
     #[argh(positional, arg_name = "KEY")]
     pub key: Option<String>,
+    /// as it counts for a domain or an address
+    #[argh(option, long = "for", arg_name = "TARGET")]
+    pub target: Option<String>,
 }
 
 #[derive(FromArgs)]
@@ -214,8 +221,11 @@ pub(super) struct Get {
     subcommand,
     name = "set",
     description = "change a setting",
-    example = "{command_name} plaintext lan\n{command_name} pop3 0.0.0.0:110,[::]:110\n{command_name} message_mib --default",
-    note = "\"poppet get\" lists the settings and what values they take.\n\
+    example = "{command_name} plaintext lan\n{command_name} pop3 0.0.0.0:110,[::]:110\n{command_name} message_mib --default\n\
+    {command_name} retain 365,retrieved:7 --for alice@home.lan",
+    note = "\"poppet get\" lists the settings and what values they take, and which of them a domain or a mailbox can\n\
+    have for itself: the mailbox's counts before its domain's, and that before the one of all. With --for,\n\
+    --default takes back to what counts above.\n\
     It says so if the change counts only after a restart of the server."
 )]
 /// set
@@ -229,6 +239,35 @@ pub(super) struct Set {
     /// take it back to its default
     #[argh(switch)]
     pub default: bool,
+    /// only for a domain or an address
+    #[argh(option, long = "for", arg_name = "TARGET")]
+    pub target: Option<String>,
+}
+
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "undelete",
+    description = "bring back removed mail, or a removed mailbox with its mail",
+    example = "{command_name} alice@home.lan\n{command_name} alice@home.lan --since 2d --dry-run\n\
+    {command_name} alice@home.lan --since 2026-11-20",
+    note = "Brings back all that was removed and is still there: undo_days long (\"poppet get undo_days\"), or shorter\n\
+    where the disk runs short. Messages have the numbers and UIDLs that they had; a client sees them at its next\n\
+    logon. A mailbox has its password, lock and settings again.\n\
+    MOMENT is so long ago, as in 2d, 12h or 30m, or a day in UTC. Saying it again harms nothing.\n\
+    Without a terminal one line: mailbox, mailbox_back, messages, octets, purged (gone for good), dry_run."
+)]
+/// undelete
+pub(super) struct Undelete {
+    /// the mailbox
+    #[argh(positional, arg_name = "ADDRESS")]
+    pub address: String,
+    /// only what was removed since then
+    #[argh(option, arg_name = "MOMENT")]
+    pub since: Option<String>,
+    /// only say what would come back
+    #[argh(switch)]
+    pub dry_run: bool,
 }
 
 #[derive(FromArgs)]

@@ -116,6 +116,7 @@ pub(super) fn mailbox(transaction: &ReadTransaction, address: Address) -> Result
 pub(super) fn mailboxes(
     transaction: &ReadTransaction,
     domain: Option<Domain>,
+    undo_days: u32,
 ) -> Result<Vec<MailboxRow>, Fault> {
     let table = transaction.open_table(MAILBOXES)?;
     let domains = transaction.open_table(DOMAINS)?;
@@ -145,7 +146,7 @@ pub(super) fn mailboxes(
             messages: counters.live.messages,
             octets: counters.live.octets,
             retrieved: counters.live.retrieved,
-            recoverable: undo::recoverable(&removed, record.id)?,
+            recoverable: undo::recoverable(&removed, record.id, undo_days)?,
         });
     }
     Ok(rows)

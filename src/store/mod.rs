@@ -237,7 +237,8 @@ impl Store {
     /// The mailboxes of one domain or of all, in the order of domain and name, with their counters.
     /// Errs with [`StoreError::NotFound`] for an unknown domain.
     pub fn mailboxes(&self, domain: Option<Domain>) -> Ask<Vec<MailboxRow>> {
-        self.ask(move |transaction| accounts::mailboxes(transaction, domain))
+        let undo_days = self.settings().undo_days;
+        self.ask(move |transaction| accounts::mailboxes(transaction, domain, undo_days))
     }
 
     /// Adds a mailbox; errs with [`StoreError::NotFound`] (the domain) or [`StoreError::Exists`].

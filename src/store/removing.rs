@@ -56,7 +56,8 @@ impl Store {
 
     /// The removed mailboxes of one domain or of all that can be brought back.
     pub fn gone(&self, domain: Option<Domain>) -> Ask<Vec<GoneRow>> {
-        self.ask(move |transaction| undo::gone(transaction, domain))
+        let undo_days = self.settings().undo_days;
+        self.ask(move |transaction| undo::gone(transaction, domain, undo_days))
     }
 
     /// Removes messages, all or none, durably; those that are gone already are no error. [`Store::undelete`] brings

@@ -44,8 +44,8 @@ pub struct Recoverable {
     pub messages: u32,
     /// Their octets.
     pub octets: u64,
-    /// When the first of it was removed; none if there is nothing, or where the clock was wrong.
-    pub since: Option<UnixTime>,
+    /// When the first of it goes for good; none if there is nothing, or where the clock was wrong.
+    pub until: Option<UnixTime>,
 }
 
 /// A removed mailbox that can be brought back.
@@ -213,6 +213,7 @@ fn made_anew(address: &Address, older: &GoneRecord) -> StoreError {
 pub(super) fn recoverable(
     removed: &impl ReadableTable<u64, &'static [u8]>,
     mailbox: MailboxId,
+    undo_days: u32,
 ) -> Result<Recoverable, Fault> {
     let mut sum = Recoverable::default();
     for entry in removed.range(schema::removed_range(mailbox))? {
@@ -220,17 +221,22 @@ pub(super) fn recoverable(
         let tombstone: Tombstone = schema::decode(&REMOVED, key.value(), stored.value())?;
         sum.messages = sum.messages.saturating_add(tombstone.tally.messages);
         sum.octets = sum.octets.saturating_add(tombstone.tally.octets);
-        sum.since = earlier(sum.since, tombstone.at);
+        sum.until = earlier(sum.until, tombstone.at, undo_days);
     }
     Ok(sum)
 }
 
-fn earlier(first: Option<UnixTime>, at: UnixTime) -> Option<UnixTime> {
-    first.into_iter().chain((at.0 > 0).then_some(at)).min()
+fn earlier(first: Option<UnixTime>, at: UnixTime, undo_days: u32) -> Option<UnixTime> {
+    let until = UnixTime(at.0.saturating_add(u64::from(undo_days) * 86_400));
+    first.into_iter().chain((at.0 > 0).then_some(until)).min()
 }
 
 /// The removed mailboxes of one domain or of all that can be brought back.
-pub(super) fn gone(transaction: &ReadTransaction, domain: Option<Domain>) -> Result<Vec<GoneRow>, Fault> {
+pub(super) fn gone(
+    transaction: &ReadTransaction,
+    domain: Option<Domain>,
+    undo_days: u32,
+) -> Result<Vec<GoneRow>, Fault> {
     let removed = transaction.open_table(REMOVED)?;
     let mut rows = Vec::new();
     for entry in transaction.open_table(GONE)?.iter()? {
@@ -240,10 +246,10 @@ pub(super) fn gone(transaction: &ReadTransaction, domain: Option<Domain>) -> Res
         if domain.as_ref().is_some_and(|domain| *domain != address.domain()) {
             continue;
         }
-        let mut recoverable = recoverable(&removed, record.mailbox.id)?;
+        let mut recoverable = recoverable(&removed, record.mailbox.id, undo_days)?;
         recoverable.messages = recoverable.messages.saturating_add(record.counters.live.messages);
         recoverable.octets = recoverable.octets.saturating_add(record.counters.live.octets);
-        recoverable.since = earlier(recoverable.since, record.at);
+        recoverable.until = earlier(recoverable.until, record.at, undo_days);
         let at = (record.at.0 > 0).then_some(record.at);
         rows.push(GoneRow { address, removed: at, recoverable });
     }

@@ -12,7 +12,7 @@ use super::desk::{Desk, stranger};
 use super::output::Output;
 use super::verbs::Setup;
 use super::{machine, password, place, serve};
-use crate::admin::{self, AdminError, Answer, Command, Failure, LiveStatus};
+use crate::admin::{self, AdminError, Answer, Command, Failure, LiveStatus, Origin};
 use crate::clock::{Clock, UnixTime};
 use crate::mail::{Address, Domain};
 use crate::net::Plan;
@@ -126,7 +126,7 @@ fn is_new(result: Result<Answer, AdminError>) -> Result<Option<Answer>, AdminErr
 fn ensure_settings(desk: &Desk, domain: &Domain) -> Result<Settings, AdminError> {
     let Answer::Settings(rows) = desk.ask(Command::Settings(None))? else { return Err(stranger()) };
     let mut settings = Settings::default();
-    for row in rows.iter().filter(|row| !row.is_fixed && !row.is_default) {
+    for row in rows.iter().filter(|row| !row.is_fixed && row.origin != Origin::Default) {
         settings.assign(&row.key, &row.value)?;
     }
     let mut first = Vec::new();

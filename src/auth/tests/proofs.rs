@@ -265,7 +265,7 @@ fn proofs_sent_at_once_are_no_more_than_proofs_one_by_one_s_169_s_175() {
 #[test]
 fn guesses_over_many_accounts_or_from_many_networks_cost_a_hash_each() {
     let house = House::with_challenge();
-    let hashes = || house.gatekeeper.inner.ledger.take().iter().filter(|work| is_hash(work)).count();
+    let hashes = || house.gatekeeper.inner.ledger.take().into_iter().filter(is_hash).count();
     let guess = |number: u8, from: u8| {
         let user_name = format!("user{number}@home.lan");
         let peer = IpAddr::V4(Ipv4Addr::new(192, 0, 2, from));
@@ -284,7 +284,7 @@ fn guesses_over_many_accounts_or_from_many_networks_cost_a_hash_each() {
     assert!(is_welcome(&neighbour), "who is right gets in at the price of a password");
 }
 
-fn is_hash(work: &&Work) -> bool {
+fn is_hash(work: &Work) -> bool {
     matches!(work, Work::Hash(..))
 }
 

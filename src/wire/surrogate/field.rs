@@ -4,22 +4,25 @@
 pub(super) struct Field {
     text: String,
     column: usize,
+    /// Nothing stands behind the name yet; some clients take a line with a name alone for an empty field.
+    is_empty: bool,
 }
 
 impl Field {
     pub(super) fn begin(name: &str) -> Field {
-        Field { text: format!("{name}:"), column: name.len() + 1 }
+        Field { text: format!("{name}:"), column: name.len() + 1, is_empty: true }
     }
 
     /// Puts a word behind a blank, on a new line if it is too long for this one.
     pub(super) fn word(&mut self, word: &str) {
-        if self.column + 1 + word.len() > LINE_OCTETS && !self.text.ends_with(':') {
+        if self.column + 1 + word.len() > LINE_OCTETS && !self.is_empty {
             self.text.push_str("\r\n");
             self.column = 0;
         }
         self.text.push(' ');
         self.text.push_str(word);
         self.column += 1 + word.len();
+        self.is_empty = false;
     }
 
     /// Puts a sign behind a word without a blank.
@@ -28,13 +31,15 @@ impl Field {
         self.column += mark.len();
     }
 
-    /// Puts a text as encoded words, none of which cuts a letter in two. RFC 2047 §2, §5.
+    /// Puts a text as encoded words, none of which cuts a letter in two. RFC 2047 §2, §5. What fits in one is not
+    /// cut, because some clients show a blank between two.
     pub(super) fn encoded(&mut self, text: &str) {
         let mut rest = text;
         while !rest.is_empty() {
             let mut room = room(self.column);
-            if room < LEAST_OCTETS.min(rest.len()) {
-                room = room_of_a_new_line();
+            let wants_more = room < rest.len() && (rest.len() <= WORD_OCTETS || room < LEAST_OCTETS);
+            if wants_more && !self.is_empty {
+                room = WORD_OCTETS;
             }
             let octets = (0..=room.min(rest.len())).rev().find(|&at| rest.is_char_boundary(at));
             let (front, behind) = rest.split_at(octets.unwrap_or(rest.len()));
@@ -114,11 +119,6 @@ fn room(column: usize) -> usize {
     LINE_OCTETS.saturating_sub(column + 1 + START.len() + END.len()) / 4 * 3
 }
 
-fn room_of_a_new_line() -> usize {
-    // An encoded word has 75 octets at most, and a blank stands before it. RFC 2047 §2.
-    room(0)
-}
-
 /// RFC 4648 §4.
 fn base64(octets: &[u8]) -> String {
     let mut text = String::with_capacity(octets.len().div_ceil(3) * 4);
@@ -137,6 +137,8 @@ const START: &str = "=?UTF-8?B?";
 const END: &str = "?=";
 /// A line with encoded words. RFC 2047 §2.
 const LINE_OCTETS: usize = 76;
+/// Octets of text that an encoded word on a new line can hold: it has 75 octets at most itself.
+const WORD_OCTETS: usize = 45;
 /// An encoded word with less text is not worth its signs; it goes to the next line.
 const LEAST_OCTETS: usize = 12;
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -128,9 +128,22 @@ fn addresses_in_ascii_stay_and_keep_their_place() {
         ("Jörg <>", format!("Jörg {invalid}")),
         ("Jörg <joerg@a.test", "Jörg <joerg@a.test>".into()),
         (",, ö ,", format!("ö {invalid}")),
+        (&format!("{}: ö@b.test;", "x".repeat(70)), format!("{}: ö@b.test {invalid};", "x".repeat(70))),
         ("\"ö, b@b.test", format!("ö, b@b.test {invalid}")),
     ] {
         assert_eq!(read(&format!("Cc: {value}\r\n\r\n")), format!("Cc: {outcome}\r\n\r\n"), "{value}");
+    }
+}
+
+#[test]
+fn a_name_that_fits_in_one_encoded_word_is_not_cut() {
+    for octets in 1..=22 {
+        for before in 0..60 {
+            let header =
+                format!("To: {}@a.test, {} <b@b.test>\r\n\r\n", "a".repeat(before), "ö".repeat(octets));
+            assert_eq!(shown(&header).matches("=?UTF-8?B?").count(), 1, "{header}");
+            assert_eq!(read(&header), header);
+        }
     }
 }
 

@@ -37,6 +37,7 @@ LEFT_OUT = {
     "getmail CRAM-MD5, SCRAM-SHA-256, NTLM": "getmail knows USER, APOP and Kerberos only",
     "swaks SCRAM-SHA-256": "swaks does not know it",
     "poplib CRAM-MD5, SCRAM-SHA-256, NTLM": "poplib knows USER and APOP only",
+    "mpop, fetchmail, swaks NTLM": "they know NTLMv1 only, and are tested to be refused",
     "NTLM in the clear": "it is offered inside TLS only",
 }
 
@@ -88,6 +89,14 @@ def must_show(trace, pattern):
         raise Failed(f"{pattern!r} is not in what it says: {trace.decode(errors='replace')[-500:]}")
 
 
+def must_be_refused_for_NTLMv1(trace):
+    """The third message holds a response of 24 octets, which is NTLMv1; a mechanism that is broken since long (S-187)."""
+    messages = [base64.b64decode(word) for word in re.findall(rb"TlRMTVNTUAADAAAA[A-Za-z0-9+/=]+", trace)]
+    if not messages or int.from_bytes(messages[0][20:22], "little") != 24:
+        raise Failed(f"this is no NTLMv1, so it should log on: {trace.decode(errors='replace')[-500:]}")
+    must_show(trace, rb"-ERR \[AUTH\]|535 5\.7\.8")
+
+
 def must_be_the_mail(message, line_end=b"\r\n"):
     if not message.endswith(MAIL.replace(b"\r\n", line_end)):
         raise Failed(f"this is not the mail: {message[-300:]!r}")
@@ -118,8 +127,20 @@ def curls(lab, scheme, *options):
     return trace
 
 
-@test("user", "plain", "login", "cram-md5", "scram-sha-256", "ntlm", "apop", "on")
+@test("user", "plain", "login", "cram-md5", "scram-sha-256", "apop", "on")
 def mpop_logs_on(lab, mechanism):
+    folder, trace = mpop(lab, mechanism)
+    sent = {"user": rb"--> USER ", "apop": rb"--> APOP ", "on": rb"--> (AUTH|USER|APOP)"}
+    must_show(trace, sent.get(mechanism, b"--> AUTH " + mechanism.encode()))
+    must_be_the_mail((folder / "mbox").read_bytes().removesuffix(b"\n"), b"\n")
+
+
+@test()
+def mpop_is_refused_with_NTLMv1(lab):
+    must_be_refused_for_NTLMv1(mpop(lab, "ntlm", codes=(77,))[1])
+
+
+def mpop(lab, mechanism, codes=(0,)):
     folder = lab.folder()
     # NTLM wants TLS, and by its own choice mpop takes nothing else in the clear.
     tls = mechanism in ("ntlm", "on")
@@ -127,14 +148,23 @@ def mpop_logs_on(lab, mechanism):
              else f"port {lab.house.ports['pop3']}\ntls off\n")
     write_private(folder / "mpoprc", f"account lab\nhost localhost\n{where}user {USER}\npassword {PASSWORD}\n"
                   f"auth {mechanism}\nkeep on\nreceived_header off\ndelivery mbox {folder}/mbox\nuidls_file {folder}/uidls\n")
-    trace = lab.trace("mpop", "--debug", "-C", folder / "mpoprc", "lab", home=folder)
-    sent = {"user": rb"--> USER ", "apop": rb"--> APOP ", "on": rb"--> (AUTH|USER|APOP)"}
-    must_show(trace, sent.get(mechanism, b"--> AUTH " + mechanism.encode()))
-    must_be_the_mail((folder / "mbox").read_bytes().removesuffix(b"\n"), b"\n")
+    return folder, lab.trace("mpop", "--debug", "-C", folder / "mpoprc", "lab", home=folder, codes=codes)
 
 
-@test("password", "apop", "cram-md5", "ntlm", "any")
+@test("password", "apop", "cram-md5", "any")
 def fetchmail_logs_on(lab, mechanism):
+    folder, trace = fetchmail(lab, mechanism)
+    sent = {"password": rb"> USER ", "apop": rb"> APOP ", "any": rb"> (AUTH|USER|APOP)"}
+    must_show(trace, sent.get(mechanism, b"> AUTH " + mechanism.encode()))
+    must_be_the_mail((folder / "mail").read_bytes().replace(b"\r\n", b"\n"), b"\n")
+
+
+@test()
+def fetchmail_is_refused_with_NTLMv1(lab):
+    must_be_refused_for_NTLMv1(fetchmail(lab, "ntlm", codes=(3,))[1])
+
+
+def fetchmail(lab, mechanism, codes=(0,)):
     folder = lab.folder()
     agent = agent_into(folder)
     protocol = "apop" if mechanism == "apop" else "pop3"
@@ -144,11 +174,8 @@ def fetchmail_logs_on(lab, mechanism):
     write_private(folder / "rc", f"set invisible\npoll localhost protocol {protocol} port {lab.house.ports[scheme]}{auth}\n"
                   f" user '{USER}' password '{PASSWORD}' is 'nobody' here {security}\n"
                   f" keep fetchall no rewrite pass8bits no stripcr no mimedecode mda '{agent}'\n")
-    trace = lab.trace("fetchmail", "-v", "-v", "-f", folder / "rc", "--nosyslog", "--nodetach", "--pidfile", folder / "pid",
-                      home=folder)
-    sent = {"password": rb"> USER ", "apop": rb"> APOP ", "any": rb"> (AUTH|USER|APOP)"}
-    must_show(trace, sent.get(mechanism, b"> AUTH " + mechanism.encode()))
-    must_be_the_mail((folder / "mail").read_bytes().replace(b"\r\n", b"\n"), b"\n")
+    return folder, lab.trace("fetchmail", "-v", "-v", "-f", folder / "rc", "--nosyslog", "--nodetach", "--pidfile",
+                             folder / "pid", home=folder, codes=codes)
 
 
 @test("USER", "APOP")
@@ -300,18 +327,29 @@ def gsasl_logs_on(lab, mechanism):
     """GNU SASL's own client; with -PLUS it binds the logon to its TLS connection."""
     door = Introduction(lab.house.ports["submission"]).door.getsockname()[1]
     trace = lab.trace("gsasl", "--smtp", f"--connect=localhost:{door}", "--starttls", f"--x509-ca-file={lab.house.authority}",
+                      # Asked for SCRAM without -PLUS it must be told that it knows of no binding.
+                      *(["--no-cb"] if mechanism == "SCRAM-SHA-256" else []),
                       "-m", mechanism, "-a", USER, "-z", "", "-p", PASSWORD, "--verbose")
     must_show(trace, rb"AUTH " + mechanism.encode() + rb"\r?\n")
     must_show(trace, rb"235 ")
 
 
-@test("PLAIN", "LOGIN", "CRAM-MD5", "NTLM")
+@test("PLAIN", "LOGIN", "CRAM-MD5")
 def swaks_logs_on(lab, mechanism):
-    trace = lab.trace("swaks", "--server", "localhost", "--port", lab.house.ports["submission"], "--tls", "--tls-verify",
-                      "--tls-ca-path", lab.house.authority, "--auth", mechanism, "--auth-user", USER, "--auth-password",
-                      PASSWORD, "--from", USER, "--to", USER, "--quit-after", "RCPT", "--helo", "client.test")
+    trace = swaks(lab, mechanism)
     must_show(trace, rb"~> AUTH " + mechanism.encode())
     must_show(trace, rb"<~  235 ")
+
+
+@test()
+def swaks_is_refused_with_NTLMv1(lab):
+    must_be_refused_for_NTLMv1(swaks(lab, "NTLM", codes=(28,)))
+
+
+def swaks(lab, mechanism, codes=(0,)):
+    return lab.trace("swaks", "--server", "localhost", "--port", lab.house.ports["submission"], "--tls", "--tls-verify",
+                     "--tls-ca-path", lab.house.authority, "--auth", mechanism, "--auth-user", USER, "--auth-password",
+                     PASSWORD, "--from", USER, "--to", USER, "--quit-after", "RCPT", "--helo", "client.test", codes=codes)
 
 
 @test("PLAIN", "LOGIN", "CRAM-MD5", "NTLM")

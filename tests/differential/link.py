@@ -64,7 +64,7 @@ class Link:
         words = [word for word in words if word]
         if verb in (b"RETR", b"TOP"):
             return (b"".join(self.lines()),)
-        if verb == b"CAPA" or verb == b"AUTH" and not words:
+        if verb == b"CAPA" or verb in (b"AUTH", b"LANG") and not words:
             return tuple(sorted(line.rstrip(b"\r\n").decode("latin-1") for line in self.lines()))
         if verb in (b"LIST", b"UIDL") and not words:
             return tuple(self.named(verb, line.rstrip(b"\r\n").decode("latin-1")) for line in self.lines())

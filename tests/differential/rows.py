@@ -119,6 +119,11 @@ def blanks_behind_a_user_name(it):
 
 
 @row
+def commands_of_poppet_alone(it):
+    return it.verb in ("UTF8", "LANG") and it.ours.status == "+OK" and it.theirs.text.startswith("-ERR Unknown command")
+
+
+@row
 def commands_of_dovecot_alone(it):
     return it.verb == "XCLIENT" and it.both("-ERR", "+OK")
 

@@ -84,6 +84,8 @@ def early(chance, user):
         lambda: chance.choice([b"RETR", b"DELE", b"TOP", b"LIST"]) + b" 1" + chance.choice([b"", b" 1"]),
         lambda: b"USER " + chance.choice([user.encode(), b"nobody@home.lan", b"x", b"\xc3\xbc"]),
         lambda: chance.choice([b"USER", b"USER ", b"user  ", b"PASS", b"PASS x", b"PASS "]),
+        # Another language than English would change the texts by which rows.py knows why something was refused.
+        lambda: chance.choice([b"UTF8", b"utf8", b"UTF8 x", b"LANG", b"LANG en", b"LANG xx", b"APOP x y", b"APOP"]),
         lambda: chance.choice(OUTSIDE),
         lambda: b"X" * chance.choice((100, 511, 600, 5000)),
     ])()
@@ -159,7 +161,8 @@ def strange(chance):
         lambda: b"TOP " + odd + b" 1",
         lambda: chance.choice([b"TOP", b"TOP 1", b"TOP 1 1 1", b"TOP  1  1"]),
         lambda: chance.choice(ALONE[:3] + ALONE[5:]) + b" " + odd,
-        lambda: chance.choice([b"USER x", b"PASS x", b"AUTH", b"AUTH PLAIN", b"STLS", b"APOP x y", b"QUIT x"]),
+        lambda: chance.choice([b"USER x", b"PASS x", b"AUTH", b"AUTH PLAIN", b"STLS", b"APOP x y", b"UTF8", b"LANG", b"LANG en", b"LANG xx",
+                               b"QUIT x"]),
         lambda: chance.choice(NUMBERED) + b"\t1",
         lambda: chance.choice(NUMBERED) + b"  1",
     ])()

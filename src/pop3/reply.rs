@@ -21,7 +21,7 @@ pub struct Voice {
 }
 
 impl Voice {
-    /// The same voice in another language.
+    /// Speaks that language from now on.
     pub fn choose(&mut self, language: Language) {
         (self.language, self.is_chosen) = (language, true);
     }

@@ -4,7 +4,8 @@
 //! serve -> server: what sessions share, and threads: this one and some more serve, as many again shake hands
 //!            |-> listener: bind, accept, judge -> session -> stream (plain, or TLS once tls has shaken hands)
 //!            |                                      |-> pop3: lines, wishes -> body out
-//!            |                                      '-> smtp: lines, wishes -> intake in
+//!            |                                      |-> smtp: lines, wishes -> intake in
+//!            |                                      '-> seat: orders in; counts out, for sessions to show
 //!            |-> control::door: commands of the command line -> admin
 //!            '-> signals: SIGTERM, SIGINT stop it; SIGHUP loads the certificate anew
 //! ```

@@ -73,7 +73,6 @@ impl<'a> Driver<'a> {
     /// Serves until the session is over; errs if the connection is to be given up without a word.
     pub async fn run(mut self) -> Result<Ended, Lost> {
         let talked = self.talk().await;
-        self.retrieved.truncate(self.retrieved.len() - self.unwritten);
         self.mark_retrieved().await;
         talked.map(|()| self.ended)
     }
@@ -301,23 +300,29 @@ impl<'a> Driver<'a> {
 
     /// Tells the store which messages the peer has; what was lost between is told as not retrieved.
     async fn mark_retrieved(&mut self) {
-        let Some(mailbox) = self.mailbox.filter(|_| !self.retrieved.is_empty()) else { return };
-        let retrieved = std::mem::take(&mut self.retrieved);
+        let retrieved = self.take_written();
+        let Some(mailbox) = self.mailbox.filter(|_| !retrieved.is_empty()) else { return };
         if let Err(error) = self.server.store.mark_retrieved(mailbox, retrieved).await {
             self.server.store_failed("marking messages as retrieved", &error);
         }
     }
 
+    /// The retrieved messages whose last octet is written; the others stay.
+    fn take_written(&mut self) -> Vec<Uid> {
+        let unwritten = self.retrieved.split_off(self.retrieved.len().saturating_sub(self.unwritten));
+        std::mem::replace(&mut self.retrieved, unwritten)
+    }
+
     async fn write(&mut self) -> Result<(), Lost> {
         if !self.out.is_empty() {
             self.stream.write(&self.out).await?;
-            self.unwritten = 0;
             self.out.clear();
             if self.ahead.is_empty() {
                 // A session that waits has no buffer.
                 self.out = Vec::new();
             }
         }
+        self.unwritten = 0;
         Ok(())
     }
 }

@@ -283,10 +283,12 @@ impl<'a> Driver<'a> {
     }
 
     async fn commit(&mut self, uids: Vec<Uid>) -> Next {
-        let Some(hold) = &self.hold else { return Next::Close };
+        let Some(mailbox) = self.hold.as_ref().map(Hold::mailbox) else { return Next::Close };
         self.stream.seat().show(Doing::Storing);
         let count = uids.len();
-        match self.server.store.remove_messages(hold.mailbox(), uids).await {
+        // In one commit: each costs the flash its pages.
+        let retrieved = self.take_written();
+        match self.server.store.finish_session(mailbox, uids, retrieved).await {
             Ok(()) => {
                 self.tally.removed += count;
                 self.handle(Event::Committed)
@@ -329,11 +331,16 @@ impl<'a> Driver<'a> {
 
 fn facts(server: &Server, stream: &Stream, peer: IpAddr) -> Facts {
     let terms = terms::of(server, stream, peer);
+    let policies = server.store.policies();
     Facts {
         offers_stls: terms.channel.is_none() && server.tls.is_ready(),
         terms,
-        policy: policy(&server.store.settings()),
-        policy_differs: false,
+        policy: Policy {
+            retain_days: policies.retain_days,
+            login_delay_seconds: policies.login_delay_seconds,
+        },
+        retain_differs: policies.retain_differs,
+        login_delay_differs: policies.login_delay_differs,
         language: server.store.settings().language,
     }
 }

@@ -37,8 +37,10 @@ pub struct Facts {
     pub terms: Terms,
     /// What holds for every mailbox: the shortest retention and the longest delay of any.
     pub policy: Policy,
-    /// Whether some mailbox has another policy. RFC 2449 §6.7.
-    pub policy_differs: bool,
+    /// Whether the retention of some mailbox is another. RFC 2449 §6.7.
+    pub retain_differs: bool,
+    /// Whether the delay of some mailbox is another. RFC 2449 §6.5.
+    pub login_delay_differs: bool,
     /// The language that the administrator prefers, for who asks for it. RFC 6856 §3.2.
     pub language: Language,
 }

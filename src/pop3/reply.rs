@@ -116,13 +116,14 @@ impl<'a> Replies<'a> {
     /// has a better one; after it the mailbox's own. RFC 2449 §6.5, §6.7.
     fn policy(&mut self, facts: &Facts, own: Option<Policy>) {
         let policy = own.unwrap_or(facts.policy);
-        let user = if own.is_none() && facts.policy_differs { " USER" } else { "" };
+        let user = |differs| if own.is_none() && differs { " USER" } else { "" };
         match policy.retain_days {
             // The least of all is for ever, so that nobody's is anything else.
             None => self.line("EXPIRE NEVER"),
-            Some(days) => self.line(format_args!("EXPIRE {days}{user}")),
+            Some(days) => self.line(format_args!("EXPIRE {days}{}", user(facts.retain_differs))),
         }
         if policy.login_delay_seconds > 0 || facts.policy.login_delay_seconds > 0 {
+            let user = user(facts.login_delay_differs);
             self.line(format_args!("LOGIN-DELAY {}{user}", policy.login_delay_seconds));
         }
     }

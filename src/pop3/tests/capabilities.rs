@@ -83,7 +83,8 @@ fn retention_and_delay_are_the_least_favourable_before_logon_and_one_s_own_after
             "EXPIRE NEVER\r\nLOGIN-DELAY 0\r\n",
         ),
     ] {
-        let mut play = Play::new(Facts { policy: all, policy_differs: differs, ..CLEAR });
+        let mut play =
+            Play::new(Facts { policy: all, retain_differs: differs, login_delay_differs: differs, ..CLEAR });
         assert!(announced(&mut play).starts_with(&format!("{before}USER\r\n")));
         play.reply("USER alice");
         let _ = play.line("PASS secret");

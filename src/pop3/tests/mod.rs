@@ -34,7 +34,14 @@ const fn facts(takes_passwords: bool, offers_stls: bool, channel: Option<Channel
         seed: Seed([7; 32]),
         file_time: 0,
     };
-    Facts { offers_stls, terms, policy: FOREVER, policy_differs: false, language: Language::German }
+    Facts {
+        offers_stls,
+        terms,
+        policy: FOREVER,
+        retain_differs: false,
+        login_delay_differs: false,
+        language: Language::German,
+    }
 }
 
 /// A session, and what it said last.

@@ -123,6 +123,21 @@ fn dependencies_have_a_reason_and_are_known_here() {
 }
 
 #[test]
+fn every_fuzz_target_is_built_and_has_seeds_and_a_planted_bug() {
+    let manifest = read("tests/fuzz/Cargo.toml");
+    report(unreasoned(&manifest));
+    let planted = read("tests/fuzz/planted.txt");
+    let targets = files("tests/fuzz/fuzz_targets", &["rs"]);
+    assert!(targets.len() >= 14, "{targets:?}");
+    for target in targets {
+        let name = target.file_stem().and_then(|name| name.to_str()).unwrap();
+        assert!(manifest.lines().any(|line| line == format!("name = \"{name}\"")), "{name} is not built");
+        assert!(planted.lines().any(|line| line == format!("target {name}")), "{name} has no planted bug");
+        assert!(!read(&format!("tests/fuzz/seeds/{name}.txt")).is_empty(), "{name} has no seeds");
+    }
+}
+
+#[test]
 fn the_binary_is_made_of_few_crates() {
     let tree = std::process::Command::new(env!("CARGO"))
         .args(["tree", "--locked", "-e", "normal,no-proc-macro", "--prefix", "none"])

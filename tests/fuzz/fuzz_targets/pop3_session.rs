@@ -1,0 +1,7 @@
+//! A POP3 session: any lines in any segments, and any answers of the store.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| poppet_fuzz::pop3::play(input));

@@ -70,7 +70,7 @@ impl Play {
             response.splice(at..at + NONCE.len(), self.nonce());
         }
         if is_raw {
-            let octets = if line == b"=" { Some(Vec::new()) } else { decode(&response) };
+            let octets = if response == b"=" { Some(Vec::new()) } else { decode(&response) };
             self.responses.extend(octets);
             response
         } else {

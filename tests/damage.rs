@@ -30,12 +30,12 @@ fn no_wrong_mail_is_ever_given_from_a_damaged_file() {
     println!("{files} damaged files, POPPET_SEED={seed}");
     // redb panics on some of them; the barrier turns that into an error, and the messages would only be noise.
     std::panic::set_hook(Box::new(|_| ()));
-    let (image, mails) = sound_image();
+    let (image, stored) = sound_image();
     let threads = 4;
     let sums: Vec<_> = std::thread::scope(|scope| {
         let runs: Vec<_> = (0..threads)
             .map(|thread| {
-                let (image, mails) = (&image, &mails);
+                let (image, stored) = (&image, &stored);
                 scope.spawn(move || {
                     let mut random = fastrand::Rng::with_seed(seed.wrapping_add(thread));
                     let mut sum = Outcome::default();
@@ -43,7 +43,7 @@ fn no_wrong_mail_is_ever_given_from_a_damaged_file() {
                         let mut damaged = image.clone();
                         let what = damage(&mut damaged, &mut random);
                         let has_old_page = what.contains("written to");
-                        sum.add(judge(damaged, mails, has_old_page).unwrap_or_else(|wrong| {
+                        sum.add(judge(damaged, stored, has_old_page).unwrap_or_else(|wrong| {
                             eprintln!("WRONG: {wrong} after {what}, POPPET_SEED={seed}");
                             Outcome { wrong: 1, ..Outcome::default() }
                         }));
@@ -102,14 +102,21 @@ impl std::iter::Sum for Outcome {
 /// What was stored: mailbox and uid of each mail.
 type Mails = BTreeMap<MessageId, Vec<u8>>;
 
-/// A database of three mailboxes with mails of many sizes, properly closed.
-fn sound_image() -> (Vec<u8>, Mails) {
+/// What was stored, and what of it was removed and can be brought back.
+struct Stored {
+    living: Mails,
+    removed: Mails,
+}
+
+/// A database of three mailboxes with mails of many sizes, some of them removed, and of a removed mailbox; properly
+/// closed.
+fn sound_image() -> (Vec<u8>, Stored) {
     let mut random = fastrand::Rng::with_seed(42);
     let disk = Disk::new(Vec::new());
     let store = Store::create_on(Arc::new(disk.clone()), &Options::default(), clock()).unwrap();
     let domain: Domain = "home.lan".parse().unwrap();
     store.add_domain(domain.clone()).wait().unwrap();
-    let mailboxes: Vec<MailboxId> = ["alice", "bob", "carol"]
+    let mailboxes: Vec<MailboxId> = ["alice", "bob", "carol", "dave"]
         .iter()
         .map(|name| {
             let address = Address::new(name, &domain).unwrap();
@@ -129,13 +136,20 @@ fn sound_image() -> (Vec<u8>, Mails) {
             .iter()
             .map(|&mailbox| Delivery { mailbox, prefix: prefix(mailbox), surrogate_octets: 0 })
             .collect();
-        assert_eq!(upload.finish(deliveries).wait(), Ok(Delivered::Stored(3)));
+        assert_eq!(upload.finish(deliveries).wait(), Ok(Delivered::Stored(4)));
         for &mailbox in &mailboxes {
             mails.insert(MessageId { mailbox, uid: Uid(round) }, [prefix(mailbox), body.clone()].concat());
         }
     }
+    let is_removed = |id: &MessageId| {
+        id.mailbox == MailboxId(4) || (id.mailbox == MailboxId(2) && id.uid.0.is_multiple_of(3))
+    };
+    let (removed, living): (Mails, Mails) = mails.into_iter().partition(|(id, _)| is_removed(id));
+    let of_bob = removed.keys().filter(|id| id.mailbox == MailboxId(2)).map(|id| id.uid).collect();
+    store.remove_messages(MailboxId(2), of_bob).wait().unwrap();
+    store.remove_mailbox("dave@home.lan".parse().unwrap()).wait().unwrap();
     drop(store);
-    (disk.image(), mails)
+    (disk.image(), Stored { living, removed })
 }
 
 fn prefix(mailbox: MailboxId) -> Vec<u8> {
@@ -183,7 +197,8 @@ fn damage(image: &mut Vec<u8>, random: &mut fastrand::Rng) -> String {
 }
 
 /// Asks everything of a damaged file; errs if any answer is wrong.
-fn judge(image: Vec<u8>, mails: &Mails, has_old_page: bool) -> Result<Outcome, String> {
+fn judge(image: Vec<u8>, stored: &Stored, has_old_page: bool) -> Result<Outcome, String> {
+    let mails = &stored.living;
     let mut outcome = Outcome::default();
     let mut stale = Vec::new();
     let Ok(store) = Store::open_on(Arc::new(Disk::new(image)), &Options::default(), clock()) else {
@@ -202,10 +217,12 @@ fn judge(image: Vec<u8>, mails: &Mails, has_old_page: bool) -> Result<Outcome, S
             Ok(snapshot) => {
                 let sizes: Vec<_> =
                     mails.range(whole(mailbox)).map(|(id, octets)| (id.uid, octets.len() as u32)).collect();
-                if has_old_page
-                    && snapshot.messages.len() < sizes.len()
-                    && sizes.starts_with(&snapshot.messages)
-                {
+                let was_there = |(uid, octets): &(Uid, u32)| {
+                    let id = MessageId { mailbox, uid: *uid };
+                    let mail = mails.get(&id).or_else(|| stored.removed.get(&id));
+                    mail.is_some_and(|mail| mail.len() as u32 == *octets)
+                };
+                if has_old_page && sizes != snapshot.messages && snapshot.messages.iter().all(was_there) {
                     stale.push(mailbox);
                     outcome.stale += 1;
                 } else if sizes != snapshot.messages {
@@ -222,6 +239,26 @@ fn judge(image: Vec<u8>, mails: &Mails, has_old_page: bool) -> Result<Outcome, S
             Ok(None) if stale.contains(&id.mailbox) => {}
             Ok(None) => return Err(format!("{id:?} is said to be removed")),
             Err(_) => outcome.errors += 1,
+        }
+    }
+    for id in stored.removed.keys() {
+        match read(&store, *id) {
+            Ok(Some(_)) if !has_old_page => return Err(format!("{id:?} was removed and is given")),
+            Ok(_) => {}
+            Err(_) => outcome.errors += 1,
+        }
+    }
+    for (name, mailbox) in [("bob", MailboxId(2)), ("dave", MailboxId(4))] {
+        let address = format!("{name}@home.lan").parse().unwrap();
+        let Ok(_) = store.undelete(address, None, false).wait() else { continue };
+        for (id, octets) in stored.removed.range(whole(mailbox)) {
+            match read(&store, *id) {
+                Ok(Some(given)) if given == *octets => outcome.given += 1,
+                Ok(Some(_)) => return Err(format!("{id:?} was given wrongly when it was back")),
+                Ok(None) if has_old_page => {}
+                Ok(None) => return Err(format!("{id:?} did not come back")),
+                Err(_) => outcome.errors += 1,
+            }
         }
     }
     // Writing must not kill the process either.

@@ -60,6 +60,45 @@ fn a_disk_that_mail_has_filled_takes_mail_again_when_some_is_removed() {
     }
 }
 
+/// What is removed can be brought back, and must not keep new mail out for that: the oldest of it gives way, and no
+/// more than has to.
+#[test]
+fn removed_mail_gives_way_to_new_mail_oldest_first() {
+    let disk = Disk::new(Vec::new());
+    disk.shrink(72 << 20);
+    // Nothing is done in idle time here.
+    let store = Store::create_on(Arc::new(disk), &options(), clock()).unwrap();
+    store.set_setting("reserve_mib", Some("8")).wait().unwrap();
+    let domain: Domain = "home.lan".parse().unwrap();
+    store.add_domain(domain.clone()).wait().unwrap();
+    let address = poppet::mail::Address::new("alice", &domain).unwrap();
+    let mailbox = store.add_mailbox(address.clone(), MailboxMark([1; 16]), Vec::new()).wait().unwrap();
+
+    let mut taken = 0;
+    while deliver(&store, mailbox, 2 + 3 * taken).is_ok() {
+        taken += 1;
+        assert!(taken < 200, "the disk was never full");
+    }
+    assert!(!store.has_space_for(600_000));
+    let half = taken / 2;
+    store.remove_messages(mailbox, (1..=half).map(Uid).collect()).wait().unwrap();
+    store.remove_messages(mailbox, (half + 1..=taken).map(Uid).collect()).wait().unwrap();
+    assert!(store.has_space_for(600_000), "removed mail counts as room");
+    assert_eq!(deliver(&store, mailbox, 2), Ok(Delivered::Stored(1)), "it is taken at once");
+    let undeleted = store.undelete(address, None, false).wait().unwrap();
+    assert!(undeleted.messages >= taken - half, "the younger half is there: {undeleted:?} of {taken}");
+    assert_eq!(undeleted.messages + undeleted.purged, taken);
+    let uids = || -> Vec<u32> {
+        store.snapshot(mailbox).wait().unwrap().messages.into_iter().map(|(uid, _)| uid.0).collect()
+    };
+    let back = uids();
+    while deliver(&store, mailbox, 5).is_ok() {
+        taken += 1;
+        assert!(taken < 200, "the disk was never full again");
+    }
+    assert!(uids().starts_with(&back), "what is back keeps its room");
+}
+
 /// The numbers of bodies were reserved by a commit that was not synced, and a failure took it back. The mails behind
 /// it had numbers that the next start gave again: their text was overwritten by that of other mails.
 #[test]
@@ -110,6 +149,9 @@ fn at_every_operation(kind: ErrorKind, lasts: bool) {
         drop(store);
         let store = Store::open_on(Arc::new(Disk::new(image)), &options(), clock()).unwrap();
         check(&store, mailbox, &kept, removed.is_ok(), operations);
+        store.undelete("alice@home.lan".parse().unwrap(), None, false).wait().unwrap();
+        kept.push(0);
+        check(&store, mailbox, &kept, false, operations);
         if !was_met {
             assert!(operations > 20, "the scenario has too few operations to count: {operations}");
             return;

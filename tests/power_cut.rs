@@ -76,6 +76,12 @@ struct Ledger {
     acknowledged: Vec<u64>,
     /// Mails that may be there or not: never acknowledged, or removed without an acknowledgement.
     open: Vec<u64>,
+    /// Mails that were removed, by uid: they can be brought back.
+    removed: BTreeMap<u32, u64>,
+    /// Mails that were removed, and come back or not.
+    doubtful: Vec<u64>,
+    /// Whether the mailbox itself may be removed.
+    may_be_gone: bool,
     /// The highest uid seen.
     highest: u32,
     settings_mib: Vec<u32>,
@@ -88,8 +94,7 @@ fn run(seed: u64, cuts: u64, lies: u64) -> Result<u64, String> {
     let store = Store::create_on(Arc::new(disk.clone()), &options(), clock()).unwrap();
     let domain: Domain = "home.lan".parse().unwrap();
     store.add_domain(domain.clone()).wait().unwrap();
-    let address = Address::new("alice", &domain).unwrap();
-    let mailbox = store.add_mailbox(address, MailboxMark([7; 16]), vec![1, 2, 3]).wait().unwrap();
+    let mailbox = store.add_mailbox(alice(), MailboxMark([7; 16]), vec![1, 2, 3]).wait().unwrap();
     drop(store);
     let mut image = disk.image();
     let mut ledger = Ledger { settings_mib: vec![limits::MESSAGE_MIB], ..Ledger::default() };
@@ -123,7 +128,7 @@ fn run(seed: u64, cuts: u64, lies: u64) -> Result<u64, String> {
 
 /// One random act, with what it is known to have done.
 fn work(store: &Store, mailbox: MailboxId, ledger: &mut Ledger, random: &mut fastrand::Rng) {
-    match random.u8(..10) {
+    match random.u8(..18) {
         0..=3 => deliver(store, mailbox, ledger, random.u64(..)),
         4 => deliver_together(store, mailbox, ledger, random),
         5 => {
@@ -141,8 +146,44 @@ fn work(store: &Store, mailbox: MailboxId, ledger: &mut Ledger, random: &mut fas
             let commit = if random.bool() { "one-phase" } else { "two-phase" };
             let _ = store.set_setting("commit", Some(commit)).wait();
         }
+        8 => {
+            undelete(store, ledger);
+        }
+        9 => {
+            // A mailbox comes and goes with all that is in it.
+            ledger.may_be_gone = true;
+            let is_gone = store.remove_mailbox(alice()).wait().is_ok();
+            ledger.may_be_gone = !(undelete(store, ledger) && is_gone);
+        }
+        10 | 12 => {
+            ledger.doubtful.extend(std::mem::take(&mut ledger.removed).into_values());
+            let _ = store.set_setting("undo_days", Some("0")).wait();
+            let _ = store.set_setting("undo_days", Some("7")).wait();
+        }
+        11 => {
+            let uids = ledger.kept.keys().copied().filter(|_| random.bool()).map(Uid).collect();
+            let _ = store.mark_retrieved(mailbox, uids).wait();
+        }
         _ => remove(store, mailbox, ledger, random),
     }
+}
+
+/// Brings back what was removed; says whether that was acknowledged.
+fn undelete(store: &Store, ledger: &mut Ledger) -> bool {
+    ledger.open.extend(&ledger.doubtful);
+    let removed = std::mem::take(&mut ledger.removed);
+    let is_done = store.undelete(alice(), None, false).wait().is_ok();
+    if is_done {
+        ledger.kept.extend(removed);
+    } else {
+        ledger.open.extend(removed.values());
+        ledger.doubtful.extend(removed.values());
+    }
+    is_done
+}
+
+fn alice() -> Address {
+    "alice@home.lan".parse().unwrap()
 }
 
 fn deliver(store: &Store, mailbox: MailboxId, ledger: &mut Ledger, number: u64) {
@@ -182,15 +223,30 @@ fn acknowledge(ledger: &mut Ledger, number: u64) {
 
 fn remove(store: &Store, mailbox: MailboxId, ledger: &mut Ledger, random: &mut fastrand::Rng) {
     let chosen: Vec<u32> = ledger.kept.keys().copied().filter(|_| random.u8(..3) > 0).collect();
-    let numbers: Vec<u64> = chosen.iter().filter_map(|uid| ledger.kept.remove(uid)).collect();
-    if store.remove_messages(mailbox, chosen.into_iter().map(Uid).collect()).wait().is_err() {
-        ledger.open.extend(numbers);
+    let gone: BTreeMap<u32, u64> =
+        chosen.iter().filter_map(|uid| Some((*uid, ledger.kept.remove(uid)?))).collect();
+    match store.remove_messages(mailbox, chosen.into_iter().map(Uid).collect()).wait() {
+        Ok(()) => ledger.removed.extend(gone),
+        Err(_) => {
+            ledger.open.extend(gone.values());
+            ledger.doubtful.extend(gone.values());
+        }
     }
 }
 
 /// Holds the file against the ledger.
 fn check(store: &Store, mailbox: MailboxId, ledger: &mut Ledger) -> Result<(), String> {
     let failed = |error: StoreError| error.to_string();
+    // The power may have gone while nothing that was removed was kept.
+    store.set_setting("undo_days", Some("7")).wait().map_err(failed)?;
+    if ledger.may_be_gone && store.mailbox(alice()).wait() == Ok(None) {
+        undelete(store, ledger);
+    }
+    ledger.may_be_gone = false;
+    let recoverable = store.undelete(alice(), None, true).wait().map_err(failed)?.messages;
+    if (recoverable as usize) < ledger.removed.len() {
+        return Err(format!("only {recoverable} of {} removed mails can come back", ledger.removed.len()));
+    }
     let snapshot = store.snapshot(mailbox).wait().map_err(failed)?;
     let mut found = BTreeMap::new();
     for (uid, _) in &snapshot.messages {

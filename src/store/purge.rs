@@ -53,6 +53,11 @@ struct Step {
 
 /// Purges one bounded step; says whether more is within reach.
 pub(super) fn purge_some(shared: &Shared, reach: Reach) -> Result<bool, StoreError> {
+    purge_about(shared, reach, limits::FREED_OCTETS)
+}
+
+/// Purges until about so many octets have been purged, or a step's bound is met.
+fn purge_about(shared: &Shared, reach: Reach, octets: u64) -> Result<bool, StoreError> {
     let is_idle = shared.engine.read(|transaction| {
         let oldest = oldest(&transaction.open_table(REMOVED)?, &transaction.open_table(GONE)?)?;
         Ok(!oldest.is_some_and(|oldest| reach.includes(oldest.at)))
@@ -60,7 +65,7 @@ pub(super) fn purge_some(shared: &Shared, reach: Reach) -> Result<bool, StoreErr
     if is_idle {
         return Ok(false);
     }
-    let step = shared.engine.write(Sync::Later, |transaction| step(transaction, reach))?;
+    let step = shared.engine.write(Sync::Later, |transaction| step(transaction, reach, octets))?;
     shared.removed_less(step.purged.octets);
     shared.has_removed.store(step.is_left, Ordering::Release);
     if step.has_free {
@@ -75,7 +80,9 @@ pub(super) fn make_room(shared: &Shared, octets: u64) -> Result<(), StoreError> 
     while !shared.has_room_for(octets) && shared.has_space_for(octets) {
         if shared.has_free.load(Ordering::Acquire) {
             free::free_some(shared)?;
-        } else if !shared.has_removed.load(Ordering::Acquire) || !purge_some(shared, Reach::All)? {
+        } else if !shared.has_removed.load(Ordering::Acquire)
+            || !purge_about(shared, Reach::All, octets.min(limits::FREED_OCTETS))?
+        {
             if !shared.has_free.load(Ordering::Acquire) {
                 break;
             }
@@ -148,16 +155,21 @@ impl Reach {
     }
 }
 
-fn step(transaction: &WriteTransaction, reach: Reach) -> Result<Step, Fault> {
+fn step(transaction: &WriteTransaction, reach: Reach, octets: u64) -> Result<Step, Fault> {
     let mut purged = Tally::default();
-    while (purged.messages as usize) < limits::PURGED_ROWS {
+    while (purged.messages as usize) < limits::PURGED_ROWS && purged.octets < octets {
         let found = oldest(&transaction.open_table(REMOVED)?, &transaction.open_table(GONE)?)?;
         let Some(found) = found.filter(|found| reach.includes(found.at)) else { break };
         let rows = limits::PURGED_ROWS - purged.messages as usize;
-        purged.add(match found.grave {
-            Grave::Messages(key) => purge_messages(transaction, key, rows)?,
-            Grave::Mailbox(id) => purge_mailbox(transaction, id, rows)?,
-        });
+        let most = Most { rows, octets: octets - purged.octets };
+        let (now_purged, is_done) = match found.grave {
+            Grave::Messages(key) => purge_messages(transaction, key, most)?,
+            Grave::Mailbox(id) => purge_mailbox(transaction, id, most)?,
+        };
+        purged.add(now_purged);
+        if !is_done {
+            break;
+        }
     }
     let left = oldest(&transaction.open_table(REMOVED)?, &transaction.open_table(GONE)?)?;
     let has_free = transaction.open_table(schema::FREE)?.first()?.is_some();
@@ -198,22 +210,42 @@ fn oldest(
     Ok(oldest)
 }
 
-/// Purges up to so many rows of one tombstone.
-fn purge_messages(transaction: &WriteTransaction, key: u64, rows: usize) -> Result<Tally, Fault> {
+/// How much one call purges; the row that passes the octets is purged too.
+#[derive(Debug, Clone, Copy)]
+struct Most {
+    rows: usize,
+    octets: u64,
+}
+
+impl Most {
+    fn is_met_by(self, tally: Tally) -> bool {
+        tally.messages as usize >= self.rows || tally.octets >= self.octets
+    }
+
+    fn less(self, tally: Tally) -> Most {
+        Most {
+            rows: self.rows.saturating_sub(tally.messages as usize),
+            octets: self.octets.saturating_sub(tally.octets),
+        }
+    }
+}
+
+/// Purges so much of one tombstone; says whether that was all of it.
+fn purge_messages(transaction: &WriteTransaction, key: u64, most: Most) -> Result<(Tally, bool), Fault> {
     let mut removed = transaction.open_table(REMOVED)?;
     let stored = removed.get(key)?.map(|stored| stored.value().to_vec());
-    let Some(stored) = stored else { return Ok(Tally::default()) };
+    let Some(stored) = stored else { return Ok((Tally::default(), true)) };
     let mut tombstone: Tombstone = schema::decode(&REMOVED, key, &stored)?;
     let mailbox = schema::key_mailbox(key);
     let mut mail = transaction.open_table(MAIL)?;
     let mut purged = Tally::default();
     let mut runs = Vec::new();
     for run in std::mem::take(&mut tombstone.runs) {
-        if purged.messages as usize >= rows {
+        if most.is_met_by(purged) {
             runs.push(run);
             continue;
         }
-        let doomed = first_rows(&mail, mailbox, run, rows - purged.messages as usize)?;
+        let doomed = first_rows(&mail, mailbox, run, most.less(purged))?;
         if let (true, Some(last)) = (doomed.is_cut, doomed.rows.last()) {
             runs.push((schema::key_uid(last.key).0 + 1, run.1));
         }
@@ -221,13 +253,11 @@ fn purge_messages(transaction: &WriteTransaction, key: u64, rows: usize) -> Resu
     }
     tombstone.tally.take(purged);
     tombstone.runs = runs;
-    match tombstone.runs.is_empty() {
-        true => {
-            removed.remove(key)?;
-        }
-        false => {
-            removed.insert(key, schema::encode(&REMOVED, key, &tombstone)?.as_slice())?;
-        }
+    let is_done = tombstone.runs.is_empty();
+    if is_done {
+        removed.remove(key)?;
+    } else {
+        removed.insert(key, schema::encode(&REMOVED, key, &tombstone)?.as_slice())?;
     }
     if let Some(mut counters) = read_counters(&mail, mailbox)? {
         note_purged(&mut counters, purged.messages, tombstone.at);
@@ -241,13 +271,13 @@ fn purge_messages(transaction: &WriteTransaction, key: u64, rows: usize) -> Resu
             note_purged(&mut record.counters, purged.messages, tombstone.at);
         })?;
     }
-    Ok(purged)
+    Ok((purged, is_done))
 }
 
-/// Purges up to so many rows of a removed mailbox, and what is left of it behind the last one.
-fn purge_mailbox(transaction: &WriteTransaction, id: MailboxId, rows: usize) -> Result<Tally, Fault> {
+/// Purges so much of a removed mailbox, and what is left of it behind the last row; says whether that was all.
+fn purge_mailbox(transaction: &WriteTransaction, id: MailboxId, most: Most) -> Result<(Tally, bool), Fault> {
     let mut mail = transaction.open_table(MAIL)?;
-    let doomed = first_rows(&mail, id, super::shade::ALL_UIDS, rows)?;
+    let doomed = first_rows(&mail, id, super::shade::ALL_UIDS, most)?;
     let is_cut = doomed.is_cut;
     let purged = take_out(transaction, &mut mail, doomed.rows)?;
     if is_cut {
@@ -258,7 +288,7 @@ fn purge_mailbox(transaction: &WriteTransaction, id: MailboxId, rows: usize) -> 
     } else {
         transaction.open_table(GONE)?.remove(u64::from(id.0))?;
     }
-    Ok(purged)
+    Ok((purged, !is_cut))
 }
 
 fn note_in_grave(
@@ -288,21 +318,23 @@ struct DoomedRow {
     tally: Tally,
 }
 
-/// The first rows of a run, up to so many.
+/// The first rows of a run, up to so much.
 fn first_rows(
     mail: &impl ReadableTable<u64, &'static [u8]>,
     mailbox: MailboxId,
     run: (u32, u32),
-    most: usize,
+    most: Most,
 ) -> Result<Doomed, Fault> {
     let mut doomed = Doomed { rows: Vec::new(), is_cut: false };
+    let mut sum = Tally::default();
     for entry in mail.range(schema::mail_run(mailbox, run))? {
-        if doomed.rows.len() == most {
+        if most.is_met_by(sum) {
             doomed.is_cut = true;
             break;
         }
         let (key, stored) = entry?;
         let row: MailRow = schema::decode(&MAIL, key.value(), stored.value())?;
+        sum.add(Tally::of(&row));
         doomed.rows.push(DoomedRow {
             key: key.value(),
             blob: BlobId(row.blob),

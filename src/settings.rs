@@ -397,7 +397,7 @@ mod tests {
             assert_eq!(settings.retain, Retain { received_days, retrieved_days }, "{text}");
             assert_eq!(settings.retain.to_string(), text);
         }
-        settings.assign("retain", "retrieved:1, 2").unwrap();
+        settings.assign("retain", "retrieved:1,2").unwrap();
         assert_eq!(settings.retain.to_string(), "2,retrieved:1");
         for bad in
             ["0", "", "never,1", "1,2", "retrieved:", "retrieved:0", "retrieved:1,retrieved:2", "1,", "-1"]

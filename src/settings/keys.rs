@@ -236,9 +236,9 @@ impl std::str::FromStr for Retain {
         }
         let mut retain = Retain::default();
         for part in text.split(',') {
-            let (days, place) = match part.trim().strip_prefix("retrieved:") {
+            let (days, place) = match part.strip_prefix("retrieved:") {
                 Some(days) => (days, &mut retain.retrieved_days),
-                None => (part.trim(), &mut retain.received_days),
+                None => (part, &mut retain.received_days),
             };
             let mut count = 0;
             number(days, 1, limits::POLICY_DAYS, &mut count).ok_or(())?;

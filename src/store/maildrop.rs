@@ -171,14 +171,13 @@ pub(super) fn remove(
     let Some(mut counters) = read_counters(&mail, mailbox)? else { return Ok(Tally::default()) };
     let mut removed = transaction.open_table(REMOVED)?;
     let tombstones = bury(&mail, &removed, mailbox, &counters, uids, at)?;
-    let mut number = match removed.range(schema::removed_range(mailbox))?.next_back() {
+    let next = match removed.range(schema::removed_range(mailbox))?.next_back() {
         Some(last) => schema::key_uid(last?.0.value()).0 + 1,
         None => 0,
     };
     let mut sum = Tally::default();
-    for tombstone in &tombstones {
+    for (number, tombstone) in (next..).zip(&tombstones) {
         let key = schema::mail_key(MessageId { mailbox, uid: Uid(number) });
-        number += 1;
         removed.insert(key, schema::encode(&REMOVED, key, tombstone)?.as_slice())?;
         sum.add(tombstone.tally);
         if let (Some(first), Some(last)) = (tombstone.runs.first(), tombstone.runs.last()) {

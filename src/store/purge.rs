@@ -58,11 +58,14 @@ pub(super) fn purge_some(shared: &Shared, reach: Reach) -> Result<bool, StoreErr
 
 /// Purges until about so many octets have been purged, or a step's bound is met.
 fn purge_about(shared: &Shared, reach: Reach, octets: u64) -> Result<bool, StoreError> {
-    let is_idle = shared.engine.read(|transaction| {
-        let oldest = oldest(&transaction.open_table(REMOVED)?, &transaction.open_table(GONE)?)?;
-        Ok(!oldest.is_some_and(|oldest| reach.includes(oldest.at)))
-    })?;
-    if is_idle {
+    let first = shared
+        .engine
+        .read(|transaction| oldest(&transaction.open_table(REMOVED)?, &transaction.open_table(GONE)?))?;
+    if first.is_none() {
+        // Only supposed, as after a failure of the disk.
+        shared.has_removed.store(false, Ordering::Release);
+    }
+    if !first.is_some_and(|first| reach.includes(first.at)) {
         return Ok(false);
     }
     let step = shared.engine.write(Sync::Later, |transaction| step(transaction, reach, octets))?;
@@ -80,12 +83,10 @@ pub(super) fn make_room(shared: &Shared, octets: u64) -> Result<(), StoreError> 
     while !shared.has_room_for(octets) && shared.has_space_for(octets) {
         if shared.has_free.load(Ordering::Acquire) {
             free::free_some(shared)?;
-        } else if !shared.has_removed.load(Ordering::Acquire)
-            || !purge_about(shared, Reach::All, octets.min(limits::FREED_OCTETS))?
-        {
-            if !shared.has_free.load(Ordering::Acquire) {
-                break;
-            }
+        } else if shared.has_removed.load(Ordering::Acquire) {
+            purge_about(shared, Reach::All, octets.min(limits::FREED_OCTETS))?;
+        } else {
+            break;
         }
         shared.look_for_room_again();
     }

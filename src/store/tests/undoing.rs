@@ -257,6 +257,17 @@ fn without_days_nothing_is_kept() {
     assert_eq!(uids(&store, id), [3]);
 }
 
+/// After a failure of the disk something is supposed to be removed; where nothing was, that must not keep the writer
+/// busy.
+#[test]
+fn what_is_only_supposed_to_be_removed_is_looked_for_once() {
+    let folder = Folder::new();
+    let (store, _) = with_mails(&folder, 1);
+    store.shared.has_removed.store(true, Ordering::Release);
+    assert!(!purge::purge_some(&store.shared, purge::Reach::All).unwrap());
+    assert!(!store.shared.has_removed.load(Ordering::Acquire));
+}
+
 #[test]
 fn marks_of_retrieval_are_counted_once_and_leave_with_their_message() {
     let folder = Folder::new();

@@ -1,5 +1,6 @@
 //! What was removed long ago, or stands in the way of new mail, is purged: oldest first, in bounded steps.
 
+use std::collections::BinaryHeap;
 use std::sync::atomic::Ordering;
 
 use redb::{ReadableTable, WriteTransaction};
@@ -23,7 +24,7 @@ struct Oldest {
     grave: Grave,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Grave {
     /// Messages, by their key in `removed`.
     Messages(u64),
@@ -158,14 +159,22 @@ impl Reach {
 
 fn step(transaction: &WriteTransaction, reach: Reach, octets: u64) -> Result<Step, Fault> {
     let mut purged = Tally::default();
-    while (purged.messages as usize) < limits::PURGED_ROWS && purged.octets < octets {
-        let found = oldest(&transaction.open_table(REMOVED)?, &transaction.open_table(GONE)?)?;
-        let Some(found) = found.filter(|found| reach.includes(found.at)) else { break };
-        let rows = limits::PURGED_ROWS - purged.messages as usize;
-        let most = Most { rows, octets: octets - purged.octets };
+    // Looked for once: each has a message at least, so the rest of this step's are among them.
+    let graves =
+        graves(&transaction.open_table(REMOVED)?, &transaction.open_table(GONE)?, limits::PURGED_ROWS)?;
+    for found in graves.into_iter().take_while(|found| reach.includes(found.at)) {
+        let most = Most { rows: limits::PURGED_ROWS, octets };
+        if most.is_met_by(purged) {
+            break;
+        }
+        let most = most.less(purged);
         let (now_purged, is_done) = match found.grave {
             Grave::Messages(key) => purge_messages(transaction, key, most)?,
-            Grave::Mailbox(id) => purge_mailbox(transaction, id, most)?,
+            Grave::Mailbox(id) => match first_tombstone(transaction, id)? {
+                // What was removed from it goes before it, also what is of an unknown time.
+                Some(key) => purge_messages(transaction, key, most)?,
+                None => purge_mailbox(transaction, id, most)?,
+            },
         };
         purged.add(now_purged);
         if !is_done {
@@ -182,16 +191,26 @@ fn step(transaction: &WriteTransaction, reach: Reach, octets: u64) -> Result<Ste
     })
 }
 
-/// What was removed first; of an unknown time comes last. A mailbox comes behind what was removed from it.
+/// What was removed first.
 fn oldest(
     removed: &impl ReadableTable<u64, &'static [u8]>,
     gone: &impl ReadableTable<u64, &'static [u8]>,
 ) -> Result<Option<Oldest>, Fault> {
-    let mut oldest: Option<Oldest> = None;
+    Ok(graves(removed, gone, 1)?.first().copied())
+}
+
+/// The first few that were removed, in their order; of an unknown time come last.
+fn graves(
+    removed: &impl ReadableTable<u64, &'static [u8]>,
+    gone: &impl ReadableTable<u64, &'static [u8]>,
+    most: usize,
+) -> Result<Vec<Oldest>, Fault> {
+    let mut first = BinaryHeap::with_capacity(most + 1);
     let mut offer = |at: UnixTime, grave| {
-        let age = |at: UnixTime| at.0.wrapping_sub(1);
-        if oldest.is_none_or(|oldest| age(at) < age(oldest.at)) {
-            oldest = Some(Oldest { at, grave });
+        // None of an unknown time, 0, is younger than these.
+        first.push((at.0.wrapping_sub(1), grave));
+        if first.len() > most {
+            first.pop();
         }
     };
     for entry in removed.iter()? {
@@ -202,13 +221,16 @@ fn oldest(
     for entry in gone.iter()? {
         let (key, stored) = entry?;
         let record: GoneRecord = schema::decode(&GONE, key.value(), stored.value())?;
-        let grave = match removed.range(schema::removed_range(record.mailbox.id))?.next() {
-            Some(first) => Grave::Messages(first?.0.value()),
-            None => Grave::Mailbox(record.mailbox.id),
-        };
-        offer(record.at, grave);
+        offer(record.at, Grave::Mailbox(record.mailbox.id));
     }
-    Ok(oldest)
+    let in_order = first.into_sorted_vec().into_iter();
+    Ok(in_order.map(|(age, grave)| Oldest { at: UnixTime(age.wrapping_add(1)), grave }).collect())
+}
+
+fn first_tombstone(transaction: &WriteTransaction, mailbox: MailboxId) -> Result<Option<u64>, Fault> {
+    let removed = transaction.open_table(REMOVED)?;
+    let first = removed.range(schema::removed_range(mailbox))?.next().transpose()?;
+    Ok(first.map(|(key, _)| key.value()))
 }
 
 /// How much one call purges; the row that passes the octets is purged too.

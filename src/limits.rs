@@ -217,6 +217,10 @@ pub const QUICK_REPAIR_FILE_OCTETS: u64 = 16 * 1024 * 1024;
 pub const UNDO_DAYS: u32 = 7;
 /// Runs of uids in one record of removed messages: some 4 KiB, so that a purge rewrites little.
 pub const RUNS_PER_TOMBSTONE: usize = 1024;
+/// Removals of one mailbox within so many seconds are one to `undelete --since`; so a week has a thousand at most.
+pub const UNDO_GRAIN_SECONDS: u64 = 600;
+/// Runs up to which they are kept as one: some 500 octets, because each of them writes all again.
+pub const RUNS_PER_JOINED_TOMBSTONE: usize = 128;
 /// Removed messages that one commit purges.
 pub const PURGED_ROWS: usize = 256;
 /// Messages that one job marks as retrieved.

@@ -171,14 +171,12 @@ pub(super) fn remove(
     let Some(mut counters) = read_counters(&mail, mailbox)? else { return Ok(Tally::default()) };
     let mut removed = transaction.open_table(REMOVED)?;
     let tombstones = bury(&mail, &removed, mailbox, &counters, uids, at)?;
-    let next = match removed.range(schema::removed_range(mailbox))?.next_back() {
-        Some(last) => schema::key_uid(last?.0.value()).0 + 1,
-        None => 0,
-    };
+    let (first, joined) = join(&removed, mailbox, &tombstones)?;
     let mut sum = Tally::default();
-    for (number, tombstone) in (next..).zip(&tombstones) {
+    for (number, tombstone) in (first..).zip(&tombstones) {
         let key = schema::mail_key(MessageId { mailbox, uid: Uid(number) });
-        removed.insert(key, schema::encode(&REMOVED, key, tombstone)?.as_slice())?;
+        let stored = joined.as_ref().unwrap_or(tombstone);
+        removed.insert(key, schema::encode(&REMOVED, key, stored)?.as_slice())?;
         sum.add(tombstone.tally);
         if let (Some(first), Some(last)) = (tombstone.runs.first(), tombstone.runs.last()) {
             counters.removed_span = match counters.removed_span {
@@ -192,6 +190,27 @@ pub(super) fn remove(
         write_counters(&mut mail, mailbox, &counters)?;
     }
     Ok(sum)
+}
+
+/// The number under which the first of these tombstones is to be stored; and where there is only one, and the last
+/// that is stored is hardly older, what both are together: who fetches his mail each minute must not leave a
+/// tombstone each minute, for every logon reads them all.
+fn join(
+    removed: &impl ReadableTable<u64, &'static [u8]>,
+    mailbox: MailboxId,
+    tombstones: &[Tombstone],
+) -> Result<(u32, Option<Tombstone>), Fault> {
+    let Some(last) = removed.range(schema::removed_range(mailbox))?.next_back() else { return Ok((0, None)) };
+    let (key, stored) = last?;
+    let number = schema::key_uid(key.value()).0;
+    let mut last: Tombstone = schema::decode(&REMOVED, key.value(), stored.value())?;
+    match tombstones {
+        [new] if last.can_take(new) => {
+            last.take(new);
+            Ok((number, Some(last)))
+        }
+        _ => Ok((number + 1, None)),
+    }
 }
 
 /// The tombstones of those of the messages that are there, each of a bounded number of runs.
@@ -257,7 +276,7 @@ impl Burial {
     }
 
     fn begin(&mut self, uid: u32, tally: Tally) {
-        self.tombstones.push(Tombstone { at: self.at, runs: vec![(uid, uid)], tally });
+        self.tombstones.push(Tombstone { at: self.at, since: self.at, runs: vec![(uid, uid)], tally });
     }
 }
 

@@ -127,7 +127,7 @@ fn date_all(transaction: &WriteTransaction, now: UnixTime) -> Result<(), Fault> 
         let (key, stored) = entry?;
         let tombstone: Tombstone = schema::decode(&REMOVED, key.value(), stored.value())?;
         if is_undated(tombstone.at) {
-            undated.push((key.value(), Tombstone { at: now, ..tombstone }));
+            undated.push((key.value(), Tombstone { at: now, since: now, ..tombstone }));
         }
     }
     for (key, tombstone) in undated {

@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
 use crate::clock::UnixTime;
+use crate::limits;
 use crate::mail::{Address, Domain, MailboxId, MailboxMark, MessageId, Uid};
 
 /// The version of this layout.
@@ -130,15 +131,40 @@ impl Tally {
     }
 }
 
-/// Messages that were removed at once. Their rows stay in `mail` until they are purged, so that a million
+/// Messages that were removed at once, or almost. Their rows stay in `mail` until they are purged, so that a million
 /// are removed, and brought back, by one short record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Tombstone {
-    /// When; 0 until a clock that is right has been seen.
+    /// When the last of them was removed; 0 until a clock that is right has been seen.
     pub at: UnixTime,
+    /// When the first of them was, [`limits::UNDO_GRAIN_SECONDS`] before at most.
+    pub since: UnixTime,
     /// First and last uid of each run, rising; every row in them is this tombstone's.
     pub runs: Vec<(u32, u32)>,
     pub tally: Tally,
+}
+
+impl Tombstone {
+    /// Whether a newer one may become a part of this one.
+    pub fn can_take(&self, newer: &Tombstone) -> bool {
+        let is_near = newer.at >= self.at && newer.at.0 - self.since.0 < limits::UNDO_GRAIN_SECONDS;
+        is_near && self.runs.len() + newer.runs.len() <= limits::RUNS_PER_JOINED_TOMBSTONE
+    }
+
+    /// Makes a newer one a part of this one.
+    pub fn take(&mut self, newer: &Tombstone) {
+        self.at = newer.at;
+        self.tally.add(newer.tally);
+        self.runs.extend(&newer.runs);
+        self.runs.sort_unstable();
+        self.runs.dedup_by(|next, run| {
+            let is_next = run.1 + 1 == next.0;
+            if is_next {
+                run.1 = next.1;
+            }
+            is_next
+        });
+    }
 }
 
 /// A mailbox that was removed and can be brought back.

@@ -208,7 +208,7 @@ pub enum Consequence {
     },
     /// Passwords that were kept are wiped.
     WipedSecrets {
-        /// Of how many mailboxes.
+        /// Of how many mailboxes, those among them that are removed and can be brought back.
         mailboxes: u32,
     },
     /// No password may be sent any more, not even inside TLS.

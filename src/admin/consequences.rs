@@ -45,7 +45,7 @@ pub(super) async fn of(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::{Answer, Command, execute};
+    use crate::admin::{Answer, Command, Target, execute};
     use crate::auth::tests::Folder;
     use crate::auth::{DeviceKey, Gatekeeper};
     use crate::clock::{Clock, UnixTime};
@@ -122,6 +122,19 @@ mod tests {
             let keeps = Some(Consequence::KeepsSecrets { without });
             assert_eq!(house.set("challenge", Some("on")), keeps, "{value:?}");
         }
+    }
+
+    #[test]
+    fn challenge_off_wipes_removed_mailboxes_too_a4() {
+        let house = House::new();
+        house.set("challenge", Some("on"));
+        house.add("bob@home.lan");
+        let bob = addresses(&["bob"]).remove(0);
+        house.act(Command::Remove { target: Target::Mailbox(bob.clone()), is_confirmed: true });
+        assert_eq!(house.set("challenge", Some("off")), Some(Consequence::WipedSecrets { mailboxes: 1 }));
+        house.act(Command::Undelete { address: bob, since: None, is_dry_run: false });
+        let keeps = Some(Consequence::KeepsSecrets { without: addresses(&["alice", "bob"]) });
+        assert_eq!(house.set("challenge", Some("on")), keeps, "bob came back without his");
     }
 
     #[test]

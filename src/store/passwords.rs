@@ -9,7 +9,8 @@ use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 use super::accounts::change_mailbox;
 use super::engine::Fault;
 use super::error::Ask;
-use super::schema::{self, MAILBOXES, MailboxRecord};
+use super::schema::{self, GONE, GoneRecord, MAILBOXES, MailboxRecord};
+use super::undo::put_gone;
 use super::{Store, StoreError, records};
 use crate::mail::{Address, MailboxMark};
 
@@ -21,8 +22,8 @@ impl Store {
     }
 
     /// Sets a setting as [`Store::set_setting`] does, and in the same transaction replaces the sealed password
-    /// record of every mailbox for which `change` gives another; gives how many. The value must have been
-    /// checked with [`crate::settings::Settings::assign`].
+    /// record of every mailbox for which `change` gives another, also of those that are removed and can be brought
+    /// back; gives how many. The value must have been checked with [`crate::settings::Settings::assign`].
     pub fn set_setting_with_passwords(
         &self,
         key: &str,
@@ -33,7 +34,7 @@ impl Store {
         let shared = Arc::clone(&self.shared);
         self.change_then(
             move |transaction| {
-                let count = change_all(transaction, change)?;
+                let count = change_all(transaction, &change)? + change_gone(transaction, &change)?;
                 records::set_setting(transaction, &key, value.as_deref())?;
                 Ok(count)
             },
@@ -68,7 +69,7 @@ fn replace(
 
 fn change_all(
     transaction: &WriteTransaction,
-    change: impl Fn(&Address, MailboxMark, &[u8]) -> Option<Vec<u8>>,
+    change: &impl Fn(&Address, MailboxMark, &[u8]) -> Option<Vec<u8>>,
 ) -> Result<u32, Fault> {
     let mut table = transaction.open_table(MAILBOXES)?;
     let mut changed = Vec::new();
@@ -82,6 +83,28 @@ fn change_all(
     }
     for (key, stored) in &changed {
         table.insert(key.as_str(), stored.as_slice())?;
+    }
+    Ok(changed.len() as u32)
+}
+
+/// A mailbox must not come back with what has been wiped meanwhile.
+fn change_gone(
+    transaction: &WriteTransaction,
+    change: &impl Fn(&Address, MailboxMark, &[u8]) -> Option<Vec<u8>>,
+) -> Result<u32, Fault> {
+    let mut table = transaction.open_table(GONE)?;
+    let mut changed = Vec::new();
+    for entry in table.iter()? {
+        let (key, stored) = entry?;
+        let mut record: GoneRecord = schema::decode(&GONE, key.value(), stored.value())?;
+        let address = schema::key_address(&record.key)?;
+        if let Some(password) = change(&address, record.mailbox.mark, &record.mailbox.password) {
+            record.mailbox.password = password;
+            changed.push(record);
+        }
+    }
+    for record in &changed {
+        put_gone(&mut table, record.mailbox.id, record)?;
     }
     Ok(changed.len() as u32)
 }
@@ -178,6 +201,23 @@ mod tests {
         assert_eq!(set(None), Ok(2));
         assert!(!house.store.settings().challenge);
         assert_eq!(house.store.set_setting_with_passwords("challenge", None, |_, _, _| None).wait(), Ok(0));
+    }
+
+    #[test]
+    fn records_of_removed_mailboxes_are_changed_with_the_others() {
+        let house = House::new();
+        house.store.remove_mailbox(address("bob")).wait().unwrap();
+        house.store.remove_mailbox(address("carol")).wait().unwrap();
+        let change = |address: &Address, mark: MailboxMark, password: &[u8]| {
+            assert_eq!(mark, MailboxMark([7; 16]));
+            (address.local_part() != "carol").then(|| [password, b"!"].concat())
+        };
+        let changed = house.store.set_setting_with_passwords("challenge", None, change).wait();
+        assert_eq!(changed, Ok(2));
+        for name in ["bob", "carol"] {
+            house.store.undelete(address(name), None, false).wait().unwrap();
+        }
+        assert_eq!(house.passwords(), [&b"a!"[..], b"b!", b"c"]);
     }
 
     #[test]

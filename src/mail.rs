@@ -1,6 +1,6 @@
 //! The shared nouns, parsed once and valid ever after: domain, address, mailbox, message, secret.
 
-mod name;
+pub mod name;
 
 use std::borrow::Cow;
 use std::fmt;

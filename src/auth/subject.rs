@@ -8,8 +8,7 @@ use super::decoy::Decoy;
 use super::hash::Hash;
 use super::record::Record;
 use super::work::Work;
-use crate::mail::{Address, Secret, printable};
-use crate::sasl::prepare;
+use crate::mail::{Address, Secret, name, printable};
 use crate::sasl::scram::Verifier;
 use crate::store::{Mailbox, StoreError};
 
@@ -28,7 +27,9 @@ pub struct Caller {
 impl Caller {
     /// Reads a user name as it was typed; what is no address of ours is an unknown user like any other (A11).
     pub fn new(typed: &str, peer: IpAddr, mechanism: &'static str) -> Caller {
-        let prepared = prepare::user_name(typed);
+        // The whole of it, for some keyboards type a wide @ and dots. Names from right to left can't be prepared
+        // together with their domain; as an address they are.
+        let prepared = name::prepare(typed);
         let user_name = prepared.as_deref().unwrap_or(typed);
         let address: Option<Address> = user_name.parse().ok();
         let account = match &address {
@@ -163,8 +164,18 @@ mod tests {
             ("ALICE@Home.Lan", "alice@home.lan"),
             ("ALICE", "alice"),
             ("\u{ff21}lice@home.lan", "alice@home.lan"),
+            ("\u{ff21}lice\u{ff20}home\u{ff0e}lan", "alice@home.lan"),
+            ("JO\u{308}RG@home.lan", "j\u{f6}rg@home.lan"),
+            ("\u{5e9}\u{5e8}\u{5d4}@Home.lan", "\u{5e9}\u{5e8}\u{5d4}@home.lan"),
         ] {
             assert_eq!(caller(typed).account, account);
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_prepared_names_nobody() {
+        for typed in ["a b@home.lan", "\u{2163}@home.lan", "a\u{200d}b@home.lan", "\u{5e9}x@home.lan", ""] {
+            assert!(caller(typed).address.is_none(), "{typed:?}");
         }
     }
 }

@@ -8,7 +8,7 @@ use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
 /// The name in common width, in small letters and in form C; none if a letter can't be in a name, or if it doesn't
 /// run in one direction. What is prepared once stays as it is. The caller judges the signs of ASCII.
-pub(super) fn prepare(name: &str) -> Option<String> {
+pub fn prepare(name: &str) -> Option<String> {
     let mapped = name.chars().flat_map(common_width).flat_map(char::to_lowercase);
     let name: String = mapped.nfc().collect();
     let begins_well = name.chars().next().is_some_and(|first| canonical_combining_class(first) == 0);
@@ -78,6 +78,25 @@ mod tests {
         ] {
             assert_eq!(prepare(one).as_deref(), Some(other), "{one}");
             assert_eq!(prepare(other).as_deref(), Some(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn the_user_names_of_rfc_8265_section_3_6_are_prepared() {
+        for (name, outcome) in [
+            ("juliet@example.com", Some("juliet@example.com")),
+            ("fussball", Some("fussball")),
+            ("fu\u{df}ball", Some("fu\u{df}ball")),
+            ("\u{3c0}", Some("\u{3c0}")),
+            ("\u{3a3}", Some("\u{3c3}")),
+            ("\u{3c3}", Some("\u{3c3}")),
+            ("\u{3c2}", Some("\u{3c2}")),
+            ("foo bar", None),
+            ("", None),
+            ("henry\u{2163}", None),
+            ("\u{221e}", None),
+        ] {
+            assert_eq!(prepare(name).as_deref(), outcome, "{name:?}");
         }
     }
 

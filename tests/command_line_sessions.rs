@@ -6,7 +6,7 @@
 #[path = "command_line/house.rs"]
 mod house;
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
 use house::House;
@@ -40,6 +40,31 @@ fn sessions_are_shown_and_ended() {
     let mut goodbye = String::new();
     smtp.read_to_string(&mut goodbye).unwrap();
     assert!(goodbye.starts_with("421 4.3.2 "), "{goodbye}");
+}
+
+#[test]
+fn fetched_mail_is_told_as_retrieved() {
+    let house = House::with_alice();
+    house.run("set plaintext always").done();
+    let server = house.serve();
+    for subject in ["one", "two"] {
+        server.deliver("alice@home.lan", &format!("Subject: {subject}\r\n\r\ntext"));
+    }
+    let told = || {
+        let stat = house.run("stat alice@home.lan --json").json();
+        (stat[0]["messages"].as_u64(), stat[0]["retrieved"].as_u64())
+    };
+    assert_eq!(told(), (Some(2), Some(0)));
+    let mut client = greeted(server.at("pop3"));
+    let session = b"USER alice@home.lan\r\nPASS wonderland\r\nTOP 1 0\r\nRETR 2\r\nQUIT\r\n";
+    client.get_mut().write_all(session).unwrap();
+    let mut replies = String::new();
+    client.read_to_string(&mut replies).unwrap();
+    assert_eq!(replies.matches("\r\n+OK").count(), 4, "{replies}");
+    assert_eq!(told(), (Some(2), Some(1)));
+    let stat = house.run("stat");
+    assert!(stat.done().starts_with("home.lan\t1\t2\t"), "{stat:?}");
+    assert_eq!(stat.done().split('\t').nth(4), Some("1"), "{stat:?}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use poppet::clock::Clock;
 use poppet::mail::{Address, Domain, MailboxId, MessageId, Secret};
 use poppet::net::{self, Plan};
 use poppet::settings::{Listen, ListenerKind};
-use poppet::store::{Delivery, Options, Store};
+use poppet::store::{Delivery, Level, Options, Store};
 use poppet::ticket::block_on;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
@@ -48,12 +48,20 @@ impl House {
         static EASY: OnceLock<House> = OnceLock::new();
         static STRICT: OnceLock<House> = OnceLock::new();
         static CHALLENGING: OnceLock<House> = OnceLock::new();
+        static RULED: OnceLock<House> = OnceLock::new();
         match kind {
             Kind::Easy => EASY.get_or_init(|| House::start("easy", &[("plaintext", "always")])),
             Kind::Strict => STRICT.get_or_init(|| House::start("strict", &[("plaintext", "tls")])),
             Kind::Challenging => CHALLENGING.get_or_init(|| {
                 let own = [("plaintext", "always"), ("challenge", "on"), ("language", "de")];
                 House::start("challenging", &own)
+            }),
+            Kind::Ruled => RULED.get_or_init(|| {
+                let house = House::start("ruled", &[("plaintext", "always")]);
+                // Worse than what any play may set, so that before a logon all are told the same.
+                house.own("keeper@home.lan", "retain", "1").expect("a setting");
+                house.own("keeper@home.lan", "login_delay", "3600").expect("a setting");
+                house
             }),
         }
     }
@@ -131,6 +139,9 @@ impl House {
         for mail in &script.mails {
             self.put(room.user, &octets(mail, &room.names)?)?;
         }
+        for (key, value) in &script.own {
+            self.own(&room.names["user"], key, value)?;
+        }
         match script.locked.as_deref() {
             Some("mailbox") => self.store.lock_mailbox(room.names["user"].parse().unwrap(), true).wait(),
             Some("domain") => self.store.lock_domain(domain, true).wait(),
@@ -144,6 +155,14 @@ impl House {
     pub fn count(&self, room: &Room, who: &str) -> Result<usize, String> {
         let snapshot = self.store.snapshot(room.mailbox(who)).wait().map_err(|cause| cause.to_string())?;
         Ok(snapshot.messages.len())
+    }
+
+    /// How many messages in the mailbox of `user` or `other` count as retrieved.
+    pub fn retrieved(&self, room: &Room, who: &str) -> Result<u32, String> {
+        let domain = room.names["domain"].parse().unwrap();
+        let rows = self.store.mailboxes(Some(domain)).wait().map_err(|cause| cause.to_string())?;
+        let row = rows.into_iter().find(|row| row.id == room.mailbox(who)).ok_or("the mailbox is gone")?;
+        Ok(row.retrieved)
     }
 
     /// The octets of its newest message.
@@ -170,6 +189,11 @@ impl House {
         let record =
             self.gatekeeper.seal_password(&address, mark, &Secret::new(password)).expect("a password");
         self.store.add_mailbox(address, mark, record).wait().expect("a mailbox")
+    }
+
+    fn own(&self, address: &str, key: &str, value: &str) -> Result<(), String> {
+        let level = Level::Mailbox(address.parse().unwrap());
+        self.store.set_level(level, key, Some(value)).wait().map_err(|cause| cause.to_string())
     }
 
     fn put(&self, mailbox: MailboxId, message: &[u8]) -> Result<(), String> {

@@ -151,6 +151,10 @@ impl Player<'_> {
                 found if found == *count => Ok(()),
                 found => Err(format!("{count} messages expected for {who}, {found} found")),
             },
+            Step::Retrieved(who, count) => match self.house.retrieved(&self.room, who)? {
+                found if found == *count => Ok(()),
+                found => Err(format!("{count} retrieved messages expected for {who}, {found} found")),
+            },
             Step::Newest(who, pattern) => {
                 let message = self.house.newest(&self.room, who)?;
                 agree(&expand(pattern, &self.room.names)?, pattern, &message)

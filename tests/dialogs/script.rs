@@ -25,6 +25,8 @@ pub struct Script {
     pub password: String,
     /// What lies in the mailbox at the start, as written.
     pub mails: Vec<String>,
+    /// Settings of its own that the first mailbox has.
+    pub own: Vec<(String, String)>,
     /// What is locked: nothing, `mailbox` or `domain`.
     pub locked: Option<String>,
     /// The steps with their line numbers.
@@ -41,6 +43,8 @@ pub enum Kind {
     Strict,
     /// As the easy one, with the mechanisms made of MD5 and an administrator who prefers German.
     Challenging,
+    /// As the easy one, and one of its mailboxes keeps mail for a day and may be logged on to once an hour.
+    Ruled,
 }
 
 /// One line of a dialog. The first number is the connection.
@@ -71,6 +75,8 @@ pub enum Step {
     Scram(u8, String),
     /// So many messages are in the mailbox of `user` or `other`.
     Count(String, usize),
+    /// So many messages in the mailbox of `user` or `other` count as retrieved.
+    Retrieved(String, u32),
     /// The newest message in the mailbox of `user` or `other` matches.
     Newest(String, String),
 }
@@ -149,6 +155,12 @@ impl Script {
             ("clear", "") => (self.in_the_clear, self.inside_tls) = (true, false),
             ("passwords", "tls") => self.house = Kind::Strict,
             ("challenge", "on") => self.house = Kind::Challenging,
+            ("rules", "on") => self.house = Kind::Ruled,
+            ("own", _) => {
+                let (key, value) = rest.split_once(' ')?;
+                self.own.push((key.into(), value.into()));
+                self.house = Kind::Ruled;
+            }
             ("user", _) => self.user = rest.into(),
             ("password", _) => self.password = rest.into(),
             ("mail", _) => self.mails.push(rest.into()),
@@ -202,6 +214,10 @@ fn step(line: &str) -> Option<Step> {
         ("COUNT", "") => {
             let (who, count) = rest.split_once(' ')?;
             Step::Count(known(who)?, count.parse().ok()?)
+        }
+        ("RETRIEVED", "") => {
+            let (who, count) = rest.split_once(' ')?;
+            Step::Retrieved(known(who)?, count.parse().ok()?)
         }
         ("NEWEST", "") => {
             let (who, pattern) = rest.split_once(' ')?;

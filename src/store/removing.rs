@@ -16,7 +16,7 @@ use crate::mail::{Address, Domain, MailboxId, Uid};
 
 impl Store {
     /// Removes a domain with its mailboxes and mail, which [`Store::undelete`] brings back; errs with
-    /// [`StoreError::NotFound`].
+    /// [`super::StoreError::NotFound`].
     pub fn remove_domain(&self, domain: Domain) -> Ask<()> {
         self.bury(
             move |transaction, at| accounts::remove_domain(transaction, &domain, at),
@@ -25,7 +25,7 @@ impl Store {
     }
 
     /// Removes a mailbox with its mail, which [`Store::undelete`] brings back; errs with
-    /// [`StoreError::NotFound`].
+    /// [`super::StoreError::NotFound`].
     pub fn remove_mailbox(&self, address: Address) -> Ask<()> {
         self.bury(
             move |transaction, at| accounts::remove_mailbox(transaction, &address, at),
@@ -37,8 +37,8 @@ impl Store {
     /// uids; a removed mailbox too, with its password, lock and settings. What comes twice does nothing the second
     /// time. A dry run changes nothing. Open sessions don't see what came back.
     ///
-    /// Errs with [`StoreError::NotFound`] if nothing of that name is or was here, or its domain isn't; with
-    /// [`StoreError::Refused`] if the mailbox was made anew and what could come back is its predecessor's.
+    /// Errs with [`super::StoreError::NotFound`] if nothing of that name is or was here, or its domain isn't; with
+    /// [`super::StoreError::Refused`] if the mailbox was made anew and what could come back is its predecessor's.
     pub fn undelete(&self, address: Address, since: Option<UnixTime>, is_dry_run: bool) -> Ask<Undeleted> {
         let shared = Arc::clone(&self.shared);
         let undeleted = Arc::new(AtomicU64::new(0));

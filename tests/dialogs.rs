@@ -41,6 +41,7 @@ fn a_dialog_that_goes_otherwise_is_told_with_its_line() {
         ("S: +OK not this greeting", 3),
         ("S: *\nC: NOOP\nS: +OK*", 5),
         ("S: *\nCOUNT user 1", 4),
+        ("S: *\nRETRIEVED user 1", 4),
         ("S: *\nC: QUIT\nX", 5),
         ("S: *\nC: QUIT\nS: +OK*\nS: +OK*", 6),
         ("S: *\nC: CAPA\nS~ .\nHAS: SPEED", 6),

@@ -9,6 +9,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use house::House;
+use serde_json::json;
 
 // ---- add, del, list, stat ----------------------------------------------------------------------
 
@@ -210,6 +211,21 @@ fn a_setting_that_waits_for_a_restart_says_so() {
     let _server = house.serve();
     assert_eq!(house.run("set cache_kib 2048 --json").json()["waits_for_restart"], true);
     assert_eq!(house.run("set peers all --json").json()["waits_for_restart"], false);
+}
+
+#[test]
+fn what_a_setting_means_is_told_without_a_terminal_too_a4() {
+    let house = House::with_alice();
+    house.run("set challenge on").warned("Whoever gets the database and the key can read them.");
+    let told = house.run("set challenge on --json").json();
+    assert_eq!(told["needs_new_password"], json!(["alice@home.lan"]));
+    assert!(told["meaning"][1].as_str().unwrap().starts_with("The price:"), "{told}");
+    house.run("set sparequired on").warned("Clients that know none of it can't log on.");
+    house.run("set sparequired off").done();
+    house.run("set retain 365 --for home.lan").warned("also what is here already");
+    house.run("set retain never").done();
+    assert_eq!(house.run("set retain never --json").json()["meaning"], json!([]));
+    assert!(house.on_a_terminal("poppet set challenge off").contains("challenge is off.\r\nAPOP"));
 }
 
 #[test]

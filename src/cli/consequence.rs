@@ -1,12 +1,12 @@
-//! What a changed setting means for passwords, in plain words.
+//! What a changed setting means for passwords and for mail, in plain words.
 
 use super::table::Cell;
 use crate::admin::Consequence;
 use crate::mail::Address;
 
-/// Sentences for people, each on a line of its own behind the first.
-pub(super) fn sentences(consequence: &Consequence) -> String {
-    let lines = match consequence {
+/// What it means for passwords, in lines for people.
+pub(super) fn of_passwords(consequence: &Consequence) -> Vec<String> {
+    match consequence {
         Consequence::KeepsSecrets { without } => vec![
             "APOP, CRAM-MD5 and NTLM work for passwords that are set from now on.".to_owned(),
             "The price: these passwords are kept themselves, sealed with the device key. Whoever gets the \
@@ -49,8 +49,21 @@ pub(super) fn sentences(consequence: &Consequence) -> String {
             }));
             lines
         }
+    }
+}
+
+/// What it means for mail that is here already, in lines for people.
+pub(super) fn of_mail(key: &str, value: &str) -> Vec<String> {
+    let line = match (key, value) {
+        ("retain", "never") => return Vec::new(),
+        ("retain", _) => {
+            "Mail that is older is removed soon, also what is here already; \"poppet undelete\" brings it back for \
+             the days of undo_days."
+        }
+        ("undo_days", "0") => "What is removed is gone for good, also what was removed until now.",
+        _ => return Vec::new(),
     };
-    lines.into_iter().map(|line| format!("\n{line}")).collect()
+    vec![line.to_owned()]
 }
 
 /// The same for programs.
@@ -84,7 +97,7 @@ mod tests {
 
     #[test]
     fn what_challenge_costs_and_whom_it_asks_is_told_a4() {
-        let said = |count| sentences(&Consequence::KeepsSecrets { without: addresses(count) });
+        let said = |count| of_passwords(&Consequence::KeepsSecrets { without: addresses(count) }).join("\n");
         assert!(said(0).contains("can read them.\nEvery mailbox"), "{}", said(0));
         assert!(said(2).ends_with("not usable: u0@home.lan, u1@home.lan."), "{}", said(2));
         assert!(!said(10).contains(" more"), "{}", said(10));
@@ -93,8 +106,8 @@ mod tests {
 
     #[test]
     fn what_was_wiped_is_counted() {
-        let said = |mailboxes| sentences(&Consequence::WipedSecrets { mailboxes });
-        assert_eq!(said(0), "\nAPOP, CRAM-MD5 and NTLM work no more. No password was kept for them.");
+        let said = |mailboxes| of_passwords(&Consequence::WipedSecrets { mailboxes }).join("\n");
+        assert_eq!(said(0), "APOP, CRAM-MD5 and NTLM work no more. No password was kept for them.");
         assert!(said(1).contains("of 1 mailbox that was kept"));
         assert!(said(2).contains("of 2 mailboxes that were kept") && said(2).contains("Backups"));
     }
@@ -102,11 +115,26 @@ mod tests {
     #[test]
     fn who_is_shut_out_without_passwords_is_warned_of_a7() {
         let said = |takes_challenges, count| {
-            sentences(&Consequence::TakesNoPasswords { takes_challenges, without: addresses(count) })
+            let consequence = Consequence::TakesNoPasswords { takes_challenges, without: addresses(count) };
+            of_passwords(&consequence).join("\n")
         };
         assert!(said(false, 0).contains("What works: SCRAM-SHA-256. Clients"), "{}", said(false, 0));
         assert!(said(true, 0).contains("SCRAM-SHA-256, APOP, CRAM-MD5 and NTLM for those"));
         assert!(!said(true, 0).contains("Warning"));
         assert!(said(false, 1).contains("\nWarning: nothing works any more for u0@home.lan: give"));
+    }
+
+    #[test]
+    fn who_lets_mail_go_is_told_that_it_goes_p15_p16() {
+        for (key, value, lines) in [
+            ("retain", "never", 0),
+            ("retain", "365", 1),
+            ("retain", "retrieved:7", 1),
+            ("undo_days", "0", 1),
+            ("undo_days", "1", 0),
+            ("login_delay", "0", 0),
+        ] {
+            assert_eq!(of_mail(key, value).len(), lines, "{key} {value}");
+        }
     }
 }

@@ -61,12 +61,14 @@ pub(super) fn set(verb: &Set, desk: &Desk) -> Result<Report, AdminError> {
         ("for", target.map_or(Cell::None, Cell::text)),
         ("waits_for_restart", Cell::Is(waits_for_restart)),
     ];
-    let mut sentence = format!("{} is {shown}{whom}{when}.", verb.key);
+    let sentence = format!("{} is {shown}{whom}{when}.", verb.key);
+    let mut meaning = consequence::of_mail(&verb.key, &value);
     if let Some(consequence) = &consequence {
-        sentence += &consequence::sentences(consequence);
+        meaning.extend(consequence::of_passwords(consequence));
         facts.push(consequence::fact(consequence));
     }
-    Ok(Report::Said(sentence, facts, Said::Quiet))
+    facts.push(("meaning", Cell::Texts(meaning.clone())));
+    Ok(Report::Said(sentence, facts, Said::Meaning(meaning)))
 }
 
 /// The domain or mailbox behind `--for`.

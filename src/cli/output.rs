@@ -26,7 +26,10 @@ impl Output {
         match (self.is_json, self.is_terminal) {
             (true, _) => self.json(&report.json()),
             (false, true) => self.text(&report.table()),
-            (false, false) => self.text(&report.tabbed()),
+            (false, false) => {
+                report.meaning().iter().for_each(|line| complain(line));
+                self.text(&report.tabbed())
+            }
         }
     }
 

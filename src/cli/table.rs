@@ -18,10 +18,12 @@ pub(super) enum Report {
 }
 
 /// What of a [`Report::Said`] is printed where no terminal is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Said {
     /// Nothing: the exit code tells.
     Quiet,
+    /// Nothing; but what it means goes to standard error. A terminal has it behind the sentence, JSON as a fact.
+    Meaning(Vec<String>),
     /// The facts as one line.
     Line,
 }
@@ -62,7 +64,18 @@ impl Report {
             Report::Facts(facts) | Report::One(facts, _) => align(
                 facts.iter().map(|(name, cell)| vec![(label(name), false), (cell.human(), false)]).collect(),
             ),
-            Report::Said(sentence, ..) => format!("{sentence}\n"),
+            Report::Said(sentence, ..) => {
+                let lines = std::iter::once(sentence).chain(self.meaning());
+                lines.map(|line| format!("{line}\n")).collect()
+            }
+        }
+    }
+
+    /// What it means, in lines that nobody should miss.
+    pub fn meaning(&self) -> &[String] {
+        match self {
+            Report::Said(_, _, Said::Meaning(lines)) => lines,
+            _ => &[],
         }
     }
 
@@ -79,7 +92,7 @@ impl Report {
             Report::One(facts, index) => {
                 line(facts.get(*index).map(|(_, cell)| cell.plain()).into_iter().collect())
             }
-            Report::Said(_, _, Said::Quiet) => String::new(),
+            Report::Said(_, _, Said::Quiet | Said::Meaning(_)) => String::new(),
             Report::Said(_, facts, Said::Line) => line(facts.iter().map(|(_, cell)| cell.plain()).collect()),
         }
     }
@@ -283,5 +296,12 @@ mod tests {
         let facts = || vec![("mailbox", Cell::text("a@b")), ("password", Cell::text("x"))];
         assert_eq!(Report::Said("Done.".into(), facts(), Said::Quiet).tabbed(), "");
         assert_eq!(Report::Said("Done.".into(), facts(), Said::Line).tabbed(), "a@b\tx\n");
+        let meaning = Said::Meaning(vec!["It costs.".into(), "It lasts.".into()]);
+        let report = Report::Said("Done.".into(), facts(), meaning);
+        assert_eq!(
+            (report.tabbed().as_str(), report.table().as_str()),
+            ("", "Done.\nIt costs.\nIt lasts.\n")
+        );
+        assert_eq!(report.meaning(), ["It costs.", "It lasts."]);
     }
 }

@@ -134,6 +134,14 @@ impl Ran {
         &self.out
     }
 
+    /// Asserts that it was done, and that standard error holds `wanted` in lines of the usual form.
+    #[track_caller]
+    pub fn warned(&self, wanted: &str) {
+        assert_eq!((self.code, self.out.as_str()), (0, ""), "{self:?}");
+        assert!(self.err.contains(wanted), "{self:?}");
+        assert!(self.err.lines().all(|line| line.starts_with("poppet: ")), "{self:?}");
+    }
+
     /// The one JSON document on standard output.
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {

@@ -222,11 +222,13 @@ pub(super) struct Get {
     name = "set",
     description = "change a setting",
     example = "{command_name} plaintext lan\n{command_name} pop3 0.0.0.0:110,[::]:110\n{command_name} message_mib --default\n\
-    {command_name} retain 365,retrieved:7 --for alice@home.lan",
+    {command_name} retain 365,retrieved:7 --for alice@home.lan\n{command_name} challenge on",
     note = "\"poppet get\" lists the settings and what values they take, and which of them a domain or a mailbox can\n\
     have for itself: the mailbox's counts before its domain's, and that before the one of all. With --for,\n\
     --default takes back to what counts above.\n\
-    It says so if the change counts only after a restart of the server."
+    It says so if the change counts only after a restart of the server. challenge, sparequired, plaintext, retain\n\
+    and undo_days also say what the change means: whose passwords are kept or wiped, who must get a new one, what\n\
+    is refused, which mail goes. Without a terminal these lines are on standard error; --json has them as meaning."
 )]
 /// set
 pub(super) struct Set {

@@ -55,13 +55,29 @@ fn is_verb(word: &str) -> bool {
 
 fn unknown_verb(typed: &str) -> AdminError {
     let shown = admin::quoted(typed);
-    let near =
-        Verb::COMMANDS.iter().map(|command| command.name).find(|known| settings::is_near(known, typed));
-    AdminError::usage(match near {
+    let known = || Verb::COMMANDS.iter().map(|command| command.name);
+    let near = known().find(|known| settings::is_near(known, typed));
+    let elsewhere = OTHER_NAMES.iter().find(|(other, _)| *other == typed).map(|(_, name)| *name);
+    AdminError::usage(match near.or(elsewhere) {
         Some(near) => format!("there is no command {shown}; did you mean {near}?"),
         None => format!("there is no command {shown}; \"poppet --help\" lists them all"),
     })
 }
+
+/// What other programs call it.
+const OTHER_NAMES: &[(&str, &str)] = &[
+    ("delete", "del"),
+    ("remove", "del"),
+    ("rm", "del"),
+    ("ls", "list"),
+    ("undo", "undelete"),
+    ("password", "passwd"),
+    ("config", "get"),
+    ("start", "serve"),
+    ("run", "serve"),
+    ("init", "setup"),
+    ("sessions", "who"),
+];
 
 /// argh's complaint as one line. A surplus word is not repeated where it may be a password (S-321).
 fn misused(complaint: &str, verb: Option<&str>) -> AdminError {
@@ -69,21 +85,43 @@ fn misused(complaint: &str, verb: Option<&str>) -> AdminError {
     let surplus = complaint.strip_prefix("Unrecognized argument: ").map(str::trim_end);
     let text = match surplus {
         Some(surplus) if surplus.starts_with('-') => {
-            format!("there is no option {}", printable(surplus.as_bytes()))
+            let shown = printable(surplus.as_bytes());
+            match near_option(surplus, verb) {
+                Some(near) => format!("there is no option {shown}; did you mean {near}?"),
+                None => format!("there is no option {shown}"),
+            }
         }
         Some(_) if matches!(verb, Some("passwd" | "add" | "setup")) => {
             return AdminError::usage(format!("too many arguments; {PASSWORD_ON_COMMAND_LINE}"));
         }
         Some(surplus) => format!("one argument too many: {}", printable(surplus.as_bytes())),
-        None => {
-            let words: Vec<&str> = complaint.split_whitespace().collect();
-            let line = words.join(" ").replace("Required positional arguments not provided:", "not given:");
-            printable(
-                line.replace("Error parsing", "can't understand").replace("No value", "no value").as_bytes(),
-            )
-        }
+        None => not_given_or_no_number(complaint),
     };
-    AdminError::usage(format!("{text}; \"{help}\" shows what is right"))
+    let gap = if text.ends_with('?') { "" } else { ";" };
+    AdminError::usage(format!("{text}{gap} \"{help}\" shows what is right"))
+}
+
+/// The option of that command that looks like the typed one, as its help names it.
+fn near_option(typed: &str, verb: Option<&str>) -> Option<String> {
+    let help = Poppet::from_args(&["poppet"], &[verb?, "--help"]).err()?.output;
+    let words = help.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-');
+    words
+        .filter(|word| word.starts_with("--"))
+        .find(|known| settings::is_near(known, typed))
+        .map(String::from)
+}
+
+/// What is missing behind the command or an option, or what should have been a number.
+fn not_given_or_no_number(complaint: &str) -> String {
+    let line = complaint.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some(option) = line.strip_prefix("No value provided for option '") {
+        return format!("{} needs a value", option.trim_end_matches(['\'', '.']));
+    }
+    if let Some((value, _)) = line.split_once(" with value '").and_then(|(_, value)| value.rsplit_once("': "))
+    {
+        return format!("{} is no number", admin::quoted(value));
+    }
+    printable(line.replace("Required positional arguments not provided:", "not given:").as_bytes())
 }
 
 #[derive(FromArgs)]
@@ -176,7 +214,11 @@ mod tests {
             ("setup home.lan", "not given: USER"),
             ("list home.lan surplus", "too many: surplus; \"poppet list --help\""),
             ("list --frob", "no option --frob; \"poppet list --help\""),
-            ("read alice@home.lan three", "\"poppet read --help\""),
+            ("read alice@home.lan three", "\"three\" is no number; \"poppet read --help\""),
+            ("undelete a@home.lan --dryrun", "did you mean --dry-run? \"poppet undelete --help\""),
+            ("undelete a@home.lan --since", "--since needs a value; \"poppet undelete --help\""),
+            ("delete a@home.lan", "did you mean del?"),
+            ("undo a@home.lan", "did you mean undelete?"),
             ("read alice@home.lan -1", "\"poppet read --help\""),
             ("serve --pop3", "\"poppet serve --help\""),
             ("\u{1b}[2J", "\\u{1b}[2J"),

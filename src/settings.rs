@@ -275,7 +275,10 @@ impl Key {
     /// The entry of that name; errs with the nearest one.
     pub fn find(name: &str) -> Result<&'static Key, SettingError> {
         KEYS.iter().find(|key| key.name == name).ok_or_else(|| {
-            let near = KEYS.iter().map(|key| key.name).find(|known| is_near(known, name));
+            let typed = name.to_ascii_lowercase().replace('-', "_");
+            let known = || KEYS.iter().map(|key| key.name);
+            let begins = |known: &&str| typed.len() > 2 && known.starts_with(&typed);
+            let near = known().find(|known| is_near(known, &typed)).or_else(|| known().find(begins));
             SettingError::UnknownKey(name.into(), near)
         })
     }
@@ -380,6 +383,15 @@ mod tests {
             error.to_string(),
             "there is no setting \"plaintxt\"; did you mean plaintext? `poppet get` lists them all"
         );
+        for (typed, meant) in [
+            ("RETAIN", "retain"),
+            ("undo-days", "undo_days"),
+            ("undo", "undo_days"),
+            ("login", "login_delay"),
+        ] {
+            let error = settings.assign(typed, "1").unwrap_err();
+            assert_eq!(error, SettingError::UnknownKey(typed.into(), Some(meant)));
+        }
         let error = settings.assign("colour", "red").unwrap_err();
         assert_eq!(error.to_string(), "there is no setting \"colour\"; `poppet get` lists them all");
     }

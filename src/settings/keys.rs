@@ -35,7 +35,8 @@ pub static KEYS: &[Key] = &[
         values: "en, de or fr",
         effect: Effect::AtOnce,
         assign: |settings, value| {
-            settings.language = Language::ALL.into_iter().find(|language| language.tag() == value)?;
+            let is_meant = |language: &Language| language.tag().eq_ignore_ascii_case(value);
+            settings.language = Language::ALL.into_iter().find(is_meant)?;
             Some(())
         },
         show: |settings| settings.language.tag().into(),

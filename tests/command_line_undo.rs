@@ -78,7 +78,7 @@ fn a_person_is_told_how_to_undo() {
     let text = house.on_a_terminal("poppet del bob@home.lan");
     assert!(text.contains("\"poppet undelete bob@home.lan\" brings it back"), "{text}");
     let text = house.on_a_terminal("poppet undelete bob@home.lan");
-    assert!(text.contains("The mailbox and 0 messages of bob@home.lan are back."), "{text}");
+    assert!(text.contains("The mailbox and no messages of bob@home.lan are back."), "{text}");
 }
 
 // ---- settings with levels ----------------------------------------------------------------------

@@ -13,17 +13,26 @@ pub(super) fn undelete(verb: &Undelete, desk: &Desk) -> Result<Report, AdminErro
     let since = verb.since.as_deref().map(|text| moment(text, now)).transpose()?;
     let command = Command::Undelete { address: address.clone(), since, is_dry_run: verb.dry_run };
     let Answer::Undeleted(undeleted) = desk.ask(command)? else { return Err(stranger()) };
-    let (is, mailbox) = match (verb.dry_run, undeleted.is_mailbox_back) {
-        (true, true) => ("would come back", "The mailbox and "),
-        (true, false) => ("would come back", ""),
-        (false, true) => ("are back", "The mailbox and "),
-        (false, false) => ("are back", ""),
+    let mailbox = if undeleted.is_mailbox_back { "The mailbox and " } else { "" };
+    let messages = match undeleted.messages {
+        0 => "no messages".to_owned(),
+        1 => "1 message".to_owned(),
+        messages => format!("{messages} messages"),
+    };
+    let is = match (verb.dry_run, undeleted.is_mailbox_back, undeleted.messages) {
+        (true, ..) => "would come back",
+        (false, false, 1) => "is back",
+        (false, ..) => "are back",
     };
     let purged = match undeleted.purged {
         0 => String::new(),
+        1 => " 1 that was removed from it before is gone for good.".to_owned(),
         purged => format!(" {purged} that were removed from it before are gone for good."),
     };
-    let sentence = format!("{mailbox}{} messages of {address} {is}.{purged}", undeleted.messages);
+    let sentence = match (undeleted.is_mailbox_back, undeleted.messages) {
+        (false, 0) => format!("Nothing of {address} is there to come back.{purged}"),
+        _ => format!("{mailbox}{messages} of {address} {is}.{purged}"),
+    };
     let facts = vec![
         ("mailbox", Cell::text(&address)),
         ("mailbox_back", Cell::Is(undeleted.is_mailbox_back)),

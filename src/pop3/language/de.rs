@@ -12,7 +12,7 @@ pub fn text(text: Text<'_>, out: &mut Formatter<'_>) -> Result {
     match text {
         Text::Ready => write!(out, "poppet ist bereit"),
         Text::Goodbye => write!(out, "auf Wiedersehen"),
-        Text::GoodbyeDeleted(messages) => write!(out, "auf Wiedersehen; endgültig gelöscht: {messages}"),
+        Text::GoodbyeDeleted(messages) => write!(out, "auf Wiedersehen; gelöscht: {messages}"),
         Text::Capabilities => write!(out, "das ist hier möglich:"),
         Text::Mechanisms => write!(out, "diese Anmeldeverfahren sind hier möglich:"),
         Text::Languages => write!(out, "diese Sprachen gibt es hier:"),

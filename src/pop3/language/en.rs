@@ -12,7 +12,7 @@ pub fn text(text: Text<'_>, out: &mut Formatter<'_>) -> Result {
     match text {
         Text::Ready => write!(out, "poppet is ready"),
         Text::Goodbye => write!(out, "goodbye"),
-        Text::GoodbyeDeleted(messages) => write!(out, "goodbye; deleted for good: {messages}"),
+        Text::GoodbyeDeleted(messages) => write!(out, "goodbye; deleted: {messages}"),
         Text::Capabilities => write!(out, "this works here:"),
         Text::Mechanisms => write!(out, "these mechanisms work here:"),
         Text::Languages => write!(out, "these languages are spoken here:"),

@@ -12,7 +12,7 @@ pub fn text(text: Text<'_>, out: &mut Formatter<'_>) -> Result {
     match text {
         Text::Ready => write!(out, "poppet est prêt"),
         Text::Goodbye => write!(out, "au revoir"),
-        Text::GoodbyeDeleted(messages) => write!(out, "au revoir ; supprimés définitivement : {messages}"),
+        Text::GoodbyeDeleted(messages) => write!(out, "au revoir ; supprimés : {messages}"),
         Text::Capabilities => write!(out, "voici ce qui est possible ici :"),
         Text::Mechanisms => write!(out, "voici les méthodes de connexion possibles ici :"),
         Text::Languages => write!(out, "voici les langues disponibles :"),

@@ -205,7 +205,8 @@ fn made_anew(address: &Address, older: &GoneRecord) -> StoreError {
     let messages = older.counters.live.messages;
     StoreError::Refused(format!(
         "{address} was made anew, and the {messages} messages of the removed one can't come into it: \
-         fetch the new one's mail, then say \"poppet del {address}\" and \"poppet undelete {address}\""
+         let its user fetch and delete the new one's mail, then say \"poppet del {address}\" and \"poppet undelete \
+         {address}\""
     ))
 }
 

@@ -51,6 +51,7 @@ fn a_domain_must_be_here_before_its_mailboxes_come_back() {
     house.run("add bob@office.lan").done();
     house.run("del office.lan --yes").done();
     house.run("undelete bob@office.lan").failed(3, "say \"poppet add office.lan\" first");
+    assert!(house.run("stat").done().contains("\noffice.lan\t0\t0\t0\t0\t0\t0\t"), "it can still come back");
     house.run("add office.lan").done();
     house.run("undelete bob@office.lan").done();
     assert!(house.run("list office.lan").done().starts_with("bob@office.lan\topen\t"));

@@ -1,5 +1,7 @@
 //! list, stat, status.
 
+use std::collections::BTreeMap;
+
 use super::desk::{Desk, stranger};
 use super::table::{Cell, Report};
 use super::verbs::{List, Stat};
@@ -73,19 +75,24 @@ fn clock(is_suspect: bool) -> &'static str {
     if is_suspect { "older than the database: set it" } else { "right" }
 }
 
+/// Domains of removed mailboxes stand among the others, even if they were removed with them.
 fn stat_domains(desk: &Desk) -> Result<Report, AdminError> {
-    let domains = domains(desk)?;
     let mailboxes = mailboxes(desk, None)?;
     let gone = gone(desk, None)?;
-    let row = |domain: &DomainRow| {
-        let own = || mailboxes.iter().filter(|row| row.address.domain() == domain.domain);
+    let mut domains: BTreeMap<Domain, u32> =
+        domains(desk)?.into_iter().map(|row| (row.domain, row.mailboxes)).collect();
+    for row in &gone {
+        domains.entry(row.address.domain()).or_default();
+    }
+    let row = |(domain, count): (&Domain, &u32)| {
+        let own = || mailboxes.iter().filter(|row| row.address.domain() == *domain);
         let recoverable = || {
-            let of_gone = gone.iter().filter(|row| row.address.domain() == domain.domain);
+            let of_gone = gone.iter().filter(|row| row.address.domain() == *domain);
             own().map(|row| row.recoverable).chain(of_gone.map(|row| row.recoverable))
         };
         vec![
-            Cell::text(&domain.domain),
-            Cell::Number(domain.mailboxes.into()),
+            Cell::text(domain),
+            Cell::Number((*count).into()),
             Cell::Number(own().map(|row| u64::from(row.messages)).sum()),
             Cell::Octets(own().map(|row| row.octets).sum()),
             Cell::Number(own().map(|row| u64::from(row.retrieved)).sum()),

@@ -130,7 +130,7 @@ pub(super) struct List {
     note = "Columns without TARGET: domain, mailboxes, messages, octets, retrieved, recoverable,\n\
     recoverable_octets, recoverable_until; with it the same for each mailbox: mailbox, messages, octets, ...\n\
     Recoverable is what \"poppet undelete\" brings back; the first of it goes at recoverable_until, or earlier\n\
-    where the disk runs short. A mailbox that was removed stands there with no messages but those.\n\
+    where the disk runs short. What was removed, mailbox or domain, stands there with no messages but those.\n\
     --wear tells what the server has written since it was started, in all and for each message, in lines of\n\
     a name and a number. Without a server it has only this command's own cost to tell."
 )]

@@ -14,9 +14,11 @@ pub(super) fn of_passwords(consequence: &Consequence) -> Vec<String> {
                 .to_owned(),
             match without.as_slice() {
                 [] => "Every mailbox can use them already.".to_owned(),
-                without => {
-                    format!("Set anew by \"poppet passwd\", until then not usable: {}.", names(without))
-                }
+                without => format!(
+                    "Clients that take one of them by themselves, as many do, are refused until the password is set \
+                     anew by \"poppet passwd\" (it may be the same): {}.",
+                    names(without)
+                ),
             },
         ],
         Consequence::WipedSecrets { mailboxes } => {
@@ -99,7 +101,7 @@ mod tests {
     fn what_challenge_costs_and_whom_it_asks_is_told_a4() {
         let said = |count| of_passwords(&Consequence::KeepsSecrets { without: addresses(count) }).join("\n");
         assert!(said(0).contains("can read them.\nEvery mailbox"), "{}", said(0));
-        assert!(said(2).ends_with("not usable: u0@home.lan, u1@home.lan."), "{}", said(2));
+        assert!(said(2).ends_with("be the same): u0@home.lan, u1@home.lan."), "{}", said(2));
         assert!(!said(10).contains(" more"), "{}", said(10));
         assert!(said(11).ends_with("u9@home.lan and 1 more (--json names all)."), "{}", said(11));
     }

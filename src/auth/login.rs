@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::decoy::Decoy;
-use super::hash::NoMemory;
+use super::hash::{Cost, NoMemory};
 use super::password;
 use super::subject::{Caller, Subject};
 use super::throttle::Attempt;
@@ -74,7 +74,8 @@ impl Gatekeeper {
     fn let_in(&self, mailbox: &Mailbox, subject: &Subject, password: &Secret, attempt: &Attempt) -> Verdict {
         self.throttle().passed(attempt);
         self.recognition().remember(&mailbox.password, password, self.inner.clock.monotonic());
-        let is_old = |record: &super::Record| !record.is_up_to_date(self.cost(), self.keeps_secrets());
+        let settings = self.inner.store.settings();
+        let is_old = |record: &super::Record| !record.is_up_to_date(Cost::of(&settings), settings.challenge);
         if subject.record().is_some_and(is_old) {
             self.renew_later(mailbox, password, subject.secret(), attempt);
         }
@@ -91,9 +92,14 @@ impl Gatekeeper {
             let Ok(subject) = self.subject(caller, Arc::clone(&decoy)).await else {
                 return Verdict::StoreFailed;
             };
-            return match (self.try_proof(&subject, proof, &attempt, has_paid), &subject.mailbox) {
+            // Asked for everybody: asked only for who has a secret, it would tell in time who has one (S-185).
+            let keeps_secrets = self.keeps_secrets();
+            let answer = self.try_proof(&subject, keeps_secrets, proof, &attempt, has_paid);
+            return match (answer, &subject.mailbox) {
                 (Answer::Right(signature), Some(mailbox)) => welcome(mailbox, signature),
-                (Answer::Wrong { delay }, _) => refused(caller, delay, self.what_lacks(&subject, proof)),
+                (Answer::Wrong { delay }, _) => {
+                    refused(caller, delay, what_lacks(&subject, keeps_secrets, proof))
+                }
                 (Answer::Unpaid, _) => match self.pay(&decoy, &attempt).await {
                     Answer::Right(_) => {
                         has_paid = true;
@@ -109,7 +115,14 @@ impl Gatekeeper {
     }
 
     /// The throttle is held over all of it: a failure is noted before the next proof is looked at.
-    fn try_proof(&self, subject: &Subject, proof: &Proof, attempt: &Attempt, has_paid: bool) -> Answer {
+    fn try_proof(
+        &self,
+        subject: &Subject,
+        keeps_secrets: bool,
+        proof: &Proof,
+        attempt: &Attempt,
+        has_paid: bool,
+    ) -> Answer {
         let mut throttle = self.throttle();
         let now = self.inner.clock.monotonic();
         if throttle.is_held(attempt, now) {
@@ -118,7 +131,7 @@ impl Gatekeeper {
         if !has_paid && throttle.must_pay(attempt, now) {
             return Answer::Unpaid;
         }
-        match self.check(subject, proof) {
+        match self.check(subject, keeps_secrets, proof) {
             Some(signature) => {
                 throttle.passed(attempt);
                 Answer::Right(signature)
@@ -129,9 +142,9 @@ impl Gatekeeper {
 
     /// Whether a proof is right, with SCRAM's signature; checked against the decoy where the mailbox has not
     /// what it takes (S-185).
-    fn check(&self, subject: &Subject, proof: &Proof) -> Option<Option<[u8; 32]>> {
+    fn check(&self, subject: &Subject, keeps_secrets: bool, proof: &Proof) -> Option<Option<[u8; 32]>> {
         self.inner.ledger.note(Work::Proof);
-        let own = subject.secret().filter(|_| self.keeps_secrets());
+        let own = subject.secret().filter(|_| keeps_secrets);
         let secret = own.unwrap_or(&subject.decoy().secret);
         let is_right = match proof {
             Proof::Apop(proof) => proof.is_made_with(secret),
@@ -178,25 +191,6 @@ impl Gatekeeper {
         }
     }
 
-    /// What the administrator should know of a refusal: he told the user to log on in a way for which nothing
-    /// is kept. It stands in the line that every refusal has, for a second one would take time (S-185).
-    fn what_lacks(&self, subject: &Subject, proof: &Proof) -> Cow<'static, str> {
-        if let Proof::Ntlm(proof) = proof
-            && let Some(flaw) = proof.flaw()
-        {
-            return format!("; {flaw}").into();
-        }
-        let is_scram = matches!(proof, Proof::Scram(_));
-        match &subject.mailbox {
-            None => "",
-            Some(_) if is_scram && subject.verifier().is_none() => NO_VERIFIER,
-            Some(_) if !is_scram && !self.keeps_secrets() => IS_OFF,
-            Some(_) if !is_scram && subject.secret().is_none() => NO_SECRET,
-            Some(_) => "",
-        }
-        .into()
-    }
-
     fn put_off(&self, why: &str, caller: &Caller) -> Verdict {
         if let Some(more) = self.inner.put_off.admit(self.inner.clock.monotonic()) {
             let more = if more == 0 { String::new() } else { format!(" (and {more} more before it)") };
@@ -239,6 +233,25 @@ fn refused(caller: &Caller, delay: Duration, what_lacks: Cow<'_, str>) -> Verdic
         caller.shown()
     );
     Verdict::Refused { delay }
+}
+
+/// What the administrator should know of a refusal: he told the user to log on in a way for which nothing
+/// is kept. It stands in the line that every refusal has, for a second one would take time (S-185).
+fn what_lacks(subject: &Subject, keeps_secrets: bool, proof: &Proof) -> Cow<'static, str> {
+    if let Proof::Ntlm(proof) = proof
+        && let Some(flaw) = proof.flaw()
+    {
+        return format!("; {flaw}").into();
+    }
+    let is_scram = matches!(proof, Proof::Scram(_));
+    match &subject.mailbox {
+        None => "",
+        Some(_) if is_scram && subject.verifier().is_none() => NO_VERIFIER,
+        Some(_) if !is_scram && !keeps_secrets => IS_OFF,
+        Some(_) if !is_scram && subject.secret().is_none() => NO_SECRET,
+        Some(_) => "",
+    }
+    .into()
 }
 
 fn welcome(mailbox: &Mailbox, signature: Option<[u8; 32]>) -> Verdict {

@@ -56,7 +56,7 @@ use self::record::Record;
 use self::seal::Sealer;
 use self::tag::Tagger;
 use self::throttle::Throttle;
-use self::work::Ledger;
+use self::work::{Ledger, Work};
 use crate::clock::{Clock, UnixTime};
 use crate::mail::{Address, MailboxId, MailboxMark, Secret};
 use crate::sasl::scram::Verifier;
@@ -208,6 +208,7 @@ impl Gatekeeper {
     }
 
     fn keeps_secrets(&self) -> bool {
+        self.inner.ledger.note(Work::Setting);
         self.inner.store.settings().challenge
     }
 

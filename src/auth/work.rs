@@ -5,6 +5,8 @@
 pub enum Work {
     /// A mailbox was looked up in the store.
     LookUp,
+    /// It was asked whether secrets are kept.
+    Setting,
     /// A sealed record was opened.
     Opening,
     /// An Argon2id hash of so many KiB and passes was computed.

@@ -53,6 +53,8 @@ fn a_password_costs_the_same_whatever_is_wrong_with_it_s_167() {
     }
 }
 
+/// Whether secrets are kept was asked twice for who has one, once for who has none, and never for strangers: with
+/// APOP they were answered 1.5 % sooner.
 #[test]
 fn a_proof_costs_the_same_whatever_is_wrong_with_it_s_185() {
     let house = house();
@@ -62,7 +64,11 @@ fn a_proof_costs_the_same_whatever_is_wrong_with_it_s_185() {
             let claim = house.claim(kind, user_name, password);
             work(&house);
             let _ = block_on(house.gatekeeper.login(claim, PEER));
-            assert_eq!(work(&house), [Work::LookUp, Work::Opening, Work::Proof], "{kind:?}: {class}");
+            assert_eq!(
+                work(&house),
+                [Work::LookUp, Work::Setting, Work::Opening, Work::Proof],
+                "{kind:?}: {class}"
+            );
         }
     }
 }
@@ -79,7 +85,8 @@ fn a_proof_that_must_be_paid_for_costs_the_same_whatever_is_wrong_with_it() {
             let claim = house.claim(kind, user_name, password);
             work(&house);
             let _ = block_on(house.gatekeeper.login(claim, PEER));
-            let paid = [Work::LookUp, Work::LookUp, Work::Opening, Work::Opening, HASH, Work::Proof];
+            let twice = [Work::LookUp, Work::Setting, Work::Opening].into_iter().flat_map(|work| [work; 2]);
+            let paid: Vec<_> = twice.chain([HASH, Work::Proof]).collect();
             assert_eq!(work(&house), paid, "{kind:?}: {class}");
         }
     }

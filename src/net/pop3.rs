@@ -74,6 +74,7 @@ impl<'a> Driver<'a> {
     pub async fn run(mut self) -> Result<Ended, Lost> {
         let talked = self.talk().await;
         self.mark_retrieved().await;
+        self.tally.bad_bindings = self.session.bad_bindings();
         talked.map(|()| self.ended)
     }
 

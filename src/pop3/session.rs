@@ -18,6 +18,8 @@ pub struct Session {
     /// Mistakes of the peer in this state.
     mistakes: usize,
     lines_before_logon: usize,
+    /// Exchanges in which the peer named another end of the TLS connection than ours.
+    bad_bindings: u32,
     /// Whether a command of POP3 has come; until then the peer may speak another protocol.
     speaks_pop3: bool,
     is_closed: bool,
@@ -42,6 +44,7 @@ impl Session {
             voice: Voice::default(),
             mistakes: 0,
             lines_before_logon: 0,
+            bad_bindings: 0,
             speaks_pop3: false,
             is_closed: false,
         }
@@ -92,6 +95,12 @@ impl Session {
     /// Whether the peer takes messages with UTF-8 in their headers as they are. RFC 6856 §2.1.
     pub fn is_utf8(&self) -> bool {
         self.voice.is_utf8
+    }
+
+    /// How often the peer named another end of the TLS connection than ours: somebody may stand between, which the
+    /// log should tell, too (S-181).
+    pub fn bad_bindings(&self) -> u32 {
+        self.bad_bindings
     }
 
     /// The messages behind that one, for a driver that reads ahead; none before logon.
@@ -210,6 +219,7 @@ impl Session {
 
     fn mistake(&mut self, mistake: Mistake, out: &mut Replies<'_>) -> Next {
         self.mistakes += 1;
+        self.bad_bindings = self.bad_bindings.saturating_add(u32::from(mistake == Mistake::BadBinding));
         let most = if self.is_logged_in() { limits::ERRORS_AFTER_LOGON } else { limits::ERRORS_PER_SESSION };
         if self.mistakes < most {
             out.err(Text::Mistake(mistake));

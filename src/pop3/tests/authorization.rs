@@ -1,5 +1,7 @@
 //! Before logon: STLS, USER and PASS, AUTH, and who is refused how.
 
+use base64ct::{Base64, Encoding};
+
 use super::*;
 use crate::pop3::LoginRefusal;
 
@@ -46,6 +48,24 @@ fn apop_after_stls_takes_the_only_time_stamp_there_was_s_183() {
     assert_eq!(unstamped.line("STLS").0, Next::StartTls);
     let _ = unstamped.event(Event::TlsStarted(Box::new(inside)));
     unstamped.refuses("APOP alice c4c9334bac560ecc979e58001b3e22fb");
+}
+
+/// The log told of such logons over SMTP only: who stood between a POP3 client and the server was told so himself,
+/// and the administrator never was.
+#[test]
+fn logons_bound_to_another_connection_are_counted_for_the_log_s_181() {
+    let channel = Channel { exporter: Some([1; 32]), ..CHANNEL };
+    let mut play = Play::new(facts(true, false, Some(channel)));
+    play.refuses("AUTH SCRAM-SHA-256 AAAA");
+    assert_eq!(play.session.bad_bindings(), 0, "not every mistake is one");
+    for count in 1..=2 {
+        let first = Base64::encode_string(b"y,,n=alice@home.lan,r=fyko");
+        let reply = play.reply(&format!("AUTH SCRAM-SHA-256 {first}"));
+        assert!(reply.starts_with("-ERR [AUTH] this logon is bound to another TLS connection"), "{reply}");
+        assert_eq!(play.session.bad_bindings(), count);
+    }
+    play.logs_on(&[]);
+    assert_eq!(play.session.bad_bindings(), 2, "a later logon doesn't hide them");
 }
 
 #[test]

@@ -8,6 +8,8 @@ mod house;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use house::House;
 
@@ -40,6 +42,34 @@ fn sessions_are_shown_and_ended() {
     let mut goodbye = String::new();
     smtp.read_to_string(&mut goodbye).unwrap();
     assert!(goodbye.starts_with("421 4.3.2 "), "{goodbye}");
+}
+
+/// The log called a session lost that was kicked while its wrong password was answered slowly, as if the client had
+/// gone by itself.
+#[test]
+fn who_is_kicked_while_he_waits_for_his_refusal_is_kicked_p18() {
+    let house = House::with_alice();
+    house.run("set plaintext always").done();
+    let mut command = house.command();
+    let flags = "serve --pop3 127.0.0.1:0 --smtp off --pop3s off --submission off --submissions off";
+    command.args(flags.split(' ')).env("POPPET_LOG", "info").stderr(Stdio::piped());
+    let mut server = command.spawn().unwrap();
+    let mut ready = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+    let mut pop3 = greeted(ready.trim().strip_prefix("ready pop3=").unwrap().to_owned());
+    pop3.get_mut().write_all(&b"USER alice@home.lan\r\nPASS wrong\r\n".repeat(2)).unwrap();
+
+    let begun = Instant::now();
+    while house.run("who").done().split('\t').nth(4) != Some("logon") {
+        assert!(begun.elapsed() < Duration::from_secs(30), "it is never seen to wait");
+    }
+    assert_eq!(house.run("kick --all").done(), "1\n");
+    pop3.read_to_string(&mut String::new()).unwrap();
+    let log = BufReader::new(server.stderr.take().unwrap());
+    let line = log.lines().map_while(Result::ok).find(|line| line.contains("logons refused"));
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert!(line.as_ref().is_some_and(|line| line.contains(" clear kicked after ")), "{line:?}");
 }
 
 #[test]

@@ -198,6 +198,7 @@ impl<'a> Driver<'a> {
                 self.tally.refused_logons += 1;
                 self.write().await?;
                 if !self.stream.pause(delay).await {
+                    self.ended = Ended::Told(self.stream.seat().order());
                     return Ok(Next::Close);
                 }
                 LoginRefusal::BadCredentials

@@ -85,6 +85,23 @@ fn a_kicked_pop3_session_ends_without_its_deletions_and_frees_the_maildrop_s_225
     house.log_on_within_a_minute().dialog(&[("STAT\r\n", "+OK 1 ")]);
 }
 
+/// A client that came while the maildrop was in use, or too soon, was shown as the user's session from then on, and
+/// kicked with it.
+#[test]
+fn who_was_refused_his_maildrop_is_nobody_s_session_s_225() {
+    let house = House::open();
+    let mut pop3 = house.log_on();
+    let mut refused = house.connect(ListenerKind::Pop3);
+    refused.expect("+OK");
+    let logon = [("USER alice@home.lan\r\n", "+OK"), ("PASS wonderland\r\n", "-ERR [IN-USE]")];
+    refused.dialog(&logon);
+    let users: Vec<bool> = who(&house).iter().map(|row| row.user.is_some()).collect();
+    assert_eq!(users, [true, false]);
+    assert_eq!(kick(&house, alice()), 1);
+    pop3.expect_end();
+    refused.dialog(&[("CAPA\r\n", "+OK")]);
+}
+
 #[test]
 fn a_session_is_kicked_by_its_number_and_no_other() {
     let house = House::open();

@@ -209,9 +209,17 @@ impl<'a> Driver<'a> {
         Ok(self.handle(Event::LoginRefused(refusal)))
     }
 
-    /// The exclusive hold comes before the snapshot. RFC 1939 §4.
     async fn enter(&mut self) -> Next {
         let Some((welcome, endings)) = self.verified.take() else { return Next::Close };
+        let next = self.take_maildrop(welcome, endings).await;
+        if self.hold.is_none() {
+            self.stream.seat().unbind();
+        }
+        next
+    }
+
+    /// The exclusive hold comes before the snapshot. RFC 1939 §4.
+    async fn take_maildrop(&mut self, welcome: Welcome, endings: u64) -> Next {
         if !self.stream.seat().bind(welcome.mailbox, &welcome.address, endings) {
             return self.handle(Event::LoginRefused(LoginRefusal::Busy));
         }

@@ -106,6 +106,12 @@ impl Seat {
         self.sessions.endings() == endings
     }
 
+    /// Binds the session to nobody: its user was refused after all.
+    pub fn unbind(&self) {
+        let mut state = self.line.lock();
+        (state.mailbox, state.user) = (None, None);
+    }
+
     /// Shows the version and suite of its TLS connection.
     pub fn show_tls(&self, description: String) {
         self.line.lock().tls = Some(description);

@@ -6,7 +6,7 @@ const NOW: u64 = 1_800_000_000;
 const DAY: u64 = 86_400;
 
 /// Runs the chores of an hour as if it was quiet.
-fn run_chores(store: &Store) {
+pub(super) fn run_chores(store: &Store) {
     let shared = &store.shared;
     let mut idle = idle::Idle::due_now(shared);
     idle.work(shared);

@@ -1,8 +1,12 @@
 //! The store as other rooms use it, on real files.
 
+mod audit;
 mod file;
 mod hourly;
 mod leveled;
+mod memory;
+mod model;
+mod random;
 mod undoing;
 
 use std::path::PathBuf;

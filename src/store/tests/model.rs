@@ -1,0 +1,178 @@
+//! What the store must come to, kept in plain maps: nothing is shared, nothing is deferred.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+use crate::settings::Retain;
+
+pub(super) const DAY: u64 = 86_400;
+
+/// All that is in the store.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Model {
+    pub now: u64,
+    /// Whether the clock was behind what the database knew when it was opened.
+    pub is_suspect: bool,
+    pub undo_days: u64,
+    pub domains: BTreeSet<String>,
+    /// Every mailbox that there is or was, until nothing of it can be brought back; by number.
+    pub boxes: BTreeMap<u32, Box>,
+}
+
+/// A mailbox.
+#[derive(Debug, Clone)]
+pub(super) struct Box {
+    pub address: Address,
+    pub mark: MailboxMark,
+    pub retain: Retain,
+    pub next_uid: u32,
+    pub live: BTreeMap<u32, Mail>,
+    /// What was removed at once, and when; 0 for an unknown time.
+    pub graves: Vec<(u64, BTreeMap<u32, Mail>)>,
+    /// When it was removed itself.
+    pub gone: Option<u64>,
+    pub purged: u32,
+    pub purged_at: u64,
+}
+
+/// A message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mail {
+    /// Of the mail; those of one mail to many share it.
+    pub number: u64,
+    pub octets: u32,
+    pub received: u64,
+    pub is_sure: bool,
+    pub retrieved: u64,
+}
+
+impl Model {
+    /// The time that a removal is noted with.
+    pub fn stamp(&self) -> u64 {
+        if self.is_suspect { 0 } else { self.now }
+    }
+
+    pub fn present(&self, address: &Address) -> Option<u32> {
+        let found = self.boxes.iter().find(|(_, it)| it.gone.is_none() && it.address == *address);
+        found.map(|(&id, _)| id)
+    }
+
+    pub fn is_present(&self, id: u32) -> bool {
+        self.boxes.get(&id).is_some_and(|it| it.gone.is_none())
+    }
+
+    pub fn deliver(&mut self, id: u32, mail: Mail) {
+        if let Some(it) = self.boxes.get_mut(&id).filter(|it| it.gone.is_none()) {
+            it.live.insert(it.next_uid, mail);
+            it.next_uid += 1;
+        }
+    }
+
+    pub fn remove(&mut self, id: u32, uids: &[u32], at: u64) {
+        let Some(it) = self.boxes.get_mut(&id).filter(|it| it.gone.is_none()) else { return };
+        let grave: BTreeMap<u32, Mail> =
+            uids.iter().filter_map(|uid| Some((*uid, it.live.remove(uid)?))).collect();
+        if !grave.is_empty() {
+            it.graves.push((at, grave));
+        }
+    }
+
+    pub fn mark(&mut self, id: u32, uids: &[u32]) {
+        let at = self.stamp().max(1);
+        let Some(it) = self.boxes.get_mut(&id).filter(|it| it.gone.is_none()) else { return };
+        for uid in uids {
+            if let Some(mail) = it.live.get_mut(uid).filter(|mail| mail.retrieved <= 1) {
+                mail.retrieved = at;
+            }
+        }
+    }
+
+    pub fn bury(&mut self, id: u32) {
+        let stamp = self.stamp();
+        if let Some(it) = self.boxes.get_mut(&id) {
+            it.gone = Some(stamp);
+        }
+    }
+
+    /// What an undelete must answer, and does unless it is a dry run; none for a refusal of any kind.
+    pub fn undelete(&mut self, address: &Address, since: Option<u64>, is_dry_run: bool) -> Option<Undeleted> {
+        let is_since = |at: u64| at == 0 || since.is_none_or(|since| at >= since);
+        let present = self.present(address);
+        let gone = |it: &Box| it.address == *address && it.gone.is_some_and(is_since);
+        let mut gone: Vec<u32> = self.boxes.iter().filter(|(_, it)| gone(it)).map(|(&id, _)| id).collect();
+        // The newest comes last, and those with mail behind those without.
+        gone.sort_by_key(|id| (!self.boxes[id].live.is_empty(), *id));
+        let predecessor = gone.pop();
+        let id = present.or(predecessor)?;
+        if !self.domains.contains(address.domain().as_str()) {
+            return None;
+        }
+        let it = self.boxes.get_mut(&id)?;
+        let back = |(at, _): &(u64, _)| is_since(*at);
+        let mails = it.graves.iter().filter(|grave| back(grave)).flat_map(|(_, mails)| mails);
+        let mut mails: BTreeMap<u32, Mail> = mails.map(|(&uid, &mail)| (uid, mail)).collect();
+        if present.is_some() && predecessor.is_some() && mails.is_empty() {
+            return None;
+        }
+        if !is_dry_run {
+            it.graves.retain(|grave| !back(grave));
+            it.live.extend(mails.clone());
+            it.gone = None;
+        }
+        if present.is_none() {
+            mails.extend(it.live.clone());
+        }
+        Some(Undeleted {
+            is_mailbox_back: present.is_none(),
+            messages: mails.len() as u32,
+            octets: mails.values().map(|mail| u64::from(mail.octets)).sum(),
+            purged: if since.is_none_or(|since| it.purged_at >= since) { it.purged } else { 0 },
+        })
+    }
+
+    /// What an hour brings by a clock that is right.
+    pub fn chores(&mut self) {
+        let now = self.now;
+        let undated = |at: &mut u64| *at = if *at == 0 || *at > now { now } else { *at };
+        for it in self.boxes.values_mut() {
+            it.graves.iter_mut().for_each(|(at, _)| undated(at));
+            it.gone.iter_mut().for_each(undated);
+        }
+        let is_over = |at: u64| at < now.saturating_sub(self.undo_days * DAY);
+        self.boxes.retain(|_, it| !it.gone.is_some_and(is_over));
+        for it in self.boxes.values_mut() {
+            let (over, left) = std::mem::take(&mut it.graves).into_iter().partition(|(at, _)| is_over(*at));
+            it.graves = left;
+            let over: Vec<(u64, BTreeMap<u32, Mail>)> = over;
+            for (at, mails) in over {
+                it.purged += mails.len() as u32;
+                it.purged_at = it.purged_at.max(at);
+            }
+        }
+        let ids: Vec<u32> =
+            self.boxes.iter().filter(|(_, it)| it.gone.is_none()).map(|(&id, _)| id).collect();
+        for id in ids {
+            let it = &self.boxes[&id];
+            let is_late =
+                |from: u64, days: Option<u32>| days.is_some_and(|days| now >= from + u64::from(days) * DAY);
+            let is_expired = |mail: &Mail| {
+                (mail.is_sure && is_late(mail.received, it.retain.received_days))
+                    || (mail.retrieved > 1 && is_late(mail.retrieved, it.retain.retrieved_days))
+            };
+            let expired: Vec<u32> =
+                it.live.iter().filter(|(_, mail)| is_expired(mail)).map(|(&uid, _)| uid).collect();
+            self.remove(id, &expired, now);
+        }
+    }
+
+    /// Owners of each mail, living and removed.
+    pub fn owners(&self) -> BTreeMap<u64, u32> {
+        let mut owners = BTreeMap::new();
+        for it in self.boxes.values() {
+            for mail in it.live.values().chain(it.graves.iter().flat_map(|(_, mails)| mails.values())) {
+                *owners.entry(mail.number).or_default() += 1;
+            }
+        }
+        owners
+    }
+}

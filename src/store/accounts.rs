@@ -386,7 +386,11 @@ fn next_mailbox(transaction: &WriteTransaction) -> Result<MailboxId, Fault> {
         Some(stored) => schema::decode(&META, META_MAILBOX, stored.value())?,
         None => 0,
     };
+    // An old page in the place of that number must not let a new mailbox take the rows of another, living or
+    // removed.
+    let rows = transaction.open_table(MAIL)?.last()?.map_or(0, |(key, _)| schema::key_mailbox(key.value()).0);
     let next = last
+        .max(rows)
         .checked_add(1)
         .ok_or_else(|| StoreError::Refused("the database has no mailbox number left".into()))?;
     meta.insert(META_MAILBOX, schema::encode(&META, META_MAILBOX, &next)?.as_slice())?;

@@ -60,6 +60,14 @@ impl Fault {
     pub(super) fn fatal(error: StoreError) -> Fault {
         Fault { error, kind: FaultKind::Fatal }
     }
+
+    /// The same, found after the first write of a change.
+    pub(super) fn as_fatal(self) -> Fault {
+        match self.kind {
+            FaultKind::Refusal => Fault::fatal(self.error),
+            _ => self,
+        }
+    }
 }
 
 /// The database, open or about to be reopened.

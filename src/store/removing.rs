@@ -95,8 +95,11 @@ impl Store {
         self.bury(
             move |transaction, at| {
                 let octets = maildrop::remove(transaction, mailbox, removed, at)?.octets;
-                maildrop::mark_retrieved(transaction, mailbox, rest, at)?;
-                Ok(octets)
+                match maildrop::mark_retrieved(transaction, mailbox, rest, at) {
+                    // A row that can't be read is no reason to take the removal back, which is written by now.
+                    Err(fault) if !fault.is_refusal() => Err(fault),
+                    _ => Ok(octets),
+                }
             },
             |_| (),
         )

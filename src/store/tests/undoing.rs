@@ -415,3 +415,66 @@ fn a_million_messages_are_listed_and_removed_at_once_s_240() {
     timed("login to half", &|| assert_eq!(uids(&store, id).len() as u32, MILLION / 2));
     timed("a purge's step", &|| assert!(purge::purge_some(&store.shared, purge::Reach::All).unwrap()));
 }
+
+/// Writes octets that no checksum fits in the place of a row.
+fn damage(store: &Store, message: MessageId) {
+    let spoil = move |transaction: &WriteTransaction| {
+        transaction.open_table(schema::MAIL)?.insert(schema::mail_key(message), &b"damaged"[..])?;
+        Ok(())
+    };
+    store.change(spoil).wait().unwrap();
+}
+
+/// QUIT removed mail, then met a damaged row among the retrieved ones: it answered -ERR, and the mail was removed
+/// all the same and nowhere counted.
+#[test]
+fn a_damaged_row_does_not_part_a_removal_from_its_answer_s_223() {
+    let folder = Folder::new();
+    let (store, alice) = with_mails(&folder, 4);
+    let message = MessageId { mailbox: alice, uid: Uid(4) };
+    damage(&store, message);
+    let finished = store.finish_session(alice, vec![Uid(1)], vec![Uid(2), Uid(4)]).wait();
+    assert_eq!(finished, Ok(()));
+    assert_exact(&store);
+    assert_eq!(recoverable(&store), (1, 13));
+    assert!(store.finish_session(alice, vec![Uid(3), Uid(4)], vec![]).wait().is_err());
+    assert_exact(&store);
+    assert_eq!(recoverable(&store), (1, 13), "all or none");
+}
+
+/// The counters of a mailbox could not be read: `del` was refused, but the mailbox was gone by then, and nothing
+/// remembered that it could be brought back.
+#[test]
+fn a_removal_that_meets_damage_removes_nothing() {
+    let folder = Folder::new();
+    let (store, id) = with_mails(&folder, 1);
+    let bob = add(&store, "bob@home.lan");
+    deliver(&store, b"for bob", &[bob]).unwrap();
+    damage(&store, MessageId { mailbox: bob, uid: schema::COUNTERS_UID });
+    assert!(matches!(store.remove_domain("home.lan".parse().unwrap()).wait(), Err(StoreError::Damaged(_))));
+    assert!(matches!(
+        store.remove_mailbox("bob@home.lan".parse().unwrap()).wait(),
+        Err(StoreError::Damaged(_))
+    ));
+    assert_eq!(uids(&store, id), [1]);
+    assert!(store.mailbox("bob@home.lan".parse().unwrap()).wait().unwrap().is_some());
+}
+
+/// Where an old page stood in the place of the last number, a new mailbox got the number, and the mail, of one that
+/// had been removed.
+#[test]
+fn a_new_mailbox_never_takes_the_rows_of_a_removed_one_s_220() {
+    let folder = Folder::new();
+    let (store, id) = with_mails(&folder, 2);
+    store.remove_mailbox(alice()).wait().unwrap();
+    let forget = |transaction: &WriteTransaction| {
+        transaction.open_table(schema::META)?.remove(schema::META_MAILBOX)?;
+        Ok(())
+    };
+    store.change(forget).wait().unwrap();
+    let second = add(&store, "bob@home.lan");
+    assert_ne!(second, id);
+    assert_eq!(uids(&store, second), [0_u32; 0]);
+    assert!(undelete(&store, None).unwrap().is_mailbox_back);
+    assert_eq!(uids(&store, id), [1, 2]);
+}

@@ -20,7 +20,7 @@ use crate::limits;
 /// What is done when nothing comes.
 pub(super) struct Idle {
     last_job: Instant,
-    /// Since when bodies wait to be freed.
+    /// Since when work waits that jobs leave no time for.
     waits_since: Option<Instant>,
     /// After a failure nothing is freed before that moment.
     not_before: Instant,
@@ -37,9 +37,11 @@ pub(super) struct Idle {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Chores {
     Done,
-    /// What was removed before that moment goes.
-    Purging(UnixTime, Sweep),
-    Sweeping(Sweep),
+    /// What was removed too long before that time goes. The time is the one that was believed at the start: the
+    /// clock may leap while the chores are done.
+    Purging(UnixTime),
+    /// What has expired by that time is removed.
+    Sweeping(UnixTime, Sweep),
 }
 
 impl Idle {
@@ -61,13 +63,13 @@ impl Idle {
     /// As after an hour.
     #[cfg(test)]
     pub(super) fn due_now(shared: &Shared) -> Idle {
-        Idle { next_chores: Instant::now(), ..Idle::new(shared) }
+        Idle { next_chores: Instant::now(), generation: shared.engine.generation(), ..Idle::new(shared) }
     }
 
     pub(super) fn was_busy(&mut self, shared: &Shared) {
         self.last_job = Instant::now();
         self.is_quick_repaired = false;
-        let waits = shared.has_free.load(Ordering::Acquire);
+        let waits = self.has_work(shared);
         self.waits_since = waits.then(|| self.waits_since.unwrap_or(self.last_job));
     }
 
@@ -143,8 +145,7 @@ impl Idle {
         if shared.has_removed.load(Ordering::Acquire) {
             purge::date(shared, wall)?;
         }
-        let undo = u64::from(shared.settings().undo_days) * 86_400;
-        self.chores = Chores::Purging(UnixTime(wall.0.saturating_sub(undo)), Sweep::default());
+        self.chores = Chores::Purging(wall);
         Ok(())
     }
 
@@ -157,15 +158,17 @@ impl Idle {
         }
         match std::mem::replace(&mut self.chores, Chores::Done) {
             Chores::Done => {}
-            Chores::Purging(moment, sweep) => {
+            Chores::Purging(now) => {
+                let undo = u64::from(shared.settings().undo_days) * 86_400;
+                let moment = UnixTime(now.0.saturating_sub(undo));
                 self.chores = match purge::purge_some(shared, Reach::Before(moment))? {
-                    true => Chores::Purging(moment, sweep),
-                    false => Chores::Sweeping(sweep),
+                    true => Chores::Purging(now),
+                    false => Chores::Sweeping(now, Sweep::default()),
                 };
             }
-            Chores::Sweeping(sweep) => {
-                let next = retention::sweep_some(shared, sweep, shared.clock.now())?;
-                self.chores = next.map_or(Chores::Done, Chores::Sweeping);
+            Chores::Sweeping(now, sweep) => {
+                let next = retention::sweep_some(shared, sweep, now)?;
+                self.chores = next.map_or(Chores::Done, |sweep| Chores::Sweeping(now, sweep));
             }
         }
         Ok(())
@@ -180,6 +183,24 @@ fn wants_chores(shared: &Shared) -> bool {
 /// Whether what is removed goes at once.
 fn is_undo_off(shared: &Shared) -> bool {
     shared.has_removed.load(Ordering::Acquire) && shared.settings().undo_days == 0
+}
+
+/// As if the hour's chores had come to retention before the clock leapt.
+#[cfg(test)]
+pub(super) fn sweep_by(shared: &Shared, now: UnixTime) {
+    let mut idle = Idle { chores: Chores::Sweeping(now, Sweep::default()), ..Idle::new(shared) };
+    while idle.chores != Chores::Done {
+        idle.work(shared);
+    }
+}
+
+/// Whether work that no pause has left time for since half a minute is done between jobs.
+#[cfg(test)]
+pub(super) fn is_overdue_when_always_busy(shared: &Shared) -> bool {
+    let mut idle = Idle::new(shared);
+    idle.was_busy(shared);
+    idle.waits_since = idle.waits_since.and_then(|since| since.checked_sub(limits::FREEING_OVERDUE));
+    idle.is_overdue()
 }
 
 /// How long a writer would wait whose last job was just now.

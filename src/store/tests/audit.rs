@@ -126,12 +126,7 @@ fn gone(model: &Model) -> Vec<u32> {
     model.boxes.iter().filter(|(_, it)| it.gone.is_some()).map(|(&id, _)| id).collect()
 }
 
-fn mailbox(
-    found: &Found,
-    id: u32,
-    it: &super::model::Box,
-    counters: &schema::Counters,
-) -> Result<(), String> {
+fn mailbox(found: &Found, id: u32, it: &model::Box, counters: &schema::Counters) -> Result<(), String> {
     let rows = found.rows.range((id, 0)..=(id, u32::MAX));
     let rows: BTreeMap<u32, Mail> = rows.map(|(key, row)| (key.1, row.mail)).collect();
     let mut graves: Vec<(u64, BTreeMap<u32, Mail>)> = Vec::new();

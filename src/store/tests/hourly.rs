@@ -171,3 +171,36 @@ fn mail_received_by_a_wrong_clock_does_not_expire_s_308() {
     run_chores(&store);
     assert_eq!(uids(&store, alice), [0_u32; 0]);
 }
+
+/// The clock was looked at again for each step: one that leapt ten years while a large maildrop was swept removed
+/// all that it came to.
+#[test]
+fn a_clock_that_leaps_in_the_middle_of_a_sweep_removes_nothing_s_309() {
+    let folder = Folder::new();
+    let store = folder.create();
+    let alice = add_alice(&store);
+    store.set_setting("retain", Some("10")).wait().unwrap();
+    deliver(&store, b"x", &[alice]).unwrap();
+    let store = folder.reopen(&store, NOW + 3650 * DAY);
+    idle::sweep_by(&store.shared, UnixTime(NOW + 10 * DAY - 1));
+    assert_eq!(uids(&store, alice), [1]);
+    idle::sweep_by(&store.shared, UnixTime(NOW + 10 * DAY));
+    assert_eq!(uids(&store, alice), [0_u32; 0]);
+}
+
+/// Only bodies to be freed were waited for: on a server that is never quiet for two seconds a purge and a sweep went
+/// on by one step an hour.
+#[test]
+fn what_has_waited_long_is_done_between_jobs_also_where_no_body_waits() {
+    let folder = Folder::new();
+    let store = folder.create();
+    let alice = add_alice(&store);
+    deliver(&store, b"x", &[alice]).unwrap();
+    store.remove_messages(alice, vec![Uid(1)]).wait().unwrap();
+    assert!(!idle::is_overdue_when_always_busy(&store.shared), "it can be brought back for days");
+    store.shared.has_free.store(true, Ordering::Release);
+    assert!(idle::is_overdue_when_always_busy(&store.shared));
+    store.shared.has_free.store(false, Ordering::Release);
+    store.set_setting("undo_days", Some("0")).wait().unwrap();
+    assert!(idle::is_overdue_when_always_busy(&store.shared));
+}

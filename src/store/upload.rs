@@ -1,5 +1,7 @@
 //! A body on its way into the store: gathered in memory, streamed into the file when it is long.
 
+mod front;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -249,8 +251,12 @@ impl Streamed {
         if is_there && self.generation == shared.engine.generation() {
             return Ok(());
         }
-        Err(StoreError::Io("the database was reopened while the message came in".into()).into())
+        Err(reopened().into())
     }
+}
+
+fn reopened() -> StoreError {
+    StoreError::Io("the database was reopened while the message came in".into())
 }
 
 /// A whole body with what its rows need.

@@ -2,6 +2,7 @@
 
 mod audit;
 mod file;
+mod front;
 mod hourly;
 mod leveled;
 mod memory;

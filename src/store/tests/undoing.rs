@@ -364,6 +364,11 @@ fn international_mail_is_listed_with_the_octets_of_its_surrogate() {
         store.open_message(message).wait().unwrap().unwrap().is_international
     };
     assert_eq!((is_international(1), is_international(2)), (false, true));
+    remove(&store, id, &[1, 2]);
+    assert_eq!(store.snapshot(id).wait().unwrap().surrogates, []);
+    undelete(&store, None).unwrap();
+    assert_eq!(store.snapshot(id).wait().unwrap().surrogates, [(Uid(2), 77)], "it comes back as it was");
+    assert_eq!((is_international(1), is_international(2)), (false, true));
 }
 
 /// A maildrop of a million messages: run it alone and optimised, it prints what it took (S-240).

@@ -141,6 +141,16 @@ pub struct Envelope {
     pub reverse_path: ReversePath,
     /// Mailboxes, each once, with the address that Delivered-To names.
     pub recipients: Vec<(MailboxId, Address)>,
+    /// Whether MAIL said SMTPUTF8. RFC 6531 §3.4.
+    pub is_utf8: bool,
+}
+
+impl Envelope {
+    /// Whether the mail may be one that not every client can read: if SMTPUTF8 was said, or if a recipient whom
+    /// a name in ASCII led to, as `postmaster` does, has one beyond it, which Delivered-To will tell.
+    pub fn is_international(&self) -> bool {
+        self.is_utf8 || self.recipients.iter().any(|(_, address)| !address.is_ascii())
+    }
 }
 
 /// What the driver must do next; every variant but `Read` and `Close` is answered by an [`Event`].

@@ -70,7 +70,6 @@ struct Hello {
 #[derive(Debug)]
 struct Mail {
     envelope: Envelope,
-    is_utf8: bool,
     /// Recipients accepted, each as often as he was named.
     recipients_taken: usize,
     recipients_over: usize,
@@ -147,7 +146,7 @@ impl Session {
             hostname: &self.facts.hostname,
             tls: self.facts.tls.as_deref(),
             is_logged_in: self.is_logged_in(),
-            is_utf8: self.mail.as_ref().is_some_and(|mail| mail.is_utf8),
+            is_utf8: self.mail.as_ref().is_some_and(|mail| mail.envelope.is_utf8),
             mail_number,
             only_recipient: match recipients {
                 [(_, address)] => Some(address),

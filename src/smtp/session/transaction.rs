@@ -26,8 +26,7 @@ impl Session {
             return self.refuse(reply::TOO_LARGE, out);
         }
         self.mail = Some(Mail {
-            envelope: Envelope { reverse_path, recipients: Vec::new() },
-            is_utf8: parameters.is_utf8,
+            envelope: Envelope { reverse_path, recipients: Vec::new(), is_utf8: parameters.is_utf8 },
             recipients_taken: 0,
             recipients_over: 0,
         });
@@ -77,7 +76,7 @@ impl Session {
             _ => reply::BAD_RCPT,
         })?;
         check_rcpt(rest).map_err(parameter_reply)?;
-        let is_utf8 = self.mail.as_ref().is_some_and(|mail| mail.is_utf8);
+        let is_utf8 = self.mail.as_ref().is_some_and(|mail| mail.envelope.is_utf8);
         ForwardPath::parse(inner, is_utf8).map_err(|error| match error {
             PathError::TooLong => reply::RECIPIENT_TOO_LONG,
             PathError::NotAscii => reply::RECIPIENT_NOT_ASCII,

@@ -6,10 +6,13 @@
 mod address;
 mod field;
 
+use memchr::memmem;
+
 use crate::limits;
 use field::{Field, Scanner};
 
-/// The surrogate of a header, given with the empty line at its end; all ASCII, its length is the one to reckon with.
+/// The surrogate of a header or of its front, given with the empty line at its end if it has one; all ASCII, its
+/// length is the one to reckon with: lengths are stored, so whatever changes one must bring those in the file along.
 /// None if there is nothing to change or nothing that can be: if the header is ASCII, is no UTF-8, is longer than
 /// [`limits::SCANNED_HEADER_OCTETS`], or doesn't begin with a field.
 pub fn surrogate(header: &[u8]) -> Option<Vec<u8>> {
@@ -34,6 +37,14 @@ pub fn surrogate(header: &[u8]) -> Option<Vec<u8>> {
         }
     }
     Some(out)
+}
+
+/// Where the header at the front of a message ends: behind its empty line. None if that is not there (yet).
+pub fn header_end(front: &[u8]) -> Option<usize> {
+    if front.starts_with(b"\r\n") {
+        return Some(2);
+    }
+    memmem::find(front, b"\r\n\r\n").map(|at| at + 4)
 }
 
 /// The field in ASCII; none if it can't be.

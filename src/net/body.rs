@@ -7,24 +7,39 @@ use crate::limits;
 use crate::store::{Chunk, Opened};
 use crate::wire::dot::{DotEncoder, TopCutter};
 
+/// A message ready to be sent.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// The message; what stands in `prefix` and `first` goes out as it is.
+    pub opened: Opened,
+    /// The chunk that follows `first`.
+    pub next: u32,
+}
+
+impl Outgoing {
+    /// The message as it is stored.
+    pub fn as_stored(opened: Opened) -> Outgoing {
+        Outgoing { opened, next: 1 }
+    }
+}
+
 /// Sends what waits in `out`, then the message, or its header and `body_lines` lines of its body, then the
 /// final dot; the last octets stay in `out`. Errs without the final dot if a chunk can't be had (S-238).
 pub async fn send(
     server: &Server,
     stream: &mut Stream,
     out: &mut Vec<u8>,
-    opened: Opened,
+    message: Outgoing,
     body_lines: Option<u32>,
 ) -> Result<(), Lost> {
+    let Outgoing { opened, mut next } = message;
     let mut body = Body { encoder: DotEncoder::default(), cutter: body_lines.map(TopCutter::new) };
     let mut is_complete = body.put(&opened.prefix, out);
     let mut chunk = opened.first;
-    let mut index = 0;
     while let (Some(Chunk(octets)), false) = (chunk.take(), is_complete) {
-        index += 1;
-        let more = index < opened.chunks;
+        let more = next < opened.chunks;
         // TOP mostly ends within the first chunk.
-        let ahead = (more && body_lines.is_none()).then(|| server.store.chunk(opened.blob, index));
+        let ahead = (more && body_lines.is_none()).then(|| server.store.chunk(opened.blob, next));
         for piece in octets.chunks(limits::BODY_PIECE_OCTETS) {
             is_complete = body.put(piece, out);
             if out.len() >= limits::OUTPUT_OCTETS {
@@ -40,7 +55,8 @@ pub async fn send(
             return Err(Lost::CutOff(order));
         }
         if more && !is_complete {
-            let asked = ahead.unwrap_or_else(|| server.store.chunk(opened.blob, index));
+            let asked = ahead.unwrap_or_else(|| server.store.chunk(opened.blob, next));
+            next += 1;
             chunk = Some(asked.await.map_err(|error| {
                 server.store_failed("sending a message", &error);
                 Lost::BrokenBody

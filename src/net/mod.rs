@@ -3,7 +3,7 @@
 //! ```text
 //! serve -> server: what sessions share, and threads: this one and some more serve, as many again shake hands
 //!            |-> listener: bind, accept, judge -> session -> stream (plain, or TLS once tls has shaken hands)
-//!            |                                      |-> pop3: lines, wishes -> body out
+//!            |                                      |-> pop3: lines, wishes -> body out, or international
 //!            |                                      |-> smtp: lines, wishes -> intake in
 //!            |                                      '-> seat: orders in; counts out, for sessions to show
 //!            |-> control::door: commands of the command line -> admin
@@ -17,6 +17,7 @@ mod body;
 mod end_point;
 mod fold;
 mod intake;
+mod international;
 mod intervals;
 mod listener;
 mod maildrops;

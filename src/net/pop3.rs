@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use super::ahead::Ahead;
-use super::body;
+use super::body::{self, Outgoing};
+use super::international::downgrade;
 use super::maildrops::Hold;
 use super::seat::{Doing, Order};
 use super::server::Server;
@@ -20,7 +21,7 @@ use crate::pop3::maildrop::Entry;
 use crate::pop3::{Event, Facts, LoginRefusal, Maildrop, Next, Policy, Session};
 use crate::sasl::Claim;
 use crate::settings::Settings;
-use crate::store::Opened;
+use crate::store::{Opened, Snapshot, StoreError};
 use crate::wire::line::{Line, LineReader};
 
 /// A POP3 session with all that it has.
@@ -37,7 +38,7 @@ pub struct Driver<'a> {
     hold: Option<Hold>,
     /// Whose maildrop it has, or had until the end.
     mailbox: Option<MailboxId>,
-    opened: Option<(Uid, Opened)>,
+    opened: Option<(Uid, Outgoing)>,
     ahead: Ahead,
     /// Messages sent whole that the store has not been told of.
     retrieved: Vec<Uid>,
@@ -240,9 +241,9 @@ impl<'a> Driver<'a> {
                 self.hold = Some(hold);
                 self.mailbox = Some(welcome.mailbox);
                 self.tally.user = Some(welcome.address);
-                let entries =
-                    snapshot.messages.into_iter().map(|(uid, octets)| Entry { uid, octets }).collect();
-                self.handle(Event::LoggedIn(Maildrop::new(snapshot.mark, entries), policy))
+                let mark = snapshot.mark;
+                let entries = entries(snapshot, self.session.is_utf8());
+                self.handle(Event::LoggedIn(Maildrop::new(mark, entries), policy))
             }
             Err(error) => {
                 self.server.store_failed("listing a maildrop", &error);
@@ -258,10 +259,10 @@ impl<'a> Driver<'a> {
             Some(opened) => Ok(Some(opened)),
             None => self.server.store.open_message(message).await,
         };
-        match opened {
-            Ok(Some(opened)) => {
-                let octets = opened.octets;
-                self.opened = Some((uid, opened));
+        match self.prepare(opened).await {
+            Ok(Some(message)) => {
+                let octets = message.opened.octets;
+                self.opened = Some((uid, message));
                 self.handle(Event::Opened { octets })
             }
             Ok(None) => self.handle(Event::Gone),
@@ -272,14 +273,27 @@ impl<'a> Driver<'a> {
         }
     }
 
+    /// RFC 6856 §2.1: who hasn't said UTF8 gets no letter beyond ASCII in the header of international mail.
+    async fn prepare(
+        &self,
+        opened: Result<Option<Opened>, StoreError>,
+    ) -> Result<Option<Outgoing>, StoreError> {
+        Ok(match opened? {
+            Some(opened) if opened.is_international && !self.session.is_utf8() => {
+                Some(Box::pin(downgrade(&self.server.store, opened)).await?)
+            }
+            opened => opened.map(Outgoing::as_stored),
+        })
+    }
+
     async fn send_body(&mut self, body_lines: Option<u32>) -> Result<Next, Lost> {
-        let (Some((uid, opened)), Some(hold)) = (self.opened.take(), &self.hold) else {
+        let (Some((uid, message)), Some(hold)) = (self.opened.take(), &self.hold) else {
             return Ok(Next::Close);
         };
         let (store, readers) = (&self.server.store, &self.server.readers);
         self.ahead.sending(uid, |uid| self.session.following(uid), store, hold.mailbox(), readers);
         self.stream.seat().show(Doing::Sending);
-        body::send(self.server, self.stream, &mut self.out, opened, body_lines).await?;
+        body::send(self.server, self.stream, &mut self.out, message, body_lines).await?;
         if body_lines.is_none() {
             self.tally.sent += 1;
             self.retrieved.push(uid);
@@ -337,6 +351,17 @@ impl<'a> Driver<'a> {
         self.unwritten = 0;
         Ok(())
     }
+}
+
+/// The messages with the octets that this session's RETR will send (P7).
+fn entries(snapshot: Snapshot, is_utf8: bool) -> Vec<Entry> {
+    let surrogates = if is_utf8 { Vec::new() } else { snapshot.surrogates };
+    let mut surrogates = surrogates.into_iter().peekable();
+    let entry = |(uid, stored)| {
+        let surrogate = surrogates.next_if(|&(next, _)| next == uid);
+        Entry { uid, octets: surrogate.map_or(stored, |(_, octets)| octets) }
+    };
+    snapshot.messages.into_iter().map(entry).collect()
 }
 
 fn facts(server: &Server, stream: &Stream, peer: IpAddr) -> Facts {

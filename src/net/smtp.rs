@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::intake::{self, Intake};
+use super::international::Reckoning;
 use super::recipients::look_up;
 use super::seat::{Doing, Order};
 use super::server::Server;
@@ -14,6 +15,7 @@ use super::terms;
 use super::tls::Speaks;
 use crate::auth::Verdict;
 use crate::limits;
+use crate::mail::{Address, MailboxId};
 use crate::sasl::Claim;
 use crate::settings::Settings;
 use crate::smtp::{Door, Envelope, Event, Facts, Next, Now, Session};
@@ -260,16 +262,11 @@ impl<'a> Driver<'a> {
             Some(Err(error)) => return self.answer("taking a message", Err(error)),
             None => return self.handle(Event::StoreFailed),
         };
-        let deliveries = envelope
-            .recipients
-            .iter()
-            .map(|(mailbox, address)| Delivery {
-                surrogate_octets: 0,
-                mailbox: *mailbox,
-                prefix: Session::delivery_fields(&envelope.reverse_path, address),
-            })
-            .collect();
         self.stream.seat().show(Doing::Storing);
+        let deliveries = match deliveries(&envelope, &upload).await {
+            Ok(deliveries) => deliveries,
+            Err(error) => return self.answer("storing a message", Err(error)),
+        };
         let delivered = upload.finish(deliveries).await;
         if let Ok(Delivered::Stored(_)) = delivered {
             self.tally.received += 1;
@@ -290,4 +287,16 @@ impl<'a> Driver<'a> {
         }
         Ok(())
     }
+}
+
+/// To whom the message goes, and how long it is for those who can't read it. Errs if its header can't be read back.
+async fn deliveries(envelope: &Envelope, upload: &Upload) -> Result<Vec<Delivery>, StoreError> {
+    let is_international = envelope.is_international();
+    let reckoning = if is_international { Some(Box::pin(Reckoning::of(upload)).await?) } else { None };
+    let delivery = |(mailbox, address): &(MailboxId, Address)| {
+        let prefix = Session::delivery_fields(&envelope.reverse_path, address);
+        let surrogate_octets = reckoning.as_ref().map_or(0, |it| it.octets_behind(&prefix));
+        Delivery { mailbox: *mailbox, prefix, surrogate_octets }
+    };
+    Ok(envelope.recipients.iter().map(delivery).collect())
 }

@@ -1,5 +1,6 @@
 //! The shared nouns, parsed once and valid ever after: domain, address, mailbox, message, secret.
 
+pub mod form;
 pub mod name;
 
 use std::borrow::Cow;

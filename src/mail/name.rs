@@ -4,22 +4,15 @@
 //! depends on its neighbours; mailbox names shall be read aloud and typed again.
 
 use unicode_normalization::char::canonical_combining_class;
-use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
+
+use super::form;
 
 /// The name in common width, in small letters and in form C; none if a letter can't be in a name, or if it doesn't
 /// run in one direction. What is prepared once stays as it is. The caller judges the signs of ASCII.
 pub fn prepare(name: &str) -> Option<String> {
-    let mapped = name.chars().flat_map(common_width).flat_map(char::to_lowercase);
-    let name: String = mapped.nfc().collect();
+    let name = form::form_c(name.chars().map(form::common_width).flat_map(char::to_lowercase));
     let begins_well = name.chars().next().is_some_and(|first| canonical_combining_class(first) == 0);
     (begins_well && name.chars().all(is_name_letter) && runs_one_way(&name)).then_some(name)
-}
-
-/// Wide and narrow forms become common ones. RFC 8265 §3.3.1.
-fn common_width(letter: char) -> impl Iterator<Item = char> {
-    let is_form = ('\u{FF00}'..='\u{FFEF}').contains(&letter);
-    let common = is_form.then(|| std::iter::once(letter).nfkc());
-    common.into_iter().flatten().chain((!is_form).then_some(letter))
 }
 
 /// Letters and their marks, but none that is only an other form of something, shows nothing, or stands in the
@@ -39,7 +32,7 @@ fn is_name_letter(letter: char) -> bool {
         | '\u{1F130}'..='\u{1F189}'
     );
     let is_letter = letter.is_alphabetic() || canonical_combining_class(letter) != 0;
-    is_letter && !is_refused && is_nfkc_quick(std::iter::once(letter)) != IsNormalized::No
+    is_letter && !is_refused && !form::has_compatible(letter)
 }
 
 /// Whether a name with letters from right to left has no others, begins with one, and ends with one or a digit.

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use unicode_normalization::UnicodeNormalization;
+use crate::mail::form;
 
 /// A password prepared by the OpaqueString profile, before it is hashed or compared; one that the profile does
 /// not take because of a control character, or that is not UTF-8, stays as it is. RFC 8265 §4.2.
@@ -14,10 +14,8 @@ use unicode_normalization::UnicodeNormalization;
 pub fn password(octets: &[u8]) -> Cow<'_, [u8]> {
     match std::str::from_utf8(octets) {
         Ok(text) if !octets.is_ascii() && !text.chars().any(is_refused) => {
-            // Room for the longest outcome, so that no copy of a password is left behind by growing.
-            let mut prepared = String::with_capacity(octets.len() * 3);
-            prepared.extend(text.chars().map(|sign| if is_space(sign) { ' ' } else { sign }).nfc());
-            Cow::Owned(prepared.into_bytes())
+            let common_space = |sign| if is_space(sign) { ' ' } else { sign };
+            Cow::Owned(form::form_c(text.chars().map(common_space)).into_bytes())
         }
         _ => Cow::Borrowed(octets),
     }

@@ -256,7 +256,8 @@ pub(super) struct Set {
     note = "Brings back all that was removed and is still there: undo_days long (\"poppet get undo_days\"), or shorter\n\
     where the disk runs short. Messages have the numbers and UIDLs that they had; a client sees them at its next\n\
     logon. A mailbox has its password, lock and settings again.\n\
-    MOMENT is so long ago, as in 2d, 12h or 30m, or a day in UTC. Saying it again harms nothing.\n\
+    MOMENT is so long ago, as in 2d, 12h or 30m, or a day in UTC; what was removed up to ten minutes before it may\n\
+    come too. Saying it again harms nothing. Who gets the mail for postmaster stays as it is.\n\
     Without a terminal one line: mailbox, mailbox_back, messages, octets, purged (gone for good), dry_run."
 )]
 /// undelete

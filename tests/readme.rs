@@ -10,6 +10,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use house::House;
+use poppet::sasl::Mechanism;
+use poppet::settings::{Key, Settings};
 
 #[test]
 fn what_the_readme_shows_works_in_order() {
@@ -19,12 +21,12 @@ fn what_the_readme_shows_works_in_order() {
     let mut server = None;
     for command in commands {
         if command.serves {
-            run(&house, &format!("{} --no-start", command.line));
+            run(&house, &Shown { line: format!("{} --no-start", command.line), ..command });
             let started = house.serve();
             started.deliver("alice@home.lan", "Subject: It works\r\n\r\nHello.");
             server = Some(started);
         } else {
-            run(&house, &command.line);
+            run(&house, &command);
         }
     }
     assert!(server.is_some(), "the README shows a command that serves");
@@ -60,12 +62,44 @@ fn the_exit_codes_are_those_of_the_help() {
 }
 
 #[test]
+fn the_table_of_ways_to_log_on_has_every_mechanism() {
+    let readme = readme();
+    let table = readme.split("## Logging on").nth(1).unwrap().split("\n## ").next().unwrap();
+    let names = Mechanism::ALL.iter().map(|mechanism| mechanism.name());
+    for name in names.chain(["USER", "PASS", "APOP"]) {
+        assert!(
+            table.lines().any(|line| line.starts_with('|') && line.contains(&format!("`{name}`"))),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn settings_in_the_text_are_settings() {
+    let readme = readme();
+    let shown: Vec<&str> =
+        readme.split("`poppet set ").skip(1).filter_map(|rest| rest.split('`').next()).collect();
+    assert!(shown.len() >= 8, "{shown:?}");
+    for shown in shown {
+        let mut words = shown.split(' ');
+        let (key, value) = (words.next().unwrap(), words.next());
+        let is_named = |word: &str| word.chars().all(|letter| letter.is_ascii_uppercase());
+        let mut settings = Settings::default();
+        match value {
+            _ if is_named(key) => {}
+            Some(value) if !is_named(value) => settings.assign(key, value).unwrap(),
+            _ => drop(Key::find(key).unwrap()),
+        }
+    }
+}
+
+#[test]
 fn commands_are_found_in_code_blocks_only_with_their_marks() {
-    let text = "poppet no\n```sh\npoppet a b   # serves; so\nprintf x | poppet c\ncargo build\n```\n\
+    let text = "poppet no\n```sh\npoppet a b   # serves; so\nprintf x | poppet c # it says what\ncargo build\n```\n\
                 ```\nready poppet\n```\npoppet no\n";
-    let wanted = [("poppet a b", true), ("printf x | poppet c", false)];
+    let wanted = [("poppet a b", true, false), ("printf x | poppet c", false, true)];
     let found = shown(text);
-    let found: Vec<(&str, bool)> = found.iter().map(|shown| (shown.line.as_str(), shown.serves)).collect();
+    let found: Vec<_> = found.iter().map(|shown| (shown.line.as_str(), shown.serves, shown.says)).collect();
     assert_eq!(found, wanted);
 }
 
@@ -75,6 +109,8 @@ struct Shown {
     line: String,
     /// Whether its comment says that it serves.
     serves: bool,
+    /// Whether its comment says that it says something.
+    says: bool,
 }
 
 /// The commands in the shell blocks, without their comments.
@@ -86,14 +122,18 @@ fn shown(text: &str) -> Vec<Shown> {
             is_shell = language == "sh";
         } else if is_shell && (line.starts_with("poppet ") || line.contains("| poppet ")) {
             let (line, comment) = line.split_once(" #").unwrap_or((line, ""));
-            commands.push(Shown { line: line.trim_end().into(), serves: comment.contains("serves") });
+            commands.push(Shown {
+                line: line.trim_end().into(),
+                serves: comment.contains("serves"),
+                says: comment.contains("says what"),
+            });
         }
     }
     commands
 }
 
-/// Runs a line as a shell does; it must be done without a word on standard error.
-fn run(house: &House, line: &str) {
+/// Runs a line as a shell does; it must be done, with a word on standard error where the README says so.
+fn run(house: &House, Shown { line, says, .. }: &Shown) {
     let program = Path::new(env!("CARGO_BIN_EXE_poppet"));
     let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
     let output = Command::new("sh")
@@ -104,7 +144,11 @@ fn run(house: &House, line: &str) {
         .output()
         .unwrap();
     let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && complaint.is_empty(), "{line}: {} {complaint}", output.status);
+    assert!(
+        output.status.success() && complaint.is_empty() != *says,
+        "{line}: {} {complaint}",
+        output.status
+    );
 }
 
 fn readme() -> String {

@@ -31,7 +31,7 @@ pub static KEYS: &[Key] = &[
     },
     Key {
         name: "language",
-        meaning: "the language that POP3 speaks to who asks for yours, with LANG *",
+        meaning: "the language of POP3's replies for clients that leave the choice to the server, with LANG *",
         values: "en, de or fr",
         effect: Effect::AtOnce,
         assign: |settings, value| {
@@ -67,7 +67,8 @@ pub static KEYS: &[Key] = &[
     Key {
         name: "plaintext",
         meaning: "where a password may travel in the clear",
-        values: "tls (only inside TLS), lan (also without it in the private network), always or never",
+        values: "tls (only inside TLS), lan (also without it in the private network), always, or never (not inside \
+                 TLS either)",
         effect: Effect::AtOnce,
         assign: |settings, value| {
             settings.plaintext = match value {

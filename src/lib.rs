@@ -12,12 +12,12 @@
 //! | [`memory`] | memory that goes back to the system; the only `unsafe` | std, libc |
 //! | [`ticket`] | a promise that another thread keeps | std |
 //! | [`settings`] | what an administrator can set, with types and defaults | `mail`, `limits` |
-//! | [`wire`] | codecs without a protocol: lines, end of data, dot-stuffing | `limits` |
+//! | [`wire`] | codecs without a protocol: lines, end of data, dot-stuffing, surrogate headers | `limits` |
 //! | [`sasl`] | logon exchanges, one file each | `mail`, `limits` |
 //! | [`pop3`] | the POP3 session: events in, replies and wishes out | `wire`, `sasl`, `mail`, `limits` |
 //! | [`smtp`] | the SMTP session: events in, replies and wishes out | `wire`, `sasl`, `mail`, `limits` |
 //! | [`store`] | the only room that knows redb | `mail`, `limits`, `clock`, `ticket`, `settings` |
-//! | [`auth`] | who may come in: device key, password file, gate, recognition, throttle | `store`, `sasl`, `mail`, `limits`, `clock`, `ticket`, `settings` |
+//! | [`auth`] | who may come in: device key, passwords and what proves them, gate, recognition, throttle | `store`, `sasl`, `mail`, `limits`, `clock`, `ticket`, `settings` |
 //! | [`cert`] | the small certificate authority and what it signs | `store`, `auth`, `mail`, `limits`, `clock` |
 //! | [`admin`] | every administrative act: a command in, a typed answer out | `store`, `auth`, `cert`, and the nouns |
 //! | [`net`] | the only room that awaits sockets: listeners, TLS, one driver a protocol, the control socket | all of the above |
@@ -40,6 +40,8 @@
 //! # What holds everywhere
 //!
 //! - A reply of success to a mail or a deletion is made from a [`ticket`] that only a durable commit keeps.
+//! - What is removed can be brought back for `undo_days`, unless the disk needs the room; a number or UIDL never
+//!   comes to mean another message.
 //! - Protocol code is pure: no socket, file, clock or log in `wire`, `sasl`, `pop3`, `smtp`.
 //! - A peer's mistake is a reply; a lost connection ends one task quietly; a failing store is logged once
 //!   and answered `451` or `-ERR [SYS/TEMP]`.

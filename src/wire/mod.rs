@@ -1,4 +1,4 @@
-//! Codecs without a protocol: lines, the end of data, dot-stuffing.
+//! Codecs without a protocol: lines, the end of data, dot-stuffing, surrogate headers.
 //!
 //! One line codec serves everything that comes in and goes out, because two policies about line endings in
 //! one product are how mails are smuggled (S-001–S-030, F10).

@@ -18,7 +18,7 @@ use crate::limits;
 use crate::mail::{MailboxId, MessageId, Uid};
 use crate::pop3::command::{self, Command, Phase};
 use crate::pop3::maildrop::Entry;
-use crate::pop3::{Event, Facts, LoginRefusal, Maildrop, Next, Policy, Session};
+use crate::pop3::{BehindStls, Event, Facts, LoginRefusal, Maildrop, Next, Policy, Session};
 use crate::sasl::Claim;
 use crate::settings::Settings;
 use crate::store::{Opened, Snapshot, StoreError};
@@ -366,10 +366,15 @@ fn entries(snapshot: Snapshot, is_utf8: bool) -> Vec<Entry> {
 
 fn facts(server: &Server, stream: &Stream, peer: IpAddr) -> Facts {
     let terms = terms::of(server, stream, peer);
+    let inside = terms::inside_tls(server, peer);
     let policies = server.store.policies();
     Facts {
         offers_stls: terms.channel.is_none() && server.tls.is_ready(),
         terms,
+        behind_stls: BehindStls {
+            takes_passwords: inside.takes_passwords,
+            takes_challenges: inside.takes_challenges,
+        },
         policy: Policy {
             retain_days: policies.retain_days,
             login_delay_seconds: policies.login_delay_seconds,

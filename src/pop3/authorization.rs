@@ -309,20 +309,23 @@ impl Authorization {
     fn ensure_passwords_are_taken(&self) -> Result<(), Mistake> {
         match &*self.facts {
             facts if facts.terms.takes_passwords => Ok(()),
-            facts if facts.terms.channel.is_some() => Err(Mistake::PasswordsNotTaken),
-            facts if facts.offers_stls => Err(Mistake::StlsFirst),
+            facts if facts.offers_stls && facts.behind_stls.takes_passwords => Err(Mistake::StlsFirst),
+            facts if facts.offers_stls || facts.terms.channel.is_some() => Err(Mistake::PasswordsNotTaken),
             _ => Err(Mistake::PasswordsNeedTls),
         }
     }
 
     /// Says what to do instead if the mechanism doesn't work now.
     fn ensure_is_offered(&self, mechanism: Mechanism) -> Result<(), Mistake> {
-        let terms = &self.facts.terms;
+        let Facts { terms, offers_stls, behind_stls, .. } = &*self.facts;
         if terms.offers(mechanism) {
             return Ok(());
         }
         Err(match mechanism {
             Mechanism::Plain | Mechanism::Login => return self.ensure_passwords_are_taken(),
+            Mechanism::CramMd5 | Mechanism::Ntlm if *offers_stls && behind_stls.takes_challenges => {
+                Mistake::MechanismNeedsTls
+            }
             Mechanism::Ntlm if !terms.takes_challenges => Mistake::MechanismNotOffered,
             Mechanism::External | Mechanism::Ntlm | Mechanism::ScramSha256Plus if terms.channel.is_none() => {
                 Mistake::MechanismNeedsTls

@@ -35,6 +35,8 @@ pub struct Facts {
     pub offers_stls: bool,
     /// What the connection allows of logons.
     pub terms: Terms,
+    /// What STLS would bring of logons, where it is offered.
+    pub behind_stls: BehindStls,
     /// What holds for every mailbox: the shortest retention and the longest delay of any.
     pub policy: Policy,
     /// Whether the retention of some mailbox is another. RFC 2449 §6.7.
@@ -43,6 +45,15 @@ pub struct Facts {
     pub login_delay_differs: bool,
     /// The language that the administrator prefers, for who asks for it. RFC 6856 §3.2.
     pub language: Language,
+}
+
+/// What a connection in the clear would allow of logons once STLS has been done, as far as that can be known before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BehindStls {
+    /// As [`Terms::takes_passwords`].
+    pub takes_passwords: bool,
+    /// As [`Terms::takes_challenges`].
+    pub takes_challenges: bool,
 }
 
 /// How long mail stays and how often one may log on. RFC 2449 §6.5, §6.7.

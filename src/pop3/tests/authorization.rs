@@ -113,6 +113,27 @@ fn no_password_is_asked_for_where_none_may_be_sent_s_050() {
     }
 }
 
+/// With `sparequired` on, or `plaintext` at `never`, a client was sent to STLS for its password, and refused inside;
+/// and who wanted CRAM-MD5 or NTLM was told that they are not offered where STLS alone was missing.
+#[test]
+fn stls_is_advised_only_where_it_helps_s_050() {
+    let advice = |behind_stls: BehindStls, line: &str| {
+        Play::new(Facts { behind_stls, ..CLOSED }).reply(line).split_once("; ").unwrap().1.to_owned()
+    };
+    let all = BehindStls { takes_passwords: true, takes_challenges: true };
+    let none = BehindStls::default();
+    for line in ["USER alice", "PASS secret", "AUTH PLAIN"] {
+        assert_eq!(Play::new(Facts { behind_stls: all, ..CLOSED }).reply(line), NOT_IN_THE_CLEAR);
+        assert_eq!(advice(none, line), "AUTH alone lists what is", "{line}");
+    }
+    for line in ["AUTH CRAM-MD5", "AUTH NTLM"] {
+        assert_eq!(advice(all, line), "begin TLS first", "{line}");
+        assert_eq!(advice(none, line), "AUTH alone lists those that are", "{line}");
+        let reply = Play::new(Facts { behind_stls: all, offers_stls: false, ..CLOSED }).reply(line);
+        assert!(reply.ends_with("those that are"), "{reply}");
+    }
+}
+
 #[test]
 fn tls_makes_all_that_was_said_forgotten_s_035_s_037() {
     let mut play = Play::new(Facts { offers_stls: true, ..CLEAR });

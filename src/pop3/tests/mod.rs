@@ -7,7 +7,7 @@ mod model;
 mod transaction;
 
 use super::maildrop::Entry;
-use super::{Event, Facts, Maildrop, Next, Policy, Session};
+use super::{BehindStls, Event, Facts, Maildrop, Next, Policy, Session};
 use crate::limits;
 use crate::mail::{Language, MailboxMark, Uid};
 use crate::sasl::scram::Salt;
@@ -37,6 +37,7 @@ const fn facts(takes_passwords: bool, offers_stls: bool, channel: Option<Channel
     Facts {
         offers_stls,
         terms,
+        behind_stls: BehindStls { takes_passwords: offers_stls, takes_challenges: false },
         policy: FOREVER,
         retain_differs: false,
         login_delay_differs: false,

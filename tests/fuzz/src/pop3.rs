@@ -55,7 +55,9 @@ impl<'a> Play<'a> {
                 retain_days: (shape & 2 == 2).then_some(30),
                 login_delay_seconds: u32::from(shape >> 6),
             },
-            policy_differs: shape & 4 == 4,
+            retain_differs: shape & 4 == 4,
+            login_delay_differs: shape & 8 == 8,
+            ..Facts::default()
         };
         let session = Session::new(facts.clone());
         Play { session, choices, facts, transcript: Vec::new(), model: Model::default() }

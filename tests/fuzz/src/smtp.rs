@@ -54,6 +54,7 @@ impl<'a> Play<'a> {
             offers_starttls: shape & 2 == 2 && tls.is_none(),
             tls,
             terms,
+            tls_terms: None,
             message_octets: [2000, 100, 65_536, 0][usize::from(shape >> 2 & 3)],
             recipients: [3, 1, 100, 0][usize::from(shape >> 4 & 3)],
         };

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use super::engine::Sync;
 use super::error::StoreError;
-use super::purge::{self, Reach};
+use super::purge;
+use super::purge_order::Reach;
 use super::retention::{self, Sweep};
 use super::steady::Steadiness;
 use super::{Shared, free};

@@ -23,6 +23,7 @@ mod medium;
 mod options;
 mod passwords;
 mod purge;
+mod purge_order;
 mod reader;
 mod records;
 mod removing;

@@ -1,6 +1,5 @@
 //! What was removed long ago, or stands in the way of new mail, is purged: oldest first, in bounded steps.
 
-use std::collections::BinaryHeap;
 use std::sync::atomic::Ordering;
 
 use redb::{ReadableTable, WriteTransaction};
@@ -10,6 +9,7 @@ use super::blob::BlobId;
 use super::engine::{Fault, Sync};
 use super::error::StoreError;
 use super::free;
+use super::purge_order::{self, Grave, Queue, Reach};
 use super::schema::{self, GONE, GoneRecord, MAIL, MailRow, REMOVED, Tally, Tombstone};
 use super::undo::{note_purged, put_gone};
 use super::upload::{read_counters, write_counters};
@@ -17,34 +17,10 @@ use crate::clock::UnixTime;
 use crate::limits;
 use crate::mail::MailboxId;
 
-/// What was removed first.
-#[derive(Debug, Clone, Copy)]
-struct Oldest {
-    at: UnixTime,
-    grave: Grave,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Grave {
-    /// Messages, by their key in `removed`.
-    Messages(u64),
-    /// A mailbox.
-    Mailbox(MailboxId),
-}
-
-/// What may be purged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reach {
-    /// What was removed before that moment.
-    Before(UnixTime),
-    /// Everything.
-    All,
-}
-
 /// What one step has come to.
 struct Step {
     purged: Tally,
-    /// Whether more is within reach.
+    /// Whether more is, or may be, within reach.
     is_more: bool,
     /// Whether anything removed is left.
     is_left: bool,
@@ -52,24 +28,23 @@ struct Step {
     has_free: bool,
 }
 
-/// Purges one bounded step; says whether more is within reach.
+/// Purges one bounded step; says whether more is, or may be, within reach. Only the writer may call it: nothing else
+/// may be purged meanwhile.
 pub(super) fn purge_some(shared: &Shared, reach: Reach) -> Result<bool, StoreError> {
     purge_about(shared, reach, limits::FREED_OCTETS)
 }
 
 /// Purges until about so many octets have been purged, or a step's bound is met.
 fn purge_about(shared: &Shared, reach: Reach, octets: u64) -> Result<bool, StoreError> {
-    let first = shared
-        .engine
-        .read(|transaction| oldest(&transaction.open_table(REMOVED)?, &transaction.open_table(GONE)?))?;
-    if first.is_none() {
+    let queue = shared.engine.read(|transaction| purge_order::queue(transaction, limits::PURGED_ROWS))?;
+    if queue.count == 0 {
         // Only supposed, as after a failure of the disk.
         shared.has_removed.store(false, Ordering::Release);
     }
-    if !first.is_some_and(|first| reach.includes(first.at)) {
+    if !queue.oldest.first().is_some_and(|&first| reach.includes(first)) {
         return Ok(false);
     }
-    let step = shared.engine.write(Sync::Later, |transaction| step(transaction, reach, octets))?;
+    let step = shared.engine.write(Sync::Later, |transaction| step(transaction, &queue, reach, octets))?;
     shared.removed_less(step.purged.octets);
     shared.has_removed.store(step.is_left, Ordering::Release);
     if step.has_free {
@@ -148,89 +123,29 @@ fn date_all(transaction: &WriteTransaction, now: UnixTime) -> Result<(), Fault> 
     Ok(())
 }
 
-impl Reach {
-    fn includes(self, at: UnixTime) -> bool {
-        match self {
-            Reach::All => true,
-            Reach::Before(moment) => at.0 > 0 && at < moment,
-        }
-    }
-}
-
-fn step(transaction: &WriteTransaction, reach: Reach, octets: u64) -> Result<Step, Fault> {
+fn step(transaction: &WriteTransaction, queue: &Queue, reach: Reach, octets: u64) -> Result<Step, Fault> {
     let mut purged = Tally::default();
-    // Looked for once: each has a message at least, so the rest of this step's are among them.
-    let graves =
-        graves(&transaction.open_table(REMOVED)?, &transaction.open_table(GONE)?, limits::PURGED_ROWS)?;
-    for found in graves.into_iter().take_while(|found| reach.includes(found.at)) {
-        let most = Most { rows: limits::PURGED_ROWS, octets };
-        if most.is_met_by(purged) {
+    let mut is_more = queue.oldest.len() < queue.count;
+    let mut done = 0;
+    for ranked in &queue.oldest {
+        let most = Most { rows: limits::PURGED_ROWS, octets }.less(purged);
+        if !reach.includes(*ranked) || most.is_met_by(Tally::default()) {
+            is_more = reach.includes(*ranked);
             break;
         }
-        let most = most.less(purged);
-        let (now_purged, is_done) = match found.grave {
+        let (now_purged, is_done) = match ranked.grave {
             Grave::Messages(key) => purge_messages(transaction, key, most)?,
-            Grave::Mailbox(id) => match first_tombstone(transaction, id)? {
-                // What was removed from it goes before it, also what is of an unknown time.
-                Some(key) => purge_messages(transaction, key, most)?,
-                None => purge_mailbox(transaction, id, most)?,
-            },
+            Grave::Mailbox(id) => purge_mailbox(transaction, id, most)?,
         };
         purged.add(now_purged);
         if !is_done {
+            is_more = true;
             break;
         }
+        done += 1;
     }
-    let left = oldest(&transaction.open_table(REMOVED)?, &transaction.open_table(GONE)?)?;
     let has_free = transaction.open_table(schema::FREE)?.first()?.is_some();
-    Ok(Step {
-        purged,
-        is_more: left.is_some_and(|left| reach.includes(left.at)),
-        is_left: left.is_some(),
-        has_free,
-    })
-}
-
-/// What was removed first.
-fn oldest(
-    removed: &impl ReadableTable<u64, &'static [u8]>,
-    gone: &impl ReadableTable<u64, &'static [u8]>,
-) -> Result<Option<Oldest>, Fault> {
-    Ok(graves(removed, gone, 1)?.first().copied())
-}
-
-/// The first few that were removed, in their order; of an unknown time come last.
-fn graves(
-    removed: &impl ReadableTable<u64, &'static [u8]>,
-    gone: &impl ReadableTable<u64, &'static [u8]>,
-    most: usize,
-) -> Result<Vec<Oldest>, Fault> {
-    let mut first = BinaryHeap::with_capacity(most + 1);
-    let mut offer = |at: UnixTime, grave| {
-        // None of an unknown time, 0, is younger than these.
-        first.push((at.0.wrapping_sub(1), grave));
-        if first.len() > most {
-            first.pop();
-        }
-    };
-    for entry in removed.iter()? {
-        let (key, stored) = entry?;
-        let tombstone: Tombstone = schema::decode(&REMOVED, key.value(), stored.value())?;
-        offer(tombstone.at, Grave::Messages(key.value()));
-    }
-    for entry in gone.iter()? {
-        let (key, stored) = entry?;
-        let record: GoneRecord = schema::decode(&GONE, key.value(), stored.value())?;
-        offer(record.at, Grave::Mailbox(record.mailbox.id));
-    }
-    let in_order = first.into_sorted_vec().into_iter();
-    Ok(in_order.map(|(age, grave)| Oldest { at: UnixTime(age.wrapping_add(1)), grave }).collect())
-}
-
-fn first_tombstone(transaction: &WriteTransaction, mailbox: MailboxId) -> Result<Option<u64>, Fault> {
-    let removed = transaction.open_table(REMOVED)?;
-    let first = removed.range(schema::removed_range(mailbox))?.next().transpose()?;
-    Ok(first.map(|(key, _)| key.value()))
+    Ok(Step { purged, is_more, is_left: done < queue.count, has_free })
 }
 
 /// How much one call purges; the row that passes the octets is purged too.
@@ -241,6 +156,7 @@ struct Most {
 }
 
 impl Most {
+    /// Whether a call may do so much and no more.
     fn is_met_by(self, tally: Tally) -> bool {
         tally.messages as usize >= self.rows || tally.octets >= self.octets
     }

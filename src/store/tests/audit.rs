@@ -84,7 +84,7 @@ pub(super) fn follow_purge(store: &Store, model: &mut Model) -> Result<(), Strin
     for (&id, it) in &mut model.boxes {
         let gone = it.gone;
         let is_left = |uid: &u32| found.rows.contains_key(&(id, *uid));
-        for (at, mails) in &mut it.graves {
+        for model::Grave { at, mails, .. } in &mut it.graves {
             let effective = age(*at).min(gone.map_or(u64::MAX, age));
             let before = mails.len();
             mails.retain(|uid, _| is_left(uid));
@@ -95,7 +95,7 @@ pub(super) fn follow_purge(store: &Store, model: &mut Model) -> Result<(), Strin
             }
             oldest_left = if mails.is_empty() { oldest_left } else { oldest_left.min(effective) };
         }
-        it.graves.retain(|(_, mails)| !mails.is_empty());
+        it.graves.retain(|grave| !grave.mails.is_empty());
         if let Some(at) = gone {
             let before = it.live.len();
             it.live.retain(|uid, _| is_left(uid));
@@ -129,7 +129,7 @@ fn gone(model: &Model) -> Vec<u32> {
 fn mailbox(found: &Found, id: u32, it: &model::Box, counters: &schema::Counters) -> Result<(), String> {
     let rows = found.rows.range((id, 0)..=(id, u32::MAX));
     let rows: BTreeMap<u32, Mail> = rows.map(|(key, row)| (key.1, row.mail)).collect();
-    let mut graves: Vec<(u64, BTreeMap<u32, Mail>)> = Vec::new();
+    let mut graves: Vec<model::Grave> = Vec::new();
     let mut live = rows.clone();
     for (_, tombstone) in found.tombstones.range((id, 0)..=(id, u32::MAX)) {
         let mut mails = BTreeMap::new();
@@ -145,12 +145,12 @@ fn mailbox(found: &Found, id: u32, it: &model::Box, counters: &schema::Counters)
             }
         }
         same("a tombstone's tally", &tombstone.tally, &tally(&mails))?;
-        graves.push((tombstone.at.0, mails));
+        graves.push(model::Grave { at: tombstone.at.0, since: tombstone.since.0, mails });
     }
     same("live rows", &live, &it.live)?;
     same("the live tally", &counters.live, &tally(&live))?;
     let mut wanted = it.graves.clone();
-    let first = |grave: &(u64, BTreeMap<u32, Mail>)| grave.1.keys().next().copied();
+    let first = |grave: &model::Grave| grave.mails.keys().next().copied();
     graves.sort_by_key(first);
     wanted.sort_by_key(first);
     same("graves", &graves, &wanted)

@@ -4,6 +4,7 @@ mod audit;
 mod file;
 mod front;
 mod hourly;
+mod joined;
 mod leveled;
 mod memory;
 mod model;
@@ -171,7 +172,9 @@ fn one_body_serves_all_recipients_and_is_freed_with_the_last() {
 /// As if the time to bring back what was removed was over, and it was quiet for long.
 fn free_all(store: &Store) {
     let shared = &store.shared;
-    while purge::purge_some(shared, purge::Reach::All).unwrap() || shared.has_free.load(Ordering::Acquire) {
+    while purge::purge_some(shared, purge_order::Reach::All).unwrap()
+        || shared.has_free.load(Ordering::Acquire)
+    {
         free::free_some(shared).unwrap();
     }
 }

@@ -27,12 +27,22 @@ pub(super) struct Box {
     pub retain: Retain,
     pub next_uid: u32,
     pub live: BTreeMap<u32, Mail>,
-    /// What was removed at once, and when; 0 for an unknown time.
-    pub graves: Vec<(u64, BTreeMap<u32, Mail>)>,
+    /// What was removed, in its order.
+    pub graves: Vec<Grave>,
     /// When it was removed itself.
     pub gone: Option<u64>,
     pub purged: u32,
     pub purged_at: u64,
+}
+
+/// What was removed at once, or almost; times are 0 where they are unknown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Grave {
+    /// When the last of it was.
+    pub at: u64,
+    /// When the first of it was.
+    pub since: u64,
+    pub mails: BTreeMap<u32, Mail>,
 }
 
 /// A message.
@@ -70,10 +80,23 @@ impl Model {
 
     pub fn remove(&mut self, id: u32, uids: &[u32], at: u64) {
         let Some(it) = self.boxes.get_mut(&id).filter(|it| it.gone.is_none()) else { return };
-        let grave: BTreeMap<u32, Mail> =
+        let mails: BTreeMap<u32, Mail> =
             uids.iter().filter_map(|uid| Some((*uid, it.live.remove(uid)?))).collect();
-        if !grave.is_empty() {
-            it.graves.push((at, grave));
+        if mails.is_empty() {
+            return;
+        }
+        let runs =
+            |mails: &BTreeMap<u32, Mail>| mails.keys().filter(|uid| !mails.contains_key(&(*uid - 1))).count();
+        match it.graves.last_mut() {
+            Some(last)
+                if at >= last.at
+                    && at - last.since < limits::UNDO_GRAIN_SECONDS
+                    && runs(&last.mails) + runs(&mails) <= limits::RUNS_PER_JOINED_TOMBSTONE =>
+            {
+                last.at = at;
+                last.mails.extend(mails);
+            }
+            _ => it.graves.push(Grave { at, since: at, mails }),
         }
     }
 
@@ -108,8 +131,8 @@ impl Model {
             return None;
         }
         let it = self.boxes.get_mut(&id)?;
-        let back = |(at, _): &(u64, _)| is_since(*at);
-        let mails = it.graves.iter().filter(|grave| back(grave)).flat_map(|(_, mails)| mails);
+        let back = |grave: &Grave| is_since(grave.at);
+        let mails = it.graves.iter().filter(|grave| back(grave)).flat_map(|grave| &grave.mails);
         let mut mails: BTreeMap<u32, Mail> = mails.map(|(&uid, &mail)| (uid, mail)).collect();
         if present.is_some() && predecessor.is_some() && mails.is_empty() {
             return None;
@@ -135,18 +158,19 @@ impl Model {
         let now = self.now;
         let undated = |at: &mut u64| *at = if *at == 0 || *at > now { now } else { *at };
         for it in self.boxes.values_mut() {
-            it.graves.iter_mut().for_each(|(at, _)| undated(at));
+            for grave in &mut it.graves {
+                let was = grave.at;
+                undated(&mut grave.at);
+                grave.since = if grave.at == was { grave.since } else { grave.at };
+            }
             it.gone.iter_mut().for_each(undated);
         }
         let is_over = |at: u64| at < now.saturating_sub(self.undo_days * DAY);
         self.boxes.retain(|_, it| !it.gone.is_some_and(is_over));
         for it in self.boxes.values_mut() {
-            let (over, left) = std::mem::take(&mut it.graves).into_iter().partition(|(at, _)| is_over(*at));
-            it.graves = left;
-            let over: Vec<(u64, BTreeMap<u32, Mail>)> = over;
-            for (at, mails) in over {
-                it.purged += mails.len() as u32;
-                it.purged_at = it.purged_at.max(at);
+            for grave in it.graves.extract_if(.., |grave| is_over(grave.at)) {
+                it.purged += grave.mails.len() as u32;
+                it.purged_at = it.purged_at.max(grave.at);
             }
         }
         let ids: Vec<u32> =
@@ -169,7 +193,7 @@ impl Model {
     pub fn owners(&self) -> BTreeMap<u64, u32> {
         let mut owners = BTreeMap::new();
         for it in self.boxes.values() {
-            for mail in it.live.values().chain(it.graves.iter().flat_map(|(_, mails)| mails.values())) {
+            for mail in it.live.values().chain(it.graves.iter().flat_map(|grave| grave.mails.values())) {
                 *owners.entry(mail.number).or_default() += 1;
             }
         }

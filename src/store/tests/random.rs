@@ -296,7 +296,7 @@ impl World {
     }
 
     fn purge(&mut self) -> &'static str {
-        purge::purge_some(&self.store.shared, purge::Reach::All).unwrap();
+        purge::purge_some(&self.store.shared, purge_order::Reach::All).unwrap();
         follow_purge(&self.store, &mut self.model).unwrap();
         "purge"
     }
@@ -452,8 +452,8 @@ impl World {
             if octets.len() != mail.octets as usize || octets[..8] != mail.number.to_le_bytes() {
                 return Err(format!("uid {uid} of {} is another mail", it.address));
             }
-            if let Some((_, grave)) = it.graves.first() {
-                let uid = grave.keys().next().copied().unwrap_or(0);
+            if let Some(grave) = it.graves.first() {
+                let uid = grave.mails.keys().next().copied().unwrap_or(0);
                 if read_back(&self.store, MailboxId(id), Uid(uid)) != Ok(None) {
                     return Err(format!("uid {uid} of {} is removed and can be read", it.address));
                 }
@@ -462,7 +462,7 @@ impl World {
         let rows = self.store.mailboxes(None).wait().map_err(failed)?;
         for row in rows {
             let it = &self.model.boxes[&row.id.0];
-            let removed = it.graves.iter().flat_map(|(_, mails)| mails.values());
+            let removed = it.graves.iter().flat_map(|grave| grave.mails.values());
             let octets: u64 = removed.clone().map(|mail| u64::from(mail.octets)).sum();
             let wanted = (it.live.len() as u32, removed.count() as u32, octets);
             let found = (row.messages, row.recoverable.messages, row.recoverable.octets);

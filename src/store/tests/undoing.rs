@@ -2,18 +2,18 @@
 
 use super::*;
 
-const NOW: u64 = 1_800_000_000;
+pub(super) const NOW: u64 = 1_800_000_000;
 const DAY: u64 = 86_400;
 
 fn at(seconds: u64) -> Clock {
     Clock::fixed(UnixTime(seconds))
 }
 
-fn undelete(store: &Store, since: Option<u64>) -> Result<Undeleted, StoreError> {
+pub(super) fn undelete(store: &Store, since: Option<u64>) -> Result<Undeleted, StoreError> {
     store.undelete(alice(), since.map(UnixTime), false).wait()
 }
 
-fn remove(store: &Store, mailbox: MailboxId, uids: &[u32]) {
+pub(super) fn remove(store: &Store, mailbox: MailboxId, uids: &[u32]) {
     store.remove_messages(mailbox, uids.iter().copied().map(Uid).collect()).wait().unwrap();
 }
 
@@ -24,7 +24,7 @@ fn recoverable(store: &Store) -> (u32, u64) {
 }
 
 /// Counted anew as at an opening, and as the running store has it.
-fn assert_exact(store: &Store) {
+pub(super) fn assert_exact(store: &Store) {
     let counted = store.threads.ask(|transaction| {
         Ok((
             accounts::prove(transaction)?.octets,
@@ -37,7 +37,7 @@ fn assert_exact(store: &Store) {
     assert!(store.shared.has_removed.load(Ordering::Relaxed) || !has_removed);
 }
 
-fn with_mails(folder: &Folder, count: u32) -> (Store, MailboxId) {
+pub(super) fn with_mails(folder: &Folder, count: u32) -> (Store, MailboxId) {
     let store = folder.create();
     let alice = add_alice(&store);
     for number in 1..=count {
@@ -208,7 +208,7 @@ fn a_purge_goes_in_bounded_steps_and_what_is_left_comes_back() {
     // Every other one first: many runs in one tombstone.
     remove(&store, id, &(1..=count).filter(|uid| uid % 2 == 1).collect::<Vec<_>>());
     store.remove_mailbox(alice()).wait().unwrap();
-    assert!(purge::purge_some(&store.shared, purge::Reach::All).unwrap(), "more is left");
+    assert!(purge::purge_some(&store.shared, purge_order::Reach::All).unwrap(), "more is left");
     assert_exact(&store);
     let undeleted = undelete(&store, None).unwrap();
     assert_eq!((undeleted.messages, undeleted.purged), (50, limits::PURGED_ROWS as u32));
@@ -222,56 +222,9 @@ fn a_step_may_end_in_the_middle_of_a_run() {
     let count = limits::PURGED_ROWS as u32 + 3;
     let (store, id) = with_mails(&folder, count);
     remove(&store, id, &(1..=count).collect::<Vec<_>>());
-    assert!(purge::purge_some(&store.shared, purge::Reach::All).unwrap());
+    assert!(purge::purge_some(&store.shared, purge_order::Reach::All).unwrap());
     assert_eq!(undelete(&store, None).unwrap().messages, 3);
     assert_eq!(uids(&store, id), [count - 2, count - 1, count]);
-}
-
-fn tombstones(store: &Store) -> u64 {
-    use redb::ReadableTableMetadata;
-    store.threads.ask(|transaction| Ok(transaction.open_table(schema::REMOVED)?.len()?)).wait().unwrap()
-}
-
-#[test]
-fn who_removes_his_mail_each_minute_leaves_one_tombstone_in_ten() {
-    // Every logon read each of them: a week of a camera's mailbox that is emptied each minute were 10,080.
-    let folder = Folder::new();
-    let (mut store, id) = with_mails(&folder, 25);
-    for minute in 0..25 {
-        store = folder.reopen(&store, NOW + u64::from(minute) * 60);
-        remove(&store, id, &[minute + 1]);
-    }
-    assert_eq!(tombstones(&store), 3, "from the minutes 0, 10 and 20 on");
-    assert_exact(&store);
-    let undeleted = undelete(&store, Some(NOW + 19 * 60)).unwrap();
-    assert_eq!(undeleted.messages, 15, "those of minute 10 to 19 come together");
-    assert_eq!(uids(&store, id), (11..=25).collect::<Vec<_>>());
-    assert_eq!(undelete(&store, None).unwrap().messages, 10);
-    assert_exact(&store);
-}
-
-#[test]
-fn removals_are_joined_at_the_edges_of_time_and_of_runs() {
-    for (seconds, count) in [
-        (limits::UNDO_GRAIN_SECONDS - 1, 1),
-        (limits::UNDO_GRAIN_SECONDS, 2),
-        (limits::UNDO_GRAIN_SECONDS + 1, 2),
-    ] {
-        let folder = Folder::new();
-        let (store, id) = with_mails(&folder, 3);
-        remove(&store, id, &[1]);
-        let store = folder.reopen(&store, NOW + seconds);
-        remove(&store, id, &[2]);
-        assert_eq!(tombstones(&store), count, "{seconds}");
-    }
-    let most = limits::RUNS_PER_JOINED_TOMBSTONE as u32;
-    for (runs, count) in [(most - 1, 1), (most, 1), (most + 1, 2)] {
-        let folder = Folder::new();
-        let (store, id) = with_mails(&folder, 2 * runs);
-        remove(&store, id, &[2]);
-        remove(&store, id, &(2..=runs).map(|run| 2 * run).collect::<Vec<_>>());
-        assert_eq!(tombstones(&store), count, "{runs}");
-    }
 }
 
 #[test]
@@ -311,7 +264,7 @@ fn what_is_only_supposed_to_be_removed_is_looked_for_once() {
     let folder = Folder::new();
     let (store, _) = with_mails(&folder, 1);
     store.shared.has_removed.store(true, Ordering::Release);
-    assert!(!purge::purge_some(&store.shared, purge::Reach::All).unwrap());
+    assert!(!purge::purge_some(&store.shared, purge_order::Reach::All).unwrap());
     assert!(!store.shared.has_removed.load(Ordering::Acquire));
 }
 
@@ -418,7 +371,7 @@ fn a_million_messages_are_listed_and_removed_at_once_s_240() {
     timed("marks", &|| store.mark_retrieved(id, (1..=MILLION).map(Uid).collect()).wait().unwrap());
     timed("every other", &|| remove(&store, id, &(1..=MILLION).step_by(2).collect::<Vec<_>>()));
     timed("login to half", &|| assert_eq!(uids(&store, id).len() as u32, MILLION / 2));
-    timed("a purge's step", &|| assert!(purge::purge_some(&store.shared, purge::Reach::All).unwrap()));
+    timed("a purge's step", &|| assert!(purge::purge_some(&store.shared, purge_order::Reach::All).unwrap()));
 }
 
 /// Writes octets that no checksum fits in the place of a row.
@@ -482,4 +435,37 @@ fn a_new_mailbox_never_takes_the_rows_of_a_removed_one_s_220() {
     assert_eq!(uids(&store, second), [0_u32; 0]);
     assert!(undelete(&store, None).unwrap().is_mailbox_back);
     assert_eq!(uids(&store, id), [1, 2]);
+}
+
+/// Each message that was purged was looked for among all that was removed: with a record for each QUIT of a week, one
+/// step kept the writer busy for seconds.
+#[test]
+fn one_walk_finds_all_that_a_step_purges_oldest_first() {
+    let folder = Folder::new();
+    let count = limits::PURGED_ROWS as u32 + 2;
+    let (mut store, id) = with_mails(&folder, count);
+    let bob = add(&store, "bob@home.lan");
+    deliver(&store, b"for bob", &[bob]).unwrap();
+    remove(&store, id, &[2]);
+    store = folder.reopen(&store, NOW + DAY);
+    remove(&store, id, &[1]);
+    for uid in 3..=count {
+        // Nearer in time they would share a tombstone.
+        store = folder.reopen(&store, NOW + 2 * DAY + u64::from(uid) * limits::UNDO_GRAIN_SECONDS);
+        remove(&store, id, &[uid]);
+    }
+    store.remove_mailbox("bob@home.lan".parse().unwrap()).wait().unwrap();
+    let queue =
+        |most| store.threads.ask(move |transaction| purge_order::queue(transaction, most)).wait().unwrap();
+    let all = queue(usize::MAX);
+    assert_eq!((all.oldest.len(), all.count), (count as usize + 1, count as usize + 1));
+    let some = queue(3);
+    assert_eq!((&some.oldest[..], some.count), (&all.oldest[..3], all.count));
+    assert_eq!(all.oldest.last().unwrap().grave, purge_order::Grave::Mailbox(bob));
+    let before = |days| purge_order::Reach::Before(UnixTime(NOW + days * DAY));
+    assert!(!purge::purge_some(&store.shared, before(2)).unwrap());
+    assert_eq!(recoverable(&store).0, count - 2, "what is in reach, and no more");
+    assert!(purge::purge_some(&store.shared, before(4)).unwrap());
+    assert!(!purge::purge_some(&store.shared, before(4)).unwrap());
+    assert!(!store.shared.has_removed.load(Ordering::Acquire));
 }

@@ -8,36 +8,37 @@ use super::Shared;
 use super::blob::{BlobId, LARGEST_CHUNK_OCTETS, chunk_key};
 use super::engine::{Fault, Sync};
 use super::error::StoreError;
-use super::schema::{self, CHUNKS, FREE, PENDING, REFS};
+use super::schema::{self, CHUNKS, FREE, FreeBody, PENDING, REFS, SharedBody};
 use crate::limits;
 
 /// Gives one owner's claim on a body up; the last one puts it among those to be freed.
-pub(super) fn release(transaction: &WriteTransaction, blob: BlobId, chunks: u32) -> Result<(), Fault> {
-    if chunks == 0 {
+pub(super) fn release(transaction: &WriteTransaction, blob: BlobId, body: FreeBody) -> Result<(), Fault> {
+    if body.chunks == 0 {
         return Ok(());
     }
     let mut refs = transaction.open_table(REFS)?;
-    let owners: u32 = match refs.get(blob.0)? {
-        Some(stored) => schema::decode(&REFS, blob.0, stored.value()).map_err(Fault::fatal)?,
-        None => 1,
+    let shared: Option<SharedBody> = match refs.get(blob.0)? {
+        Some(stored) => Some(schema::decode(&REFS, blob.0, stored.value()).map_err(Fault::fatal)?),
+        None => None,
     };
-    match owners {
-        0 | 1 => enqueue(transaction, blob, chunks),
-        2 => {
+    match shared {
+        None | Some(SharedBody { owners: 0 | 1, .. }) => enqueue(transaction, blob, body),
+        Some(SharedBody { owners: 2, .. }) => {
             refs.remove(blob.0)?;
             Ok(())
         }
-        _ => {
-            refs.insert(blob.0, schema::encode(&REFS, blob.0, &(owners - 1))?.as_slice())?;
+        Some(SharedBody { owners, octets }) => {
+            let shared = SharedBody { owners: owners - 1, octets };
+            refs.insert(blob.0, schema::encode(&REFS, blob.0, &shared)?.as_slice())?;
             Ok(())
         }
     }
 }
 
-/// Puts a body of so many chunks among those to be freed.
-pub(super) fn enqueue(transaction: &WriteTransaction, blob: BlobId, chunks: u32) -> Result<(), Fault> {
+/// Puts a body among those to be freed.
+pub(super) fn enqueue(transaction: &WriteTransaction, blob: BlobId, body: FreeBody) -> Result<(), Fault> {
     let mut free = transaction.open_table(FREE)?;
-    free.insert(blob.0, schema::encode(&FREE, blob.0, &chunks)?.as_slice())?;
+    free.insert(blob.0, schema::encode(&FREE, blob.0, &body)?.as_slice())?;
     Ok(())
 }
 
@@ -53,12 +54,23 @@ pub(super) fn has_free(transaction: &ReadTransaction) -> Result<bool, Fault> {
 
 /// Octets of the bodies that wait to be freed, at most.
 pub(super) fn waiting_octets(transaction: &ReadTransaction) -> Result<u64, Fault> {
-    let mut chunks = 0;
+    let mut octets = 0;
     for entry in transaction.open_table(FREE)?.iter()? {
         let (key, stored) = entry?;
-        chunks += u64::from(schema::decode::<u32>(&FREE, key.value(), stored.value())?);
+        octets += schema::decode::<FreeBody>(&FREE, key.value(), stored.value())?.octets;
     }
-    Ok(chunks * LARGEST_CHUNK_OCTETS as u64)
+    Ok(octets)
+}
+
+/// What shared bodies would be counted too often, if each row counted for itself.
+pub(super) fn surplus_octets(transaction: &ReadTransaction) -> Result<u64, Fault> {
+    let mut octets = 0;
+    for entry in transaction.open_table(REFS)?.iter()? {
+        let (key, stored) = entry?;
+        let shared: SharedBody = schema::decode(&REFS, key.value(), stored.value())?;
+        octets += shared.octets * u64::from(shared.owners.saturating_sub(1));
+    }
+    Ok(octets)
 }
 
 /// Puts every body that was streaming in among those to be freed: after a crash they are nobody's.
@@ -75,7 +87,9 @@ pub(super) fn collect_orphans(transaction: &WriteTransaction) -> Result<(), Faul
             .transpose()?
             .map(|(key, _)| key.value() - first);
         if let Some(last) = last {
-            enqueue(transaction, BlobId(blob), last as u32 + 1)?;
+            let chunks = last as u32 + 1;
+            let octets = u64::from(chunks) * LARGEST_CHUNK_OCTETS as u64;
+            enqueue(transaction, BlobId(blob), FreeBody { chunks, octets })?;
         }
         pending.remove(blob)?;
     }
@@ -108,17 +122,20 @@ fn free_batch(transaction: &WriteTransaction) -> Result<Freed, Fault> {
     let mut chunks_table = transaction.open_table(CHUNKS)?;
     let mut chunks_left = (limits::FREED_OCTETS / LARGEST_CHUNK_OCTETS as u64) as u32;
     for _ in 0..limits::FREED_BLOBS {
-        let Some((blob, chunks)) = first_of(&free)? else { break };
-        let now = chunks.min(chunks_left);
-        for index in (chunks - now..chunks).rev() {
+        let Some((blob, body)) = first_of(&free)? else { break };
+        let now = body.chunks.min(chunks_left);
+        let mut freed = 0;
+        for index in (body.chunks - now..body.chunks).rev() {
             let removed = chunks_table.remove(chunk_key(blob, index))?;
-            octets += removed.map_or(0, |chunk| chunk.value().len().saturating_sub(4) as u64);
+            freed += removed.map_or(0, |chunk| chunk.value().len().saturating_sub(4) as u64);
         }
+        octets += freed;
         chunks_left -= now;
-        if now == chunks {
+        if now == body.chunks {
             free.remove(blob.0)?;
         } else {
-            free.insert(blob.0, schema::encode(&FREE, blob.0, &(chunks - now))?.as_slice())?;
+            let left = FreeBody { chunks: body.chunks - now, octets: body.octets.saturating_sub(freed) };
+            free.insert(blob.0, schema::encode(&FREE, blob.0, &left)?.as_slice())?;
         }
         if chunks_left == 0 {
             break;
@@ -127,8 +144,8 @@ fn free_batch(transaction: &WriteTransaction) -> Result<Freed, Fault> {
     Ok(Freed { octets, is_more: free.first()?.is_some() })
 }
 
-fn first_of(free: &impl ReadableTable<u64, &'static [u8]>) -> Result<Option<(BlobId, u32)>, Fault> {
+fn first_of(free: &impl ReadableTable<u64, &'static [u8]>) -> Result<Option<(BlobId, FreeBody)>, Fault> {
     let Some((key, stored)) = free.first()? else { return Ok(None) };
-    let chunks = schema::decode(&FREE, key.value(), stored.value())?;
-    Ok(Some((BlobId(key.value()), chunks)))
+    let body = schema::decode(&FREE, key.value(), stored.value())?;
+    Ok(Some((BlobId(key.value()), body)))
 }

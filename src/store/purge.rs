@@ -10,7 +10,7 @@ use super::engine::{Fault, Sync};
 use super::error::StoreError;
 use super::free;
 use super::purge_order::{self, Grave, Queue, Reach};
-use super::schema::{self, GONE, GoneRecord, MAIL, MailRow, REMOVED, Tally, Tombstone};
+use super::schema::{self, FreeBody, GONE, GoneRecord, MAIL, MailRow, REMOVED, Tally, Tombstone};
 use super::undo::{note_purged, put_gone};
 use super::upload::{read_counters, write_counters};
 use crate::clock::UnixTime;
@@ -253,7 +253,7 @@ struct Doomed {
 struct DoomedRow {
     key: u64,
     blob: BlobId,
-    chunks: u32,
+    body: FreeBody,
     tally: Tally,
 }
 
@@ -277,7 +277,10 @@ fn first_rows(
         doomed.rows.push(DoomedRow {
             key: key.value(),
             blob: BlobId(row.blob),
-            chunks: row.chunks,
+            body: FreeBody {
+                chunks: row.chunks,
+                octets: u64::from(row.octets).saturating_sub(row.prefix.len() as u64),
+            },
             tally: Tally::of(&row),
         });
     }
@@ -292,7 +295,7 @@ fn take_out(
     let mut sum = Tally::default();
     for row in rows {
         mail.remove(row.key)?;
-        free::release(transaction, row.blob, row.chunks)?;
+        free::release(transaction, row.blob, row.body)?;
         sum.add(row.tally);
     }
     Ok(sum)

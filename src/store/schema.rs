@@ -12,9 +12,9 @@
 //! | `gone` | mailbox | [`GoneRecord`]: a removed mailbox; its rows are in `mail` still, its counters in here |
 //! | `levels` | mailbox or domain as in `mailboxes`, a space, key of `settings.rs` | the setting's text for that one |
 //! | `chunks` | blob << 24 \| index | a piece of a body; see `blob.rs` for its sizes |
-//! | `refs` | blob | how many rows of `mail` share the body, where more than one does |
+//! | `refs` | blob | [`SharedBody`]: where more than one row of `mail` has the body |
 //! | `pending` | blob | nothing: a body that streams in; after a crash it is nobody's |
-//! | `free` | blob | how many chunks wait to be freed |
+//! | `free` | blob | [`FreeBody`]: what of it waits to be freed |
 //!
 //! Every value ends with four octets of CRC-32 over the value, its key and its table, because redb does not
 //! prove pages when it reads them: damage is found, also where a value of another key is read (F3). The
@@ -100,6 +100,24 @@ pub(super) const UNSURE: u8 = 1;
 
 /// See [`MailRow::retrieved`].
 pub(super) const RETRIEVED_SOMETIME: UnixTime = UnixTime(1);
+
+/// A body of several rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct SharedBody {
+    /// Rows that have it, at least two.
+    pub owners: u32,
+    /// Its octets, so that nobody counts them for each row.
+    pub octets: u64,
+}
+
+/// A body of nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct FreeBody {
+    /// The first so many chunks are left.
+    pub chunks: u32,
+    /// Their octets, rather too many than too few.
+    pub octets: u64,
+}
 
 /// So much mail.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -35,8 +35,8 @@ pub(super) struct Shared {
     pub has_removed: AtomicBool,
     /// Octets of what was removed and not purged; it gives way to new mail.
     removed_octets: AtomicU64,
-    /// Octets of bodies in the file, those that wait to be freed among them; at the opening a body counts
-    /// for each of its mailboxes, so it is rather too many than too few.
+    /// Octets of bodies in the file, those that wait to be freed among them; at the opening what stands before
+    /// each counts too, so it is rather too many than too few.
     pub live_octets: AtomicU64,
     pub messages: AtomicU64,
     pub message_octets: AtomicU64,
@@ -61,9 +61,25 @@ pub(super) struct Shared {
 #[derive(Debug, Clone, Copy)]
 struct Space {
     seen: Instant,
-    octets: u64,
+    /// Free ones on the disk.
+    disk_octets: u64,
+    /// Those of the disk that the file has.
+    file_octets: u64,
+    /// Those of bodies in it.
+    live_octets: u64,
     /// What had been written then.
     written_octets: u64,
+}
+
+impl Space {
+    /// What the file has on the disk and no body uses, once so many octets of bodies are gone. redb's file does not
+    /// shrink while it is open, so a disk that it has filled would stay full for ever, however much is removed.
+    fn reusable_octets(self, gone_octets: u64) -> u64 {
+        let live_octets = self.live_octets.saturating_sub(gone_octets);
+        // Trees, and pages that are not full.
+        let used_octets = live_octets + live_octets / 8 + limits::FILE_OVERHEAD_OCTETS;
+        self.file_octets.saturating_sub(used_octets)
+    }
 }
 
 impl Shared {
@@ -95,8 +111,9 @@ impl Shared {
         let removed = engine.read(undo::prove)?;
         let newest = proof.newest.max(removed.newest);
         clock.learn(newest);
-        let waiting_octets = engine.read(free::waiting_octets)?;
         let removed_octets = removed.octets;
+        let live_octets =
+            engine.read(|transaction| live_octets(transaction, proof.octets + removed_octets))?;
         let levels = engine.read(Levels::read)?;
         // An old page in the place of the bound must not let a new body take a living one's number.
         let bound = engine.read(records::blob_bound)?.max(engine.read(records::above_all_blobs).unwrap_or(0));
@@ -111,7 +128,7 @@ impl Shared {
             has_free: AtomicBool::new(has_free),
             has_removed: AtomicBool::new(has_removed),
             removed_octets: AtomicU64::new(removed_octets),
-            live_octets: AtomicU64::new(proof.octets + removed_octets + waiting_octets),
+            live_octets: AtomicU64::new(live_octets),
             messages: AtomicU64::new(0),
             message_octets: AtomicU64::new(0),
             commits: AtomicU64::new(0),
@@ -135,11 +152,11 @@ impl Shared {
         // Where damage forbids the count the earlier one stays: to collect again for it would cost the long
         // mails that stream in by now.
         let count = |transaction: &ReadTransaction| {
-            let proof = accounts::prove(transaction)?;
-            Ok((proof.octets, undo::prove(transaction)?.octets, free::waiting_octets(transaction)?))
+            let (proof, removed) = (accounts::prove(transaction)?, undo::prove(transaction)?);
+            Ok((live_octets(transaction, proof.octets + removed.octets)?, removed.octets))
         };
-        if let Ok((octets, removed_octets, waiting_octets)) = self.engine.read(count) {
-            self.live_octets.store(octets + removed_octets + waiting_octets, Ordering::Relaxed);
+        if let Ok((live_octets, removed_octets)) = self.engine.read(count) {
+            self.live_octets.store(live_octets, Ordering::Relaxed);
             self.removed_octets.store(removed_octets, Ordering::Relaxed);
         }
         self.has_removed.store(true, Ordering::Release);
@@ -196,23 +213,21 @@ impl Shared {
     /// Whether so many octets fit above the reserve, once removed mail has given way. What is removed and shared
     /// with others makes no room, so that it may be too little all the same.
     pub(super) fn has_space_for(&self, octets: u64) -> bool {
+        let wanted_octets = self.reserve_octets().saturating_add(octets);
         let removed_octets = self.removed_octets.load(Ordering::Relaxed);
-        self.room_octets().saturating_add(removed_octets) >= self.reserve_octets().saturating_add(octets)
-            || (self.has_free.load(Ordering::Acquire) && self.has_space_when_freed(octets))
-    }
-
-    /// Bodies that wait to be freed make room too; they are only counted where it matters.
-    fn has_space_when_freed(&self, octets: u64) -> bool {
-        let waiting_octets = self.engine.read(free::waiting_octets).unwrap_or(0);
-        let waiting_octets = waiting_octets.min(self.live_octets.load(Ordering::Relaxed));
-        let removed_octets = self.removed_octets.load(Ordering::Relaxed);
-        self.room_octets().saturating_add(removed_octets).saturating_add(waiting_octets)
-            >= self.reserve_octets().saturating_add(octets)
+        if self.room_octets(removed_octets) >= wanted_octets {
+            return true;
+        }
+        // Bodies that wait to be freed make room too; they are only counted where it matters.
+        self.has_free.load(Ordering::Acquire)
+            && self.engine.read(free::waiting_octets).is_ok_and(|waiting_octets| {
+                self.room_octets(removed_octets.saturating_add(waiting_octets)) >= wanted_octets
+            })
     }
 
     /// Whether so many octets fit above the reserve as it is.
     pub(super) fn has_room_for(&self, octets: u64) -> bool {
-        self.room_octets() >= self.reserve_octets().saturating_add(octets)
+        self.room_octets(0) >= self.reserve_octets().saturating_add(octets)
     }
 
     /// Forgets how much room there was, since some has been made.
@@ -224,28 +239,24 @@ impl Shared {
         u64::from(self.settings().reserve_mib) * 1024 * 1024
     }
 
-    /// Room on the disk and inside the file, less what was written since it was last looked for.
-    fn room_octets(&self) -> u64 {
+    /// Room on the disk and inside the file once so many octets of bodies are gone, less what was written since it
+    /// was last looked for.
+    fn room_octets(&self, gone_octets: u64) -> u64 {
         let mut space = lock(&self.space);
         // Read behind the lock: another thread's figure must not be ahead of this one.
         let written_octets = self.meter.written_octets.load(Ordering::Relaxed);
         let space = match *space {
             Some(space) if space.seen.elapsed() < limits::FREE_SPACE_AGE => space,
-            _ => {
-                let octets = self.medium.free_octets().saturating_add(self.reusable_octets());
-                *space.insert(Space { seen: Instant::now(), octets, written_octets })
-            }
+            _ => *space.insert(Space {
+                seen: Instant::now(),
+                disk_octets: self.medium.free_octets(),
+                file_octets: self.medium.allocated_octets(),
+                live_octets: self.live_octets.load(Ordering::Relaxed),
+                written_octets,
+            }),
         };
-        space.octets.saturating_sub(written_octets - space.written_octets)
-    }
-
-    /// What the file has on the disk and no body uses. redb's file does not shrink while it is open, so a
-    /// disk that it has filled would stay full for ever, however much is removed.
-    fn reusable_octets(&self) -> u64 {
-        let live = self.live_octets.load(Ordering::Relaxed);
-        // Trees, and pages that are not full.
-        let used = live + live / 8 + limits::FILE_OVERHEAD_OCTETS;
-        self.medium.allocated_octets().saturating_sub(used)
+        let room_octets = space.disk_octets.saturating_add(space.reusable_octets(gone_octets));
+        room_octets.saturating_sub(written_octets - space.written_octets)
     }
 
     /// What it has cost so far.
@@ -384,6 +395,12 @@ pub(super) fn lay_out(medium: Arc<dyn Medium>) -> Result<(), StoreError> {
     engine.write(Sync::QuickRepair, records::lay_out)?;
     engine.close();
     Ok(())
+}
+
+/// Octets of all bodies, where the rows of those that somebody has, or had until a while ago, come to so many.
+fn live_octets(transaction: &ReadTransaction, octets_of_rows: u64) -> Result<u64, Fault> {
+    let octets = octets_of_rows.saturating_sub(free::surplus_octets(transaction)?);
+    Ok(octets + free::waiting_octets(transaction)?)
 }
 
 fn cache_octets(kib: u32) -> usize {

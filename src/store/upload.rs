@@ -11,7 +11,9 @@ use super::blob::{self, BlobId, CHUNKS_PER_BLOB, LARGEST_CHUNK_OCTETS, NewChunk,
 use super::budget::Permit;
 use super::engine::Fault;
 use super::error::{Ask, StoreError};
-use super::schema::{self, CHUNKS, Counters, MAIL, MAILBOXES, MailRow, PENDING, REFS, Tally};
+use super::schema::{
+    self, CHUNKS, Counters, FreeBody, MAIL, MAILBOXES, MailRow, PENDING, REFS, SharedBody, Tally,
+};
 use super::writer::Job;
 use super::{Delivered, Shared, Store, accounts, free};
 use crate::clock::UnixTime;
@@ -36,7 +38,7 @@ pub struct Upload {
 #[derive(Debug, Clone, Copy)]
 struct Streamed {
     blob: BlobId,
-    chunks: u32,
+    body: FreeBody,
     /// Of the engine, when the first chunk went in: unsynced chunks don't outlive a reopening.
     generation: u64,
 }
@@ -192,12 +194,13 @@ impl Upload {
         let shared = Arc::clone(&self.store.shared);
         let streamed = self.streamed.get_or_insert_with(|| Streamed {
             blob: shared.blobs.fresh(),
-            chunks: 0,
+            body: FreeBody { chunks: 0, octets: 0 },
             generation: shared.engine.generation(),
         });
         let from = *streamed;
-        streamed.chunks += chunks.len() as u32;
-        if streamed.chunks >= CHUNKS_PER_BLOB {
+        streamed.body.chunks += chunks.len() as u32;
+        streamed.body.octets += octets as u64;
+        if streamed.body.chunks >= CHUNKS_PER_BLOB {
             return Err(StoreError::Refused("the message is too long to be stored".into()));
         }
         let counted = Arc::clone(&shared);
@@ -209,7 +212,7 @@ impl Upload {
                     return Err(StoreError::Full.into());
                 }
                 transaction.open_table(PENDING)?.insert(from.blob.0, &[][..])?;
-                insert_chunks(transaction, from.blob, from.chunks, &chunks)?;
+                insert_chunks(transaction, from.blob, from.body.chunks, &chunks)?;
                 drop(permit);
                 Ok(())
             },
@@ -238,7 +241,7 @@ impl Streamed {
     /// Puts what came in so far among the bodies to be freed.
     fn give_up(&self, shared: &Shared, transaction: &WriteTransaction) -> Result<(), Fault> {
         if transaction.open_table(PENDING)?.remove(self.blob.0)?.is_some() {
-            free::enqueue(transaction, self.blob, self.chunks)?;
+            free::enqueue(transaction, self.blob, self.body)?;
             shared.has_free.store(true, Ordering::Release);
         }
         Ok(())
@@ -247,7 +250,7 @@ impl Streamed {
     /// Errs if the database was reopened since, or what came in so far was collected as nobody's: chunks that
     /// were not synced are gone then.
     fn check(&self, shared: &Shared, transaction: &WriteTransaction) -> Result<(), Fault> {
-        let is_there = self.chunks == 0 || transaction.open_table(PENDING)?.get(self.blob.0)?.is_some();
+        let is_there = self.body.chunks == 0 || transaction.open_table(PENDING)?.get(self.blob.0)?.is_some();
         if is_there && self.generation == shared.engine.generation() {
             return Ok(());
         }
@@ -293,22 +296,28 @@ impl Body {
             }
         }
         let (blob, chunks) = match self.streamed {
-            Some(streamed) => (streamed.blob, streamed.chunks + self.chunks.len() as u32),
+            Some(streamed) => (streamed.blob, streamed.body.chunks + self.chunks.len() as u32),
             None => (shared.blobs.fresh(), self.chunks.len() as u32),
         };
         if let Some(streamed) = self.streamed {
             transaction.open_table(PENDING)?.remove(blob.0)?;
             if owners.is_empty() {
-                free::enqueue(transaction, blob, streamed.chunks)?;
+                free::enqueue(transaction, blob, streamed.body)?;
             }
         }
         if owners.is_empty() {
             return Ok(Delivered::NobodyLeft);
         }
-        insert_chunks(transaction, blob, self.streamed.map_or(0, |streamed| streamed.chunks), &self.chunks)?;
+        insert_chunks(
+            transaction,
+            blob,
+            self.streamed.map_or(0, |streamed| streamed.body.chunks),
+            &self.chunks,
+        )?;
         if owners.len() > 1 && chunks > 0 {
-            let count = schema::encode(&REFS, blob.0, &(owners.len() as u32))?;
-            transaction.open_table(REFS)?.insert(blob.0, count.as_slice())?;
+            let body = SharedBody { owners: owners.len() as u32, octets: self.octets };
+            let body = schema::encode(&REFS, blob.0, &body)?;
+            transaction.open_table(REFS)?.insert(blob.0, body.as_slice())?;
         }
         for (delivery, octets) in &owners {
             let row = MailRow {

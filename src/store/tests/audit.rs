@@ -18,9 +18,9 @@ struct Found {
     mailboxes: BTreeMap<String, u32>,
     /// Chunks and octets of each body.
     bodies: BTreeMap<u64, (u32, u64)>,
-    refs: BTreeMap<u64, u32>,
+    refs: BTreeMap<u64, schema::SharedBody>,
     pending: BTreeSet<u64>,
-    free: BTreeMap<u64, u32>,
+    free: BTreeMap<u64, schema::FreeBody>,
 }
 
 #[derive(Debug)]
@@ -72,6 +72,10 @@ pub(super) fn audit(store: &Store, model: &Model) -> Result<(), String> {
     let live = shared.live_octets.load(Ordering::Relaxed);
     if live < octets {
         return Err(format!("{live} octets of bodies are counted, and {octets} are there"));
+    }
+    // What stands before each body is counted at an opening.
+    if live > octets + 8 * model.rows {
+        return Err(format!("{live} octets of bodies are counted, and only {octets} are there"));
     }
     Ok(())
 }
@@ -174,7 +178,9 @@ fn bodies(found: &Found, model: &Model) -> Result<(), String> {
     }
     for (blob, (number, chunks)) in &blobs {
         let count = owners.get(number).copied().unwrap_or(0);
-        same("owners", &found.refs.get(blob).copied().unwrap_or(1), &count)?;
+        let octets = found.bodies.get(blob).map_or(0, |body| body.1);
+        let shared = (count > 1).then_some(schema::SharedBody { owners: count, octets });
+        same("owners", &found.refs.get(blob), &shared.as_ref())?;
         same("chunks", &found.bodies.get(blob).map(|body| body.0), &Some(*chunks))?;
     }
     let is_owned = |blob: &u64| {

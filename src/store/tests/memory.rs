@@ -20,6 +20,9 @@ struct State {
     fails_in: Option<u32>,
     /// Whether all that follow fail too.
     is_cut: bool,
+    /// Which pages were ever written: only those take room, as in a file with holes.
+    written: Vec<bool>,
+    allocated: u64,
     /// Octets that it can hold.
     capacity: u64,
 }
@@ -37,6 +40,8 @@ impl Memory {
             unsynced: Vec::new(),
             fails_in: None,
             is_cut: false,
+            written: Vec::new(),
+            allocated: 0,
             capacity: u64::MAX,
         })))
     }
@@ -74,16 +79,27 @@ impl Memory {
         self.state().capacity = capacity;
     }
 
-    pub(super) fn octets(&self) -> u64 {
-        self.state().octets.len() as u64
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+const PAGE_OCTETS: usize = 4096;
+
 impl State {
+    fn take_room(&mut self, offset: usize, octets: usize) -> io::Result<()> {
+        for page in offset / PAGE_OCTETS..(offset + octets).div_ceil(PAGE_OCTETS) {
+            if !self.written.get(page).copied().unwrap_or(true) {
+                if self.allocated + PAGE_OCTETS as u64 > self.capacity {
+                    return Err(io::ErrorKind::StorageFull.into());
+                }
+                self.written[page] = true;
+                self.allocated += PAGE_OCTETS as u64;
+            }
+        }
+        Ok(())
+    }
+
     fn operate(&mut self) -> io::Result<()> {
         match self.fails_in {
             Some(0) if self.is_cut => Err(io::Error::other("the power is gone")),
@@ -102,7 +118,7 @@ impl State {
 
 impl StorageBackend for Memory {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.octets())
+        Ok(self.state().octets.len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
@@ -116,9 +132,6 @@ impl StorageBackend for Memory {
     fn set_len(&self, length: u64) -> io::Result<()> {
         let mut state = self.state();
         state.operate()?;
-        if length > state.capacity {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
         let (before, length) = (state.octets.len(), length as usize);
         if length < before {
             let lost = state.octets[length..].to_vec();
@@ -126,6 +139,8 @@ impl StorageBackend for Memory {
         }
         state.unsynced.push(Undo::Length(before));
         state.octets.resize(length, 0);
+        state.written.resize(length.div_ceil(PAGE_OCTETS), false);
+        state.allocated = state.written.iter().filter(|&&is| is).count() as u64 * PAGE_OCTETS as u64;
         Ok(())
     }
 
@@ -140,6 +155,7 @@ impl StorageBackend for Memory {
         let mut state = self.state();
         state.operate()?;
         let from = offset as usize;
+        state.take_room(from, octets.len())?;
         let place = state.octets.get_mut(from..from + octets.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
         let before = place.to_vec();
         place.copy_from_slice(octets);
@@ -155,11 +171,11 @@ impl Medium for Memory {
 
     fn free_octets(&self) -> u64 {
         let state = self.state();
-        state.capacity.saturating_sub(state.octets.len() as u64)
+        state.capacity.saturating_sub(state.allocated)
     }
 
     fn allocated_octets(&self) -> u64 {
-        self.octets()
+        self.state().allocated
     }
 
     fn is_in_place(&self) -> Result<(), StoreError> {

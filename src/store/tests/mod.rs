@@ -3,6 +3,7 @@
 mod audit;
 mod file;
 mod front;
+mod full;
 mod hourly;
 mod joined;
 mod leveled;

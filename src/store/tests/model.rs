@@ -17,6 +17,8 @@ pub(super) struct Model {
     pub domains: BTreeSet<String>,
     /// Every mailbox that there is or was, until nothing of it can be brought back; by number.
     pub boxes: BTreeMap<u32, Box>,
+    /// How many messages there ever were.
+    pub rows: u64,
 }
 
 /// A mailbox.
@@ -75,6 +77,7 @@ impl Model {
         if let Some(it) = self.boxes.get_mut(&id).filter(|it| it.gone.is_none()) {
             it.live.insert(it.next_uid, mail);
             it.next_uid += 1;
+            self.rows += 1;
         }
     }
 

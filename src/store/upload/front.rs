@@ -13,11 +13,11 @@ impl Upload {
     /// there, so that nobody need hold it meanwhile. Errs if that can't be read (any more).
     pub async fn front(&self, octets: usize) -> Result<Vec<u8>, StoreError> {
         let mut front = Vec::new();
-        if let Some(Streamed { blob, chunks, generation }) = self.streamed {
+        if let Some(Streamed { blob, body, generation }) = self.streamed {
             if generation != self.store.shared.engine.generation() {
                 return Err(super::reopened());
             }
-            for index in 0..chunks {
+            for index in 0..body.chunks {
                 if front.len() >= octets {
                     break;
                 }

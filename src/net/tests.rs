@@ -12,7 +12,7 @@ use crate::auth::tests::Folder;
 use crate::auth::{DeviceKey, Gatekeeper};
 use crate::clock::UnixTime;
 use crate::mail::{Address, MailboxId, Secret};
-use crate::store::{Options, Store};
+use crate::store::{Delivery, Options, Store};
 
 /// A running server with alice@home.lan, and its POP3 door.
 fn start(folder: &Folder) -> (Running, MailboxId, SocketAddr) {
@@ -106,4 +106,31 @@ fn a_second_server_is_told_of_the_first() {
     let ServeError(text) = Running::start(context, server.clock.clone(), &plan).err().unwrap();
     assert!(text.starts_with(&format!("can't listen on {address} (pop3): another program")), "{text}");
     running.stop();
+}
+
+#[test]
+fn a_surrogate_that_is_not_as_long_as_listed_is_not_sent() {
+    const MESSAGE: &str = "Subject: Grüße\r\n\r\ntext\r\n";
+    let folder = Folder::new();
+    let (running, mailbox, address) = start(&folder);
+    let octets = "Subject: =?UTF-8?B?R3LDvMOfZQ==?=\r\n\r\ntext\r\n".len() as u32;
+    for surrogate_octets in [octets - 1, octets, octets + 1, 0] {
+        let mut upload = running.server().store.upload();
+        crate::ticket::block_on(upload.push(MESSAGE.as_bytes())).unwrap();
+        upload.finish(vec![Delivery { mailbox, prefix: Vec::new(), surrogate_octets }]).wait().unwrap();
+    }
+    while_serving(running, |_| {
+        let mut session = log_on(address);
+        session.write_all(b"RETR 1\r\nRETR 2\r\nTOP 3 0\r\nRETR 4\r\nQUIT\r\n").unwrap();
+        let mut replies = String::new();
+        session.read_to_string(&mut replies).unwrap();
+        let codes: Vec<_> = replies.lines().filter(|line| line.starts_with(['+', '-'])).collect();
+        let unreadable =
+            |number| format!("-ERR [SYS/TEMP] message {number} can't be read now; come again later");
+        let sent = |octets| format!("+OK {octets} octets");
+        assert_eq!(
+            codes,
+            [unreadable(1), sent(octets as usize), unreadable(3), sent(MESSAGE.len()), "+OK goodbye".into()]
+        );
+    });
 }

@@ -252,3 +252,21 @@ fn no_header_makes_it_panic_and_all_come_out_in_ascii() {
         }
     }
 }
+
+#[test]
+fn a_header_ends_behind_its_first_empty_line() {
+    for (front, end) in [
+        ("a: b\r\n\r\nbody\r\n\r\n", Some(8)),
+        ("a: b\r\n\r\n", Some(8)),
+        ("\r\nbody\r\n\r\n", Some(2)),
+        ("\r\n", Some(2)),
+        ("a: b\r\n\r", None),
+        ("a: b\r\n", None),
+        ("a: b\r\n \r\n", None),
+        ("a: b\n\nbody", None),
+        ("\r", None),
+        ("", None),
+    ] {
+        assert_eq!(header_end(front.as_bytes()), end, "{front:?}");
+    }
+}

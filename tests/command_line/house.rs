@@ -102,9 +102,16 @@ impl House {
 
     /// Starts a server on free ports and waits for its ready line.
     pub fn serve(&self) -> Server {
+        self.serve_with(&[], Stdio::inherit())
+    }
+
+    /// The same with these variables, and with standard error there.
+    pub fn serve_with(&self, variables: &[(&str, &str)], err: Stdio) -> Server {
         let flags =
             "serve --pop3 127.0.0.1:0 --smtp 127.0.0.1:0 --pop3s off --submission off --submissions off";
-        let mut child = self.command().args(flags.split(' ')).stderr(Stdio::inherit()).spawn().unwrap();
+        let mut command = self.command();
+        command.args(flags.split(' ')).envs(variables.iter().copied()).stderr(err);
+        let mut child = command.spawn().unwrap();
         let mut ready = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
         Server { child, ready }

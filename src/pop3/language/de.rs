@@ -35,15 +35,15 @@ pub fn text(text: Text<'_>, out: &mut Formatter<'_>) -> Result {
         Text::Deleted(number) => write!(out, "Nachricht {number} ist gelöscht"),
         Text::IsDeleted(number) => write!(out, "Nachricht {number} ist gelöscht; RSET holt sie zurück"),
         Text::NoMessage { number, highest } => {
-            write!(out, "keine Nachricht {number}; die höchste Nummer ist {highest}")
+            write!(out, "es gibt keine Nachricht {number}; die höchste Nummer ist {highest}")
         }
-        Text::Removed(number) => write!(out, "Nachricht {number} wurde von der Verwaltung entfernt"),
+        Text::Removed(number) => write!(out, "Nachricht {number} wurde von der Administration entfernt"),
         Text::Unreadable(number) => {
             write!(out, "Nachricht {number} ist gerade nicht lesbar; bitte später erneut versuchen")
         }
-        Text::NotRemoved => write!(out, "gelöschte Nachrichten wurden nicht entfernt"),
+        Text::NotRemoved => write!(out, "die gelöschten Nachrichten konnten nicht entfernt werden"),
         Text::BadCredentials => write!(out, "Benutzername oder Passwort ist falsch"),
-        Text::Locked => write!(out, "das Postfach ist gesperrt; bitte an die Verwaltung wenden"),
+        Text::Locked => write!(out, "das Postfach ist gesperrt; bitte an die Administration wenden"),
         Text::InUse => write!(
             out,
             "eine andere Sitzung benutzt das Postfach; bitte erneut versuchen, wenn sie beendet ist"
@@ -55,15 +55,15 @@ pub fn text(text: Text<'_>, out: &mut Formatter<'_>) -> Result {
             write!(out, "die letzte Anmeldung war eben erst; bitte in {seconds} Sekunden erneut versuchen")
         }
         Text::Busy => write!(out, "der Server ist überlastet; bitte gleich erneut versuchen"),
-        Text::TooMuchSaid => write!(out, "zu viele Befehle vor der Anmeldung; Verbindung endet"),
-        Text::OtherProtocol => write!(out, "hier antwortet ein POP3-Server; Verbindung endet"),
-        Text::BareLf => write!(out, "Zeilen enden mit CR und LF; Verbindung endet"),
-        Text::Endless => write!(out, "die Zeile hat kein Ende; Verbindung endet"),
-        Text::BehindStls => write!(out, "auf STLS darf vor TLS nichts folgen; Verbindung endet"),
+        Text::TooMuchSaid => write!(out, "zu viele Befehle vor der Anmeldung; die Verbindung wird beendet"),
+        Text::OtherProtocol => write!(out, "hier antwortet ein POP3-Server; die Verbindung wird beendet"),
+        Text::BareLf => write!(out, "Zeilen enden mit CR und LF; die Verbindung wird beendet"),
+        Text::Endless => write!(out, "die Zeile hat kein Ende; die Verbindung wird beendet"),
+        Text::BehindStls => write!(out, "auf STLS darf vor TLS nichts folgen; die Verbindung wird beendet"),
         Text::Mistake(it) => mistake(it, out),
         Text::LastMistake(it) => {
             mistake(it, out)?;
-            write!(out, "; zu viele Fehler, Verbindung endet")
+            write!(out, "; zu viele Fehler, die Verbindung wird beendet")
         }
     }
 }
@@ -76,7 +76,7 @@ fn holds(messages: u32, octets: u64, out: &mut Formatter<'_>) -> Result {
 fn mistake(mistake: Mistake, out: &mut Formatter<'_>) -> Result {
     let text = match mistake {
         Mistake::UnknownCommand => "unbekannter Befehl; CAPA zeigt, was hier möglich ist",
-        Mistake::LogOnFirst => "erst anmelden, mit USER und PASS oder mit AUTH",
+        Mistake::LogOnFirst => "bitte erst anmelden, mit USER und PASS oder mit AUTH",
         Mistake::LoggedOnAlready => "die Anmeldung ist schon erfolgt; für eine neue erst QUIT",
         Mistake::StandsAlone(verb) => return write!(out, "{verb} steht allein"),
         Mistake::TakesNumber(verb) => {
@@ -96,7 +96,7 @@ fn mistake(mistake: Mistake, out: &mut Formatter<'_>) -> Result {
             "TOP braucht die Nummer einer Nachricht und eine Anzahl von Zeilen, zum Beispiel TOP 1 0"
         }
         Mistake::UserUsage => "USER braucht einen Benutzernamen, in UTF-8 und ohne Steuerzeichen",
-        Mistake::UserFirst => "zuerst USER angeben",
+        Mistake::UserFirst => "bitte zuerst USER angeben",
         Mistake::NoPassword => "PASS braucht ein Passwort; bitte mit USER neu beginnen",
         Mistake::NoTimestamp => "APOP ist hier nicht möglich; AUTH allein zeigt die Auswahl",
         Mistake::UnknownMechanism => "unbekanntes Anmeldeverfahren; AUTH allein zeigt die Auswahl",

@@ -55,8 +55,8 @@ fn a_session_in_german_is_german_to_its_end() {
     let mut play = Play::new(CLEAR);
     for (line, reply) in [
         ("LANG de", "+OK de ab jetzt auf Deutsch"),
-        ("STAT", "-ERR erst anmelden, mit USER und PASS oder mit AUTH"),
-        ("PASS x", "-ERR zuerst USER angeben"),
+        ("STAT", "-ERR bitte erst anmelden, mit USER und PASS oder mit AUTH"),
+        ("PASS x", "-ERR bitte zuerst USER angeben"),
         ("USER jörg", "+OK und das Passwort?"),
     ] {
         assert_eq!(play.reply(line), reply, "{line}");
@@ -70,7 +70,7 @@ fn a_session_in_german_is_german_to_its_end() {
     assert_eq!(play.reply("DELE 2"), "+OK Nachricht 2 ist gelöscht");
     assert_eq!(play.reply("LIST"), "+OK 1 Nachricht (9 Byte)\r\n1 9\r\n.");
     assert_eq!(play.reply("STAT"), "+OK 1 9");
-    assert_eq!(play.reply("RETR 3"), "-ERR keine Nachricht 3; die höchste Nummer ist 2");
+    assert_eq!(play.reply("RETR 3"), "-ERR es gibt keine Nachricht 3; die höchste Nummer ist 2");
     let _ = play.line("RETR 1");
     let reply = "-ERR [SYS/TEMP] Nachricht 1 ist gerade nicht lesbar; bitte später erneut versuchen\r\n";
     assert_eq!(play.event(Event::StoreFailed).1, reply);

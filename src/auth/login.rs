@@ -21,7 +21,7 @@ impl Gatekeeper {
     /// for it must end that one if the password has been changed since (S-180).
     pub async fn login(&self, claim: Claim, peer: IpAddr) -> Verdict {
         let Claim { user_name, proof } = claim;
-        let caller = Caller::new(&user_name, peer, mechanism(&proof));
+        let caller = Caller::new(&user_name, peer, proof.kind());
         let Some(decoy) = self.decoy() else { return self.put_off("no hash can be made", &caller) };
         match proof {
             Proof::Password(password) => self.login_by_password(&caller, decoy, &password).await,
@@ -212,17 +212,6 @@ enum Answer {
     Held,
     Unpaid,
     Busy,
-}
-
-fn mechanism(proof: &Proof) -> &'static str {
-    match proof {
-        Proof::Password(_) => "password",
-        Proof::Apop(_) => "APOP",
-        Proof::CramMd5(_) => "CRAM-MD5",
-        Proof::Ntlm(_) => "NTLM",
-        Proof::Scram(_) => "SCRAM",
-        Proof::Certificate => "certificate",
-    }
 }
 
 fn refused(caller: &Caller, delay: Duration, what_lacks: Cow<'_, str>) -> Verdict {

@@ -13,7 +13,6 @@ use super::stream::{Lost, Stream};
 use super::tls::Speaks;
 use super::{pop3, smtp};
 use crate::mail::Address;
-use crate::sasl::Proof;
 use crate::settings::ListenerKind;
 use crate::smtp::Door;
 
@@ -54,18 +53,6 @@ pub enum Ended {
 impl Tally {
     fn is_empty(&self) -> bool {
         self.user.is_none() && self.refused_logons == 0 && self.received == 0 && self.bad_bindings == 0
-    }
-}
-
-/// What the log says of a proof: never more than its kind.
-pub fn proof_name(proof: &Proof) -> &'static str {
-    match proof {
-        Proof::Password(_) => "password",
-        Proof::Apop(_) => "APOP",
-        Proof::CramMd5(_) => "CRAM-MD5",
-        Proof::Ntlm(_) => "NTLM",
-        Proof::Scram(_) => "SCRAM",
-        Proof::Certificate => "certificate",
     }
 }
 

@@ -9,7 +9,7 @@ use super::international::Reckoning;
 use super::recipients::look_up;
 use super::seat::{Doing, Order};
 use super::server::Server;
-use super::session::{Ended, Tally, proof_name};
+use super::session::{Ended, Tally};
 use super::stream::{Input, Lost, Stream};
 use super::terms;
 use super::tls::Speaks;
@@ -216,7 +216,7 @@ impl<'a> Driver<'a> {
     async fn login(&mut self, claim: Claim) -> Result<Next, Lost> {
         self.stream.seat().show(Doing::Logon);
         let endings = self.server.sessions.endings();
-        let proof = proof_name(&claim.proof);
+        let proof = claim.proof.kind();
         Ok(match self.server.gatekeeper.login(claim, self.peer).await {
             Verdict::Welcome(welcome) => {
                 if !self.stream.seat().bind(welcome.mailbox, &welcome.address, endings) {

@@ -55,6 +55,20 @@ pub enum Proof {
     Certificate,
 }
 
+impl Proof {
+    /// What the log says of it: its kind, and none of its octets.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Proof::Password(_) => "password",
+            Proof::Apop(_) => "APOP",
+            Proof::CramMd5(_) => "CRAM-MD5",
+            Proof::Ntlm(_) => "NTLM",
+            Proof::Scram(_) => "SCRAM",
+            Proof::Certificate => "certificate",
+        }
+    }
+}
+
 impl Claim {
     /// Takes a user name and a password as they came. Errs with [`SaslError::BadResponse`] if one of them
     /// is empty or too long, if the name is not UTF-8 or holds a control character, or if the password

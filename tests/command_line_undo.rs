@@ -65,7 +65,7 @@ fn what_can_not_come_back_says_why() {
     house.run("undelete alice@home.lan --since yesterday").failed(2, "\"yesterday\" is no moment: say 2d");
     house.run("undelete alice@home.lan --since 2026-02-30").failed(2, "is no moment");
     house.run("undelete").failed(2, "not given: ADDRESS");
-    house.run("set undo_days 0").warned("gone for good");
+    house.run("set undo_days 0").warned("goes for good soon");
     house.run("undelete alice@home.lan").failed(5, "poppet set undo_days 7");
     house.run("add bob@home.lan").done();
     let removed = house.run("del bob@home.lan --yes --json").json();

@@ -62,7 +62,9 @@ pub(super) fn of_mail(key: &str, value: &str) -> Vec<String> {
             "Mail that is older is removed soon, also what is here already; \"poppet undelete\" brings it back for \
              the days of undo_days."
         }
-        ("undo_days", "0") => "What is removed is gone for good, also what was removed until now.",
+        ("undo_days", "0") => {
+            "What is removed can't be brought back, and what was removed until now goes for good soon."
+        }
         _ => return Vec::new(),
     };
     vec![line.to_owned()]

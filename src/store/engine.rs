@@ -62,7 +62,7 @@ impl Fault {
     }
 
     /// The same, found after the first write of a change.
-    pub(super) fn as_fatal(self) -> Fault {
+    pub(super) fn into_fatal(self) -> Fault {
         match self.kind {
             FaultKind::Refusal => Fault::fatal(self.error),
             _ => self,

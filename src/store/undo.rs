@@ -77,7 +77,7 @@ pub(super) fn bury_mailbox(
     let id = record.id;
     // Its key is gone from `mailboxes` already: whatever is damaged, the removal must not stay half done.
     let counters = read_counters(&mail, id)
-        .map_err(Fault::as_fatal)?
+        .map_err(Fault::into_fatal)?
         .ok_or_else(|| Fault::fatal(schema::damaged(&MAIL, "a mailbox has no counters")))?;
     let levels = levels::take(transaction, key)?;
     let gone = GoneRecord { key: key.to_owned(), mailbox: record, counters, at, levels };

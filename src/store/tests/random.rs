@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::audit::{audit, follow_purge};
 use super::memory::Memory;
 use super::model::{self, DAY, Mail, Model};
+use super::undoing::at;
 use super::*;
 
 const STEPS: usize = 1500;
@@ -491,10 +492,6 @@ impl World {
 
 fn options() -> Options {
     Options::default()
-}
-
-fn at(seconds: u64) -> Clock {
-    Clock::fixed(UnixTime(seconds))
 }
 
 fn number(name: &str) -> Option<u64> {

@@ -5,7 +5,7 @@ use super::*;
 pub(super) const NOW: u64 = 1_800_000_000;
 const DAY: u64 = 86_400;
 
-fn at(seconds: u64) -> Clock {
+pub(super) fn at(seconds: u64) -> Clock {
     Clock::fixed(UnixTime(seconds))
 }
 

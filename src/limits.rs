@@ -153,6 +153,8 @@ pub const TURNS: u8 = 16;
 pub const TLS_OUTPUT_OCTETS: usize = 64 * 1024;
 /// Octets of a body that are dot-stuffed at once; the output buffer is at most twice that and a bit.
 pub const BODY_PIECE_OCTETS: usize = 32 * 1024;
+/// Octets of a body that are read at once, or a little less: what a session holds of it while it is sent.
+pub const CHUNK_OCTETS: usize = 64 * 1024;
 /// Octets of data that a peer must send in [`DATA_RATE_SPAN`] of waiting for him (S-266): 500 a second,
 /// as Postfix asks under stress; the slowest GPRS link brings more.
 pub const DATA_RATE_OCTETS: u64 = 500 * 60;

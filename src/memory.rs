@@ -6,6 +6,9 @@
 
 #![allow(unsafe_code)]
 
+#[cfg(target_env = "gnu")]
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 /// Sets the allocator up; call it first thing in `main`, before there are threads.
 #[cfg(target_env = "gnu")]
 pub fn tune() {
@@ -21,6 +24,29 @@ pub fn tune() {
 /// Sets the allocator up; there is nothing to do for this C library.
 #[cfg(not(target_env = "gnu"))]
 pub fn tune() {}
+
+/// Tells that so many octets in blocks of less than that have been freed by a session that may hold on for long.
+/// Once it is worth it, whole pages between other blocks go back to the system, which glibc does only when asked.
+#[cfg(target_env = "gnu")]
+pub fn given_back(octets: usize) {
+    if GIVEN_BACK.fetch_add(octets, Ordering::Relaxed) + octets >= TRIMMED_OCTETS {
+        GIVEN_BACK.store(0, Ordering::Relaxed);
+        // SAFETY: malloc_trim takes an integer and keeps no pointer; glibc locks its state meanwhile.
+        unsafe {
+            libc::malloc_trim(0);
+        }
+    }
+}
+
+/// Tells that octets have been freed; there is nothing to do for this C library.
+#[cfg(not(target_env = "gnu"))]
+pub fn given_back(_octets: usize) {}
+
+#[cfg(target_env = "gnu")]
+static GIVEN_BACK: AtomicUsize = AtomicUsize::new(0);
+/// So much is worth looking through all free blocks.
+#[cfg(target_env = "gnu")]
+const TRIMMED_OCTETS: usize = 512 * 1024;
 
 /// Blocks of this size and more have a mapping of their own, which goes back when they are freed.
 #[cfg(target_env = "gnu")]

@@ -55,11 +55,14 @@ pub async fn downgrade(store: &Store, mut opened: Opened) -> Result<Outgoing, St
     let prefix = std::mem::take(&mut opened.prefix);
     let body_octets = opened.octets.saturating_sub(prefix.len() as u64);
     let Chunk(mut front) = opened.first.take().unwrap_or(Chunk(Vec::new()));
-    let mut next = 1;
-    while next < opened.chunks && front.len() < limits::SCANNED_HEADER_OCTETS && header_end(&front).is_none()
+    let (mut index, mut begins_at) = (0, 0);
+    while index + 1 < opened.chunks
+        && front.len() < limits::SCANNED_HEADER_OCTETS
+        && header_end(&front).is_none()
     {
-        front.extend_from_slice(&store.chunk(opened.blob, next).await?.0);
-        next += 1;
+        index += 1;
+        begins_at = front.len();
+        front.extend_from_slice(&store.chunk(opened.blob, index).await?.0);
     }
     let header = header(&front, body_octets);
     let (header_octets, shown_header) = match surrogate(header) {
@@ -69,9 +72,11 @@ pub async fn downgrade(store: &Store, mut opened: Opened) -> Result<Outgoing, St
     let mut shown = surrogate(&prefix).unwrap_or(prefix);
     shown.extend_from_slice(&shown_header);
     opened.octets = shown.len() as u64 + body_octets.saturating_sub(header_octets as u64);
-    shown.extend_from_slice(&front[header_octets..]);
-    opened.first = Some(Chunk(shown));
-    Ok(Outgoing { opened, next })
+    opened.prefix = shown;
+    // What is not shown ends in the last chunk that was read, if there is any.
+    let (index, from) = if header_octets > 0 { (index, header_octets - begins_at) } else { (0, 0) };
+    opened.first = (begins_at == 0 && opened.chunks > 0).then_some(Chunk(front));
+    Ok(Outgoing { opened, index, from })
 }
 
 /// The header in the front of a body of so many octets; nothing if it goes on behind the front.
@@ -149,11 +154,11 @@ mod tests {
             let listed = snapshot.surrogates.last().filter(|(of, _)| *of == uid).map(|(_, octets)| *octets);
             let opened = self.store.open_message(MessageId { mailbox, uid }).wait().unwrap().unwrap();
             assert_eq!(opened.is_international, listed.is_some());
-            let Outgoing { opened, next } = block_on(downgrade(&self.store, opened)).unwrap();
-            let mut octets = [opened.prefix, opened.first.unwrap().0].concat();
-            for index in next..opened.chunks {
-                octets.extend(self.store.chunk(opened.blob, index).wait().unwrap().0);
-            }
+            let Outgoing { opened, index, from } = block_on(downgrade(&self.store, opened)).unwrap();
+            let chunk = |index| self.store.chunk(opened.blob, index).wait().unwrap();
+            assert!(opened.first.as_ref().is_none_or(|first| *first == chunk(index)));
+            let rest: Vec<u8> = (index..opened.chunks).flat_map(|index| chunk(index).0).collect();
+            let octets = [&opened.prefix, &rest[from..]].concat();
             assert_eq!(opened.octets, octets.len() as u64, "what is announced is what is sent");
             assert_eq!(u64::from(listed?), opened.octets, "what is listed is what is announced");
             Some(octets)

@@ -119,7 +119,8 @@ fn admit(door: &Door, server: &Arc<Server>, executor: &Executor<'static>, socket
     let Some(seat) = server.sessions.add(door.kind, peer, now) else { return };
     let Ok(socket) = Async::new_nonblocking(TcpStream::from(socket)) else { return };
     let session = session::serve(Arc::clone(server), door.kind, socket, peer, place, seat);
-    executor.spawn(guarded(session)).detach();
+    // Boxed, because a future that is handed on would have its place twice in the one that takes it.
+    executor.spawn(guarded(Box::pin(session))).detach();
 }
 
 /// A bug in one session must not take the others along.

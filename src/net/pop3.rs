@@ -72,9 +72,9 @@ impl<'a> Driver<'a> {
     }
 
     /// Serves until the session is over; errs if the connection is to be given up without a word.
-    pub async fn run(mut self) -> Result<Ended, Lost> {
+    pub async fn run(&mut self) -> Result<Ended, Lost> {
         let talked = self.talk().await;
-        self.mark_retrieved().await;
+        Box::pin(self.mark_retrieved()).await;
         self.tally.bad_bindings = self.session.bad_bindings();
         talked.map(|()| self.ended)
     }
@@ -96,20 +96,23 @@ impl<'a> Driver<'a> {
                 }
                 Next::StartTls => {
                     self.write().await?;
-                    self.stream.begin_tls(&self.server.tls, Speaks::Pop3).await?;
+                    Box::pin(self.stream.begin_tls(&self.server.tls, Speaks::Pop3)).await?;
                     self.lines = LineReader::default();
                     let facts = facts(self.server, self.stream, self.peer);
                     self.handle(Event::TlsStarted(Box::new(facts)))
                 }
-                Next::Salt { user_name } => match self.server.gatekeeper.salt(&user_name, self.peer).await {
-                    Ok(salt) => self.handle(Event::Salted(salt)),
-                    Err(_) => self.handle(Event::StoreFailed),
-                },
+                // Boxed like all that is rare: an idle session would keep a place for each.
+                Next::Salt { user_name } => {
+                    match Box::pin(self.server.gatekeeper.salt(&user_name, self.peer)).await {
+                        Ok(salt) => self.handle(Event::Salted(salt)),
+                        Err(_) => self.handle(Event::StoreFailed),
+                    }
+                }
                 Next::Verify(claim) => Box::pin(self.verify(claim)).await?,
                 Next::Enter => Box::pin(self.enter()).await,
                 Next::Open { uid } => self.open(uid).await,
                 Next::SendBody { body_lines } => Box::pin(self.send_body(body_lines)).await?,
-                Next::Commit(uids) => self.commit(uids).await,
+                Next::Commit(uids) => Box::pin(self.commit(uids)).await,
                 Next::Close => {
                     // Who reads the last reply may come again at once.
                     self.hold = None;
@@ -293,7 +296,7 @@ impl<'a> Driver<'a> {
         let (store, readers) = (&self.server.store, &self.server.readers);
         self.ahead.sending(uid, |uid| self.session.following(uid), store, hold.mailbox(), readers);
         self.stream.seat().show(Doing::Sending);
-        body::send(self.server, self.stream, &mut self.out, message, body_lines).await?;
+        body::send(self.server, self.stream, &mut self.out, message, body_lines, &mut self.ahead).await?;
         if body_lines.is_none() {
             self.tally.sent += 1;
             self.retrieved.push(uid);
@@ -341,8 +344,12 @@ impl<'a> Driver<'a> {
 
     async fn write(&mut self) -> Result<(), Lost> {
         if !self.out.is_empty() {
-            self.stream.write(&self.out).await?;
-            self.out.clear();
+            let give_back = || {
+                let octets = if self.ahead.is_empty() { 0 } else { limits::READ_AHEAD_OCTETS };
+                self.ahead = Ahead::default();
+                octets
+            };
+            self.stream.write_out(&mut self.out, give_back).await?;
             if self.ahead.is_empty() {
                 // A session that waits has no buffer.
                 self.out = Vec::new();

@@ -85,6 +85,7 @@ pub async fn serve(
     }
 }
 
+/// Drivers and what they do are boxed, so that a session of one protocol has no room for the other's.
 async fn talk(
     server: &Server,
     kind: ListenerKind,
@@ -97,12 +98,14 @@ async fn talk(
     }
     let door = match kind {
         ListenerKind::Pop3 | ListenerKind::Pop3s => {
-            return pop3::Driver::new(server, stream, tally, peer).run().await;
+            let mut driver = Box::new(pop3::Driver::new(server, stream, tally, peer));
+            return Box::pin(driver.run()).await;
         }
         ListenerKind::Smtp => Door::Mx,
         ListenerKind::Submission | ListenerKind::Submissions => Door::Submission,
     };
-    smtp::Driver::new(server, stream, tally, peer, door).run().await
+    let mut driver = Box::new(smtp::Driver::new(server, stream, tally, peer, door));
+    Box::pin(driver.run()).await
 }
 
 fn speaks(kind: ListenerKind) -> Speaks {

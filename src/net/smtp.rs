@@ -85,7 +85,7 @@ impl<'a> Driver<'a> {
     }
 
     /// Serves until the session is over; errs if the connection is to be given up without a word.
-    pub async fn run(mut self) -> Result<Ended, Lost> {
+    pub async fn run(&mut self) -> Result<Ended, Lost> {
         let talked = self.talk().await;
         self.tally.bad_bindings = self.session.bad_bindings();
         let ended = if self.session.has_quit() { Ended::Quit } else { self.ended };
@@ -105,16 +105,19 @@ impl<'a> Driver<'a> {
                 },
                 Next::StartTls => {
                     self.write().await?;
-                    self.stream.begin_tls(&self.server.tls, Speaks::Smtp).await?;
+                    Box::pin(self.stream.begin_tls(&self.server.tls, Speaks::Smtp)).await?;
                     self.lines = LineReader::default();
                     let tls = self.stream.tls_description().unwrap_or_default();
                     let terms = Box::new(terms::of(self.server, self.stream, self.peer));
                     self.handle(Event::TlsStarted { tls, terms })
                 }
-                Next::Salt(user_name) => match self.server.gatekeeper.salt(&user_name, self.peer).await {
-                    Ok(salt) => self.handle(Event::Salted(salt)),
-                    Err(_) => self.handle(Event::StoreFailed),
-                },
+                // Boxed like all that is rare: an idle session would keep a place for each.
+                Next::Salt(user_name) => {
+                    match Box::pin(self.server.gatekeeper.salt(&user_name, self.peer)).await {
+                        Ok(salt) => self.handle(Event::Salted(salt)),
+                        Err(_) => self.handle(Event::StoreFailed),
+                    }
+                }
                 Next::Login(claim) => Box::pin(self.login(claim)).await?,
                 Next::LookUp(path) => {
                     let found = Box::pin(look_up(&self.server.store, &self.settings, path)).await;
@@ -125,7 +128,7 @@ impl<'a> Driver<'a> {
                     self.handle(if is_found { Event::SpaceFound } else { Event::SpaceLacking })
                 }
                 Next::Receive => Box::pin(self.receive()).await?,
-                Next::Store(envelope) => self.store(envelope).await,
+                Next::Store(envelope) => Box::pin(self.store(envelope)).await,
                 Next::Discard => {
                     self.upload = None;
                     Next::Read

@@ -17,6 +17,7 @@ use super::seat::{Doing, Order, Seat};
 use super::tls::{self, Shaken, Speaks, Tls};
 use crate::clock::Clock;
 use crate::limits;
+use crate::memory;
 use crate::sasl::Channel;
 
 /// A connection to a peer.
@@ -60,6 +61,23 @@ pub enum Input {
     TimedOut,
     /// The session is told something.
     Told(Order),
+}
+
+/// How the peer takes what is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// He, or the system for him, has taken it at once.
+    AtOnce,
+    /// It had to wait for him.
+    Waiting,
+    /// For some time he has taken nothing.
+    Slow,
+}
+
+/// What has been written.
+enum Written {
+    All { has_waited: bool },
+    Some(usize),
 }
 
 #[derive(Debug)]
@@ -167,24 +185,63 @@ impl Stream {
     /// Writes all octets; errs when the peer is gone, when he takes none for [`limits::WRITE_STALL`], and when he
     /// takes none and the session is told to end now (S-180).
     pub async fn write(&mut self, octets: &[u8]) -> Result<(), Lost> {
-        let mut rest = octets;
-        while !rest.is_empty() {
+        match self.write_while_taken(octets, limits::WRITE_STALL).await? {
+            Written::All { .. } => Ok(()),
+            Written::Some(_) => Err(Lost::Stalled),
+        }
+    }
+
+    /// Writes all of `out` and empties it; errs as [`Stream::write`] does. When the peer takes no octet for
+    /// [`limits::QUIET`], `give_back` is called, which tells how many octets that was, and of `out` only what he has
+    /// not taken is kept (S-237).
+    pub async fn write_out(
+        &mut self,
+        out: &mut Vec<u8>,
+        give_back: impl FnOnce() -> usize,
+    ) -> Result<Pace, Lost> {
+        let pace = match self.write_while_taken(out, limits::QUIET).await? {
+            Written::All { has_waited: false } => Pace::AtOnce,
+            Written::All { has_waited: true } => Pace::Waiting,
+            Written::Some(octets) => {
+                let capacity = out.capacity();
+                out.drain(..octets);
+                out.shrink_to_fit();
+                memory::given_back(give_back() + capacity - out.capacity());
+                self.write(out).await?;
+                Pace::Slow
+            }
+        };
+        out.clear();
+        Ok(pace)
+    }
+
+    /// Ends early when the peer takes none for so long.
+    async fn write_while_taken(&mut self, octets: &[u8], patience: Duration) -> Result<Written, Lost> {
+        let (mut taken, mut has_waited) = (0, false);
+        while taken < octets.len() {
             self.breathe().await;
-            let mut stall = Stall::default();
+            let mut stall = Stall::new(patience);
             let written = poll_fn(|context| {
-                if let Poll::Ready(result) = self.socket.poll_write(context, rest) {
-                    return Poll::Ready(result.map_err(|_| Lost::Gone));
+                if let Poll::Ready(result) = self.socket.poll_write(context, &octets[taken..]) {
+                    return Poll::Ready(result.map(Some).map_err(|_| Lost::Gone));
                 }
-                self.poll_stall(context, &mut stall)
+                self.poll_stall(context, &mut stall).map_ok(|()| None)
             })
             .await?;
-            if written == 0 {
-                return Err(Lost::Gone);
+            match written {
+                Some(0) => return Err(Lost::Gone),
+                Some(written) => {
+                    self.seat.count_out(written, self.clock.monotonic());
+                    taken += written;
+                }
+                None => return Ok(Written::Some(taken)),
             }
-            self.seat.count_out(written, self.clock.monotonic());
-            rest = &rest[written..];
+            has_waited |= stall.has_begun();
         }
-        self.flush().await
+        match self.flush(patience).await? {
+            Some(flush_has_waited) => Ok(Written::All { has_waited: has_waited || flush_has_waited }),
+            None => Ok(Written::Some(taken)),
+        }
     }
 
     /// Waits, unless the session is told something; false if it was.
@@ -218,16 +275,17 @@ impl Stream {
         }
     }
 
-    async fn flush(&mut self) -> Result<(), Lost> {
+    /// Whether it had to wait; none if the peer takes no octet for so long.
+    async fn flush(&mut self, patience: Duration) -> Result<Option<bool>, Lost> {
         if matches!(self.socket, Socket::Plain(_)) {
-            return Ok(());
+            return Ok(Some(false));
         }
-        let mut stall = Stall::default();
+        let mut stall = Stall::new(patience);
         poll_fn(|context| {
             if let Poll::Ready(result) = self.socket.poll_flush(context) {
-                return Poll::Ready(result.map_err(|_| Lost::Gone));
+                return Poll::Ready(result.map(|()| Some(stall.has_begun())).map_err(|_| Lost::Gone));
             }
-            self.poll_stall(context, &mut stall)
+            self.poll_stall(context, &mut stall).map_ok(|()| None)
         })
         .await
     }
@@ -258,14 +316,14 @@ impl Stream {
     }
 
     /// Counts from the last octet that the peer took.
-    fn poll_stall<T>(&mut self, context: &mut Context<'_>, stall: &mut Stall) -> Poll<Result<T, Lost>> {
+    fn poll_stall(&mut self, context: &mut Context<'_>, stall: &mut Stall) -> Poll<Result<(), Lost>> {
         self.at_once = 0;
         let order = self.seat.poll_order(context);
         if order >= Order::End {
             return Poll::Ready(Err(Lost::CutOff(order)));
         }
         let deadline = stall.deadline(self.socket.written(), || self.clock.monotonic());
-        self.alarm.poll(context, deadline).map(|()| Err(Lost::Stalled))
+        self.alarm.poll(context, deadline).map(Ok)
     }
 
     /// Lets other sessions have the thread, if this one has not had to wait for long: a fast peer would
@@ -291,19 +349,28 @@ impl Stream {
 }
 
 /// How long a peer has taken nothing, counted anew with each octet that he takes: what waits behind TLS may be
-/// more than a slow peer takes in [`limits::WRITE_STALL`].
-#[derive(Debug, Default)]
+/// more than a slow peer takes in time.
+#[derive(Debug)]
 struct Stall {
+    patience: Duration,
     written: u64,
     deadline: Option<Instant>,
 }
 
 impl Stall {
+    fn new(patience: Duration) -> Stall {
+        Stall { patience, written: 0, deadline: None }
+    }
+
+    fn has_begun(&self) -> bool {
+        self.deadline.is_some()
+    }
+
     fn deadline(&mut self, written: u64, now: impl FnOnce() -> Instant) -> Instant {
         if written != self.written {
-            *self = Stall { written, deadline: None };
+            *self = Stall { written, ..Stall::new(self.patience) };
         }
-        *self.deadline.get_or_insert_with(|| now() + limits::WRITE_STALL)
+        *self.deadline.get_or_insert_with(|| now() + self.patience)
     }
 }
 
@@ -395,7 +462,7 @@ mod tests {
     fn a_stall_is_counted_from_the_last_octet_that_was_taken_s_268() {
         let begun = Instant::now();
         let at = |seconds| begun + Duration::from_secs(seconds);
-        let mut stall = Stall::default();
+        let mut stall = Stall::new(limits::WRITE_STALL);
         assert_eq!(stall.deadline(0, || at(0)), at(0) + limits::WRITE_STALL);
         assert_eq!(stall.deadline(0, || at(59)), at(0) + limits::WRITE_STALL);
         assert_eq!(stall.deadline(1, || at(59)), at(59) + limits::WRITE_STALL);

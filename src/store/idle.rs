@@ -8,12 +8,12 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use super::clock_trust::ClockTrust;
 use super::engine::Sync;
 use super::error::StoreError;
 use super::purge;
 use super::purge_order::Reach;
 use super::retention::{self, Sweep};
-use super::steady::Steadiness;
 use super::{Shared, free};
 use crate::clock::UnixTime;
 use crate::limits;
@@ -28,7 +28,7 @@ pub(super) struct Idle {
     /// Of the engine, when what an earlier failure left was last collected.
     generation: u64,
     is_quick_repaired: bool,
-    steadiness: Steadiness,
+    clock_trust: ClockTrust,
     /// When undo and retention are looked after next.
     next_chores: Instant,
     chores: Chores,
@@ -55,7 +55,7 @@ impl Idle {
             not_before: now,
             generation: 0,
             is_quick_repaired: false,
-            steadiness: Steadiness::new(shared.newest),
+            clock_trust: ClockTrust::new(shared.newest),
             next_chores: now + shared.before_chores,
             chores: Chores::Done,
         }
@@ -140,7 +140,7 @@ impl Idle {
     /// Nothing is removed by a clock that may be wrong (S-308, S-309).
     fn begin_chores(&mut self, shared: &Shared, now: Instant) -> Result<(), StoreError> {
         let wall = shared.clock.now();
-        if !self.steadiness.observe(wall, now) || shared.clock.is_suspect() || !wants_chores(shared) {
+        if !self.clock_trust.observe(wall, now) || shared.clock.is_suspect() || !wants_chores(shared) {
             return Ok(());
         }
         if shared.has_removed.load(Ordering::Acquire) {

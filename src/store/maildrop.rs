@@ -8,10 +8,10 @@ use super::accounts;
 use super::blob::{BlobId, Chunk, chunk_key, open_chunk};
 use super::engine::Fault;
 use super::error::StoreError;
+use super::removed_rows::{self, ALL_UIDS, RemovedRows};
 use super::schema::{
     self, CHUNKS, Counters, MAIL, MAILBOXES, MailRow, REMOVED, RETRIEVED_SOMETIME, Tally, Tombstone,
 };
-use super::shade::{self, ALL_UIDS, Shade};
 use super::upload::{read_counters, write_counters};
 use super::{MessageRow, Opened, Snapshot};
 use crate::clock::UnixTime;
@@ -58,9 +58,9 @@ fn visit(
     let mail = transaction.open_table(MAIL)?;
     let counters = read_counters(&mail, mailbox)?
         .ok_or_else(|| StoreError::NotFound("the mailbox has been removed".into()))?;
-    let shade = Shade::over(&transaction.open_table(REMOVED)?, mailbox, &counters, ALL_UIDS)?;
+    let removed_rows = RemovedRows::over(&transaction.open_table(REMOVED)?, mailbox, &counters, ALL_UIDS)?;
     let mut sum = Tally::default();
-    shade::visit_live(&mail, &shade, mailbox, ALL_UIDS, |uid, row| {
+    removed_rows::visit_live(&mail, &removed_rows, mailbox, ALL_UIDS, |uid, row| {
         sum.add(Tally::of(row));
         see(&counters, uid, row);
         ControlFlow::Continue(())
@@ -118,11 +118,11 @@ pub(super) fn open_message(
 
 fn is_removed(transaction: &ReadTransaction, counters: &Counters, message: MessageId) -> Result<bool, Fault> {
     let run = (message.uid.0, message.uid.0);
-    if !shade::may_be_removed(counters, run) {
+    if !removed_rows::may_be_removed(counters, run) {
         return Ok(false);
     }
     let removed = transaction.open_table(REMOVED)?;
-    Ok(Shade::over(&removed, message.mailbox, counters, run)?.covers(message.uid.0))
+    Ok(RemovedRows::over(&removed, message.mailbox, counters, run)?.covers(message.uid.0))
 }
 
 /// None, unless the mailbox lacks messages: then nobody can say that this one was removed.
@@ -224,11 +224,11 @@ fn bury(
 ) -> Result<Vec<Tombstone>, Fault> {
     let uids = sorted(uids);
     let (Some(&first), Some(&last)) = (uids.first(), uids.last()) else { return Ok(Vec::new()) };
-    let shade = Shade::over(removed, mailbox, counters, (first, last))?;
+    let removed_rows = RemovedRows::over(removed, mailbox, counters, (first, last))?;
     let mut burial = Burial { at, tombstones: Vec::new() };
     if (last - first) as usize / 4 < uids.len() {
         let mut wanted = uids.into_iter().peekable();
-        shade::visit_live(mail, &shade, mailbox, (first, last), |uid, row| {
+        removed_rows::visit_live(mail, &removed_rows, mailbox, (first, last), |uid, row| {
             while wanted.next_if(|&wanted| wanted < uid.0).is_some() {}
             if wanted.next_if_eq(&uid.0).is_some() {
                 burial.add(uid.0, Tally::of(row));
@@ -237,7 +237,7 @@ fn bury(
         })?;
         return Ok(burial.tombstones);
     }
-    for uid in uids.into_iter().filter(|&uid| !shade.covers(uid)) {
+    for uid in uids.into_iter().filter(|&uid| !removed_rows.covers(uid)) {
         let key = schema::mail_key(MessageId { mailbox, uid: Uid(uid) });
         if let Some(stored) = mail.get(key)? {
             burial.add(uid, Tally::of(&schema::decode(&MAIL, key, stored.value())?));
@@ -293,9 +293,10 @@ pub(super) fn mark_retrieved(
     let Some(mut counters) = read_counters(&mail, mailbox)? else { return Ok(()) };
     let uids = sorted(uids);
     let (Some(&first), Some(&last)) = (uids.first(), uids.last()) else { return Ok(()) };
-    let shade = Shade::over(&transaction.open_table(REMOVED)?, mailbox, &counters, (first, last))?;
+    let removed_rows =
+        RemovedRows::over(&transaction.open_table(REMOVED)?, mailbox, &counters, (first, last))?;
     let mut changed = Vec::new();
-    for uid in uids.into_iter().filter(|&uid| !shade.covers(uid)) {
+    for uid in uids.into_iter().filter(|&uid| !removed_rows.covers(uid)) {
         let key = schema::mail_key(MessageId { mailbox, uid: Uid(uid) });
         let Some(stored) = mail.get(key)? else { continue };
         let row: MailRow = schema::decode(&MAIL, key, stored.value())?;

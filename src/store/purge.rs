@@ -216,7 +216,7 @@ fn purge_messages(transaction: &WriteTransaction, key: u64, most: Most) -> Resul
 /// Purges so much of a removed mailbox, and what is left of it behind the last row; says whether that was all.
 fn purge_mailbox(transaction: &WriteTransaction, id: MailboxId, most: Most) -> Result<(Tally, bool), Fault> {
     let mut mail = transaction.open_table(MAIL)?;
-    let doomed = first_rows(&mail, id, super::shade::ALL_UIDS, most)?;
+    let doomed = first_rows(&mail, id, super::removed_rows::ALL_UIDS, most)?;
     let is_cut = doomed.is_cut;
     let purged = take_out(transaction, &mut mail, doomed.rows)?;
     if is_cut {

@@ -10,8 +10,8 @@ use super::engine::{Fault, Sync};
 use super::error::StoreError;
 use super::levels::Level;
 use super::maildrop;
+use super::removed_rows::{self, ALL_UIDS, RemovedRows};
 use super::schema::{self, MAIL, MAILBOXES, MailRow, MailboxRecord, REMOVED, RETRIEVED_SOMETIME, UNSURE};
-use super::shade::{self, ALL_UIDS, Shade};
 use super::upload::read_counters;
 use crate::clock::UnixTime;
 use crate::limits;
@@ -89,11 +89,11 @@ fn expired(
     let mail = transaction.open_table(MAIL)?;
     let Some(counters) = read_counters(&mail, mailbox)? else { return Ok((Vec::new(), None)) };
     let run = (first, ALL_UIDS.1);
-    let shade = Shade::over(&transaction.open_table(REMOVED)?, mailbox, &counters, run)?;
+    let removed_rows = RemovedRows::over(&transaction.open_table(REMOVED)?, mailbox, &counters, run)?;
     let mut found = Vec::new();
     let mut next = None;
     let mut seen = 0;
-    shade::visit_live(&mail, &shade, mailbox, run, |uid, row| {
+    removed_rows::visit_live(&mail, &removed_rows, mailbox, run, |uid, row| {
         if seen == limits::SWEPT_ROWS {
             next = Some(uid.0);
             return ControlFlow::Break(());

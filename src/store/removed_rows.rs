@@ -10,30 +10,30 @@ use crate::mail::{MailboxId, Uid};
 
 /// The removed uids of a mailbox.
 #[derive(Debug, Default)]
-pub(super) struct Shade {
+pub(super) struct RemovedRows {
     /// First and last uid of each run, rising.
     runs: Vec<(u32, u32)>,
 }
 
-impl Shade {
+impl RemovedRows {
     /// Reads the tombstones of a mailbox that may cover one of these uids.
     pub(super) fn over(
         removed: &impl ReadableTable<u64, &'static [u8]>,
         mailbox: MailboxId,
         counters: &Counters,
         (first, last): (u32, u32),
-    ) -> Result<Shade, Fault> {
-        let mut shade = Shade::default();
+    ) -> Result<RemovedRows, Fault> {
+        let mut removed_rows = RemovedRows::default();
         if !may_be_removed(counters, (first, last)) {
-            return Ok(shade);
+            return Ok(removed_rows);
         }
         for entry in removed.range(schema::removed_range(mailbox))? {
             let (key, stored) = entry?;
             let tombstone: Tombstone = schema::decode(&REMOVED, key.value(), stored.value())?;
-            shade.runs.extend(tombstone.runs.iter().filter(|run| run.0 <= last && first <= run.1));
+            removed_rows.runs.extend(tombstone.runs.iter().filter(|run| run.0 <= last && first <= run.1));
         }
-        shade.runs.sort_unstable();
-        Ok(shade)
+        removed_rows.runs.sort_unstable();
+        Ok(removed_rows)
     }
 
     /// Whether a uid is removed.
@@ -51,7 +51,7 @@ impl Shade {
 /// Visits the rows between two uids, both among them, that are not removed, until `visit` breaks.
 pub(super) fn visit_live(
     mail: &impl ReadableTable<u64, &'static [u8]>,
-    shade: &Shade,
+    removed_rows: &RemovedRows,
     mailbox: MailboxId,
     (first, last): (u32, u32),
     mut visit: impl FnMut(Uid, &MailRow<'_>) -> ControlFlow<()>,
@@ -61,7 +61,7 @@ pub(super) fn visit_live(
         for entry in mail.range(schema::mail_run(mailbox, (from, last)))? {
             let (key, stored) = entry?;
             let uid = schema::key_uid(key.value());
-            if let Some(end) = shade.run_of(uid.0) {
+            if let Some(end) = removed_rows.run_of(uid.0) {
                 // Near ones are passed over sooner than a new search finds its place.
                 if end - uid.0 > NEAR_ROWS {
                     from = end.saturating_add(1);
@@ -96,12 +96,12 @@ mod tests {
 
     #[test]
     fn a_uid_is_removed_inside_a_run_and_not_beside_it() {
-        let shade = Shade { runs: vec![(2, 4), (5, 5), (9, u32::MAX - 1)] };
+        let removed_rows = RemovedRows { runs: vec![(2, 4), (5, 5), (9, u32::MAX - 1)] };
         for (uid, is_covered) in
             [(0, false), (1, false), (2, true), (4, true), (5, true), (6, false), (8, false), (9, true)]
         {
-            assert_eq!(shade.covers(uid), is_covered, "{uid}");
+            assert_eq!(removed_rows.covers(uid), is_covered, "{uid}");
         }
-        assert!(!Shade::default().covers(1));
+        assert!(!RemovedRows::default().covers(1));
     }
 }

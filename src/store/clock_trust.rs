@@ -7,7 +7,7 @@ use crate::limits;
 
 /// Watches the wall clock beside the monotonic one.
 #[derive(Debug)]
-pub(super) struct Steadiness {
+pub(super) struct ClockTrust {
     /// The newest time that the database remembered when it was opened.
     newest: UnixTime,
     last: Option<Seen>,
@@ -23,9 +23,9 @@ struct Seen {
     is_plausible: bool,
 }
 
-impl Steadiness {
-    pub(super) fn new(newest: UnixTime) -> Steadiness {
-        Steadiness { newest, last: None }
+impl ClockTrust {
+    pub(super) fn new(newest: UnixTime) -> ClockTrust {
+        ClockTrust { newest, last: None }
     }
 
     /// Looks at the clock; says whether it may be believed. A clock that is far ahead of all mail, at the start or
@@ -59,9 +59,9 @@ mod tests {
 
     fn watch(steps: &[(u64, u64)]) -> Vec<bool> {
         let begun = Instant::now();
-        let mut steadiness = Steadiness::new(UnixTime(NEWEST));
+        let mut clock_trust = ClockTrust::new(UnixTime(NEWEST));
         let look = |(wall, after): &(u64, u64)| {
-            steadiness.observe(UnixTime(*wall), begun + Duration::from_secs(*after))
+            clock_trust.observe(UnixTime(*wall), begun + Duration::from_secs(*after))
         };
         steps.iter().map(look).collect()
     }

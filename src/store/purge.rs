@@ -35,7 +35,7 @@ pub(super) fn purge_some(shared: &Shared, reach: Reach) -> Result<bool, StoreErr
 }
 
 /// Purges until about so many octets have been purged, or a step's bound is met.
-fn purge_about(shared: &Shared, reach: Reach, octets: u64) -> Result<bool, StoreError> {
+pub(super) fn purge_about(shared: &Shared, reach: Reach, octets: u64) -> Result<bool, StoreError> {
     let queue = shared.engine.read(|transaction| purge_order::queue(transaction, limits::PURGED_ROWS))?;
     if queue.count == 0 {
         // Only supposed, as after a failure of the disk.

@@ -469,3 +469,29 @@ fn one_walk_finds_all_that_a_step_purges_oldest_first() {
     assert!(!purge::purge_some(&store.shared, before(4)).unwrap());
     assert!(!store.shared.has_removed.load(Ordering::Acquire));
 }
+
+/// A step once took a removed mailbox for done when the first of its tombstones was: younger mail of others went before
+/// the rest of it.
+#[test]
+fn a_removed_mailbox_goes_with_all_that_was_removed_from_it_before_anything_younger() {
+    let folder = Folder::new();
+    let (store, id) = with_mails(&folder, 3);
+    let bob = add(&store, "bob@home.lan");
+    deliver(&store, b"for bob", &[bob]).unwrap();
+    // A tombstone of an unknown time, in a mailbox that is removed at a known one.
+    let store = folder.reopen(&store, 100);
+    remove(&store, id, &[1]);
+    let store = folder.reopen(&store, NOW);
+    store.remove_mailbox(alice()).wait().unwrap();
+    let store = folder.reopen(&store, NOW + DAY);
+    remove(&store, bob, &[1]);
+    let octets = store.gone(None).wait().unwrap()[0].recoverable.octets;
+    purge::purge_about(&store.shared, purge_order::Reach::All, octets).unwrap();
+    assert_eq!(store.gone(None).wait(), Ok(Vec::new()), "all of the mailbox went");
+    assert_eq!(removed_from(&store, bob), 1, "and nothing else");
+}
+
+fn removed_from(store: &Store, mailbox: MailboxId) -> u32 {
+    let rows = store.mailboxes(None).wait().unwrap();
+    rows.iter().find(|row| row.id == mailbox).unwrap().recoverable.messages
+}

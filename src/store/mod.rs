@@ -280,7 +280,7 @@ impl Store {
     }
 
     /// Whether a message of so many octets fits above the disk reserve. Doesn't block for long: statvfs
-    /// at most once a second.
+    /// once a second, or at once where it would be refused.
     pub fn has_space_for(&self, octets: u64) -> bool {
         self.shared.has_space_for(octets)
     }

@@ -213,6 +213,15 @@ impl Shared {
     /// Whether so many octets fit above the reserve, once removed mail has given way. What is removed and shared
     /// with others makes no room, so that it may be too little all the same.
     pub(super) fn has_space_for(&self, octets: u64) -> bool {
+        if self.may_have_space_for(octets) {
+            return true;
+        }
+        // The last figure may not know of what has been removed or freed since; nobody is refused for that.
+        self.look_for_room_again();
+        self.may_have_space_for(octets)
+    }
+
+    fn may_have_space_for(&self, octets: u64) -> bool {
         let wanted_octets = self.reserve_octets().saturating_add(octets);
         let removed_octets = self.removed_octets.load(Ordering::Relaxed);
         if self.room_octets(removed_octets) >= wanted_octets {

@@ -47,6 +47,6 @@ fn decode(text: &[u8]) -> Option<Vec<u8>> {
             bits &= (1 << count) - 1;
         }
     }
-    // Two bits or four are left over, and are nothing.
-    (padding * 2 == count && bits == 0).then_some(octets)
+    // Two bits or four are left over, and are nothing; six, as in `A===`, would be a sign too many.
+    (padding <= 2 && padding * 2 == count && bits == 0).then_some(octets)
 }

@@ -59,6 +59,31 @@ pub const MESSAGE_MIB: u32 = 50;
 /// An over-size message is read to this many times the limit, then the connection is closed (S-152).
 pub const OVERSIZE_FACTOR: u64 = 2;
 
+/// Targets of one alias, and of all that it leads to: a list of an office.
+pub const ALIAS_TARGETS: usize = 1000;
+/// Aliases one behind the other: a list of lists of people has three.
+pub const ALIAS_DEPTH: usize = 10;
+/// Device profiles: each is compared with the peer of every connection.
+pub const DEVICES: usize = 1000;
+/// The least prefix of a device's network, IPv4 and IPv6: wider is no device (M11).
+pub const DEVICE_PREFIX_V4: u8 = 24;
+/// See [`DEVICE_PREFIX_V4`].
+pub const DEVICE_PREFIX_V6: u8 = 64;
+/// Mails that a user may send in a day by default: far above a person, far below what a stolen password is wanted for.
+pub const MAILS_PER_DAY: u32 = 1000;
+/// What that may be set to.
+pub const MOST_MAILS_PER_DAY: u32 = 1_000_000;
+/// How full a mailbox is when its user is warned, in percent, by default.
+pub const QUOTA_WARNING_PERCENT: u32 = 90;
+/// Messages that a quota may allow: about what a maildrop's numbers take.
+pub const QUOTA_MESSAGES: u32 = 4_000_000;
+/// Octets that a quota may allow: more than any disk has.
+pub const QUOTA_OCTETS: u64 = 1 << 50;
+/// Octets of an envelope identifier before its coding. RFC 3461 §4.4.
+pub const ENVELOPE_ID_OCTETS: usize = 100;
+/// Octets of an original recipient, coded. RFC 3461 §4.2.
+pub const ORIGINAL_RECIPIENT_OCTETS: usize = 500;
+
 // ---- passwords ---------------------------------------------------------------------------------
 
 /// Octets of a password; a longer one is refused before it is hashed (S-159).

@@ -4,11 +4,13 @@
 //! that was never set has its default.
 
 mod keys;
+mod policy;
 
 use std::fmt::{self, Write};
 use std::net::SocketAddr;
 
 pub use keys::{KEYS, LEVELED};
+pub use policy::{EarlyTalker, FullMailbox, Quota, Retain, Sender, TagSeparator, Unproven};
 
 use crate::limits;
 use crate::mail::{Address, Language};
@@ -38,6 +40,20 @@ pub struct Settings {
     pub login_delay_seconds: u32,
     /// Days that removed mail can be brought back; 0 for not at all (P16).
     pub undo_days: u32,
+    /// How much a mailbox may hold (M8).
+    pub quota: Quota,
+    /// What senders hear of a mailbox that is full.
+    pub full_mailbox: FullMailbox,
+    /// Mails that a user may send in a day; none for as many as he likes.
+    pub mails_per_day: Option<u32>,
+    /// As whom a user may send (M10).
+    pub sender: Sender,
+    /// Whether strangers may send in the name of our users (S-113).
+    pub unproven: Unproven,
+    /// What becomes of a peer that speaks before it is greeted (S-078).
+    pub early_talker: EarlyTalker,
+    /// What parts a user from a tag: `+` in `user+tag`.
+    pub tag_separator: TagSeparator,
     /// How a commit is made durable.
     pub commit: Commit,
     /// redb's page cache.
@@ -139,22 +155,6 @@ pub enum Plaintext {
     Never,
 }
 
-/// How long mail stays: for ever, unless one of these days has come.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Retain {
-    /// Days after it was received.
-    pub received_days: Option<u32>,
-    /// Days after it was first retrieved.
-    pub retrieved_days: Option<u32>,
-}
-
-impl Retain {
-    /// Days that every message stays at least; none means for ever. RFC 2449 §6.7.
-    pub fn least_days(self) -> Option<u32> {
-        self.received_days.into_iter().chain(self.retrieved_days).min()
-    }
-}
-
 /// How a commit is made durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Commit {
@@ -228,6 +228,13 @@ impl Default for Settings {
             retain: Retain::default(),
             login_delay_seconds: 0,
             undo_days: limits::UNDO_DAYS,
+            quota: Quota::default(),
+            full_mailbox: FullMailbox::Defer,
+            mails_per_day: Some(limits::MAILS_PER_DAY),
+            sender: Sender::Own,
+            unproven: Unproven::Accept,
+            early_talker: EarlyTalker::Wait,
+            tag_separator: TagSeparator::default(),
             commit: Commit::OnePhase,
             cache_kib: limits::CACHE_KIB,
             reserve_mib: limits::RESERVE_MIB,
@@ -394,29 +401,6 @@ mod tests {
         }
         let error = settings.assign("colour", "red").unwrap_err();
         assert_eq!(error.to_string(), "there is no setting \"colour\"; `poppet get` lists them all");
-    }
-
-    #[test]
-    fn retention_is_never_or_days_of_one_kind_or_both() {
-        let mut settings = Settings::default();
-        for (text, received_days, retrieved_days) in [
-            ("never", None, None),
-            ("365", Some(365), None),
-            ("retrieved:7", None, Some(7)),
-            ("365,retrieved:7", Some(365), Some(7)),
-        ] {
-            settings.assign("retain", text).unwrap();
-            assert_eq!(settings.retain, Retain { received_days, retrieved_days }, "{text}");
-            assert_eq!(settings.retain.to_string(), text);
-        }
-        settings.assign("retain", "retrieved:1,2").unwrap();
-        assert_eq!(settings.retain.to_string(), "2,retrieved:1");
-        for bad in
-            ["0", "", "never,1", "1,2", "retrieved:", "retrieved:0", "retrieved:1,retrieved:2", "1,", "-1"]
-        {
-            assert!(settings.assign("retain", bad).is_err(), "{bad}");
-        }
-        assert_eq!(settings.retain.least_days(), Some(1));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The table of settings: for each key its meaning, the values it takes, and how it is set and shown.
 
-use super::{Commit, Effect, Key, Peers, Plaintext, Retain};
+use super::policy::{self, EarlyTalker, FullMailbox, Sender, Unproven};
+use super::{Commit, Effect, Key, Peers, Plaintext};
 use crate::limits;
 use crate::mail::{Address, Domain, Language};
 
@@ -134,6 +135,126 @@ pub static KEYS: &[Key] = &[
         show: |settings| settings.login_delay_seconds.to_string(),
     },
     Key {
+        name: "quota",
+        meaning: "how much mail a mailbox may hold",
+        values: "none, or a size such as 500M or 2G",
+        effect: Effect::AtOnce,
+        assign: |settings, value| {
+            settings.quota.octets = policy::parse_size(value)?;
+            Some(())
+        },
+        show: |settings| policy::show_size(settings.quota.octets),
+    },
+    Key {
+        name: "quota_messages",
+        meaning: "how many messages a mailbox may hold",
+        values: "none, or a number from 1 to 4000000",
+        effect: Effect::AtOnce,
+        assign: |settings, value| number_or_none(value, limits::QUOTA_MESSAGES, &mut settings.quota.messages),
+        show: |settings| show_or_none(settings.quota.messages),
+    },
+    Key {
+        name: "quota_warning",
+        meaning: "how full a mailbox is when its user is warned by one mail, in percent",
+        values: "a number from 0 (no warning) to 99",
+        effect: Effect::AtOnce,
+        assign: |settings, value| number(value, 0, 99, &mut settings.quota.warning_percent),
+        show: |settings| settings.quota.warning_percent.to_string(),
+    },
+    Key {
+        name: "full_mailbox",
+        meaning: "what becomes of mail for a mailbox that is full",
+        values: "defer (the sender's server tries again for days), or refuse (the sender hears of it at once)",
+        effect: Effect::AtOnce,
+        assign: |settings, value| {
+            settings.full_mailbox = match value {
+                "defer" => FullMailbox::Defer,
+                "refuse" => FullMailbox::Refuse,
+                _ => return None,
+            };
+            Some(())
+        },
+        show: |settings| match settings.full_mailbox {
+            FullMailbox::Defer => "defer".into(),
+            FullMailbox::Refuse => "refuse".into(),
+        },
+    },
+    Key {
+        name: "mails_per_day",
+        meaning: "mails that a user may send in a day",
+        values: "none, or a number from 1 to 1000000",
+        effect: Effect::AtOnce,
+        assign: |settings, value| {
+            number_or_none(value, limits::MOST_MAILS_PER_DAY, &mut settings.mails_per_day)
+        },
+        show: |settings| show_or_none(settings.mails_per_day),
+    },
+    Key {
+        name: "sender",
+        meaning: "as whom a user may send",
+        values: "own (his address, his aliases and lists that he is on), or any",
+        effect: Effect::AtOnce,
+        assign: |settings, value| {
+            settings.sender = match value {
+                "own" => Sender::Own,
+                "any" => Sender::Any,
+                _ => return None,
+            };
+            Some(())
+        },
+        show: |settings| match settings.sender {
+            Sender::Own => "own".into(),
+            Sender::Any => "any".into(),
+        },
+    },
+    Key {
+        name: "unproven",
+        meaning: "whether peers without a logon or device profile may send in the name of your domains",
+        values: "accept (as scanners and cameras do), or refuse",
+        effect: Effect::AtOnce,
+        assign: |settings, value| {
+            settings.unproven = match value {
+                "accept" => Unproven::Accept,
+                "refuse" => Unproven::Refuse,
+                _ => return None,
+            };
+            Some(())
+        },
+        show: |settings| match settings.unproven {
+            Unproven::Accept => "accept".into(),
+            Unproven::Refuse => "refuse".into(),
+        },
+    },
+    Key {
+        name: "early_talker",
+        meaning: "what becomes of a peer that speaks SMTP before it is greeted",
+        values: "wait (it is greeted later and the log tells of it), or refuse",
+        effect: Effect::AtOnce,
+        assign: |settings, value| {
+            settings.early_talker = match value {
+                "wait" => EarlyTalker::Wait,
+                "refuse" => EarlyTalker::Refuse,
+                _ => return None,
+            };
+            Some(())
+        },
+        show: |settings| match settings.early_talker {
+            EarlyTalker::Wait => "wait".into(),
+            EarlyTalker::Refuse => "refuse".into(),
+        },
+    },
+    Key {
+        name: "tag_separator",
+        meaning: "what parts a user from a tag in his address, as in alice+shop@home.lan",
+        values: "off, or one of + - . _ =",
+        effect: Effect::AtOnce,
+        assign: |settings, value| {
+            settings.tag_separator = value.parse().ok()?;
+            Some(())
+        },
+        show: |settings| settings.tag_separator.to_string(),
+    },
+    Key {
         name: "commit",
         meaning: "how a commit is made durable",
         values: "one-phase (one sync) or two-phase (two syncs)",
@@ -226,42 +347,16 @@ pub static KEYS: &[Key] = &[
 ];
 
 /// The settings that a domain or a mailbox may have for itself.
-pub static LEVELED: &[&str] = &["retain", "login_delay"];
-
-impl std::str::FromStr for Retain {
-    type Err = ();
-
-    /// Takes `never`, days, `retrieved:` days, or both with a comma between; each at most once.
-    fn from_str(text: &str) -> Result<Retain, ()> {
-        if text == "never" {
-            return Ok(Retain::default());
-        }
-        let mut retain = Retain::default();
-        for part in text.split(',') {
-            let (days, place) = match part.strip_prefix("retrieved:") {
-                Some(days) => (days, &mut retain.retrieved_days),
-                None => (part, &mut retain.received_days),
-            };
-            let mut count = 0;
-            number(days, 1, limits::POLICY_DAYS, &mut count).ok_or(())?;
-            if place.replace(count).is_some() {
-                return Err(());
-            }
-        }
-        Ok(retain)
-    }
-}
-
-impl std::fmt::Display for Retain {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match (self.received_days, self.retrieved_days) {
-            (None, None) => out.write_str("never"),
-            (Some(days), None) => write!(out, "{days}"),
-            (None, Some(days)) => write!(out, "retrieved:{days}"),
-            (Some(days), Some(retrieved)) => write!(out, "{days},retrieved:{retrieved}"),
-        }
-    }
-}
+pub static LEVELED: &[&str] = &[
+    "retain",
+    "login_delay",
+    "quota",
+    "quota_messages",
+    "quota_warning",
+    "full_mailbox",
+    "mails_per_day",
+    "sender",
+];
 
 const fn listener_key<const INDEX: usize>(name: &'static str, meaning: &'static str) -> Key {
     Key {
@@ -290,8 +385,23 @@ fn on_or_off(is_on: bool) -> String {
     if is_on { "on".into() } else { "off".into() }
 }
 
-fn number(value: &str, least: u32, most: u32, target: &mut u32) -> Option<()> {
+pub(super) fn number(value: &str, least: u32, most: u32, target: &mut u32) -> Option<()> {
     let value = value.parse().ok().filter(|value| (least..=most).contains(value))?;
     *target = value;
     Some(())
+}
+
+fn number_or_none(value: &str, most: u32, target: &mut Option<u32>) -> Option<()> {
+    if value == "none" {
+        *target = None;
+        return Some(());
+    }
+    let mut count = 0;
+    number(value, 1, most, &mut count)?;
+    *target = Some(count);
+    Some(())
+}
+
+fn show_or_none(count: Option<u32>) -> String {
+    count.map_or_else(|| "none".into(), |count| count.to_string())
 }

@@ -1,7 +1,12 @@
 //! The shared nouns, parsed once and valid ever after: domain, address, mailbox, message, secret.
 
+mod alias;
 pub mod form;
 pub mod name;
+mod network;
+
+pub use alias::{Alias, AliasTarget};
+pub use network::{Network, NetworkError, is_local};
 
 use std::borrow::Cow;
 use std::fmt;

@@ -132,11 +132,8 @@ fn sound_image() -> (Vec<u8>, Stored) {
         let body: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(octets).collect();
         let mut upload = store.upload();
         block_on(upload.push(&body)).unwrap();
-        let deliveries = mailboxes
-            .iter()
-            .map(|&mailbox| Delivery { mailbox, prefix: prefix(mailbox), surrogate_octets: 0 })
-            .collect();
-        assert_eq!(upload.finish(deliveries).wait(), Ok(Delivered::Stored(4)));
+        let deliveries = mailboxes.iter().map(|&mailbox| Delivery::to(mailbox, prefix(mailbox))).collect();
+        assert_eq!(upload.finish(deliveries).wait(), Ok(Delivered::to(4)));
         for &mailbox in &mailboxes {
             mails.insert(MessageId { mailbox, uid: Uid(round) }, [prefix(mailbox), body.clone()].concat());
         }
@@ -264,9 +261,7 @@ fn judge(image: Vec<u8>, stored: &Stored, has_old_page: bool) -> Result<Outcome,
     // Writing must not kill the process either.
     let mut upload = store.upload();
     if block_on(upload.push(b"new")).is_ok() {
-        let _ = upload
-            .finish(vec![Delivery { mailbox: MailboxId(1), prefix: Vec::new(), surrogate_octets: 0 }])
-            .wait();
+        let _ = upload.finish(vec![Delivery::to(MailboxId(1), Vec::new())]).wait();
     }
     let _ = store.remove_messages(MailboxId(2), (1..20).map(Uid).collect()).wait();
     Ok(outcome)

@@ -84,7 +84,7 @@ fn removed_mail_gives_way_to_new_mail_oldest_first() {
     store.remove_messages(mailbox, (1..=half).map(Uid).collect()).wait().unwrap();
     store.remove_messages(mailbox, (half + 1..=taken).map(Uid).collect()).wait().unwrap();
     assert!(store.has_space_for(600_000), "removed mail counts as room");
-    assert_eq!(deliver(&store, mailbox, 2), Ok(Delivered::Stored(1)), "it is taken at once");
+    assert_eq!(deliver(&store, mailbox, 2), Ok(Delivered::to(1)), "it is taken at once");
     let undeleted = store.undelete(address, None, false).wait().unwrap();
     assert!(undeleted.messages >= taken - half, "the younger half is there: {undeleted:?} of {taken}");
     assert_eq!(undeleted.messages + undeleted.purged, taken);
@@ -115,12 +115,12 @@ fn a_failure_after_a_streamed_mail_gives_no_body_the_number_of_another() {
     drop(upload);
     wait_until_reopened(&store);
     let before = [3, 4, 6, 7];
-    before.iter().for_each(|&number| assert_eq!(deliver(&store, mailbox, number), Ok(Delivered::Stored(1))));
+    before.iter().for_each(|&number| assert_eq!(deliver(&store, mailbox, number), Ok(Delivered::to(1))));
     drop(store);
 
     let store = open();
     let after = [9, 10, 12, 13, 15, 16, 18, 19];
-    after.iter().for_each(|&number| assert_eq!(deliver(&store, mailbox, number), Ok(Delivered::Stored(1))));
+    after.iter().for_each(|&number| assert_eq!(deliver(&store, mailbox, number), Ok(Delivered::to(1))));
     check(&store, mailbox, &[&before[..], &after].concat(), false, 0);
 }
 
@@ -142,7 +142,7 @@ fn at_every_operation(kind: ErrorKind, lasts: bool) {
         let removed = store.remove_messages(mailbox, vec![Uid(1)]).wait();
         let was_met = disk.heal();
         wait_until_reopened(&store);
-        assert_eq!(deliver(&store, mailbox, 5), Ok(Delivered::Stored(1)), "{operations}: it goes on");
+        assert_eq!(deliver(&store, mailbox, 5), Ok(Delivered::to(1)), "{operations}: it goes on");
         kept.push(5);
         // What was believed must be on the disk, not in a cache: cut the power.
         let image = disk.image_after_cut(&mut fastrand::Rng::with_seed(operations));
@@ -167,7 +167,7 @@ fn prepared() -> (Vec<u8>, MailboxId) {
     store.add_domain(domain.clone()).wait().unwrap();
     let address = poppet::mail::Address::new("alice", &domain).unwrap();
     let mailbox = store.add_mailbox(address, MailboxMark([1; 16]), Vec::new()).wait().unwrap();
-    assert_eq!(deliver(&store, mailbox, 0), Ok(Delivered::Stored(1)));
+    assert_eq!(deliver(&store, mailbox, 0), Ok(Delivered::to(1)));
     drop(store);
     (disk.image(), mailbox)
 }
@@ -175,9 +175,7 @@ fn prepared() -> (Vec<u8>, MailboxId) {
 fn deliver(store: &Store, mailbox: MailboxId, number: u32) -> Result<Delivered, StoreError> {
     let mut upload = store.upload();
     block_on(upload.push(&text(number)))?;
-    upload
-        .finish(vec![Delivery { mailbox, prefix: number.to_le_bytes().to_vec(), surrogate_octets: 0 }])
-        .wait()
+    upload.finish(vec![Delivery::to(mailbox, number.to_le_bytes().to_vec())]).wait()
 }
 
 /// Every third one is long enough to stream.

@@ -188,7 +188,9 @@ fn alice() -> Address {
 
 fn deliver(store: &Store, mailbox: MailboxId, ledger: &mut Ledger, number: u64) {
     ledger.open.push(number);
-    if let Some(Ok(Delivered::Stored(1))) = begin(store, mailbox, number).map(poppet::store::Ask::wait) {
+    if let Some(Ok(Delivered::Stored { mailboxes: 1, .. })) =
+        begin(store, mailbox, number).map(poppet::store::Ask::wait)
+    {
         acknowledge(ledger, number);
     }
 }
@@ -200,7 +202,7 @@ fn deliver_together(store: &Store, mailbox: MailboxId, ledger: &mut Ledger, rand
     ledger.open.extend(&numbers);
     let asks: Vec<_> = numbers.iter().map(|&number| (number, begin(store, mailbox, number))).collect();
     for (number, ask) in asks {
-        if let Some(Ok(Delivered::Stored(1))) = ask.map(poppet::store::Ask::wait) {
+        if let Some(Ok(Delivered::Stored { mailboxes: 1, .. })) = ask.map(poppet::store::Ask::wait) {
             acknowledge(ledger, number);
         }
     }
@@ -209,11 +211,7 @@ fn deliver_together(store: &Store, mailbox: MailboxId, ledger: &mut Ledger, rand
 fn begin(store: &Store, mailbox: MailboxId, number: u64) -> Option<poppet::store::Ask<Delivered>> {
     let mut upload = store.upload();
     block_on(upload.push(&text(number))).ok()?;
-    Some(upload.finish(vec![Delivery {
-        mailbox,
-        prefix: number.to_le_bytes().to_vec(),
-        surrogate_octets: 0,
-    }]))
+    Some(upload.finish(vec![Delivery::to(mailbox, number.to_le_bytes().to_vec())]))
 }
 
 fn acknowledge(ledger: &mut Ledger, number: u64) {

@@ -311,12 +311,14 @@ impl Connection {
                 }
                 Next::Login(_) => Event::LoginRefused,
                 Next::Salt(_) => Event::StoreFailed,
-                Next::LookUp(path) => Event::Recipient(match path {
+                Next::LookUp { path, .. } => Event::Recipient(match path {
                     poppet::smtp::ForwardPath::Address(address) if address == alice() => {
-                        Recipient::Mailbox(MailboxId(1), address)
+                        Recipient::Mailboxes(vec![(MailboxId(1), address)])
                     }
                     _ => Recipient::UnknownUser,
                 }),
+                Next::CheckSender(_) => Event::SenderFits,
+                Next::ReceiveChunk { .. } | Next::SkipChunk { .. } => unreachable!("nobody says BDAT"),
                 Next::CheckSpace { .. } => Event::SpaceFound,
                 Next::Store(_) => {
                     self.stored.push(std::mem::take(&mut self.message));
@@ -347,6 +349,7 @@ fn session(door: Door) -> Session {
         tls_terms: None,
         message_octets: LIMIT_OCTETS as u64,
         recipients: 10,
+        device: None,
     })
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{AdminError, LiveStatus, quoted};
 use crate::clock::UnixTime;
 use crate::mail::{Address, Domain, Secret, Uid};
-use crate::store::{DomainRow, GoneRow, MailboxRow, Origin, Undeleted, Wear};
+use crate::store::{DomainRow, GoneRow, Lock, MailboxRow, Origin, Undeleted, Wear};
 
 /// An administrative act.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,8 +40,8 @@ pub enum Command {
     Lock {
         /// What is locked or unlocked.
         target: Target,
-        /// Which of the two.
-        is_locked: bool,
+        /// What can't be done with it from now on.
+        lock: Lock,
     },
     /// Replaces a password: [`Answer::Password`].
     SetPassword {

@@ -3,18 +3,14 @@
 use super::accounts::{end_sessions, mailbox, rows, unknown_domain};
 use super::{AdminError, Answer, Context, Failure};
 use crate::mail::{Address, Domain};
-use crate::store::StoreError;
+use crate::store::{Lock, StoreError};
 
-pub(super) async fn lock_domain(
-    context: &Context,
-    domain: Domain,
-    is_locked: bool,
-) -> Result<Answer, AdminError> {
-    match context.store.lock_domain(domain.clone(), is_locked).await {
+pub(super) async fn lock_domain(context: &Context, domain: Domain, lock: Lock) -> Result<Answer, AdminError> {
+    match context.store.lock_domain(domain.clone(), lock).await {
         Err(StoreError::NotFound(_)) => return Err(unknown_domain(&domain)),
         result => result?,
     }
-    if is_locked {
+    if lock.is_locked() {
         end_sessions(context, rows(context, Some(domain)).await?.iter().map(|row| row.id));
     }
     Ok(Answer::Done)
@@ -23,10 +19,10 @@ pub(super) async fn lock_domain(
 pub(super) async fn lock_mailbox(
     context: &Context,
     address: Address,
-    is_locked: bool,
+    lock: Lock,
 ) -> Result<Answer, AdminError> {
     let mailbox = mailbox(context, &address).await?;
-    if mailbox.is_domain_locked && !is_locked {
+    if mailbox.domain_lock.is_locked() && !lock.is_locked() {
         let domain = address.domain();
         return Err(AdminError::new(
             Failure::Refused,
@@ -35,8 +31,8 @@ pub(super) async fn lock_mailbox(
             ),
         ));
     }
-    context.store.lock_mailbox(address, is_locked).await?;
-    if is_locked {
+    context.store.lock_mailbox(address, lock).await?;
+    if lock.is_locked() {
         end_sessions(context, [mailbox.id]);
     }
     Ok(Answer::Done)

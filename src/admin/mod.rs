@@ -13,7 +13,7 @@ mod options;
 mod reading;
 mod undo;
 
-pub use crate::store::{DomainRow, GoneRow, MailboxRow, Origin, Recoverable, Undeleted, Wear};
+pub use crate::store::{DomainRow, GoneRow, Lock, MailboxRow, Origin, Recoverable, Undeleted, Wear};
 pub use command::{
     Answer, Command, Consequence, MessageSummary, SessionRow, SettingRow, Status, Target, Whom,
 };
@@ -81,11 +81,11 @@ pub async fn execute(context: &Context, command: Command) -> Result<Answer, Admi
         Command::Domains => Ok(Answer::Domains(context.store.domains().await?)),
         Command::Mailboxes(domain) => accounts::mailboxes(context, domain).await,
         Command::Wear => Ok(Answer::Wear(context.store.wear())),
-        Command::Lock { target: Target::Domain(domain), is_locked } => {
-            locks::lock_domain(context, domain, is_locked).await
+        Command::Lock { target: Target::Domain(domain), lock } => {
+            locks::lock_domain(context, domain, lock).await
         }
-        Command::Lock { target: Target::Mailbox(address), is_locked } => {
-            locks::lock_mailbox(context, address, is_locked).await
+        Command::Lock { target: Target::Mailbox(address), lock } => {
+            locks::lock_mailbox(context, address, lock).await
         }
         Command::SetPassword { address, password } => {
             accounts::set_password(context, address, password).await

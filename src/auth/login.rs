@@ -248,7 +248,7 @@ fn welcome(mailbox: &Mailbox, signature: Option<[u8; 32]>) -> Verdict {
         mailbox: mailbox.id,
         address: mailbox.address.clone(),
         mark: mailbox.mark,
-        is_locked: mailbox.is_locked || mailbox.is_domain_locked,
+        is_locked: mailbox.lock.is_locked() || mailbox.domain_lock.is_locked(),
         signature,
     })
 }

@@ -137,13 +137,13 @@ fn every_wrong_logon_gets_the_same_verdict_s_166() {
 #[test]
 fn a_locked_mailbox_is_only_told_to_who_knows_the_password_a11_c2() {
     let house = House::new();
-    house.store.lock_mailbox("alice@home.lan".parse().unwrap(), true).wait().unwrap();
+    house.store.lock_mailbox("alice@home.lan".parse().unwrap(), crate::store::Lock::Reading).wait().unwrap();
     assert_eq!(house.login("alice@home.lan", "wrong"), refused(1));
     let is_locked = |verdict| matches!(verdict, Verdict::Welcome(Welcome { is_locked: true, .. }));
     assert!(is_locked(house.login("alice@home.lan", "wonderland")));
-    house.store.lock_mailbox("alice@home.lan".parse().unwrap(), false).wait().unwrap();
+    house.store.lock_mailbox("alice@home.lan".parse().unwrap(), crate::store::Lock::Open).wait().unwrap();
     assert!(!is_locked(house.login("alice@home.lan", "wonderland")), "recognition doesn't remember locks");
-    house.store.lock_domain("home.lan".parse().unwrap(), true).wait().unwrap();
+    house.store.lock_domain("home.lan".parse().unwrap(), crate::store::Lock::Reading).wait().unwrap();
     assert!(is_locked(house.login("alice@home.lan", "wonderland")));
 }
 

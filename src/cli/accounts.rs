@@ -70,7 +70,10 @@ pub(super) fn del(verb: &Del, desk: &Desk) -> Result<Report, AdminError> {
 
 pub(super) fn lock(target: &str, is_locked: bool, desk: &Desk) -> Result<Report, AdminError> {
     let target: Target = target.parse()?;
-    desk.ask(Command::Lock { target: target.clone(), is_locked })?;
+    desk.ask(Command::Lock {
+        target: target.clone(),
+        lock: if is_locked { crate::admin::Lock::Reading } else { crate::admin::Lock::Open },
+    })?;
     let state = if is_locked { "locked" } else { "unlocked" };
     let facts = vec![("target", Cell::text(&target)), ("locked", Cell::Is(is_locked))];
     Ok(Report::Said(format!("{target} is {state}."), facts, Said::Quiet))

@@ -13,7 +13,7 @@ use crate::mail::{Address, Domain};
 pub(super) fn list(verb: &List, desk: &Desk) -> Result<Report, AdminError> {
     let Some(domain) = &verb.domain else {
         let row = |row: &DomainRow| {
-            let state = if row.is_locked { "locked" } else { "open" };
+            let state = if row.lock.is_locked() { "locked" } else { "open" };
             vec![Cell::text(&row.domain), Cell::text(state), Cell::Number(row.mailboxes.into())]
         };
         return Ok(Report::Rows(&["domain", "state", "mailboxes"], domains(desk)?.iter().map(row).collect()));
@@ -188,7 +188,7 @@ fn wear_facts(wear: &Wear) -> Vec<(&'static str, Cell)> {
 }
 
 fn state(row: &MailboxRow) -> &'static str {
-    match (row.is_locked, row.is_domain_locked) {
+    match (row.lock.is_locked(), row.domain_lock.is_locked()) {
         (true, _) => "locked",
         (false, true) => "domain-locked",
         (false, false) => "open",

@@ -180,7 +180,7 @@ mod tests {
         let octets: Vec<u8> = (0..150_000).map(|_| random.u8(..)).collect();
         let mut upload = store.upload();
         block_on(upload.push(&octets)).unwrap();
-        let delivery = Delivery { mailbox, prefix: Vec::new(), surrogate_octets: 0 };
+        let delivery = Delivery::to(mailbox, Vec::new());
         upload.finish(vec![delivery]).wait().unwrap();
         let uid = store.snapshot(mailbox).wait().unwrap().messages[0].0;
         (store, MessageId { mailbox, uid }, octets)

@@ -136,10 +136,9 @@ mod tests {
             }
             block_on(upload.push(&body[from..])).unwrap();
             let reckoning = block_on(Reckoning::of(&upload)).unwrap();
-            let delivery = |(&mailbox, prefix): (&MailboxId, &str)| Delivery {
-                mailbox,
-                prefix: prefix.into(),
-                surrogate_octets: reckoning.octets_behind(prefix.as_bytes()),
+            let delivery = |(&mailbox, prefix): (&MailboxId, &str)| {
+                let surrogate_octets = reckoning.octets_behind(prefix.as_bytes());
+                Delivery { surrogate_octets, ..Delivery::to(mailbox, prefix.into()) }
             };
             let deliveries = self.mailboxes.iter().zip(PREFIXES).map(delivery).collect();
             upload.finish(deliveries).wait().unwrap();

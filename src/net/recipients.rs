@@ -25,7 +25,9 @@ pub async fn look_up(store: &Store, settings: &Settings, path: ForwardPath) -> R
 
 async fn resolve(store: &Store, address: Address) -> Result<Recipient, StoreError> {
     Ok(match store.resolve(address).await? {
-        Resolved::Mailbox(id, address) => Recipient::Mailbox(id, address),
+        Resolved::Mailboxes(found) => {
+            Recipient::Mailboxes(found.into_iter().map(|found| (found.mailbox, found.address)).collect())
+        }
         Resolved::UnknownUser => Recipient::UnknownUser,
         Resolved::ForeignDomain => Recipient::ForeignDomain,
     })
@@ -39,7 +41,7 @@ async fn postmaster(store: &Store, settings: &Settings) -> Result<Recipient, Sto
         });
     }
     let oldest = store.mailboxes(None).await?.into_iter().min_by_key(|row| row.id);
-    Ok(oldest.map_or(Recipient::UnknownUser, |row| Recipient::Mailbox(row.id, row.address)))
+    Ok(oldest.map_or(Recipient::UnknownUser, |row| Recipient::Mailboxes(vec![(row.id, row.address)])))
 }
 
 async fn unknown_at(store: &Store, domain: Domain) -> Result<Recipient, StoreError> {

@@ -16,7 +16,7 @@ use super::fold::{Fold, Topic};
 use super::intervals::Intervals;
 use super::listener::{self, Door};
 use super::maildrops::Maildrops;
-use super::peers::{self, Admission};
+use super::peers::Admission;
 use super::sessions::Sessions;
 use super::tls::Tls;
 use super::{Plan, ServeError, control};
@@ -25,7 +25,7 @@ use crate::auth::Gatekeeper;
 use crate::cert;
 use crate::clock::Clock;
 use crate::limits;
-use crate::mail::{Address, MailboxId};
+use crate::mail::{Address, MailboxId, is_local};
 use crate::settings::{ListenerKind, Plaintext, Settings};
 use crate::store::{Store, StoreError};
 use crate::ticket;
@@ -83,7 +83,7 @@ impl Server {
     pub fn takes_passwords(&self, is_secure: bool, peer: IpAddr) -> bool {
         match self.store.settings().plaintext {
             Plaintext::Tls => is_secure,
-            Plaintext::Lan => is_secure || peers::is_local(peer),
+            Plaintext::Lan => is_secure || is_local(peer),
             Plaintext::Always => true,
             Plaintext::Never => false,
         }

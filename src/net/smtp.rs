@@ -17,7 +17,7 @@ use crate::auth::Verdict;
 use crate::limits;
 use crate::mail::{Address, MailboxId};
 use crate::sasl::Claim;
-use crate::settings::Settings;
+use crate::settings::{Quota, Settings};
 use crate::smtp::{Door, Envelope, Event, Facts, Next, Now, Session};
 use crate::store::{Delivered, Delivery, StoreError, Upload};
 use crate::wire::line::{Line, LineReader};
@@ -66,6 +66,7 @@ impl<'a> Driver<'a> {
             tls,
             message_octets: settings.message_octets(),
             recipients: settings.recipients as usize,
+            device: None,
         });
         Driver {
             server,
@@ -119,7 +120,10 @@ impl<'a> Driver<'a> {
                     }
                 }
                 Next::Login(claim) => Box::pin(self.login(claim)).await?,
-                Next::LookUp(path) => {
+                // Stands for what is not wired up yet.
+                Next::CheckSender(_) => self.handle(Event::SenderFits),
+                Next::ReceiveChunk { .. } | Next::SkipChunk { .. } => self.handle(Event::StoreFailed),
+                Next::LookUp { path, octets: _ } => {
                     let found = Box::pin(look_up(&self.server.store, &self.settings, path)).await;
                     self.answer("looking up a recipient", found.map(Event::Recipient))
                 }
@@ -271,13 +275,14 @@ impl<'a> Driver<'a> {
             Err(error) => return self.answer("storing a message", Err(error)),
         };
         let delivered = upload.finish(deliveries).await;
-        if let Ok(Delivered::Stored(_)) = delivered {
+        if let Ok(Delivered::Stored { .. }) = delivered {
             self.tally.received += 1;
         }
         self.answer(
             "storing a message",
             delivered.map(|delivered| match delivered {
-                Delivered::Stored(_) => Event::Stored,
+                Delivered::Stored { .. } => Event::Stored,
+                Delivered::Full => Event::MailboxesFull { is_final: false },
                 Delivered::NobodyLeft => Event::NoRecipientLeft,
             }),
         )
@@ -299,7 +304,7 @@ async fn deliveries(envelope: &Envelope, upload: &Upload) -> Result<Vec<Delivery
     let delivery = |(mailbox, address): &(MailboxId, Address)| {
         let prefix = Session::delivery_fields(&envelope.reverse_path, address);
         let surrogate_octets = reckoning.as_ref().map_or(0, |it| it.octets_behind(&prefix));
-        Delivery { mailbox: *mailbox, prefix, surrogate_octets }
+        Delivery { mailbox: *mailbox, prefix, surrogate_octets, quota: Quota::default(), is_warning: false }
     };
     Ok(envelope.recipients.iter().map(delivery).collect())
 }

@@ -117,7 +117,10 @@ fn a_surrogate_that_is_not_as_long_as_listed_is_not_sent() {
     for surrogate_octets in [octets - 1, octets, octets + 1, 0] {
         let mut upload = running.server().store.upload();
         crate::ticket::block_on(upload.push(MESSAGE.as_bytes())).unwrap();
-        upload.finish(vec![Delivery { mailbox, prefix: Vec::new(), surrogate_octets }]).wait().unwrap();
+        upload
+            .finish(vec![Delivery { surrogate_octets, ..Delivery::to(mailbox, Vec::new()) }])
+            .wait()
+            .unwrap();
     }
     while_serving(running, |_| {
         let mut session = log_on(address);

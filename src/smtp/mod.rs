@@ -8,6 +8,7 @@
 //! ```
 
 pub mod command;
+pub mod dsn;
 pub mod header;
 pub mod parameters;
 pub mod path;
@@ -16,6 +17,7 @@ pub mod reply;
 pub mod session;
 pub mod trace;
 
+pub use dsn::{MailDsn, RcptDsn};
 pub use path::{ForwardPath, ReversePath};
 pub use receiver::{DataEnd, Receiver};
 pub use session::Session;
@@ -58,6 +60,19 @@ pub struct Facts {
     pub message_octets: u64,
     /// Recipients of one mail.
     pub recipients: usize,
+    /// The device that the peer is, if the administrator knows it as one (M11).
+    pub device: Option<Device>,
+}
+
+/// A device that may send without a logon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// Its name.
+    pub name: String,
+    /// The sender of all its mail, whatever it says; none for what it says.
+    pub sender: Option<Address>,
+    /// Whether bare LFs and odd addresses are taken from it, as old devices send them.
+    pub is_lenient: bool,
 }
 
 /// What happened.
@@ -94,23 +109,41 @@ pub enum Event<'a> {
     LoginRefused,
     /// The answer to [`Next::Login`]: too many at once.
     LoginBusy,
+    /// The answer to [`Next::CheckSender`]: he may send as that.
+    SenderFits,
+    /// The answer to [`Next::CheckSender`]: he may not (M10, S-113, S-114).
+    SenderForeign,
+    /// The answer to [`Next::CheckSender`] or [`Next::Store`]: he has sent as many mails as he may in a day.
+    SenderSpent,
     /// The answer to [`Next::LookUp`].
     Recipient(Recipient),
     /// The answer to [`Next::CheckSpace`]: there is room for the message.
     SpaceFound,
     /// The answer to [`Next::CheckSpace`]: below the reserve (S-151).
     SpaceLacking,
-    /// The answer to [`Next::Receive`]: the data came to its end.
+    /// The answer to [`Next::Receive`]: the data came to its end. To [`Next::ReceiveChunk`]: the chunk is read to its
+    /// end, and with it the mail, or the mail is spoilt.
     Received(DataEnd),
     /// The answer to [`Next::Store`]: durable, in so many mailboxes.
     Stored,
     /// The answer to [`Next::Store`]: every recipient has been removed meanwhile.
     NoRecipientLeft,
-    /// The answer to [`Next::Receive`] or [`Next::Store`]: the disk is full; nothing is stored. To
-    /// `Receive`, it ends the session: the rest of the data must not be taken for commands.
+    /// The answer to [`Next::Store`]: every recipient's mailbox would hold more than it may.
+    MailboxesFull {
+        /// Whether it shall not be tried again.
+        is_final: bool,
+    },
+    /// The answer to [`Next::ReceiveChunk`]: the chunk is read to its end and the mail still good; more chunks come.
+    ChunkReceived,
+    /// The answer to [`Next::SkipChunk`]: it is read and thrown away.
+    ChunkSkipped,
+    /// The answer to [`Next::Receive`], [`Next::ReceiveChunk`] or [`Next::Store`]: the disk is full; nothing is stored.
+    /// To `Receive`, it ends the session: the rest of the data must not be taken for commands. A chunk has been read to
+    /// its end all the same.
     StoreFull,
-    /// The answer to [`Next::Salt`], [`Next::Login`], [`Next::LookUp`], [`Next::CheckSpace`], [`Next::Receive`]
-    /// or [`Next::Store`]: the store can't do it now. To `Receive`, it ends the session as [`Event::StoreFull`] does.
+    /// The answer to [`Next::Salt`], [`Next::Login`], [`Next::CheckSender`], [`Next::LookUp`], [`Next::CheckSpace`],
+    /// [`Next::Receive`], [`Next::ReceiveChunk`] or [`Next::Store`]: the store can't do it now. To `Receive`, it ends the
+    /// session as [`Event::StoreFull`] does.
     StoreFailed,
     /// The server is told to stop; the session ends at the next place where nothing is under way. While
     /// a wish is under way it gives [`Next::Read`], which is void: the wish goes on.
@@ -126,8 +159,15 @@ pub enum Event<'a> {
 /// What the store knows of a forward-path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recipient {
-    /// It is this mailbox; the address is the mailbox's own.
-    Mailbox(MailboxId, Address),
+    /// It leads to these mailboxes, one or, by an alias, several; each address is the mailbox's own.
+    Mailboxes(Vec<(MailboxId, Address)>),
+    /// Every mailbox that it leads to is locked and takes no mail (C2).
+    Locked,
+    /// Every mailbox that it leads to is full (M8).
+    Full {
+        /// Whether it shall not be tried again.
+        is_final: bool,
+    },
     /// The domain is ours, the user unknown.
     UnknownUser,
     /// The domain is not ours.
@@ -141,8 +181,23 @@ pub struct Envelope {
     pub reverse_path: ReversePath,
     /// Mailboxes, each once, with the address that Delivered-To names.
     pub recipients: Vec<(MailboxId, Address)>,
+    /// The forward-paths that led to them, as RCPT named them.
+    pub named: Vec<Named>,
     /// Whether MAIL said SMTPUTF8. RFC 6531 §3.4.
     pub is_utf8: bool,
+    /// What MAIL asked of reports.
+    pub dsn: MailDsn,
+}
+
+/// A forward-path that was accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// What stood between `<` and `>`.
+    pub path: String,
+    /// How many mailboxes it leads to.
+    pub mailboxes: usize,
+    /// What RCPT asked of reports.
+    pub dsn: RcptDsn,
 }
 
 impl Envelope {
@@ -166,8 +221,15 @@ pub enum Next {
     Login(Claim),
     /// Find the salt of that user, or one made up that stays the same (A11).
     Salt(String),
-    /// Find out who that is.
-    LookUp(ForwardPath),
+    /// Find out whether the peer, as who he has proved to be, may send as that.
+    CheckSender(ReversePath),
+    /// Find out who that is, and whether his mailbox has room.
+    LookUp {
+        /// Who.
+        path: ForwardPath,
+        /// The message's octets as declared by SIZE; 0 if they were not.
+        octets: u64,
+    },
     /// Find out whether a message of so many octets has room on the disk.
     CheckSpace {
         /// As declared by SIZE; 0 if it was not.
@@ -176,6 +238,23 @@ pub enum Next {
     /// Write all of `out`, then feed the data to the receiver and its output to the store, until
     /// [`Event::Received`]. Ask [`Session::receiver`] for the receiver first.
     Receive,
+    /// Take a chunk of so many octets, which come behind the line that was given last (RFC 3030 §2), and feed them to
+    /// the receiver, until [`Event::ChunkReceived`] or [`Event::Received`]; whatever happens, the chunk is read to its
+    /// end before that is said.
+    ReceiveChunk {
+        /// Its octets.
+        octets: u64,
+        /// Whether the mail begins with it: ask [`Session::receiver`] for the receiver then.
+        is_first: bool,
+        /// Whether the mail ends with it.
+        is_last: bool,
+    },
+    /// Read so many octets behind the line that was given last and throw them away, a message under way with them; then
+    /// say [`Event::ChunkSkipped`].
+    SkipChunk {
+        /// Octets.
+        octets: u64,
+    },
     /// Make the received message durable.
     Store(Envelope),
     /// Throw the received message away and give the next line.

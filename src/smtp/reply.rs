@@ -86,6 +86,9 @@ replies! {
     RECIPIENT_NOT_ASCII = "553 5.6.7 This recipient address needs SMTPUTF8";
     SOURCE_ROUTE = "550 5.7.1 Source routes are not followed, relaying denied";
     UNKNOWN_USER = "550 5.1.1 No such mailbox here";
+    MAILBOX_LOCKED = "550 5.2.1 This mailbox takes no mail";
+    MAILBOX_FULL = "552 5.2.2 The mailbox is full";
+    MAILBOX_FULL_NOW = "452 4.2.2 The mailbox is full, try again later";
     RELAYING_DENIED = "550 5.7.1 Not a domain of this server, relaying denied";
     TOO_MANY_RECIPIENTS = "452 4.5.3 Too many recipients, send them in a further mail";
 

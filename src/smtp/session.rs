@@ -8,6 +8,7 @@ mod tests;
 
 use super::command::{Command, Order, Stage, Verb, order};
 use super::path::Strictness;
+use super::receiver::Plan;
 use super::reply::{self, say};
 use super::trace::{self, MissingFields, Received};
 use super::{Door, Envelope, Event, Facts, Next, Now, Receiver, ReversePath};
@@ -160,7 +161,13 @@ impl Session {
         } else {
             (LineEndings::Strict, None)
         };
-        Receiver::new(endings, self.facts.message_octets, trace.field(), missing)
+        Receiver::new(Plan {
+            endings,
+            limit_octets: self.facts.message_octets,
+            trace: trace.field(),
+            missing,
+            recipients: recipients.iter().map(|(_, address)| address.clone()).collect(),
+        })
     }
 
     /// What stands before the stored message for each recipient: Return-Path and Delivered-To.

@@ -5,7 +5,6 @@ use std::hint::black_box;
 use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
-use super::Resolved;
 use super::engine::Fault;
 use super::error::StoreError;
 use super::levels::{self, Level};
@@ -18,13 +17,32 @@ use super::upload::{read_counters, write_counters};
 use crate::clock::UnixTime;
 use crate::mail::{Address, Domain, MailboxId, MailboxMark};
 
+/// What can't be done with a domain or mailbox (C2).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Lock {
+    /// Everything can.
+    #[default]
+    Open,
+    /// It can't be read; mail arrives, and sending works.
+    Reading,
+    /// It can't be read, and takes no mail.
+    All,
+}
+
+impl Lock {
+    /// Whether it can't be read.
+    pub fn is_locked(self) -> bool {
+        self != Lock::Open
+    }
+}
+
 /// A domain in a listing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DomainRow {
     /// Its name.
     pub domain: Domain,
-    /// Whether its mailboxes can't be read.
-    pub is_locked: bool,
+    /// Its lock.
+    pub lock: Lock,
     /// How many mailboxes it has.
     pub mailboxes: u32,
 }
@@ -40,10 +58,10 @@ pub struct Mailbox {
     pub mark: MailboxMark,
     /// The sealed password record, as `auth` made it.
     pub password: Vec<u8>,
-    /// Whether it is locked itself.
-    pub is_locked: bool,
-    /// Whether its domain is.
-    pub is_domain_locked: bool,
+    /// Its own lock.
+    pub lock: Lock,
+    /// Its domain's.
+    pub domain_lock: Lock,
 }
 
 /// A mailbox in a listing.
@@ -53,10 +71,10 @@ pub struct MailboxRow {
     pub address: Address,
     /// Its number.
     pub id: MailboxId,
-    /// Whether it is locked itself.
-    pub is_locked: bool,
-    /// Whether its domain is.
-    pub is_domain_locked: bool,
+    /// Its own lock.
+    pub lock: Lock,
+    /// Its domain's.
+    pub domain_lock: Lock,
     /// When it was made.
     pub created: UnixTime,
     /// How many messages it has.
@@ -78,7 +96,7 @@ pub(super) fn domains(transaction: &ReadTransaction) -> Result<Vec<DomainRow>, F
         let domain = parse_domain(key.value())?;
         let (from, to) = schema::mailbox_range(&domain);
         let count = mailboxes.range(from.as_str()..to.as_str())?.count();
-        rows.push(DomainRow { domain, is_locked: record.is_locked, mailboxes: count as u32 });
+        rows.push(DomainRow { domain, lock: record.lock, mailboxes: count as u32 });
     }
     Ok(rows)
 }
@@ -102,14 +120,14 @@ pub(super) fn mailbox(transaction: &ReadTransaction, address: Address) -> Result
     if name.value() != key {
         return Ok(None);
     }
-    let (record, is_domain_locked) = (record?, domain?.is_locked);
+    let (record, domain_lock) = (record?, domain?.lock);
     Ok(Some(Mailbox {
         id: record.id,
         address,
         mark: record.mark,
         password: record.password,
-        is_locked: record.is_locked,
-        is_domain_locked,
+        lock: record.lock,
+        domain_lock,
     }))
 }
 
@@ -138,10 +156,10 @@ pub(super) fn mailboxes(
         let counters = read_counters(&mail, record.id)?
             .ok_or_else(|| schema::damaged(&MAIL, "a mailbox has no counters"))?;
         rows.push(MailboxRow {
-            is_domain_locked: find_domain(&domains, &address.domain())?.is_locked,
+            domain_lock: find_domain(&domains, &address.domain())?.lock,
             address,
             id: record.id,
-            is_locked: record.is_locked,
+            lock: record.lock,
             created: record.created,
             messages: counters.live.messages,
             octets: counters.live.octets,
@@ -150,18 +168,6 @@ pub(super) fn mailboxes(
         });
     }
     Ok(rows)
-}
-
-pub(super) fn resolve(transaction: &ReadTransaction, address: Address) -> Result<Resolved, Fault> {
-    let key = schema::mailbox_key(&address);
-    if let Some(stored) = transaction.open_table(MAILBOXES)?.get(key.as_str())? {
-        let record: MailboxRecord = schema::decode(&MAILBOXES, key.as_str(), stored.value())?;
-        return Ok(Resolved::Mailbox(record.id, address));
-    }
-    Ok(match has_domain(transaction, &address.domain())? {
-        true => Resolved::UnknownUser,
-        false => Resolved::ForeignDomain,
-    })
 }
 
 pub(super) fn has_domain(transaction: &ReadTransaction, domain: &Domain) -> Result<bool, Fault> {
@@ -177,7 +183,7 @@ pub(super) fn add_domain(
     if table.get(domain.as_str())?.is_some() {
         return Err(StoreError::Exists(format!("the domain {domain} exists already")).into());
     }
-    put_domain(&mut table, domain, &DomainRecord { is_locked: false, created: now })
+    put_domain(&mut table, domain, &DomainRecord { lock: Lock::Open, created: now })
 }
 
 /// Takes a domain and its mailboxes away; tells the octets of their mail.
@@ -207,13 +213,9 @@ pub(super) fn remove_domain(
     Ok(octets)
 }
 
-pub(super) fn lock_domain(
-    transaction: &WriteTransaction,
-    domain: &Domain,
-    is_locked: bool,
-) -> Result<(), Fault> {
+pub(super) fn lock_domain(transaction: &WriteTransaction, domain: &Domain, lock: Lock) -> Result<(), Fault> {
     let mut table = transaction.open_table(DOMAINS)?;
-    let record = DomainRecord { is_locked, ..find_domain(&table, domain)? };
+    let record = DomainRecord { lock, ..find_domain(&table, domain)? };
     put_domain(&mut table, domain, &record)
 }
 
@@ -231,7 +233,7 @@ pub(super) fn add_mailbox(
         return Err(StoreError::Exists(format!("the mailbox {address} exists already")).into());
     }
     let id = next_mailbox(transaction)?;
-    let record = MailboxRecord { id, mark, is_locked: false, created: now, password };
+    let record = MailboxRecord { id, mark, lock: Lock::Open, created: now, password };
     put_mailbox(&mut table, address, &record)?;
     count_mailboxes(transaction, table.len()?)?;
     let counters = Counters {

@@ -9,9 +9,11 @@
 //! code touches it.
 
 mod accounts;
+mod aliases;
 mod blob;
 mod budget;
 mod clock_trust;
+mod devices;
 mod disk_file;
 mod engine;
 mod error;
@@ -39,8 +41,10 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use accounts::{DomainRow, Mailbox, MailboxRow};
+pub use accounts::{DomainRow, Lock, Mailbox, MailboxRow};
+pub use aliases::{AliasRow, Destination, Resolved};
 pub use blob::{BlobId, Chunk};
+pub use devices::{Device, Reach};
 pub use error::{Ask, StoreError};
 pub use levels::{Level, Origin, Policies};
 pub use medium::Medium;
@@ -68,17 +72,6 @@ pub struct Store {
     threads: Arc<Threads>,
     shared: Arc<Shared>,
     clock: Clock,
-}
-
-/// What a forward-path's address is here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Resolved {
-    /// A mailbox.
-    Mailbox(MailboxId, Address),
-    /// The domain is ours, the user unknown.
-    UnknownUser,
-    /// The domain is not ours.
-    ForeignDomain,
 }
 
 /// A maildrop as it stands: what a POP3 session snapshots at logon.
@@ -125,12 +118,27 @@ pub struct MessageRow {
 }
 
 /// What a delivery came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delivered {
-    /// Durable, in so many mailboxes; those removed since RCPT are not counted.
-    Stored(usize),
+    /// Durable.
+    Stored {
+        /// In so many mailboxes; those removed since RCPT are not counted.
+        mailboxes: usize,
+        /// Those of them whose user is to be warned that it gets full, and has not been since it was emptier.
+        to_warn: Vec<MailboxId>,
+    },
+    /// Nothing is stored: every mailbox would hold more than its quota allows. With one that has room all get it, so
+    /// that what was accepted is never kept from some.
+    Full,
     /// Every mailbox has been removed since RCPT.
     NobodyLeft,
+}
+
+impl Delivered {
+    /// Durable in so many mailboxes, none of them nearly full.
+    pub fn to(mailboxes: usize) -> Delivered {
+        Delivered::Stored { mailboxes, to_warn: Vec::new() }
+    }
 }
 
 impl Store {
@@ -226,8 +234,8 @@ impl Store {
     }
 
     /// Locks or unlocks a domain; errs with [`StoreError::NotFound`].
-    pub fn lock_domain(&self, domain: Domain, is_locked: bool) -> Ask<()> {
-        self.change(move |transaction| accounts::lock_domain(transaction, &domain, is_locked))
+    pub fn lock_domain(&self, domain: Domain, lock: Lock) -> Ask<()> {
+        self.change(move |transaction| accounts::lock_domain(transaction, &domain, lock))
     }
 
     /// One mailbox; none if the address has none.
@@ -249,9 +257,9 @@ impl Store {
     }
 
     /// Locks or unlocks a mailbox; errs with [`StoreError::NotFound`].
-    pub fn lock_mailbox(&self, address: Address, is_locked: bool) -> Ask<()> {
+    pub fn lock_mailbox(&self, address: Address, lock: Lock) -> Ask<()> {
         self.change(move |transaction| {
-            accounts::change_mailbox(transaction, &address, |record| record.is_locked = is_locked)
+            accounts::change_mailbox(transaction, &address, |record| record.lock = lock)
         })
     }
 
@@ -260,11 +268,6 @@ impl Store {
         self.change(move |transaction| {
             accounts::change_mailbox(transaction, &address, |record| record.password = password)
         })
-    }
-
-    /// What that address is here.
-    pub fn resolve(&self, address: Address) -> Ask<Resolved> {
-        self.ask(move |transaction| accounts::resolve(transaction, address))
     }
 
     /// Whether that domain is ours.

@@ -23,6 +23,7 @@
 use redb::TableDefinition;
 use serde::{Deserialize, Serialize};
 
+use super::accounts::Lock;
 use super::error::StoreError;
 use crate::clock::UnixTime;
 use crate::limits;
@@ -60,7 +61,7 @@ pub(super) const META_COUNT: &str = "mailboxes";
 /// A domain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct DomainRecord {
-    pub is_locked: bool,
+    pub lock: Lock,
     pub created: UnixTime,
 }
 
@@ -69,7 +70,7 @@ pub(super) struct DomainRecord {
 pub(super) struct MailboxRecord {
     pub id: MailboxId,
     pub mark: MailboxMark,
-    pub is_locked: bool,
+    pub lock: Lock,
     pub created: UnixTime,
     /// Sealed by `auth`; opaque here.
     pub password: Vec<u8>,

@@ -19,6 +19,7 @@ use super::{Delivered, Shared, Store, accounts, free};
 use crate::clock::UnixTime;
 use crate::limits;
 use crate::mail::{MailboxId, MessageId, Uid};
+use crate::settings::Quota;
 
 /// A body on its way into the store; dropped before [`Upload::finish`], nothing of it stays.
 #[derive(Debug)]
@@ -53,6 +54,18 @@ pub struct Delivery {
     /// Octets, with the prefix, that RETR sends of an international mail to a client that can't read it; 0 for any
     /// other mail. RFC 6858.
     pub surrogate_octets: u32,
+    /// How much the mailbox may hold.
+    pub quota: Quota,
+    /// Whether this is the mail that warns its user of that: it is stored whatever the mailbox holds, and there is no
+    /// further one until the mailbox has been emptier.
+    pub is_warning: bool,
+}
+
+impl Delivery {
+    /// A delivery of plain mail to a mailbox without bounds.
+    pub fn to(mailbox: MailboxId, prefix: Vec<u8>) -> Delivery {
+        Delivery { mailbox, prefix, surrogate_octets: 0, quota: Quota::default(), is_warning: false }
+    }
 }
 
 /// The sizes that a growing buffer takes: each fills a chunk of its own, if it must leave early.
@@ -126,12 +139,12 @@ impl Upload {
                 delivered
             },
             move |delivered| match delivered {
-                Delivered::Stored(_) => {
+                Delivered::Stored { .. } => {
                     counted.messages.fetch_add(1, Ordering::Relaxed);
                     counted.message_octets.fetch_add(whole_octets, Ordering::Relaxed);
                     counted.live_octets.fetch_add(octets as u64, Ordering::Relaxed);
                 }
-                Delivered::NobodyLeft => counted.has_free.store(true, Ordering::Release),
+                Delivered::NobodyLeft | Delivered::Full => counted.has_free.store(true, Ordering::Release),
             },
         );
         job.room_octets = octets as u64;
@@ -333,7 +346,7 @@ impl Body {
             };
             append(&mut mail, delivery.mailbox, &row)?;
         }
-        Ok(Delivered::Stored(owners.len()))
+        Ok(Delivered::Stored { mailboxes: owners.len(), to_warn: Vec::new() })
     }
 
     /// Octets that have not streamed in.

@@ -143,8 +143,11 @@ impl House {
             self.own(&room.names["user"], key, value)?;
         }
         match script.locked.as_deref() {
-            Some("mailbox") => self.store.lock_mailbox(room.names["user"].parse().unwrap(), true).wait(),
-            Some("domain") => self.store.lock_domain(domain, true).wait(),
+            Some("mailbox") => self
+                .store
+                .lock_mailbox(room.names["user"].parse().unwrap(), poppet::store::Lock::Reading)
+                .wait(),
+            Some("domain") => self.store.lock_domain(domain, poppet::store::Lock::Reading).wait(),
             _ => Ok(()),
         }
         .map_err(|cause| cause.to_string())?;
@@ -199,7 +202,7 @@ impl House {
     fn put(&self, mailbox: MailboxId, message: &[u8]) -> Result<(), String> {
         let mut upload = self.store.upload();
         block_on(upload.push(message)).map_err(|cause| cause.to_string())?;
-        let delivery = Delivery { mailbox, prefix: Vec::new(), surrogate_octets: 0 };
+        let delivery = Delivery::to(mailbox, Vec::new());
         upload.finish(vec![delivery]).wait().map_err(|cause| cause.to_string())?;
         Ok(())
     }

@@ -157,7 +157,7 @@ fn every_wrong_proof_gets_the_same_verdict_s_166_s_185() {
 #[test]
 fn a_locked_mailbox_is_only_told_to_who_proves_himself_a11() {
     let house = House::with_challenge();
-    house.store.lock_mailbox("alice@home.lan".parse().unwrap(), true).wait().unwrap();
+    house.store.lock_mailbox("alice@home.lan".parse().unwrap(), crate::store::Lock::Reading).wait().unwrap();
     for kind in KINDS {
         house.forget();
         assert_eq!(house.prove(kind, "alice@home.lan", "wrong"), refused(1), "{kind:?}");

@@ -22,7 +22,7 @@ const CLASSES: [(&str, &str, &str); 5] = [
 fn medians_of_every_class_side_by_side() {
     let house = House::with_challenge();
     house.add("dora@home.lan", "wonderland");
-    house.store.lock_mailbox("dora@home.lan".parse().unwrap(), true).wait().unwrap();
+    house.store.lock_mailbox("dora@home.lan".parse().unwrap(), crate::store::Lock::Reading).wait().unwrap();
     let by_password = |_: &str, user_name: &str, password: &str| claim(user_name, password);
     measure(&house, "password", by_password);
     for kind in KINDS {

@@ -11,10 +11,10 @@ fn house() -> House {
     house.set("challenge", "on");
     house.set_password("alice@home.lan", "wonderland");
     house.add("dora@home.lan", "explorer");
-    house.store.lock_mailbox("dora@home.lan".parse().unwrap(), true).wait().unwrap();
+    house.store.lock_mailbox("dora@home.lan".parse().unwrap(), crate::store::Lock::Reading).wait().unwrap();
     house.store.add_domain("work.lan".parse().unwrap()).wait().unwrap();
     house.add("carl@work.lan", "marx");
-    house.store.lock_domain("work.lan".parse().unwrap(), true).wait().unwrap();
+    house.store.lock_domain("work.lan".parse().unwrap(), crate::store::Lock::Reading).wait().unwrap();
     house
 }
 

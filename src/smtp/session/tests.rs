@@ -26,6 +26,7 @@ fn facts(door: Door) -> Facts {
         tls_terms: None,
         message_octets: 1000,
         recipients: 5,
+        device: None,
     }
 }
 
@@ -105,7 +106,10 @@ impl Talk {
                     Proof::Password(password) if password.expose() == b"no store" => Event::StoreFailed,
                     _ => Event::LoginRefused,
                 },
-                Next::LookUp(path) => Event::Recipient(look_up(&path)),
+                Next::CheckSender(_) => Event::SenderFits,
+                Next::ReceiveChunk { .. } => Event::ChunkReceived,
+                Next::SkipChunk { .. } => Event::ChunkSkipped,
+                Next::LookUp { path, .. } => Event::Recipient(look_up(&path)),
                 Next::CheckSpace { .. } if self.space => Event::SpaceFound,
                 Next::CheckSpace { .. } => Event::SpaceLacking,
                 Next::Store(envelope) => {
@@ -158,7 +162,7 @@ fn passwords_inside_tls(door: Door) -> Facts {
 
 fn look_up(path: &ForwardPath) -> Recipient {
     let mailbox = |number, name: &str| {
-        Recipient::Mailbox(MailboxId(number), format!("{name}@home.lan").parse().unwrap())
+        Recipient::Mailboxes(vec![(MailboxId(number), format!("{name}@home.lan").parse().unwrap())])
     };
     let ours = |domain: &crate::mail::Domain| domain.as_str() == "home.lan";
     match path {

@@ -3,10 +3,10 @@
 use super::{Mail, Phase, Session};
 use crate::limits;
 use crate::mail::{Address, MailboxId};
-use crate::smtp::parameters::{MailParameters, ParameterError, check_rcpt};
+use crate::smtp::parameters::{MailParameters, ParameterError, parse_rcpt};
 use crate::smtp::path::{PathError, cut_path};
 use crate::smtp::reply::{self, say};
-use crate::smtp::{DataEnd, Door, Envelope, Event, ForwardPath, Next, Recipient, ReversePath};
+use crate::smtp::{DataEnd, Door, Envelope, Event, ForwardPath, MailDsn, Next, Recipient, ReversePath};
 use crate::wire::data::DataFault;
 
 impl Session {
@@ -26,7 +26,13 @@ impl Session {
             return self.refuse(reply::TOO_LARGE, out);
         }
         self.mail = Some(Mail {
-            envelope: Envelope { reverse_path, recipients: Vec::new(), is_utf8: parameters.is_utf8 },
+            envelope: Envelope {
+                reverse_path,
+                recipients: Vec::new(),
+                named: Vec::new(),
+                is_utf8: parameters.is_utf8,
+                dsn: MailDsn::default(),
+            },
             recipients_taken: 0,
             recipients_over: 0,
         });
@@ -40,7 +46,7 @@ impl Session {
             PathError::TooLong => reply::SENDER_TOO_LONG,
             _ => reply::BAD_MAIL,
         })?;
-        let parameters = MailParameters::parse(rest).map_err(parameter_reply)?;
+        let parameters = MailParameters::parse(rest, false).map_err(parameter_reply)?;
         let path = ReversePath::parse(inner, self.strictness(), parameters.is_utf8);
         let path = path.map_err(|error| match error {
             PathError::TooLong => reply::SENDER_TOO_LONG,
@@ -60,7 +66,7 @@ impl Session {
         };
         if mail.recipients_taken < self.facts.recipients {
             self.phase = Phase::LookUp;
-            return Next::LookUp(path);
+            return Next::LookUp { path, octets: 0 };
         }
         mail.recipients_over += 1;
         if mail.recipients_over > limits::RECIPIENTS_OVER {
@@ -75,7 +81,7 @@ impl Session {
             PathError::TooLong => reply::RECIPIENT_TOO_LONG,
             _ => reply::BAD_RCPT,
         })?;
-        check_rcpt(rest).map_err(parameter_reply)?;
+        parse_rcpt(rest, false).map_err(parameter_reply)?;
         let is_utf8 = self.mail.as_ref().is_some_and(|mail| mail.envelope.is_utf8);
         ForwardPath::parse(inner, is_utf8).map_err(|error| match error {
             PathError::TooLong => reply::RECIPIENT_TOO_LONG,
@@ -118,20 +124,25 @@ impl Session {
 
     fn take_recipient(&mut self, recipient: Recipient, out: &mut Vec<u8>) -> Next {
         match recipient {
-            Recipient::Mailbox(mailbox, address) => self.keep_recipient(mailbox, address, out),
+            Recipient::Mailboxes(mailboxes) => self.keep_recipient(mailboxes, out),
+            Recipient::Locked => self.refuse_recipient(reply::MAILBOX_LOCKED, out),
+            Recipient::Full { is_final: true } => self.refuse_recipient(reply::MAILBOX_FULL, out),
+            Recipient::Full { is_final: false } => self.refuse_recipient(reply::MAILBOX_FULL_NOW, out),
             Recipient::UnknownUser => self.refuse_recipient(reply::UNKNOWN_USER, out),
             Recipient::ForeignDomain => self.refuse_recipient(reply::RELAYING_DENIED, out),
         }
     }
 
-    fn keep_recipient(&mut self, mailbox: MailboxId, address: Address, out: &mut Vec<u8>) -> Next {
+    fn keep_recipient(&mut self, mailboxes: Vec<(MailboxId, Address)>, out: &mut Vec<u8>) -> Next {
         let Some(mail) = &mut self.mail else {
             return self.hang_up(reply::OUT_OF_STEP, out);
         };
         // Named twice, he gets it once, and is counted twice: the session must have an end (S-056, S-057).
         mail.recipients_taken += 1;
-        if mail.envelope.recipients.iter().all(|(known, _)| *known != mailbox) {
-            mail.envelope.recipients.push((mailbox, address));
+        for (mailbox, address) in mailboxes {
+            if mail.envelope.recipients.iter().all(|(known, _)| *known != mailbox) {
+                mail.envelope.recipients.push((mailbox, address));
+            }
         }
         self.accept(reply::RECIPIENT_OK, out)
     }

@@ -21,7 +21,7 @@ fn fill(store: &Store, mailboxes: &[MailboxId]) -> u32 {
     let mut count = 0;
     loop {
         match deliver(store, &body(MIB), mailboxes) {
-            Ok(Delivered::Stored(_)) => count += 1,
+            Ok(Delivered::Stored { .. }) => count += 1,
             Err(StoreError::Full) => return count,
             other => panic!("{other:?} after {count}"),
         }
@@ -66,10 +66,10 @@ fn small_bodies_that_waited_over_an_opening_leave_room_when_they_are_gone() {
         .map(|_| {
             let mut upload = store.upload();
             block_on(upload.push(&body(1000))).unwrap();
-            upload.finish(vec![Delivery { mailbox: mailboxes[0], prefix: Vec::new(), surrogate_octets: 0 }])
+            upload.finish(vec![Delivery::to(mailboxes[0], Vec::new())])
         })
         .collect();
-    asks.into_iter().for_each(|ask| assert_eq!(ask.wait(), Ok(Delivered::Stored(1))));
+    asks.into_iter().for_each(|ask| assert_eq!(ask.wait(), Ok(Delivered::to(1))));
     remove_all(&store, &mailboxes);
     while purge::purge_some(&store.shared, purge_order::Reach::All).unwrap() {}
     store.close();
@@ -90,7 +90,7 @@ fn a_mail_that_can_not_fit_costs_no_removed_mail() {
         store.remove_messages(mailboxes[0], vec![Uid(uid)]).wait().unwrap();
         assert_eq!(recoverable(), uid, "nothing was purged in vain");
         assert!(!store.has_space_for(60 * MIB as u64));
-        if deliver(&store, &body(200_000), &mailboxes) == Ok(Delivered::Stored(1)) {
+        if deliver(&store, &body(200_000), &mailboxes) == Ok(Delivered::to(1)) {
             assert!(uid < 18, "{uid} mails were removed until one had room");
             return;
         }

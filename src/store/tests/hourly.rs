@@ -43,7 +43,7 @@ fn days_after_retrieval_count_from_the_first() {
     let store = folder.create();
     let alice = add_alice(&store);
     store.set_level(Level::Mailbox(super::alice()), "retain", Some("retrieved:2")).wait().unwrap();
-    (0..3).for_each(|_| assert_eq!(deliver(&store, b"x", &[alice]), Ok(Delivered::Stored(1))));
+    (0..3).for_each(|_| assert_eq!(deliver(&store, b"x", &[alice]), Ok(Delivered::to(1))));
     store.mark_retrieved(alice, vec![Uid(1)]).wait().unwrap();
     store.set_setting("retain", Some("never")).wait().unwrap();
     let store = folder.reopen(&store, NOW + DAY);
@@ -74,9 +74,9 @@ fn a_large_maildrop_is_swept_in_steps() {
     let store = folder.create();
     let alice = add_alice(&store);
     let count = limits::SWEPT_ROWS + 1;
-    let mail = || vec![Delivery { mailbox: alice, prefix: Vec::new(), surrogate_octets: 0 }];
+    let mail = || vec![Delivery::to(alice, Vec::new())];
     let asks: Vec<_> = (0..count).map(|_| store.upload().finish(mail())).collect();
-    asks.into_iter().for_each(|ask| assert_eq!(ask.wait(), Ok(Delivered::Stored(1))));
+    asks.into_iter().for_each(|ask| assert_eq!(ask.wait(), Ok(Delivered::to(1))));
     store.set_setting("retain", Some("1")).wait().unwrap();
     let store = folder.reopen(&store, NOW + DAY);
     let first =
@@ -121,7 +121,7 @@ fn nothing_is_removed_by_a_wrong_clock_s_308_s_309() {
     let store = folder.create();
     let alice = add_alice(&store);
     store.set_setting("retain", Some("1")).wait().unwrap();
-    (0..2).for_each(|_| assert_eq!(deliver(&store, b"x", &[alice]), Ok(Delivered::Stored(1))));
+    (0..2).for_each(|_| assert_eq!(deliver(&store, b"x", &[alice]), Ok(Delivered::to(1))));
     store.remove_messages(alice, vec![Uid(1)]).wait().unwrap();
     // In 1970, and ten years ahead of all mail.
     let mut store = store;

@@ -89,11 +89,7 @@ fn deliver(store: &Store, body: &[u8], mailboxes: &[MailboxId]) -> Result<Delive
     }
     let deliveries = mailboxes
         .iter()
-        .map(|&mailbox| Delivery {
-            mailbox,
-            prefix: format!("To: {}\r\n", mailbox.0).into_bytes(),
-            surrogate_octets: 0,
-        })
+        .map(|&mailbox| Delivery::to(mailbox, format!("To: {}\r\n", mailbox.0).into_bytes()))
         .collect();
     upload.finish(deliveries).wait()
 }
@@ -127,7 +123,7 @@ fn a_message_of_any_size_comes_back_octet_for_octet_also_after_reopening() {
         0, 1, 4075, 4076, 4077, 16_364, 65_515, 65_516, 65_517, 131_032, 262_063, 262_064, 262_065, 3_000_001,
     ];
     for size in sizes {
-        assert_eq!(deliver(&store, &body(size), &[alice]), Ok(Delivered::Stored(1)));
+        assert_eq!(deliver(&store, &body(size), &[alice]), Ok(Delivered::to(1)));
     }
     for reopened in [false, true] {
         let store = if reopened {
@@ -160,7 +156,7 @@ fn one_body_serves_all_recipients_and_is_freed_with_the_last() {
     let alice = add_alice(&store);
     let bob = add(&store, "bob@home.lan");
     let before = store.wear().written_octets;
-    assert_eq!(deliver(&store, &body(1_000_000), &[alice, bob]), Ok(Delivered::Stored(2)));
+    assert_eq!(deliver(&store, &body(1_000_000), &[alice, bob]), Ok(Delivered::to(2)));
     assert!(store.wear().written_octets - before < 1_300_000, "the body was written once");
     store.remove_messages(alice, vec![Uid(1)]).wait().unwrap();
     assert_eq!(read_back(&store, alice, Uid(1)), Ok(None));
@@ -207,7 +203,7 @@ fn a_new_mailbox_of_an_old_name_starts_empty_with_another_number_s_220() {
     assert_eq!(uids(&store, second), [0_u32; 0]);
     assert!(matches!(store.snapshot(first).wait(), Err(StoreError::NotFound(_))));
     assert_eq!(deliver(&store, b"late", &[first]), Ok(Delivered::NobodyLeft));
-    assert_eq!(deliver(&store, b"late", &[first, second]), Ok(Delivered::Stored(1)));
+    assert_eq!(deliver(&store, b"late", &[first, second]), Ok(Delivered::to(1)));
 }
 
 #[test]
@@ -235,8 +231,7 @@ fn a_streamed_mail_that_is_refused_at_its_end_leaves_nothing() {
     let mut upload = store.upload();
     block_on(upload.push(&body(900_000))).unwrap();
     store.set_setting("reserve_mib", Some("1048576")).wait().unwrap();
-    let refused =
-        upload.finish(vec![Delivery { mailbox: alice, prefix: Vec::new(), surrogate_octets: 0 }]).wait();
+    let refused = upload.finish(vec![Delivery::to(alice, Vec::new())]).wait();
     assert_eq!(refused, Err(StoreError::Full));
     free_all(&store);
     assert_eq!(left_of_bodies(&store), 0);
@@ -273,7 +268,7 @@ fn bodies_share_one_budget_and_nobody_waits_for_ever() {
     std::thread::scope(|scope| {
         for size in [100_000, 200_000, 300_000, 10] {
             let store = &store;
-            scope.spawn(move || assert_eq!(deliver(store, &body(size), &[alice]), Ok(Delivered::Stored(1))));
+            scope.spawn(move || assert_eq!(deliver(store, &body(size), &[alice]), Ok(Delivered::to(1))));
         }
     });
     drop(held);
@@ -308,8 +303,8 @@ fn a_body_that_gives_way_lets_others_in_and_is_whole_in_the_end() {
         drop(waiting.wait().unwrap());
         block_on(slow.give_way()).unwrap();
         block_on(slow.push(rest)).unwrap();
-        let delivery = Delivery { mailbox: alice, prefix: b"To: a\r\n".to_vec(), surrogate_octets: 0 };
-        assert_eq!(block_on(slow.finish(vec![delivery])), Ok(Delivered::Stored(1)));
+        let delivery = Delivery::to(alice, b"To: a\r\n".to_vec());
+        assert_eq!(block_on(slow.finish(vec![delivery])), Ok(Delivered::to(1)));
         let uid = uids(&store, alice).last().copied().unwrap();
         assert!(read_back(&store, alice, Uid(uid)).unwrap().unwrap()[7..] == sent, "{size}");
     }
@@ -342,11 +337,11 @@ fn mails_that_queue_together_share_a_sync() {
         .map(|_| {
             let mut upload = store.upload();
             block_on(upload.push(&body(5000))).unwrap();
-            upload.finish(vec![Delivery { mailbox: alice, prefix: Vec::new(), surrogate_octets: 0 }])
+            upload.finish(vec![Delivery::to(alice, Vec::new())])
         })
         .collect();
     for ask in asks {
-        assert_eq!(ask.wait(), Ok(Delivered::Stored(1)));
+        assert_eq!(ask.wait(), Ok(Delivered::to(1)));
     }
     let after = store.wear();
     assert_eq!(after.messages - before.messages, 64);
@@ -366,7 +361,7 @@ fn below_the_reserve_mail_is_refused_while_reading_and_deleting_go_on() {
     assert_eq!(read_back(&store, alice, Uid(1)), Ok(Some(b"To: 1\r\none".to_vec())));
     store.remove_messages(alice, vec![Uid(1)]).wait().unwrap();
     store.set_setting("reserve_mib", Some("1")).wait().unwrap();
-    assert_eq!(deliver(&store, b"three", &[alice]), Ok(Delivered::Stored(1)));
+    assert_eq!(deliver(&store, b"three", &[alice]), Ok(Delivered::to(1)));
     assert_eq!(uids(&store, alice), [2, 3]);
 }
 
@@ -388,19 +383,19 @@ fn accounts_are_found_listed_locked_and_removed() {
         rows.iter().map(|row| (row.domain.as_str(), row.mailboxes)).collect::<Vec<_>>(),
         [("a.lan", 1), ("home.lan", 2)]
     );
-    store.lock_domain("home.lan".parse().unwrap(), true).wait().unwrap();
-    store.lock_mailbox(alice(), true).wait().unwrap();
+    store.lock_domain("home.lan".parse().unwrap(), Lock::Reading).wait().unwrap();
+    store.lock_mailbox(alice(), Lock::Reading).wait().unwrap();
     store.set_password(alice(), b"new".to_vec()).wait().unwrap();
     let found = store.mailbox(alice()).wait().unwrap().unwrap();
     assert_eq!(
-        (found.is_locked, found.is_domain_locked, found.password.as_slice()),
-        (true, true, &b"new"[..])
+        (found.lock, found.domain_lock, found.password.as_slice()),
+        (Lock::Reading, Lock::Reading, &b"new"[..])
     );
     store.remove_domain("home.lan".parse().unwrap()).wait().unwrap();
     assert_eq!(store.mailbox(alice()).wait(), Ok(None));
     assert_eq!(store.resolve(alice()).wait(), Ok(Resolved::ForeignDomain));
     assert_eq!(store.resolve("x@a.lan".parse().unwrap()).wait(), Ok(Resolved::UnknownUser));
-    assert!(matches!(store.resolve("zoe@a.lan".parse().unwrap()).wait(), Ok(Resolved::Mailbox(..))));
+    assert!(matches!(store.resolve("zoe@a.lan".parse().unwrap()).wait(), Ok(Resolved::Mailboxes(_))));
     assert_eq!(store.mailboxes(None).wait().unwrap().len(), 1);
 }
 
@@ -412,7 +407,7 @@ fn what_is_not_there_or_is_there_already_is_told() {
     let told = |error: StoreError| error.to_string();
     assert_eq!(told(store.remove_domain(domain.clone()).wait().unwrap_err()), "there is no domain home.lan");
     assert_eq!(
-        told(store.lock_domain(domain.clone(), true).wait().unwrap_err()),
+        told(store.lock_domain(domain.clone(), Lock::Reading).wait().unwrap_err()),
         "there is no domain home.lan"
     );
     assert_eq!(
@@ -428,7 +423,7 @@ fn what_is_not_there_or_is_there_already_is_told() {
     let bob: Address = "bob@home.lan".parse().unwrap();
     for ask in [
         store.remove_mailbox(bob.clone()),
-        store.lock_mailbox(bob.clone(), true),
+        store.lock_mailbox(bob.clone(), Lock::Reading),
         store.set_password(bob.clone(), Vec::new()),
     ] {
         assert_eq!(told(ask.wait().unwrap_err()), "there is no mailbox bob@home.lan");

@@ -156,14 +156,10 @@ impl World {
     }
 
     fn finish(&mut self, number: u64, upload: Upload, octets: usize, ids: &[u32]) -> Result<(), StoreError> {
-        let delivery = |&id: &u32| Delivery {
-            mailbox: MailboxId(id),
-            prefix: number.to_le_bytes().to_vec(),
-            surrogate_octets: 0,
-        };
+        let delivery = |&id: &u32| Delivery::to(MailboxId(id), number.to_le_bytes().to_vec());
         let delivered = upload.finish(ids.iter().map(delivery).collect()).wait()?;
         let count = ids.iter().filter(|&&id| self.model.is_present(id)).count();
-        let wanted = if count > 0 { Delivered::Stored(count) } else { Delivered::NobodyLeft };
+        let wanted = if count > 0 { Delivered::to(count) } else { Delivered::NobodyLeft };
         assert_eq!(delivered, wanted);
         let mail = Mail {
             number,

@@ -93,7 +93,7 @@ fn a_removed_mailbox_comes_back_with_password_lock_levels_and_mail() {
     let folder = Folder::new();
     let (store, id) = with_mails(&folder, 4);
     let mark = store.snapshot(id).wait().unwrap().mark;
-    store.lock_mailbox(alice(), true).wait().unwrap();
+    store.lock_mailbox(alice(), Lock::Reading).wait().unwrap();
     store.set_level(Level::Mailbox(alice()), "login_delay", Some("60")).wait().unwrap();
     remove(&store, id, &[1]);
     store.remove_mailbox(alice()).wait().unwrap();
@@ -110,7 +110,7 @@ fn a_removed_mailbox_comes_back_with_password_lock_levels_and_mail() {
     let undeleted = undelete(&store, None).unwrap();
     assert_eq!(undeleted, Undeleted { is_mailbox_back: true, messages: 4, octets: 52, purged: 0 });
     let mailbox = store.mailbox(alice()).wait().unwrap().unwrap();
-    assert_eq!((mailbox.id, mailbox.is_locked, mailbox.password), (id, true, b"sealed".to_vec()));
+    assert_eq!((mailbox.id, mailbox.lock, mailbox.password), (id, Lock::Reading, b"sealed".to_vec()));
     assert_eq!(store.settings_for(&alice()).login_delay_seconds, 60);
     assert_eq!(store.snapshot(id).wait().unwrap().mark, mark);
     assert_eq!(uids(&store, id), [1, 2, 3, 4]);
@@ -232,10 +232,8 @@ fn many_runs_are_split_over_several_records() {
     let folder = Folder::new();
     let count = 2 * limits::RUNS_PER_TOMBSTONE as u32 + 3;
     let (store, id) = with_mails(&folder, 0);
-    let asks: Vec<_> = (0..count)
-        .map(|_| store.upload().finish(vec![Delivery { mailbox: id, prefix: vec![1], surrogate_octets: 0 }]))
-        .collect();
-    asks.into_iter().for_each(|ask| assert_eq!(ask.wait(), Ok(Delivered::Stored(1))));
+    let asks: Vec<_> = (0..count).map(|_| store.upload().finish(vec![Delivery::to(id, vec![1])])).collect();
+    asks.into_iter().for_each(|ask| assert_eq!(ask.wait(), Ok(Delivered::to(1))));
     let odd: Vec<u32> = (1..=count).filter(|uid| uid % 2 == 1).collect();
     remove(&store, id, &odd);
     assert_eq!(uids(&store, id).len(), odd.len() - 1);
@@ -309,7 +307,7 @@ fn a_quit_with_deletions_is_one_commit_of_a_few_pages() {
 fn international_mail_is_listed_with_the_octets_of_its_surrogate() {
     let folder = Folder::new();
     let (store, id) = with_mails(&folder, 1);
-    let delivery = Delivery { mailbox: id, prefix: Vec::new(), surrogate_octets: 77 };
+    let delivery = Delivery { surrogate_octets: 77, ..Delivery::to(id, Vec::new()) };
     store.upload().finish(vec![delivery]).wait().unwrap();
     assert_eq!(store.snapshot(id).wait().unwrap().surrogates, [(Uid(2), 77)]);
     let is_international = |uid| {

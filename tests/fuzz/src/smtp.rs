@@ -57,6 +57,7 @@ impl<'a> Play<'a> {
             tls_terms: None,
             message_octets: [2000, 100, 65_536, 0][usize::from(shape >> 2 & 3)],
             recipients: [3, 1, 100, 0][usize::from(shape >> 4 & 3)],
+            device: None,
         };
         let session = Session::new(facts.clone());
         Play { session, choices, facts, transcript: Vec::new(), model: Model::default() }
@@ -177,6 +178,8 @@ impl<'a> Play<'a> {
                     _ => self.handle(Event::LoggedIn { user, signature: is_scram.then_some([4; 32]) }),
                 }
             }
+            Next::CheckSender(_) => self.handle(Event::SenderFits),
+            Next::ReceiveChunk { .. } | Next::SkipChunk { .. } => unreachable!("BDAT is not offered"),
             Next::CheckSpace { octets } => {
                 assert!(self.model.has_said_hello && self.model.mail.is_none(), "MAIL is taken out of order");
                 assert!(self.facts.door == Door::Mx || self.model.is_logged_in, "a stranger's mail is taken");
@@ -184,7 +187,7 @@ impl<'a> Play<'a> {
                 let events = [Event::SpaceLacking, Event::StoreFailed];
                 self.handle(events.into_iter().nth(usize::from(choice % 8)).unwrap_or(Event::SpaceFound))
             }
-            Next::LookUp(path) => self.look_up(path, choice),
+            Next::LookUp { path, .. } => self.look_up(path, choice),
             Next::Receive => return self.receive(choice, peer),
             Next::Store(envelope) => self.store(&envelope, choice),
             Next::Discard => (Next::Read, Vec::new()),
@@ -224,7 +227,7 @@ impl<'a> Play<'a> {
                 if !mail.contains(&mailbox) {
                     mail.push(mailbox);
                 }
-                self.handle(Event::Recipient(Recipient::Mailbox(mailbox, address)))
+                self.handle(Event::Recipient(Recipient::Mailboxes(vec![(mailbox, address)])))
             }
         }
     }

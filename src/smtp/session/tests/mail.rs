@@ -292,7 +292,7 @@ fn a_store_that_can_not_look_up_is_not_an_unknown_user() {
     talk.dialog(&[("MAIL FROM:<a@b>", "250")]);
     let mut out = Vec::new();
     let line = Event::Line { line: b"RCPT TO:<bob@home.lan>", is_followed: false };
-    assert!(matches!(talk.session.handle(line, &mut out), Next::LookUp(_)));
+    assert!(matches!(talk.session.handle(line, &mut out), Next::LookUp { .. }));
     assert!(talk.tell(Event::StoreFailed).starts_with("451 4.3.0"));
     talk.dialog(&[("RCPT TO:<bob@home.lan>", "250")]);
 }

@@ -16,6 +16,7 @@ pub mod receiver;
 pub mod reply;
 pub mod session;
 pub mod trace;
+mod xtext;
 
 pub use dsn::{MailDsn, RcptDsn};
 pub use path::{ForwardPath, ReversePath};

@@ -1,6 +1,9 @@
-//! The parameters of MAIL and RCPT. RFC 5321 §4.1.1.11, RFC 1870, RFC 6152, RFC 6531, RFC 4954 §5.
+//! The parameters of MAIL and RCPT. RFC 5321 §4.1.1.11, RFC 1870, RFC 3461, RFC 6152, RFC 6531, RFC 4954 §5.
 
+use super::dsn::{Notify, OriginalRecipient, Ret};
+use super::xtext::{self, Repertoire};
 use super::{MailDsn, RcptDsn};
+use crate::limits;
 
 /// What MAIL said beside its path.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,13 +31,16 @@ pub enum ParameterError {
 }
 
 impl MailParameters {
-    /// Takes what stands behind the path of MAIL.
+    /// Takes what stands behind the path of MAIL; RET and ENVID are unknown unless DSN is offered.
     pub fn parse(text: &[u8], offers_dsn: bool) -> Result<MailParameters, ParameterError> {
-        let _ = offers_dsn;
         let mut parameters = MailParameters::default();
         for parameter in split(text) {
             let (keyword, value) = parameter?;
-            parameters.take(&keyword.to_ascii_uppercase(), value)?;
+            match keyword.to_ascii_uppercase().as_slice() {
+                b"RET" if offers_dsn => put(&mut parameters.dsn.ret, value, ret)?,
+                b"ENVID" if offers_dsn => put(&mut parameters.dsn.envelope_id, value, envelope_id)?,
+                keyword => parameters.take(keyword, value)?,
+            }
         }
         Ok(parameters)
     }
@@ -55,7 +61,7 @@ impl MailParameters {
             // 7-bit and 8-bit mail are stored alike.
             (b"BODY", Some(body)) => [&b"7BIT"[..], b"8BITMIME"].iter().any(|b| b.eq_ignore_ascii_case(body)),
             // Nobody is believed here about who else sent a mail, but it must be well-formed.
-            (b"AUTH", Some(xtext)) => is_xtext(xtext),
+            (b"AUTH", Some(sender)) => xtext::decode(sender, Repertoire::Ascii).is_some(),
             (b"SMTPUTF8", None) => true,
             _ => false,
         };
@@ -63,14 +69,18 @@ impl MailParameters {
     }
 }
 
-/// Takes what stands behind the path of RCPT: NOTIFY and ORCPT, where DSN is offered.
+/// Takes what stands behind the path of RCPT: NOTIFY and ORCPT, which are unknown unless DSN is offered.
 pub fn parse_rcpt(text: &[u8], offers_dsn: bool) -> Result<RcptDsn, ParameterError> {
-    let _ = offers_dsn;
-    match split(text).next() {
-        None => Ok(RcptDsn::default()),
-        Some(Ok(_)) => Err(ParameterError::Unknown),
-        Some(Err(error)) => Err(error),
+    let mut dsn = RcptDsn::default();
+    for parameter in split(text) {
+        let (keyword, value) = parameter?;
+        match keyword.to_ascii_uppercase().as_slice() {
+            b"NOTIFY" if offers_dsn => put(&mut dsn.notify, value, notify)?,
+            b"ORCPT" if offers_dsn => put(&mut dsn.original_recipient, value, original_recipient)?,
+            _ => return Err(ParameterError::Unknown),
+        }
     }
+    Ok(dsn)
 }
 
 type Parameter<'a> = (&'a [u8], Option<&'a [u8]>);
@@ -83,15 +93,81 @@ fn split(text: &[u8]) -> impl Iterator<Item = Result<Parameter<'_>, ParameterErr
         };
         let is_keyword = keyword.first().is_some_and(u8::is_ascii_alphanumeric)
             && keyword.iter().all(|&octet| octet.is_ascii_alphanumeric() || octet == b'-');
+        // An original recipient may be beyond ASCII (RFC 6533 §3) and has a limit of its own.
+        let is_orcpt = keyword.eq_ignore_ascii_case(b"ORCPT");
         let is_value = |value: &[u8]| {
-            !value.is_empty() && value.iter().all(|&octet| octet.is_ascii_graphic() && octet != b'=')
+            !value.is_empty()
+                && value
+                    .iter()
+                    .all(|&octet| octet.is_ascii_graphic() && octet != b'=' || is_orcpt && !octet.is_ascii())
         };
-        if parameter.len() <= PARAMETER_OCTETS && is_keyword && value.is_none_or(is_value) {
+        let is_short = is_orcpt || parameter.len() <= PARAMETER_OCTETS;
+        if is_short && is_keyword && value.is_none_or(is_value) {
             Ok((keyword, value))
         } else {
             Err(ParameterError::Syntax)
         }
     })
+}
+
+/// Parses a value into its place, which must be empty: nothing may be given twice. RFC 3461 §4.5.
+fn put<T>(
+    place: &mut Option<T>,
+    value: Option<&[u8]>,
+    parse: fn(&[u8]) -> Option<T>,
+) -> Result<(), ParameterError> {
+    let parsed = value.and_then(parse).ok_or(ParameterError::Syntax)?;
+    match place.replace(parsed) {
+        None => Ok(()),
+        Some(_) => Err(ParameterError::Syntax),
+    }
+}
+
+/// RFC 3461 §4.3.
+fn ret(value: &[u8]) -> Option<Ret> {
+    [(&b"FULL"[..], Ret::Full), (b"HDRS", Ret::Headers)]
+        .into_iter()
+        .find_map(|(word, ret)| word.eq_ignore_ascii_case(value).then_some(ret))
+}
+
+/// RFC 3461 §4.4.
+fn envelope_id(value: &[u8]) -> Option<String> {
+    xtext::decode(value, Repertoire::Ascii).filter(|id| id.len() <= limits::ENVELOPE_ID_OCTETS)
+}
+
+/// `NEVER` alone, or a list of the others, each once. RFC 3461 §4.1.
+fn notify(value: &[u8]) -> Option<Notify> {
+    let mut notify = Notify::default();
+    if value.eq_ignore_ascii_case(b"NEVER") {
+        return Some(notify);
+    }
+    for word in value.split(|&octet| octet == b',') {
+        let wish = match word.to_ascii_uppercase().as_slice() {
+            b"SUCCESS" => &mut notify.success,
+            b"FAILURE" => &mut notify.failure,
+            b"DELAY" => &mut notify.delay,
+            _ => return None,
+        };
+        if std::mem::replace(wish, true) {
+            return None;
+        }
+    }
+    Some(notify)
+}
+
+/// `type;address`. RFC 3461 §4.2, and RFC 6533 §3 for addresses beyond ASCII.
+fn original_recipient(value: &[u8]) -> Option<OriginalRecipient> {
+    if value.len() > limits::ORIGINAL_RECIPIENT_OCTETS {
+        return None;
+    }
+    let (address_type, address) = value.split_at(value.iter().position(|&octet| octet == b';')?);
+    let is_type_octet = |octet: &u8| octet.is_ascii_graphic() && !b"()<>@,;:\\\".[]".contains(octet);
+    if address_type.is_empty() || !address_type.iter().all(is_type_octet) {
+        return None;
+    }
+    let address_type = String::from_utf8(address_type.to_ascii_lowercase()).ok()?;
+    let repertoire = if address_type == "utf-8" { Repertoire::Utf8 } else { Repertoire::Ascii };
+    Some(OriginalRecipient { address: xtext::decode(&address[1..], repertoire)?, address_type })
 }
 
 /// 1 to 20 digits. RFC 1870 §3. A zero in front is refused: some would take it for octal (S-073).
@@ -106,26 +182,6 @@ fn size(digits: &[u8]) -> Result<u64, ParameterError> {
         .iter()
         .try_fold(0u64, |size, digit| size.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
         .ok_or(ParameterError::TooLarge)
-}
-
-/// RFC 3461 §4: `+` and two hexadecimal digits for what isn't written as it is; no control octets come
-/// out of it (S-075).
-fn is_xtext(text: &[u8]) -> bool {
-    let mut octets = text.iter();
-    while let Some(&octet) = octets.next() {
-        if octet == b'+' {
-            let digit = |octet: Option<&u8>| {
-                let octet = *octet?;
-                let is_digit = octet.is_ascii_digit() || (b'A'..=b'F').contains(&octet);
-                is_digit.then(|| char::from(octet).to_digit(16)).flatten()
-            };
-            match (digit(octets.next()), digit(octets.next())) {
-                (Some(high), Some(low)) if (0x20..0x7F).contains(&(high * 16 + low)) => {}
-                _ => return false,
-            }
-        }
-    }
-    true
 }
 
 /// Octets of one parameter: room for the longest address, encoded (S-072).
@@ -200,11 +256,154 @@ mod tests {
 
     #[test]
     fn what_is_not_offered_is_unknown_s_071_s_076() {
-        for text in [" FOO=1", " FOO", " RET=FULL", " ENVID=1", " SIZE=1 X-Y=2"] {
+        for text in [" FOO=1", " FOO", " RET=FULL", " RET", " ENVID=1", " SIZE=1 X-Y=2"] {
             assert_eq!(parse(text), Err(ParameterError::Unknown), "{text:?}");
         }
         assert_eq!(parse_rcpt(b"", false), Ok(RcptDsn::default()));
-        assert_eq!(parse_rcpt(b" NOTIFY=NEVER,SUCCESS", false), Err(ParameterError::Unknown));
+        for text in [" NOTIFY=NEVER,SUCCESS", " NOTIFY=NEVER", " ORCPT=rfc822;a@b", " ORCPT=utf-8;\u{f6}@b"] {
+            assert_eq!(parse_rcpt(text.as_bytes(), false), Err(ParameterError::Unknown), "{text}");
+        }
         assert_eq!(parse_rcpt(b" =", false), Err(ParameterError::Syntax));
+        for text in [" SIZE=1", " NOTIFY=NEVER FOO", " RET=FULL", " ENVID=1"] {
+            assert_eq!(parse_rcpt(text.as_bytes(), true), Err(ParameterError::Unknown), "{text}");
+        }
+        for text in [" NOTIFY=NEVER", " ORCPT=rfc822;a@b"] {
+            assert_eq!(MailParameters::parse(text.as_bytes(), true), Err(ParameterError::Unknown), "{text}");
+        }
+    }
+
+    fn mail_dsn(text: &str) -> Result<MailDsn, ParameterError> {
+        MailParameters::parse(text.as_bytes(), true).map(|parameters| parameters.dsn)
+    }
+
+    #[test]
+    fn mail_says_what_reports_return_and_name() {
+        let dsn = |ret, id: Option<&str>| Ok(MailDsn { ret, envelope_id: id.map(str::to_owned) });
+        assert_eq!(mail_dsn(" SIZE=1"), dsn(None, None));
+        assert_eq!(mail_dsn(" RET=FULL"), dsn(Some(Ret::Full), None));
+        assert_eq!(mail_dsn(" ret=hdrs envid=QQ+2B1"), dsn(Some(Ret::Headers), Some("QQ+1")));
+        assert_eq!(mail_dsn(" SIZE=5 ENVID=a+20b BODY=8BITMIME"), dsn(None, Some("a b")));
+    }
+
+    #[test]
+    fn ill_formed_wishes_of_mail_are_refused_s_075_s_076() {
+        for text in [
+            " RET",
+            " RET=",
+            " RET=BOTH",
+            " RET=FULL RET=FULL",
+            " RET=FULL RET=HDRS",
+            " ENVID",
+            " ENVID=",
+            " ENVID=a ENVID=a",
+            " ENVID=a+0D+0ABcc:",
+            " ENVID=a+7F",
+            " ENVID=a+",
+            " ENVID=\u{f6}",
+        ] {
+            assert_eq!(mail_dsn(text), Err(ParameterError::Syntax), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_envelope_id_is_bounded_before_its_coding() {
+        let most = limits::ENVELOPE_ID_OCTETS;
+        for (octets, is_taken) in [(most - 1, true), (most, true), (most + 1, false)] {
+            assert_eq!(mail_dsn(&format!(" ENVID={}", "x".repeat(octets))).is_ok(), is_taken, "{octets}");
+            assert_eq!(mail_dsn(&format!(" ENVID={}", "+2B".repeat(octets))).is_ok(), is_taken, "{octets}");
+        }
+    }
+
+    fn rcpt_dsn(text: &str) -> Result<RcptDsn, ParameterError> {
+        parse_rcpt(text.as_bytes(), true)
+    }
+
+    #[test]
+    fn rcpt_says_when_a_report_is_wanted() {
+        let notify = |success, failure, delay| {
+            Ok(RcptDsn { notify: Some(Notify { success, failure, delay }), original_recipient: None })
+        };
+        for (text, dsn) in [
+            (" NOTIFY=NEVER", notify(false, false, false)),
+            (" notify=never", notify(false, false, false)),
+            (" NOTIFY=SUCCESS", notify(true, false, false)),
+            (" NOTIFY=Failure,DELAY", notify(false, true, true)),
+            (" NOTIFY=DELAY,SUCCESS,FAILURE", notify(true, true, true)),
+            ("", Ok(RcptDsn::default())),
+        ] {
+            assert_eq!(rcpt_dsn(text), dsn, "{text}");
+        }
+        for text in [
+            " NOTIFY",
+            " NOTIFY=",
+            " NOTIFY=ALWAYS",
+            " NOTIFY=NEVER,SUCCESS",
+            " NOTIFY=SUCCESS,NEVER",
+            " NOTIFY=NEVER,NEVER",
+            " NOTIFY=SUCCESS,SUCCESS",
+            " NOTIFY=SUCCESS,",
+            " NOTIFY=,SUCCESS",
+            " NOTIFY=SUCCESS,,DELAY",
+            " NOTIFY=SUCCESS NOTIFY=SUCCESS",
+            " NOTIFY=SUCCESS NOTIFY=NEVER",
+        ] {
+            assert_eq!(rcpt_dsn(text), Err(ParameterError::Syntax), "{text:?} s_076");
+        }
+    }
+
+    #[test]
+    fn rcpt_says_whom_the_sender_meant() {
+        for (value, address_type, address) in [
+            ("rfc822;Bob@Far.example", "rfc822", "Bob@Far.example"),
+            ("RFC822;bob+2Bx@far.example", "rfc822", "bob+x@far.example"),
+            ("x400;/C=us/".replace('=', "+3D").as_str(), "x400", "/C=us/"),
+            ("rfc822;", "rfc822", ""),
+            ("rfc822;a;b", "rfc822", "a;b"),
+            ("rfc822;a\\x{F6}", "rfc822", "a\\x{F6}"),
+            ("UTF-8;j\u{f6}rg@home.lan", "utf-8", "j\u{f6}rg@home.lan"),
+            ("utf-8;j\\x{F6}rg@home.lan", "utf-8", "j\u{f6}rg@home.lan"),
+            ("utf-8;j\u{f6}rg\\x{2B}x@home.lan", "utf-8", "j\u{f6}rg+x@home.lan"),
+            ("utf-8;alice@home.lan", "utf-8", "alice@home.lan"),
+        ] {
+            let original =
+                OriginalRecipient { address_type: address_type.to_owned(), address: address.to_owned() };
+            let dsn = RcptDsn { notify: None, original_recipient: Some(original) };
+            assert_eq!(rcpt_dsn(&format!(" ORCPT={value}")), Ok(dsn), "{value}");
+        }
+        for value in [
+            "",
+            "rfc822",
+            ";a@b",
+            "a b;c",
+            "a@b;c",
+            "rfc.822;c",
+            "rf\u{f6};c",
+            "rfc822;a+0Db",
+            "rfc822;a+0A",
+            "rfc822;a+00",
+            "rfc822;a=b",
+            "rfc822;\u{f6}@b",
+            "rfc822;a ORCPT=rfc822;a",
+            "utf-8;a\\b",
+            "utf-8;\\x{0A}",
+            "utf-8;\u{85}",
+        ] {
+            assert_eq!(
+                rcpt_dsn(&format!(" ORCPT={value}")),
+                Err(ParameterError::Syntax),
+                "{value:?} s_075 s_076"
+            );
+        }
+        assert_eq!(rcpt_dsn(" ORCPT"), Err(ParameterError::Syntax));
+        assert_eq!(parse_rcpt(b" ORCPT=utf-8;\xC3", true), Err(ParameterError::Syntax));
+    }
+
+    #[test]
+    fn an_original_recipient_is_bounded_as_it_is_coded() {
+        let most = limits::ORIGINAL_RECIPIENT_OCTETS;
+        for (octets, is_taken) in [(most - 1, true), (most, true), (most + 1, false)] {
+            let value = format!("rfc822;{}", "x".repeat(octets - 7));
+            assert_eq!(rcpt_dsn(&format!(" ORCPT={value}")).is_ok(), is_taken, "{octets}");
+        }
     }
 }

@@ -1,9 +1,8 @@
 //! The parameters of MAIL and RCPT. RFC 5321 §4.1.1.11, RFC 1870, RFC 3461, RFC 6152, RFC 6531, RFC 4954 §5.
 
-use super::dsn::{Notify, OriginalRecipient, Ret};
+use super::dsn::{self, Notify, OriginalRecipient, Ret};
 use super::xtext::{self, Repertoire};
 use super::{MailDsn, RcptDsn};
-use crate::limits;
 
 /// What MAIL said beside its path.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,8 +36,10 @@ impl MailParameters {
         for parameter in split(text) {
             let (keyword, value) = parameter?;
             match keyword.to_ascii_uppercase().as_slice() {
-                b"RET" if offers_dsn => put(&mut parameters.dsn.ret, value, ret)?,
-                b"ENVID" if offers_dsn => put(&mut parameters.dsn.envelope_id, value, envelope_id)?,
+                b"RET" if offers_dsn => put(&mut parameters.dsn.ret, value, Ret::parse)?,
+                b"ENVID" if offers_dsn => {
+                    put(&mut parameters.dsn.envelope_id, value, dsn::parse_envelope_id)?
+                }
                 keyword => parameters.take(keyword, value)?,
             }
         }
@@ -75,8 +76,8 @@ pub fn parse_rcpt(text: &[u8], offers_dsn: bool) -> Result<RcptDsn, ParameterErr
     for parameter in split(text) {
         let (keyword, value) = parameter?;
         match keyword.to_ascii_uppercase().as_slice() {
-            b"NOTIFY" if offers_dsn => put(&mut dsn.notify, value, notify)?,
-            b"ORCPT" if offers_dsn => put(&mut dsn.original_recipient, value, original_recipient)?,
+            b"NOTIFY" if offers_dsn => put(&mut dsn.notify, value, Notify::parse)?,
+            b"ORCPT" if offers_dsn => put(&mut dsn.original_recipient, value, OriginalRecipient::parse)?,
             _ => return Err(ParameterError::Unknown),
         }
     }
@@ -123,53 +124,6 @@ fn put<T>(
     }
 }
 
-/// RFC 3461 §4.3.
-fn ret(value: &[u8]) -> Option<Ret> {
-    [(&b"FULL"[..], Ret::Full), (b"HDRS", Ret::Headers)]
-        .into_iter()
-        .find_map(|(word, ret)| word.eq_ignore_ascii_case(value).then_some(ret))
-}
-
-/// RFC 3461 §4.4.
-fn envelope_id(value: &[u8]) -> Option<String> {
-    xtext::decode(value, Repertoire::Ascii).filter(|id| id.len() <= limits::ENVELOPE_ID_OCTETS)
-}
-
-/// `NEVER` alone, or a list of the others, each once. RFC 3461 §4.1.
-fn notify(value: &[u8]) -> Option<Notify> {
-    let mut notify = Notify::default();
-    if value.eq_ignore_ascii_case(b"NEVER") {
-        return Some(notify);
-    }
-    for word in value.split(|&octet| octet == b',') {
-        let wish = match word.to_ascii_uppercase().as_slice() {
-            b"SUCCESS" => &mut notify.success,
-            b"FAILURE" => &mut notify.failure,
-            b"DELAY" => &mut notify.delay,
-            _ => return None,
-        };
-        if std::mem::replace(wish, true) {
-            return None;
-        }
-    }
-    Some(notify)
-}
-
-/// `type;address`. RFC 3461 §4.2, and RFC 6533 §3 for addresses beyond ASCII.
-fn original_recipient(value: &[u8]) -> Option<OriginalRecipient> {
-    if value.len() > limits::ORIGINAL_RECIPIENT_OCTETS {
-        return None;
-    }
-    let (address_type, address) = value.split_at(value.iter().position(|&octet| octet == b';')?);
-    let is_type_octet = |octet: &u8| octet.is_ascii_graphic() && !b"()<>@,;:\\\".[]".contains(octet);
-    if address_type.is_empty() || !address_type.iter().all(is_type_octet) {
-        return None;
-    }
-    let address_type = String::from_utf8(address_type.to_ascii_lowercase()).ok()?;
-    let repertoire = if address_type == "utf-8" { Repertoire::Utf8 } else { Repertoire::Ascii };
-    Some(OriginalRecipient { address: xtext::decode(&address[1..], repertoire)?, address_type })
-}
-
 /// 1 to 20 digits. RFC 1870 §3. A zero in front is refused: some would take it for octal (S-073).
 fn size(digits: &[u8]) -> Result<u64, ParameterError> {
     let is_number = (1..=20).contains(&digits.len())
@@ -190,6 +144,7 @@ const PARAMETER_OCTETS: usize = 499;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits;
 
     fn parse(text: &str) -> Result<MailParameters, ParameterError> {
         MailParameters::parse(text.as_bytes(), false)

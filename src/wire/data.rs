@@ -1,15 +1,8 @@
 //! The end of data: the five octets CRLF.CRLF and nothing else. RFC 5321 §4.1.1.4, §4.5.2.
 
-use memchr::memchr3;
+use super::endings::{Mender, Stop};
 
-/// What to do with line ends that are none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LineEndings {
-    /// A bare CR, a bare LF or a NUL spoils the message (the open port).
-    Strict,
-    /// A bare CR or LF becomes CRLF and never ends data (authenticated senders, listed devices).
-    Normalise,
-}
+pub use super::endings::{DataFault, LineEndings};
 
 /// Decodes one message's data: takes out the dot-stuffing, finds the end, notes what must not be.
 ///
@@ -27,9 +20,8 @@ pub enum LineEndings {
 /// unstuff the dot behind them: no sender stuffs a dot there that we could tell from one he means.
 #[derive(Debug)]
 pub struct DataDecoder {
-    endings: LineEndings,
+    mender: Mender,
     place: Place,
-    fault: Option<DataFault>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,21 +34,10 @@ enum Place {
     End,
 }
 
-/// What must not be in a message and was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DataFault {
-    /// A line feed without a carriage return before it.
-    BareLf,
-    /// A carriage return without a line feed behind it.
-    BareCr,
-    /// A NUL.
-    Nul,
-}
-
 impl DataDecoder {
     /// Starts at the first octet behind the reply 354.
     pub fn new(endings: LineEndings) -> DataDecoder {
-        DataDecoder { endings, place: Place::LineStart, fault: None }
+        DataDecoder { mender: Mender::new(endings), place: Place::LineStart }
     }
 
     /// Takes `input`, appends the message's octets to `message`, and returns how many octets of the input
@@ -76,8 +57,7 @@ impl DataDecoder {
                     self.go(Place::LineStart)
                 }
                 (Place::AfterCr | Place::AfterDotCr, _) => {
-                    self.note(DataFault::BareCr);
-                    message.extend_from_slice(b"\r\n");
+                    self.mender.mend(DataFault::BareCr, message);
                     self.look_again()
                 }
                 (Place::LineStart | Place::AfterDot | Place::End, _) => self.look_again(),
@@ -88,46 +68,17 @@ impl DataDecoder {
 
     /// The first fault of the message so far; none is noted while line endings are normalised.
     pub fn fault(&self) -> Option<DataFault> {
-        self.fault
+        self.mender.fault()
     }
 
-    /// Copies whole runs up to the next octet that needs thought; uses up one octet at least.
     fn take_text(&mut self, rest: &[u8], message: &mut Vec<u8>) -> usize {
-        let mut from = 0;
-        while let Some(found) = memchr3(b'\r', b'\n', b'\0', &rest[from..]) {
-            let at = from + found;
-            let octet = rest[at];
-            if octet == b'\r' && rest.get(at + 1) == Some(&b'\n') {
-                from = at + 2;
-                if rest.get(from).is_some_and(|&next| next != b'.') {
-                    continue;
-                }
-                message.extend_from_slice(&rest[..from]);
-                self.place = Place::LineStart;
-                return from;
-            }
-            message.extend_from_slice(&rest[..at]);
-            match octet {
-                b'\r' => self.place = Place::AfterCr,
-                b'\n' => {
-                    self.note(DataFault::BareLf);
-                    message.extend_from_slice(b"\r\n");
-                }
-                _ => {
-                    self.note(DataFault::Nul);
-                    message.push(b'\0');
-                }
-            }
-            return at + 1;
-        }
-        message.extend_from_slice(rest);
-        rest.len()
-    }
-
-    fn note(&mut self, fault: DataFault) {
-        if self.endings == LineEndings::Strict {
-            self.fault.get_or_insert(fault);
-        }
+        let (used, stop) = self.mender.copy::<true>(rest, message);
+        self.place = match stop {
+            Stop::Text => Place::Text,
+            Stop::LineStart => Place::LineStart,
+            Stop::AfterCr => Place::AfterCr,
+        };
+        used
     }
 
     /// Goes on behind this octet.

@@ -10,13 +10,14 @@ use crate::limits;
 ///   at start --- an octet that begins no line --> Faulty(Binary)
 ///       |
 ///       v    +-- CRLF inside the limit --> Whole
-///   at line -+-- bare LF ----------------> Faulty(BareLf)
+///   at line -+-- bare LF ----------------> Faulty(BareLf); Whole if lenient
 ///            +-- NUL, bare CR, too long --> skipping --LF--> Faulty
 ///                                              +-- no LF in 64 KiB --> Faulty(Endless), for ever
 /// ```
 #[derive(Debug, Default)]
 pub struct LineReader {
     state: State,
+    is_lenient: bool,
 }
 
 #[derive(Debug, Default)]
@@ -62,12 +63,18 @@ pub enum LineFault {
 }
 
 impl LineReader {
+    /// A lenient one takes a bare LF for the end of a line, as old devices send it (S-022); a bare CR never is. The
+    /// default is strict.
+    pub fn new(is_lenient: bool) -> LineReader {
+        LineReader { state: State::default(), is_lenient }
+    }
+
     /// Looks for a line of at most `limit` octets (its CRLF counted) at the front of `input`; returns how
     /// many octets of the input are used up, and the line.
     ///
     /// Octets may be used up without a line yet, when a faulty line is being skipped. The first fault is
-    /// told, but a line that ends with a bare LF is always told as `BareLf`: where it ends is a matter of
-    /// opinion, so nothing behind it may be taken for a command (S-022).
+    /// told, but a line that ends with a bare LF is always told as `BareLf` by a strict reader: where it ends is a
+    /// matter of opinion, so nothing behind it may be taken for a command (S-022).
     pub fn next<'a>(&mut self, input: &'a [u8], limit: usize) -> (usize, Line<'a>) {
         match self.state {
             State::AtStart => match input.first() {
@@ -98,6 +105,7 @@ impl LineReader {
                 (b'\r', None) if !is_full => return (0, Line::Incomplete),
                 (b'\r', None) => (limit, LineFault::TooLong),
                 (b'\r', Some(_)) => (at + 1, LineFault::BareCr),
+                (b'\n', _) if self.is_lenient => return (at + 1, Line::Whole(&input[..at])),
                 (b'\n', _) => return (at + 1, Line::Faulty(LineFault::BareLf)),
                 _ => (at + 1, LineFault::Nul),
             },
@@ -127,7 +135,7 @@ impl LineReader {
         };
         let is_crlf = if at == 0 { is_after_cr } else { rest[at - 1] == b'\r' };
         self.state = State::AtLine;
-        (from + at + 1, Line::Faulty(if is_crlf { fault } else { LineFault::BareLf }))
+        (from + at + 1, Line::Faulty(if is_crlf || self.is_lenient { fault } else { LineFault::BareLf }))
     }
 }
 
@@ -167,7 +175,11 @@ mod tests {
 
     /// Reads as a driver does: segments are added behind what was not used up.
     fn read(segments: &[&[u8]], limit: usize) -> Vec<Seen> {
-        let (mut reader, mut input, mut seen) = (LineReader::default(), Vec::new(), Vec::new());
+        read_with(LineReader::default(), segments, limit)
+    }
+
+    fn read_with(mut reader: LineReader, segments: &[&[u8]], limit: usize) -> Vec<Seen> {
+        let (mut input, mut seen) = (Vec::new(), Vec::new());
         for segment in segments {
             input.extend_from_slice(segment);
             loop {
@@ -214,6 +226,35 @@ mod tests {
         for (input, expected) in cases {
             assert_eq!(read(&[input], LIMIT), *expected, "{input:?}");
         }
+    }
+
+    #[test]
+    fn a_lenient_reader_takes_bare_lfs_and_nothing_else_s_022() {
+        let lenient = |input: &[u8]| {
+            let whole = read_with(LineReader::new(true), &[input], LIMIT);
+            let single: Vec<&[u8]> = input.chunks(1).collect();
+            assert_eq!(read_with(LineReader::new(true), &single, LIMIT), whole, "{input:?}");
+            whole
+        };
+        let cases: &[(&[u8], &[Seen])] = &[
+            (b"NOOP\nA\r\n\n\r\nB\n", &[whole(b"NOOP"), whole(b"A"), whole(b""), whole(b""), whole(b"B")]),
+            (b"A\rB\nC\n", &[Seen::Faulty(LineFault::BareCr), whole(b"C")]),
+            (b"A\r\r\nC\n", &[Seen::Faulty(LineFault::BareCr), whole(b"C")]),
+            (b"A\rB\r\nC\n", &[Seen::Faulty(LineFault::BareCr), whole(b"C")]),
+            (b"A\0B\nC\n", &[Seen::Faulty(LineFault::Nul), whole(b"C")]),
+            (b"A\r", &[]),
+        ];
+        for (input, expected) in cases {
+            assert_eq!(lenient(input), *expected, "{input:?}");
+        }
+        for (octets, is_taken) in [(LIMIT - 1, true), (LIMIT, true), (LIMIT + 1, false)] {
+            let line = vec![b'a'; octets - 1];
+            let sent = [&line, &b"\nA\n"[..]].concat();
+            let first = if is_taken { Seen::Whole(line) } else { Seen::Faulty(LineFault::TooLong) };
+            assert_eq!(lenient(&sent), [first, whole(b"A")], "{octets} of {LIMIT}");
+        }
+        let hello = LineReader::new(true).next(b"\x16\x03\x01\n", LIMIT);
+        assert_eq!(hello, (4, Line::Faulty(LineFault::Binary)));
     }
 
     #[test]

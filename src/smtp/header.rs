@@ -3,6 +3,7 @@
 use memchr::memchr;
 
 use crate::limits;
+use crate::mail::Address;
 
 /// Walks along the octets of a message, cut anywhere but between a CR and its LF: in linear time, in
 /// fixed memory, and no further than [`limits::SCANNED_HEADER_OCTETS`] (S-121).
@@ -13,6 +14,8 @@ pub struct HeaderScan {
     name: [u8; LONGEST_NAME_OCTETS],
     name_octets: usize,
     name_end: usize,
+    value: Vec<u8>,
+    awaited: Awaited,
     /// Received fields so far.
     pub received_fields: usize,
     /// Whether a Date field has been seen.
@@ -29,11 +32,26 @@ enum Place {
     LineStart,
     Name,
     BehindName,
+    /// In the value of Delivered-To.
+    Value,
     RestOfLine,
     Over,
 }
 
+/// The recipients whose Delivered-To has not been seen.
+#[derive(Debug, Default)]
+struct Awaited {
+    /// Sorted, each with whether it has been seen.
+    recipients: Vec<(Address, bool)>,
+    unseen: usize,
+}
+
 impl HeaderScan {
+    /// Looks out for the Delivered-To fields of these recipients too.
+    pub fn new(recipients: Vec<Address>) -> HeaderScan {
+        HeaderScan { awaited: Awaited::new(recipients), ..HeaderScan::default() }
+    }
+
     /// Walks on; returns the place in `octets` of the empty line that ends the header, if it is there.
     pub fn scan(&mut self, octets: &[u8]) -> Option<usize> {
         let window = &octets[..octets.len().min(limits::SCANNED_HEADER_OCTETS - self.scanned_octets)];
@@ -43,6 +61,7 @@ impl HeaderScan {
         {
             at += match (self.place, octet) {
                 (Place::RestOfLine, _) => self.skip_line(&window[at..]),
+                (Place::Value, _) => self.take_value(&window[at..]),
                 (Place::LineStart, b'\r') => {
                     self.begins_with_field.get_or_insert(true);
                     self.place = Place::Over;
@@ -66,6 +85,12 @@ impl HeaderScan {
             self.place = Place::Over;
         }
         None
+    }
+
+    /// Whether the header has a Delivered-To of every recipient: the mail is on its way in a circle. A mail with new
+    /// ones beside them is not, or they would lose it (S-120).
+    pub fn is_delivered(&self) -> bool {
+        !self.awaited.recipients.is_empty() && self.awaited.unseen == 0
     }
 
     /// Whether nothing more is looked at.
@@ -105,11 +130,31 @@ impl HeaderScan {
             Some(b"received") => self.received_fields += 1,
             Some(b"date") => self.has_date = true,
             Some(b"message-id") => self.has_message_id = true,
+            Some(b"delivered-to") => {
+                self.value.clear();
+                self.place = Place::Value;
+            }
             _ => {}
         }
         self.begins_with_field.get_or_insert(true);
-        self.place = Place::RestOfLine;
+        if self.place != Place::Value {
+            self.place = Place::RestOfLine;
+        }
         1
+    }
+
+    /// Keeps a value up to its line's end, but no more of it than makes it too long for an address.
+    fn take_value(&mut self, rest: &[u8]) -> usize {
+        let end = memchr(b'\n', rest);
+        let part = &rest[..end.unwrap_or(rest.len())];
+        self.value.extend_from_slice(&part[..part.len().min(VALUE_OCTETS + 1 - self.value.len())]);
+        let Some(end) = end else { return rest.len() };
+        if self.value.len() <= VALUE_OCTETS {
+            self.awaited.see(self.value.trim_ascii());
+        }
+        // What is found first decides, however the octets are cut.
+        self.place = if self.is_delivered() { Place::Over } else { Place::LineStart };
+        end + 1
     }
 
     /// This line is no field, or the continuation of one.
@@ -120,8 +165,31 @@ impl HeaderScan {
     }
 }
 
+impl Awaited {
+    fn new(mut recipients: Vec<Address>) -> Awaited {
+        recipients.sort_unstable();
+        recipients.dedup();
+        let unseen = recipients.len();
+        Awaited { recipients: recipients.into_iter().map(|recipient| (recipient, false)).collect(), unseen }
+    }
+
+    fn see(&mut self, value: &[u8]) {
+        let Some(address) = std::str::from_utf8(value).ok().and_then(|text| text.parse::<Address>().ok())
+        else {
+            return;
+        };
+        if let Ok(place) = self.recipients.binary_search_by(|(recipient, _)| recipient.cmp(&address))
+            && !std::mem::replace(&mut self.recipients[place].1, true)
+        {
+            self.unseen -= 1;
+        }
+    }
+}
+
 /// Octets of the longest name that is looked for, and one more.
-const LONGEST_NAME_OCTETS: usize = 11;
+const LONGEST_NAME_OCTETS: usize = 13;
+/// Octets of the longest value that is an address: blanks around it, a CR, and what is gone once it is prepared.
+const VALUE_OCTETS: usize = 2 * limits::PATH_OCTETS;
 /// Octets of a line. RFC 5322 §2.1.1. A longer name is none.
 const LINE_OCTETS: usize = 998;
 
@@ -150,6 +218,74 @@ mod tests {
             assert_eq!((scan.received_fields, found), (3, Some(end)), "by {size}");
             assert!(scan.is_over() && scan.begins_with_field == Some(true));
         }
+    }
+
+    fn delivered(recipients: &[&str], message: &[u8]) -> bool {
+        let recipients = || recipients.iter().map(|text| text.parse().unwrap()).collect();
+        let mut whole = HeaderScan::new(recipients());
+        whole.scan(message);
+        for size in [1, 7] {
+            let mut scan = HeaderScan::new(recipients());
+            for piece in message.chunks(size) {
+                scan.scan(piece);
+            }
+            assert_eq!(scan.is_delivered(), whole.is_delivered(), "by {size}");
+        }
+        whole.is_delivered()
+    }
+
+    #[test]
+    fn a_mail_that_was_delivered_to_all_its_recipients_is_known_s_120() {
+        for field in [
+            "Delivered-To: alice@home.lan\r\n",
+            "delivered-to:ALICE@Home.LAN \t\r\n",
+            "a: b\r\nDELIVERED-TO \t: \t alice@home.lan\r\nc: d\r\n",
+            "Delivered-To: bob@home.lan\r\nDelivered-To: alice@home.lan\r\n",
+        ] {
+            assert!(delivered(&["alice@home.lan"], format!("{field}\r\nbody\r\n").as_bytes()), "{field:?}");
+        }
+        assert!(delivered(&["jörg@home.lan"], "Delivered-To: JÖRG@home.lan\r\n\r\n".as_bytes()));
+    }
+
+    #[test]
+    fn nobody_loses_mail_by_the_mark_of_another_s_120() {
+        for message in [
+            "Subject: x\r\n\r\nDelivered-To: alice@home.lan\r\n",
+            "Delivered-To: bob@home.lan\r\n\r\n",
+            "Delivered-To: alice@home.lan.example\r\n\r\n",
+            "Delivered-To: xalice@home.lan\r\n\r\n",
+            "Delivered-To: <alice@home.lan>\r\n\r\n",
+            "Delivered-To: alice@home.lan bob@home.lan\r\n\r\n",
+            "X-Delivered-To: alice@home.lan\r\n\r\n",
+            "Delivered-Too: alice@home.lan\r\n\r\n",
+            "Delivered-T: alice@home.lan\r\n\r\n",
+            "To: alice@home.lan\r\n Delivered-To: alice@home.lan\r\n\r\n",
+            "Delivered-To: alice@home.lan",
+            "Delivered-To:\r\n\r\n",
+            "Delivered-To\r\n alice@home.lan\r\n\r\n",
+        ] {
+            assert!(!delivered(&["alice@home.lan"], message.as_bytes()), "{message:?}");
+        }
+        let (alice, both) = (&["alice@home.lan"][..], &["alice@home.lan", "bob@home.lan"][..]);
+        let marks = b"Delivered-To: alice@home.lan\r\nDelivered-To: alice@home.lan\r\n";
+        assert!(delivered(alice, marks) && !delivered(both, marks));
+        assert!(delivered(both, &[&marks[..], b"Delivered-To: bob@home.lan\r\n"].concat()));
+        assert!(!delivered(&[], marks), "a mail to nobody has not been delivered");
+        assert!(delivered(&["alice@home.lan", "alice@home.lan"], marks), "one twice is one");
+        assert!(!delivered(alice, b"Delivered-To: \xC3\x28@home.lan\r\n\r\n"));
+    }
+
+    #[test]
+    fn a_value_too_long_for_an_address_is_none_and_takes_no_memory_s_121() {
+        for (octets, is_taken) in [(VALUE_OCTETS - 1, true), (VALUE_OCTETS, true), (VALUE_OCTETS + 1, false)]
+        {
+            let text = "alice@home.lan\r";
+            let field = format!("Delivered-To:{}{text}\n", " ".repeat(octets - text.len()));
+            assert_eq!(delivered(&["alice@home.lan"], field.as_bytes()), is_taken, "{octets}");
+        }
+        let mut scan = HeaderScan::new(vec!["alice@home.lan".parse().unwrap()]);
+        scan.scan(&[&b"Delivered-To:"[..], &[b'x'; 50_000]].concat());
+        assert!(scan.value.capacity() <= 2 * VALUE_OCTETS);
     }
 
     #[test]

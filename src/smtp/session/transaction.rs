@@ -176,7 +176,7 @@ impl Session {
             }
             DataEnd::MuchTooLarge => self.hang_up(reply::TOO_LARGE, out),
             DataEnd::TooLarge => self.discard(reply::TOO_LARGE, out),
-            DataEnd::Looping => self.discard(reply::LOOPING, out),
+            DataEnd::Looping | DataEnd::Delivered => self.discard(reply::LOOPING, out),
         }
     }
 

@@ -150,9 +150,10 @@ impl Session {
             is_utf8: self.mail.as_ref().is_some_and(|mail| mail.envelope.is_utf8),
             mail_number,
             only_recipient: match recipients {
-                [(_, address)] => Some(address),
+                [(_, address)] => Some(address.as_str()),
                 _ => None,
             },
+            is_unproven: false,
             now,
         };
         let (endings, missing) = if self.is_logged_in() {

@@ -26,8 +26,11 @@ pub struct Received<'a> {
     pub is_utf8: bool,
     /// The mail's number.
     pub mail_number: u64,
-    /// The recipient, if there is only one: the others must not see each other (RFC 5321 §7.2).
-    pub only_recipient: Option<&'a Address>,
+    /// The forward-path as RCPT named it, if there was only one: the others must not see each other (RFC 5321 §7.2),
+    /// nor anybody where an alias leads.
+    pub only_recipient: Option<&'a str>,
+    /// Whether the sender bears a name of ours and has not proved that it is his (S-113).
+    pub is_unproven: bool,
     /// When.
     pub now: Now,
 }
@@ -41,17 +44,27 @@ impl Received<'_> {
             None => address,
         };
         let tls = self.tls.map_or_else(String::new, |tls| format!(" ({})", tls_comment(tls)));
-        // RFC 6531 §3.7.3: beyond ASCII only if SMTPUTF8 was said; the postmaster is found without.
-        let told = self.only_recipient.filter(|address| self.is_utf8 || address.is_ascii());
-        let recipient = told.map_or_else(String::new, |address| format!(" for <{address}>"));
+        let recipient = self.told_recipient().map_or_else(String::new, |path| format!(" for <{path}>"));
+        let doubt = if self.is_unproven { " (sender not verified)" } else { "" };
         let suspicion = if self.now.is_suspect { " (clock not set)" } else { "" };
         format!(
-            "Received: from {from}\r\n\tby {} with {}{tls}\r\n\tid {:016x}{recipient};\r\n\t{}{suspicion}\r\n",
+            "Received: from {from}\r\n\tby {} with {}{tls}\r\n\tid {:016x}{recipient}{doubt};\r\n\t{}{suspicion}\r\n",
             atom(self.hostname),
             self.protocol(),
             self.mail_number,
             self.now.at.rfc5322(),
         )
+    }
+
+    /// A `<Postmaster>` alone is no path here (RFC 5321 §4.4), and beyond ASCII it is told only if SMTPUTF8 was said
+    /// (RFC 6531 §3.7.3). The session took it, but it must not break out whoever calls (S-123).
+    fn told_recipient(&self) -> Option<&str> {
+        self.only_recipient.filter(|path| {
+            let is_told = |letter: char| {
+                letter == ' ' || letter.is_ascii_graphic() || self.is_utf8 && !letter.is_ascii()
+            };
+            path.contains('@') && path.chars().all(|letter| is_told(letter) && !letter.is_control())
+        })
     }
 
     /// The words of RFC 3848 and RFC 6531 §4.3; TLS and AUTH are extensions, whatever the greeting was.
@@ -136,23 +149,23 @@ mod tests {
             is_utf8: false,
             mail_number: 0x1F,
             only_recipient: None,
+            is_unproven: false,
             now: Now { at: UnixTime(1_795_295_700), is_suspect: false },
         }
     }
 
     #[test]
     fn a_received_field_tells_who_where_how_and_when() {
-        let alice = "alice@home.lan".parse().unwrap();
         let field = Received {
             tls: Some("TLSv1.3 TLS13_AES_128_GCM_SHA256"),
-            only_recipient: Some(&alice),
+            only_recipient: Some("Alice+x@home.lan"),
             ..received()
         };
         assert_eq!(
             field.field(),
             "Received: from client.example ([192.0.2.1])\r\n\
              \tby mail.home.lan with ESMTPS (version=TLS1.3 cipher=TLS13_AES_128_GCM_SHA256)\r\n\
-             \tid 000000000000001f for <alice@home.lan>;\r\n\
+             \tid 000000000000001f for <Alice+x@home.lan>;\r\n\
              \tSat, 21 Nov 2026 21:15:00 +0000\r\n"
         );
     }
@@ -186,6 +199,8 @@ mod tests {
             hello: Some("x\r\nBcc: y"),
             tls: Some("TLSv1.2 A)\r\nEvil: x"),
             hostname: "m\nx",
+            is_utf8: true,
+            only_recipient: Some("\"a\r\nEvil: x\"@home.lan"),
             ..received()
         };
         assert_eq!(field.field().matches("\r\n").count(), field.field().matches("\n").count());
@@ -194,10 +209,36 @@ mod tests {
 
     #[test]
     fn a_recipient_beyond_ascii_is_told_only_if_smtputf8_was_said() {
-        let jorg = "jörg@home.lan".parse().unwrap();
         for (is_utf8, is_told) in [(true, true), (false, false)] {
-            let field = Received { is_utf8, only_recipient: Some(&jorg), ..received() }.field();
+            let field = Received { is_utf8, only_recipient: Some("jörg@home.lan"), ..received() }.field();
             assert_eq!((field.contains(" for <jörg@home.lan>;"), field.is_ascii()), (is_told, !is_told));
+        }
+    }
+
+    #[test]
+    fn a_recipient_is_told_only_where_it_is_a_path_s_123() {
+        for (path, is_told) in [
+            ("\"a b\"@home.lan", true),
+            ("\"a>b\"@home.lan", true),
+            ("a@[192.0.2.1]", true),
+            ("Postmaster", false),
+            ("", false),
+            ("a\n@home.lan", false),
+            ("a\u{85}@home.lan", false),
+        ] {
+            let field = Received { is_utf8: true, only_recipient: Some(path), ..received() }.field();
+            assert_eq!(field.contains(&format!(" for <{path}>;")), is_told, "{path:?}");
+            assert_eq!(field.contains(" for "), is_told, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn a_sender_of_ours_that_is_not_proved_is_marked_s_113() {
+        for (is_unproven, end) in
+            [(true, "for <a@home.lan> (sender not verified);\r\n"), (false, "for <a@home.lan>;\r\n")]
+        {
+            let field = Received { is_unproven, only_recipient: Some("a@home.lan"), ..received() }.field();
+            assert!(field.contains(end), "{field}");
         }
     }
 

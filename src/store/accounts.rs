@@ -5,17 +5,18 @@ use std::hint::black_box;
 use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
+use super::aliases;
 use super::engine::Fault;
 use super::error::StoreError;
 use super::levels::{self, Level};
 use super::schema::{
-    self, Counters, DOMAINS, DomainRecord, MAIL, MAILBOXES, META, META_COUNT, META_MAILBOX, MailboxRecord,
-    REMOVED, Tally,
+    self, ALIASES, Counters, DOMAINS, DomainRecord, MAIL, MAILBOXES, META, META_COUNT, META_MAILBOX,
+    MailboxRecord, REMOVED, Tally,
 };
 use super::undo::{self, Recoverable};
 use super::upload::{read_counters, write_counters};
 use crate::clock::UnixTime;
-use crate::mail::{Address, Domain, MailboxId, MailboxMark};
+use crate::mail::{Address, Alias, Domain, MailboxId, MailboxMark};
 
 /// What can't be done with a domain or mailbox (C2).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -170,8 +171,10 @@ pub(super) fn mailboxes(
     Ok(rows)
 }
 
+/// Whether a domain is ours: one with mailboxes, or an alias of one.
 pub(super) fn has_domain(transaction: &ReadTransaction, domain: &Domain) -> Result<bool, Fault> {
-    Ok(transaction.open_table(DOMAINS)?.get(domain.as_str())?.is_some())
+    Ok(transaction.open_table(DOMAINS)?.get(domain.as_str())?.is_some()
+        || transaction.open_table(ALIASES)?.get(domain.as_str())?.is_some())
 }
 
 pub(super) fn add_domain(
@@ -183,10 +186,11 @@ pub(super) fn add_domain(
     if table.get(domain.as_str())?.is_some() {
         return Err(StoreError::Exists(format!("the domain {domain} exists already")).into());
     }
+    aliases::must_be_free(&transaction.open_table(ALIASES)?, &Alias::Domain(domain.clone()))?;
     put_domain(&mut table, domain, &DomainRecord { lock: Lock::Open, created: now })
 }
 
-/// Takes a domain and its mailboxes away; tells the octets of their mail.
+/// Takes a domain away, with its mailboxes, its aliases and those that lead to it as a whole; tells the octets of their mail.
 pub(super) fn remove_domain(
     transaction: &WriteTransaction,
     domain: &Domain,
@@ -194,6 +198,7 @@ pub(super) fn remove_domain(
 ) -> Result<u64, Fault> {
     let mut domains = transaction.open_table(DOMAINS)?;
     find_domain(&domains, domain)?;
+    let doomed_aliases = aliases::of_domain(&transaction.open_table(ALIASES)?, domain)?;
     let (from, to) = schema::mailbox_range(domain);
     let mut mailboxes = transaction.open_table(MAILBOXES)?;
     let mut doomed = Vec::new();
@@ -208,6 +213,7 @@ pub(super) fn remove_domain(
         octets += undo::bury_mailbox(transaction, &key, record, at)?;
     }
     count_mailboxes(transaction, mailboxes.len()?)?;
+    aliases::remove_all(transaction, doomed_aliases)?;
     levels::take(transaction, domain.as_str())?;
     domains.remove(domain.as_str())?;
     Ok(octets)
@@ -226,7 +232,10 @@ pub(super) fn add_mailbox(
     password: Vec<u8>,
     now: UnixTime,
 ) -> Result<MailboxId, Fault> {
-    find_domain(&transaction.open_table(DOMAINS)?, &address.domain())?;
+    let aliases = transaction.open_table(ALIASES)?;
+    let domain = find_domain(&transaction.open_table(DOMAINS)?, &address.domain());
+    domain.map_err(|fault| aliases::explain_absence(&aliases, &address.domain(), fault))?;
+    aliases::must_be_free(&aliases, &Alias::Address(address.clone()))?;
     let key = schema::mailbox_key(address);
     let mut table = transaction.open_table(MAILBOXES)?;
     if table.get(key.as_str())?.is_some() {
@@ -289,13 +298,13 @@ pub(super) fn look_up(
 /// Errs with [`StoreError::NotFound`] if the domain of an address is not here (any more).
 pub(super) fn must_have_domain(transaction: &WriteTransaction, address: &Address) -> Result<(), Fault> {
     let domain = address.domain();
-    match transaction.open_table(DOMAINS)?.get(domain.as_str())? {
-        Some(_) => Ok(()),
-        None => Err(StoreError::NotFound(format!(
-            "there is no domain {domain} for {address}: say \"poppet add {domain}\" first, then undelete it again"
-        ))
-        .into()),
+    if transaction.open_table(DOMAINS)?.get(domain.as_str())?.is_some() {
+        return Ok(());
     }
+    let none = StoreError::NotFound(format!(
+        "there is no domain {domain} for {address}: say \"poppet add {domain}\" first, then undelete it again"
+    ));
+    Err(aliases::explain_absence(&transaction.open_table(ALIASES)?, &domain, none.into()))
 }
 
 /// Errs with [`StoreError::NotFound`] if there is no such domain or mailbox.
@@ -351,10 +360,11 @@ pub(super) fn prove(transaction: &ReadTransaction) -> Result<Proof, Fault> {
         Some(stored) => schema::decode(&META, META_COUNT, stored.value())?,
         None => 0,
     };
-    match count == counted {
-        true => Ok(proof),
-        false => Err(schema::damaged(&MAILBOXES, "some mailboxes are missing").into()),
+    if count != counted {
+        return Err(schema::damaged(&MAILBOXES, "some mailboxes are missing").into());
     }
+    aliases::prove(transaction)?;
+    Ok(proof)
 }
 
 fn missing(_: Fault) -> Fault {
@@ -399,7 +409,8 @@ fn next_mailbox(transaction: &WriteTransaction) -> Result<MailboxId, Fault> {
     Ok(MailboxId(next))
 }
 
-fn find_domain(
+/// Errs with [`StoreError::NotFound`] if there is no such domain.
+pub(super) fn find_domain(
     table: &impl ReadableTable<&'static str, &'static [u8]>,
     domain: &Domain,
 ) -> Result<DomainRecord, Fault> {

@@ -31,6 +31,7 @@ mod reader;
 mod records;
 mod removed_rows;
 mod removing;
+mod resolving;
 mod retention;
 mod schema;
 mod shared;

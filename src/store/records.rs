@@ -12,7 +12,10 @@ use crate::settings::Settings;
 
 /// Makes every table of a new database, so that a reader finds them all.
 pub(super) fn lay_out(transaction: &WriteTransaction) -> Result<(), Fault> {
-    for table in [META, SETTINGS, RECORDS, schema::DOMAINS, schema::MAILBOXES, schema::LEVELS] {
+    for table in [META, SETTINGS, RECORDS, schema::DOMAINS, schema::MAILBOXES, schema::ALIASES] {
+        transaction.open_table(table)?;
+    }
+    for table in [schema::DEVICES, schema::LEVELS, schema::FINALS] {
         transaction.open_table(table)?;
     }
     for table in [schema::MAIL, schema::REMOVED, schema::GONE, CHUNKS, REFS, PENDING, FREE] {

@@ -2,15 +2,18 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `meta` | name | `schema`: u32; `mailbox`: u32, the last mailbox number given; `mailboxes`: u32, how many there are; `blob`: u64, no body has this number or a higher one |
+//! | `meta` | name | `schema`: u32; `mailbox`: u32, the last mailbox number given; `mailboxes`, `aliases`: u32, how many there are; `blob`: u64, no body has this number or a higher one |
 //! | `settings` | key of `settings.rs` | its text |
 //! | `records` | name | octets that another room keeps here |
 //! | `domains` | domain | [`DomainRecord`] |
 //! | `mailboxes` | domain `@` local part, so that a domain's mailboxes stand together | [`MailboxRecord`] |
+//! | `aliases` | as in `mailboxes`; `*` in the place of the name for a catch-all; the domain alone where that is the alias | [`AliasRecord`] |
+//! | `devices` | name | [`Device`](super::Device) |
 //! | `mail` | mailbox << 32 \| uid | [`MailRow`]; uid [`COUNTERS_UID`]: [`Counters`] |
 //! | `removed` | mailbox << 32 \| number, rising | [`Tombstone`]: rows of `mail` that are removed and can be brought back |
 //! | `gone` | mailbox | [`GoneRecord`]: a removed mailbox; its rows are in `mail` still, its counters in here |
 //! | `levels` | mailbox or domain as in `mailboxes`, a space, key of `settings.rs` | the setting's text for that one |
+//! | `finals` | as in `levels`, with nothing before the space for all | nothing: what is set below that level does not count |
 //! | `chunks` | blob << 24 \| index | a piece of a body; see `blob.rs` for its sizes |
 //! | `refs` | blob | [`SharedBody`]: where more than one row of `mail` has the body |
 //! | `pending` | blob | nothing: a body that streams in; after a crash it is nobody's |
@@ -27,7 +30,7 @@ use super::accounts::Lock;
 use super::error::StoreError;
 use crate::clock::UnixTime;
 use crate::limits;
-use crate::mail::{Address, Domain, MailboxId, MailboxMark, MessageId, Uid};
+use crate::mail::{Address, Alias, AliasTarget, Domain, MailboxId, MailboxMark, MessageId, Uid};
 
 /// The version of this layout.
 pub(super) const SCHEMA: u32 = 1;
@@ -43,10 +46,13 @@ pub(super) const SETTINGS: TextTable = TableDefinition::new("settings");
 pub(super) const RECORDS: TextTable = TableDefinition::new("records");
 pub(super) const DOMAINS: TextTable = TableDefinition::new("domains");
 pub(super) const MAILBOXES: TextTable = TableDefinition::new("mailboxes");
+pub(super) const ALIASES: TextTable = TableDefinition::new("aliases");
+pub(super) const DEVICES: TextTable = TableDefinition::new("devices");
 pub(super) const MAIL: NumberTable = TableDefinition::new("mail");
 pub(super) const REMOVED: NumberTable = TableDefinition::new("removed");
 pub(super) const GONE: NumberTable = TableDefinition::new("gone");
 pub(super) const LEVELS: TextTable = TableDefinition::new("levels");
+pub(super) const FINALS: TextTable = TableDefinition::new("finals");
 pub(super) const CHUNKS: NumberTable = TableDefinition::new("chunks");
 pub(super) const REFS: NumberTable = TableDefinition::new("refs");
 pub(super) const PENDING: NumberTable = TableDefinition::new("pending");
@@ -57,6 +63,7 @@ pub(super) const META_SCHEMA: &str = "schema";
 pub(super) const META_MAILBOX: &str = "mailbox";
 pub(super) const META_BLOB: &str = "blob";
 pub(super) const META_COUNT: &str = "mailboxes";
+pub(super) const META_ALIASES: &str = "aliases";
 
 /// A domain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +81,13 @@ pub(super) struct MailboxRecord {
     pub created: UnixTime,
     /// Sealed by `auth`; opaque here.
     pub password: Vec<u8>,
+}
+
+/// An alias.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct AliasRecord {
+    pub targets: Vec<AliasTarget>,
+    pub created: UnixTime,
 }
 
 /// A message in a mailbox.
@@ -349,7 +363,28 @@ pub(super) fn key_address(key: &str) -> Result<Address, StoreError> {
         .ok_or_else(|| damaged(&MAILBOXES, "a key is no address"))
 }
 
-/// The first and the end key of a domain's mailboxes: `@` is followed by `A`.
+/// The key of an alias: no name has a `*`, and no domain an `@`.
+pub(super) fn alias_key(alias: &Alias) -> String {
+    match alias {
+        Alias::Address(address) => mailbox_key(address),
+        Alias::CatchAll(domain) => format!("{domain}@*"),
+        Alias::Domain(domain) => domain.to_string(),
+    }
+}
+
+/// The alias of a key.
+pub(super) fn key_alias(key: &str) -> Result<Alias, StoreError> {
+    let alias = match key.split_once('@') {
+        Some((domain, "*")) => domain.parse().ok().map(Alias::CatchAll),
+        Some((domain, local)) => {
+            domain.parse().ok().and_then(|domain| Address::new(local, &domain).ok()).map(Alias::Address)
+        }
+        None => key.parse().ok().map(Alias::Domain),
+    };
+    alias.ok_or_else(|| damaged(&ALIASES, "a key is no alias"))
+}
+
+/// The first and the end key of a domain's mailboxes, and of its aliases: `@` is followed by `A`.
 pub(super) fn mailbox_range(domain: &Domain) -> (String, String) {
     (format!("{domain}@"), format!("{domain}A"))
 }
@@ -387,6 +422,25 @@ mod tests {
             let key = mailbox_key(&address.parse().unwrap());
             assert_eq!((from.as_str()..to.as_str()).contains(&key.as_str()), inside, "{address}");
             assert_eq!(key_address(&key).unwrap().as_str(), address);
+        }
+    }
+
+    #[test]
+    fn no_name_collides_with_a_key_s_107_s_112() {
+        let aliases = ["home.lan", "*@home.lan", "admin@home.lan", "root@home.lan", "-.lan@x", "_@home.lan"];
+        let mut keys = std::collections::BTreeSet::new();
+        for alias in aliases.iter().filter_map(|text| text.parse::<Alias>().ok()) {
+            let key = alias_key(&alias);
+            assert_eq!(key_alias(&key), Ok(alias));
+            assert!(keys.insert(key));
+        }
+        assert_eq!(keys.len(), 5);
+        // What would read as another key is no name.
+        for name in ["*", "", "@", "a@b", "home.lan@*", "-", ".db", "../x", "a b", "a\0"] {
+            assert!(Address::new(name, &"home.lan".parse().unwrap()).is_err(), "{name:?}");
+        }
+        for key in ["", "@", "@a", "home.lan@", "home.lan@**", "home.lan@a@b", "Home lan", "home.lan@-"] {
+            assert!(key_alias(key).is_err(), "{key:?}");
         }
     }
 

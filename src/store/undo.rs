@@ -12,14 +12,14 @@
 use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
-use super::accounts;
 use super::engine::Fault;
 use super::error::StoreError;
 use super::levels;
 use super::schema::{
-    self, Counters, GONE, GoneRecord, MAIL, MAILBOXES, MailboxRecord, REMOVED, Tally, Tombstone,
+    self, ALIASES, Counters, GONE, GoneRecord, MAIL, MAILBOXES, MailboxRecord, REMOVED, Tally, Tombstone,
 };
 use super::upload::{read_counters, write_counters};
+use super::{accounts, aliases};
 use crate::clock::UnixTime;
 use crate::mail::{Address, Domain, MailboxId};
 
@@ -108,6 +108,9 @@ pub(super) fn undelete(
         (None, None) => return Err(nothing_left(address, since).into()),
     };
     accounts::must_have_domain(transaction, address)?;
+    if present.is_none() {
+        aliases::must_not_be_taken(&transaction.open_table(ALIASES)?, address)?;
+    }
     let (tombstones, mut sum) = buried_since(&removed, id, since)?;
     if let (Some(_), Some(older), 0) = (&present, &predecessor, sum.messages) {
         return Err(made_anew(address, older).into());

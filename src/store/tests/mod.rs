@@ -1,5 +1,6 @@
 //! The store as other rooms use it, on real files.
 
+mod aliases;
 mod audit;
 mod file;
 mod front;

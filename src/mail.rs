@@ -1,12 +1,15 @@
 //! The shared nouns, parsed once and valid ever after: domain, address, mailbox, message, secret.
 
+pub mod a_label;
 mod alias;
 pub mod form;
 pub mod name;
 mod network;
+mod role;
 
 pub use alias::{Alias, AliasTarget};
 pub use network::{Network, NetworkError, is_local};
+pub use role::Role;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -42,6 +45,9 @@ impl FromStr for Domain {
         }
         if text.is_empty() || !text.split('.').all(is_label) {
             return Err(AddressError::BadDomain);
+        }
+        if text.split('.').any(|label| a_label::claims_a_label(label) && !a_label::is_a_label(label)) {
+            return Err(AddressError::BadALabel);
         }
         Ok(Domain(text.to_ascii_lowercase().into()))
     }
@@ -140,6 +146,8 @@ pub enum AddressError {
     LocalPartTooLong,
     /// Not labels of letters, digits and dashes with dots between.
     BadDomain,
+    /// A label that begins with `xn--` and is none of those. RFC 5891 §4.2.1.
+    BadALabel,
     /// Letters beyond ASCII in a domain.
     DomainNotAscii,
     /// Over 255 octets. RFC 5321 §4.5.3.1.2.
@@ -158,6 +166,9 @@ impl fmt::Display for AddressError {
             }
             AddressError::BadDomain => {
                 "a domain is made of letters, digits and dashes with dots between, as in home.lan"
+            }
+            AddressError::BadALabel => {
+                "xn-- only begins the coded form of a name beyond a-z, as in xn--hme-sna.lan for h\u{f6}me.lan"
             }
             AddressError::DomainNotAscii => {
                 "a domain beyond a-z is written in its xn-- form, as in xn--hme-sna.lan for h\u{f6}me.lan"
@@ -382,6 +393,12 @@ mod tests {
     fn domains_that_are_none_are_refused() {
         for domain in ["", ".", "home..lan", "home.lan.", "-home.lan", "home-.lan", "ho_me.lan", "a b"] {
             assert_eq!(domain.parse::<Domain>(), Err(AddressError::BadDomain), "{domain:?}");
+        }
+        for domain in ["xn--f.lan", "home.XN--a", "xn--abc.lan"] {
+            assert_eq!(domain.parse::<Domain>(), Err(AddressError::BadALabel), "{domain:?}");
+        }
+        for domain in ["xn--hme-sna.lan", "XN--HME-sna.lan", "r3--sn.lan", "xn.lan", "xn-a.lan"] {
+            assert!(domain.parse::<Domain>().is_ok(), "{domain:?}");
         }
         assert_eq!("höme.lan".parse::<Domain>(), Err(AddressError::DomainNotAscii));
         assert_eq!(address("alice@höme.lan"), Err(AddressError::DomainNotAscii));

@@ -11,7 +11,7 @@ pub async fn look_up(store: &Store, settings: &Settings, path: ForwardPath) -> R
     match path {
         ForwardPath::Address(address) => resolve(store, address).await,
         ForwardPath::Postmaster => postmaster(store, settings).await,
-        ForwardPath::PostmasterAt(domain) => match Address::new("postmaster", &domain) {
+        ForwardPath::Role(role, domain) => match Address::new(role.as_str(), &domain) {
             Ok(own) => match resolve(store, own).await? {
                 Recipient::UnknownUser => postmaster(store, settings).await,
                 recipient => Ok(recipient),

@@ -167,7 +167,7 @@ fn look_up(path: &ForwardPath) -> Recipient {
     let ours = |domain: &crate::mail::Domain| domain.as_str() == "home.lan";
     match path {
         ForwardPath::Postmaster => mailbox(1, "alice"),
-        ForwardPath::PostmasterAt(domain) if ours(domain) => mailbox(1, "alice"),
+        ForwardPath::Role(_, domain) if ours(domain) => mailbox(1, "alice"),
         ForwardPath::Address(address) if ours(&address.domain()) => match address.local_part() {
             "alice" => mailbox(1, "alice"),
             "bob" => mailbox(2, "bob"),

@@ -61,7 +61,7 @@ fn check_paths(inner: &[u8], strictness: Strictness, is_utf8: bool) {
     }
     match ForwardPath::parse(inner, is_utf8) {
         Ok(ForwardPath::Address(address)) => check_address(&address),
-        Ok(ForwardPath::PostmasterAt(domain) | ForwardPath::OtherLocalPart(domain)) => check_domain(&domain),
+        Ok(ForwardPath::Role(_, domain) | ForwardPath::OtherLocalPart(domain)) => check_domain(&domain),
         Ok(ForwardPath::Postmaster | ForwardPath::Foreign) | Err(_) => {}
     }
 }

@@ -214,7 +214,7 @@ impl<'a> Play<'a> {
         };
         let address = match path {
             ForwardPath::Postmaster => Some(postmaster),
-            ForwardPath::PostmasterAt(domain) if domain == postmaster.domain() => Some(postmaster),
+            ForwardPath::Role(_, domain) if domain == postmaster.domain() => Some(postmaster),
             ForwardPath::Address(address) if address.domain() == postmaster.domain() => Some(address),
             _ => None,
         };

@@ -65,6 +65,8 @@ pub const ALIAS_TARGETS: usize = 1000;
 pub const ALIAS_DEPTH: usize = 10;
 /// Device profiles: each is compared with the peer of every connection.
 pub const DEVICES: usize = 1000;
+/// Octets of a device's name: what a table on a terminal shows.
+pub const DEVICE_NAME_OCTETS: usize = 64;
 /// The least prefix of a device's network, IPv4 and IPv6: wider is no device (M11).
 pub const DEVICE_PREFIX_V4: u8 = 24;
 /// See [`DEVICE_PREFIX_V4`].

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use redb::ReadTransaction;
 
 use super::budget::Budget;
+use super::devices::{self, Device};
 use super::engine::{Engine, Fault, Sync};
 use super::error::{Ask, StoreError};
 use super::levels::{Level, Levels};
@@ -54,6 +55,7 @@ pub(super) struct Shared {
     pub newest: UnixTime,
     pub clock: Clock,
     levels: RwLock<Arc<Levels>>,
+    devices: RwLock<Arc<[Device]>>,
     space: Mutex<Option<Space>>,
 }
 
@@ -115,6 +117,7 @@ impl Shared {
         let live_octets =
             engine.read(|transaction| live_octets(transaction, proof.octets + removed_octets))?;
         let levels = engine.read(Levels::read)?;
+        let devices = engine.read(devices::read)?;
         // An old page in the place of the bound must not let a new body take a living one's number.
         let bound = engine.read(records::blob_bound)?.max(engine.read(records::above_all_blobs).unwrap_or(0));
         let has_free = engine.read(free::has_free)?;
@@ -140,6 +143,7 @@ impl Shared {
             newest,
             clock: clock.clone(),
             levels: RwLock::new(Arc::new(levels)),
+            devices: RwLock::new(devices),
             space: Mutex::new(None),
         })
     }
@@ -185,6 +189,19 @@ impl Shared {
                 *self.levels.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(levels);
             }
             Err(error) => log::error!("the settings can't be read, the earlier ones stay: {error}"),
+        }
+    }
+
+    /// All device profiles, as they are now.
+    pub(super) fn devices(&self) -> Arc<[Device]> {
+        Arc::clone(&self.devices.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads the device profiles anew.
+    pub(super) fn reload_devices(&self) {
+        match self.engine.read(devices::read) {
+            Ok(devices) => *self.devices.write().unwrap_or_else(PoisonError::into_inner) = devices,
+            Err(error) => log::error!("the devices can't be read, the earlier ones stay: {error}"),
         }
     }
 

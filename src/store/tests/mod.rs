@@ -2,6 +2,7 @@
 
 mod aliases;
 mod audit;
+mod devices;
 mod file;
 mod front;
 mod full;

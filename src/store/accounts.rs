@@ -253,6 +253,7 @@ pub(super) fn add_mailbox(
         purged_removed_at: UnixTime(0),
         next_uid: 1,
         newest_unix_seconds: now.0,
+        is_warned: false,
     };
     write_counters(&mut transaction.open_table(MAIL)?, id, &counters)?;
     Ok(id)

@@ -11,6 +11,7 @@
 mod accounts;
 mod aliases;
 mod blob;
+mod body;
 mod budget;
 mod clock_trust;
 mod devices;

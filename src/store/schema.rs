@@ -230,6 +230,8 @@ pub(super) struct Counters {
     pub next_uid: u32,
     /// The newest time that a message of this mailbox was received.
     pub newest_unix_seconds: u64,
+    /// Whether its user was warned that it gets full, as far as the last mail that came knew.
+    pub is_warned: bool,
 }
 
 /// A key of one of the tables, as octets for the checksum.

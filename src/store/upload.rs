@@ -7,18 +7,16 @@ use std::sync::atomic::Ordering;
 
 use redb::{ReadableTable, WriteTransaction};
 
-use super::blob::{self, BlobId, CHUNKS_PER_BLOB, LARGEST_CHUNK_OCTETS, NewChunk, chunk_key, chunk_octets};
+use super::blob::{self, BlobId, CHUNKS_PER_BLOB, LARGEST_CHUNK_OCTETS, NewChunk, chunk_octets};
+use super::body::{Body, insert_chunks};
 use super::budget::Permit;
 use super::engine::Fault;
 use super::error::{Ask, StoreError};
-use super::schema::{
-    self, CHUNKS, Counters, FreeBody, MAIL, MAILBOXES, MailRow, PENDING, REFS, SharedBody, Tally,
-};
+use super::schema::{self, Counters, FreeBody, MAIL, PENDING};
 use super::writer::Job;
-use super::{Delivered, Shared, Store, accounts, free};
-use crate::clock::UnixTime;
+use super::{Delivered, Shared, Store, free};
 use crate::limits;
-use crate::mail::{MailboxId, MessageId, Uid};
+use crate::mail::MailboxId;
 use crate::settings::Quota;
 
 /// A body on its way into the store; dropped before [`Upload::finish`], nothing of it stays.
@@ -36,10 +34,11 @@ pub struct Upload {
     octets: u64,
 }
 
+/// What of a body is in the file already.
 #[derive(Debug, Clone, Copy)]
-struct Streamed {
-    blob: BlobId,
-    body: FreeBody,
+pub(super) struct Streamed {
+    pub blob: BlobId,
+    pub body: FreeBody,
     /// Of the engine, when the first chunk went in: unsynced chunks don't outlive a reopening.
     generation: u64,
 }
@@ -56,8 +55,8 @@ pub struct Delivery {
     pub surrogate_octets: u32,
     /// How much the mailbox may hold.
     pub quota: Quota,
-    /// Whether this is the mail that warns its user of that: it is stored whatever the mailbox holds, and there is no
-    /// further one until the mailbox has been emptier.
+    /// Whether this is the mail that warns its user of that: it is stored whatever the mailbox holds, and a further one
+    /// is left out, as if the mailbox had been removed, until other mail has found the mailbox emptier.
     pub is_warning: bool,
 }
 
@@ -109,7 +108,7 @@ impl Upload {
     }
 
     /// Makes the message durable for all recipients, or for none: those mailboxes that have been removed
-    /// meanwhile are left out. Errs with [`StoreError::Full`] below the disk reserve.
+    /// meanwhile are left out; [`Delivered::Full`] where no mailbox may hold it. Errs with [`StoreError::Full`] below the disk reserve.
     pub fn finish(mut self, deliveries: Vec<Delivery>) -> Ask<Delivered> {
         let mut chunks = std::mem::take(&mut self.full);
         chunks.extend(blob::cut(std::mem::take(&mut self.tail)));
@@ -262,7 +261,7 @@ impl Streamed {
 
     /// Errs if the database was reopened since, or what came in so far was collected as nobody's: chunks that
     /// were not synced are gone then.
-    fn check(&self, shared: &Shared, transaction: &WriteTransaction) -> Result<(), Fault> {
+    pub(super) fn check(&self, shared: &Shared, transaction: &WriteTransaction) -> Result<(), Fault> {
         let is_there = self.body.chunks == 0 || transaction.open_table(PENDING)?.get(self.blob.0)?.is_some();
         if is_there && self.generation == shared.engine.generation() {
             return Ok(());
@@ -273,104 +272,6 @@ impl Streamed {
 
 fn reopened() -> StoreError {
     StoreError::Io("the database was reopened while the message came in".into())
-}
-
-/// A whole body with what its rows need.
-struct Body {
-    chunks: Vec<NewChunk>,
-    streamed: Option<Streamed>,
-    octets: u64,
-    received: UnixTime,
-    /// Whether that time may be believed.
-    is_sure: bool,
-}
-
-impl Body {
-    /// Finds all errors first, then writes; see [`Job::asking`].
-    fn deliver(
-        &self,
-        shared: &Arc<Shared>,
-        transaction: &WriteTransaction,
-        deliveries: &[Delivery],
-    ) -> Result<Delivered, Fault> {
-        if !shared.has_room_for(self.rest_octets()) {
-            return Err(StoreError::Full.into());
-        }
-        if let Some(streamed) = self.streamed {
-            streamed.check(shared, transaction)?;
-        }
-        let mut mail = transaction.open_table(MAIL)?;
-        let mut owners = Vec::with_capacity(deliveries.len());
-        for delivery in deliveries {
-            if read_counters(&mail, delivery.mailbox)?.is_some() {
-                owners.push((delivery, self.octets_for(delivery)?));
-            } else if accounts::has_number(&transaction.open_table(MAILBOXES)?, delivery.mailbox)? {
-                return Err(schema::damaged(&MAIL, "a mailbox has no counters").into());
-            }
-        }
-        let (blob, chunks) = match self.streamed {
-            Some(streamed) => (streamed.blob, streamed.body.chunks + self.chunks.len() as u32),
-            None => (shared.blobs.fresh(), self.chunks.len() as u32),
-        };
-        if let Some(streamed) = self.streamed {
-            transaction.open_table(PENDING)?.remove(blob.0)?;
-            if owners.is_empty() {
-                free::enqueue(transaction, blob, streamed.body)?;
-            }
-        }
-        if owners.is_empty() {
-            return Ok(Delivered::NobodyLeft);
-        }
-        insert_chunks(
-            transaction,
-            blob,
-            self.streamed.map_or(0, |streamed| streamed.body.chunks),
-            &self.chunks,
-        )?;
-        if owners.len() > 1 && chunks > 0 {
-            let body = SharedBody { owners: owners.len() as u32, octets: self.octets };
-            let body = schema::encode(&REFS, blob.0, &body)?;
-            transaction.open_table(REFS)?.insert(blob.0, body.as_slice())?;
-        }
-        for (delivery, octets) in &owners {
-            let row = MailRow {
-                blob: blob.0,
-                octets: *octets,
-                chunks,
-                flags: if self.is_sure { 0 } else { schema::UNSURE },
-                codec: 0,
-                received: self.received,
-                retrieved: UnixTime(0),
-                surrogate_octets: delivery.surrogate_octets,
-                prefix: &delivery.prefix,
-            };
-            append(&mut mail, delivery.mailbox, &row)?;
-        }
-        Ok(Delivered::Stored { mailboxes: owners.len(), to_warn: Vec::new() })
-    }
-
-    /// Octets that have not streamed in.
-    fn rest_octets(&self) -> u64 {
-        self.chunks.iter().map(|chunk| chunk.octets().len() as u64).sum()
-    }
-
-    fn octets_for(&self, delivery: &Delivery) -> Result<u32, StoreError> {
-        u32::try_from(self.octets + delivery.prefix.len() as u64)
-            .map_err(|_| StoreError::Refused("the message is too long to be stored".into()))
-    }
-}
-
-fn insert_chunks(
-    transaction: &WriteTransaction,
-    blob: BlobId,
-    first_index: u32,
-    chunks: &[NewChunk],
-) -> Result<(), Fault> {
-    let mut table = transaction.open_table(CHUNKS)?;
-    for (index, chunk) in (first_index..).zip(chunks) {
-        chunk.insert(&mut table, chunk_key(blob, index))?;
-    }
-    Ok(())
 }
 
 /// A mailbox's counters; none if it has been removed.
@@ -392,30 +293,4 @@ pub(super) fn write_counters(
     let key = schema::counters_key(mailbox);
     mail.insert(key, schema::encode(&MAIL, key, counters)?.as_slice())?;
     Ok(())
-}
-
-/// Puts a row behind a mailbox's last message.
-fn append(
-    mail: &mut redb::Table<'_, u64, &'static [u8]>,
-    mailbox: MailboxId,
-    row: &MailRow<'_>,
-) -> Result<(), Fault> {
-    let counters = read_counters(mail, mailbox)?
-        .ok_or_else(|| Fault::fatal(schema::damaged(&MAIL, "counters have vanished")))?;
-    let uid = Uid(counters.next_uid);
-    let next_uid =
-        counters.next_uid.checked_add(1).filter(|&next| next < schema::COUNTERS_UID.0).ok_or_else(|| {
-            Fault::fatal(StoreError::Refused("the mailbox has no message number left".into()))
-        })?;
-    let key = schema::mail_key(MessageId { mailbox, uid });
-    mail.insert(key, schema::encode(&MAIL, key, row)?.as_slice())?;
-    let mut live = counters.live;
-    live.add(Tally::of(row));
-    let counters = Counters {
-        live,
-        next_uid,
-        newest_unix_seconds: counters.newest_unix_seconds.max(row.received.0),
-        ..counters
-    };
-    write_counters(mail, mailbox, &counters)
 }

@@ -11,6 +11,7 @@ mod joined;
 mod leveled;
 mod memory;
 mod model;
+mod quotas;
 mod random;
 mod undoing;
 

@@ -1,6 +1,6 @@
-//! Settings with levels: those of all, of a domain, of a mailbox; the nearest counts.
+//! Settings with levels: those of all, of a domain, of a mailbox; the nearest counts, unless one above is final.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use redb::{ReadTransaction, ReadableTable, WriteTransaction};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::engine::Fault;
 use super::error::{Ask, StoreError};
 use super::schema::{self, LEVELS};
-use super::{Store, accounts, records};
+use super::{Store, accounts, finals, records};
 use crate::mail::{Address, Domain};
 use crate::settings::{Key, Settings};
 
@@ -56,6 +56,8 @@ pub(super) struct Levels {
     pub policies: Policies,
     set: Vec<String>,
     own: HashMap<Box<str>, Own>,
+    /// Keys of the table of finals.
+    finals: HashSet<String>,
 }
 
 /// What counts for a domain or a mailbox that has settings of its own.
@@ -78,7 +80,7 @@ impl Store {
         self.shared.settings_of(level)
     }
 
-    /// Where the value of a setting comes from, for a domain or mailbox, or for all.
+    /// Whose value of a setting counts, for a domain or mailbox, or for all.
     pub fn origin(&self, level: Option<&Level>, key: &str) -> Origin {
         self.shared.levels().origin(level, key)
     }
@@ -88,9 +90,10 @@ impl Store {
         self.shared.levels().policies
     }
 
-    /// Sets a setting of a domain or mailbox durably; none takes it back to what counts for the level above. Errs
-    /// with [`StoreError::NotFound`] if there is no such domain or mailbox, with [`StoreError::Refused`] if the
-    /// value is not valid or the setting has no levels. The levels of what is removed go with it.
+    /// Sets a setting of a domain or mailbox durably; none takes it back to what counts for the level above, and it is
+    /// no longer final then. Errs with [`StoreError::NotFound`] if there is no such domain or mailbox, with
+    /// [`StoreError::Refused`] if the value is not valid, the setting has no levels, or a value above is final. The
+    /// levels of what is removed go with it.
     pub fn set_level(&self, level: Level, key: &str, value: Option<&str>) -> Ask<()> {
         let mut settings = Settings::clone(&self.settings());
         let known = Key::find(key).and_then(|key| match value {
@@ -131,8 +134,13 @@ impl Levels {
     /// Reads them all.
     pub(super) fn read(transaction: &ReadTransaction) -> Result<Levels, Fault> {
         let (global, set) = records::settings(transaction)?;
-        let mut levels =
-            Levels { global: Arc::new(global), policies: Policies::default(), set, own: HashMap::new() };
+        let mut levels = Levels {
+            global: Arc::new(global),
+            policies: Policies::default(),
+            set,
+            own: HashMap::new(),
+            finals: finals::read(transaction)?,
+        };
         // A domain stands before its mailboxes, which inherit from it.
         for entry in transaction.open_table(LEVELS)?.iter()? {
             let (key, stored) = entry?;
@@ -147,6 +155,9 @@ impl Levels {
     }
 
     fn add(&mut self, target: &str, name: &str, value: &[u8]) {
+        if finals::above(target).any(|above| self.finals.contains(&finals::key(above, name))) {
+            return;
+        }
         let inherited = || self.inherited(target);
         let mut settings = match self.own.get(target) {
             Some(own) => Settings::clone(&own.settings),
@@ -195,6 +206,13 @@ impl Levels {
         }
     }
 
+    /// Whether nothing else can be set for a level, or below it where it is a domain or all.
+    pub(super) fn is_final(&self, level: Option<&Level>, name: &str) -> bool {
+        let target = level.map(Level::key).unwrap_or_default();
+        let mut at_or_above = finals::above(&target).chain([target.as_str()]);
+        at_or_above.any(|level| self.finals.contains(&finals::key(level, name)))
+    }
+
     fn worst(&self) -> Policies {
         let global = &self.global;
         let mut worst = Policies {
@@ -221,18 +239,23 @@ pub(super) fn set(
     value: Option<&str>,
 ) -> Result<(), Fault> {
     accounts::must_be_here(transaction, level)?;
-    let key = format!("{} {name}", level.key());
+    let target = level.key();
+    let key = format!("{target} {name}");
     let mut table = transaction.open_table(LEVELS)?;
     match value {
         Some(value) => {
-            table.insert(key.as_str(), schema::seal(&LEVELS, key.as_str(), value.into()).as_slice())?
+            finals::must_be_open(transaction, &target, name)?;
+            table.insert(key.as_str(), schema::seal(&LEVELS, key.as_str(), value.into()).as_slice())?;
         }
-        None => table.remove(key.as_str())?,
-    };
+        None => {
+            table.remove(key.as_str())?;
+            finals::put(transaction, &target, name, false)?;
+        }
+    }
     Ok(())
 }
 
-/// Removes the settings of one level and gives them.
+/// Removes the settings of one level and gives them; none of them is final any more.
 pub(super) fn take(transaction: &WriteTransaction, target: &str) -> Result<Vec<(String, String)>, Fault> {
     let mut table = transaction.open_table(LEVELS)?;
     let (from, to) = (format!("{target} "), format!("{target}!"));
@@ -246,6 +269,7 @@ pub(super) fn take(transaction: &WriteTransaction, target: &str) -> Result<Vec<(
     for (name, _) in &taken {
         table.remove(format!("{from}{name}").as_str())?;
     }
+    finals::take(transaction, target)?;
     Ok(taken)
 }
 

@@ -19,6 +19,7 @@ mod disk_file;
 mod engine;
 mod error;
 mod file;
+mod finals;
 mod free;
 mod idle;
 mod levels;
@@ -190,8 +191,8 @@ impl Store {
         self.shared.settings()
     }
 
-    /// Sets a setting durably; none takes it back to its default. The value should have been checked with
-    /// [`Settings::assign`]; errs with [`StoreError::Refused`] if it is not valid.
+    /// Sets a setting durably; none takes it back to its default, which is not final. The value should have been
+    /// checked with [`Settings::assign`]; errs with [`StoreError::Refused`] if it is not valid.
     pub fn set_setting(&self, key: &str, value: Option<&str>) -> Ask<()> {
         let mut settings = Settings::clone(&self.settings());
         let default = Settings::default();

@@ -5,6 +5,7 @@ use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 use super::blob::blob_of;
 use super::engine::Fault;
 use super::error::StoreError;
+use super::finals;
 use super::schema::{
     self, CHUNKS, FREE, META, META_BLOB, META_SCHEMA, PENDING, RECORDS, REFS, SCHEMA, SETTINGS,
 };
@@ -67,7 +68,7 @@ pub(super) fn settings(transaction: &ReadTransaction) -> Result<(Settings, Vec<S
     Ok((settings, set))
 }
 
-/// Sets a setting, or takes it back to its default; it has been checked.
+/// Sets a setting, or takes it back to its default, which is not final; it has been checked.
 pub(super) fn set_setting(
     transaction: &WriteTransaction,
     key: &str,
@@ -75,9 +76,14 @@ pub(super) fn set_setting(
 ) -> Result<(), Fault> {
     let mut table = transaction.open_table(SETTINGS)?;
     match value {
-        Some(value) => table.insert(key, schema::seal(&SETTINGS, key, value.into()).as_slice())?,
-        None => table.remove(key)?,
-    };
+        Some(value) => {
+            table.insert(key, schema::seal(&SETTINGS, key, value.into()).as_slice())?;
+        }
+        None => {
+            table.remove(key)?;
+            finals::put(transaction, "", key, false)?;
+        }
+    }
     Ok(())
 }
 

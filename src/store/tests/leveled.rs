@@ -106,3 +106,112 @@ fn policies_are_the_worst_of_all_levels() {
         }
     );
 }
+
+fn mailbox(text: &str) -> Level {
+    Level::Mailbox(text.parse().unwrap())
+}
+
+#[test]
+fn what_is_final_above_wins_and_what_is_below_waits_c8() {
+    let folder = Folder::new();
+    let store = folder.create();
+    add_alice(&store);
+    let (alice, bob) = (mailbox("alice@home.lan"), mailbox("bob@home.lan"));
+    set(&store, domain(), "login_delay", Some("20")).unwrap();
+    set(&store, alice.clone(), "login_delay", Some("30")).unwrap();
+    let told = |store: &Store, level: &Level| {
+        let delay = store.settings_of(level).login_delay_seconds;
+        (delay, store.origin(Some(level), "login_delay"), store.is_final(Some(level), "login_delay"))
+    };
+    let reopened = std::cell::Cell::new(1_800_000_000);
+    let also_reopened = |store: &Store, wanted: [(u32, Origin, bool); 3]| {
+        reopened.set(reopened.get() + 1);
+        assert_eq!([domain(), alice.clone(), bob.clone()].map(|level| told(store, &level)), wanted);
+        let store = folder.reopen(store, reopened.get());
+        assert_eq!([domain(), alice.clone(), bob.clone()].map(|level| told(&store, &level)), wanted);
+        store
+    };
+    store.set_final(Some(domain()), "login_delay", true).wait().unwrap();
+    let of_domain = (20, Origin::Domain, true);
+    let store = also_reopened(&store, [of_domain; 3]);
+    assert!(!store.is_final(None, "login_delay") && !store.is_final(Some(&alice), "retain"));
+    assert_eq!(store.policies().login_delay_seconds, 20);
+    // The default can be final too.
+    store.set_final(None, "login_delay", true).wait().unwrap();
+    let store = also_reopened(&store, [(0, Origin::Default, true); 3]);
+    assert_eq!(store.policies(), Policies::default());
+    store.set_setting("login_delay", Some("10")).wait().unwrap();
+    let store = also_reopened(&store, [(10, Origin::Global, true); 3]);
+    assert_eq!(store.policies().login_delay_seconds, 10);
+    assert!(!store.policies().login_delay_differs);
+    // What is taken back to the default is not final any more.
+    store.set_setting("login_delay", None).wait().unwrap();
+    let store = also_reopened(&store, [of_domain; 3]);
+    store.set_final(Some(domain()), "login_delay", false).wait().unwrap();
+    let of_alice = (30, Origin::Mailbox, false);
+    let store = also_reopened(&store, [(20, Origin::Domain, false), of_alice, (20, Origin::Domain, false)]);
+    store.set_final(Some(domain()), "login_delay", true).wait().unwrap();
+    set(&store, domain(), "login_delay", None).unwrap();
+    also_reopened(&store, [(0, Origin::Default, false), of_alice, (0, Origin::Default, false)]);
+}
+
+#[test]
+fn what_is_final_can_not_be_set_below() {
+    let folder = Folder::new();
+    let store = folder.create();
+    add_alice(&store);
+    store.add_domain("work.lan".parse().unwrap()).wait().unwrap();
+    add(&store, "carol@work.lan");
+    store.set_final(Some(domain()), "quota", true).wait().unwrap();
+    let refused = set(&store, mailbox("alice@home.lan"), "quota", Some("1G")).unwrap_err();
+    let line = "quota is final for home.lan: change it there, or make it open for those below";
+    assert_eq!(refused, StoreError::Refused(line.into()));
+    set(&store, mailbox("carol@work.lan"), "quota", Some("1G")).unwrap();
+    set(&store, mailbox("alice@home.lan"), "retain", Some("7")).unwrap();
+    set(&store, domain(), "quota", Some("2G")).unwrap();
+    assert_eq!(store.settings_for(&alice()).quota.octets, Some(2 << 30));
+    store.set_final(None, "quota", true).wait().unwrap();
+    let line = "quota is final for all: change it there, or make it open for those below";
+    for level in [mailbox("alice@home.lan"), mailbox("carol@work.lan"), domain()] {
+        let refused = set(&store, level, "quota", Some("1G"));
+        assert_eq!(refused, Err(StoreError::Refused(line.into())));
+    }
+    let below = store.set_final(Some(Level::Domain("work.lan".parse().unwrap())), "quota", true).wait();
+    assert_eq!(below, Err(StoreError::Refused(line.into())));
+    // What waits can be taken back, and does no harm where it is.
+    set(&store, mailbox("carol@work.lan"), "quota", None).unwrap();
+    store.set_final(None, "quota", false).wait().unwrap();
+    assert_eq!(store.settings_for(&alice()).quota.octets, Some(2 << 30));
+    assert_eq!(store.settings_for(&"carol@work.lan".parse().unwrap()).quota.octets, None);
+}
+
+#[test]
+fn what_can_not_be_final_is_refused_and_what_is_goes_with_its_domain() {
+    let folder = Folder::new();
+    let store = folder.create();
+    add_alice(&store);
+    let set_final = |level, key: &str| store.set_final(level, key, true).wait();
+    for (level, key, line) in [
+        (None, "commit", "commit counts for all, and is final as it is"),
+        (None, "nonsense", "there is no setting \"nonsense\"; `poppet get` lists them all"),
+        (
+            Some(mailbox("alice@home.lan")),
+            "quota",
+            "quota of alice@home.lan can't be final: there is nothing below a mailbox",
+        ),
+    ] {
+        assert_eq!(set_final(level, key), Err(StoreError::Refused(line.into())));
+    }
+    let nowhere = set_final(Some(Level::Domain("work.lan".parse().unwrap())), "quota");
+    assert!(matches!(nowhere, Err(StoreError::NotFound(_))));
+    set_final(Some(domain()), "quota").unwrap();
+    set_final(Some(domain()), "retain").unwrap();
+    store.remove_domain("home.lan".parse().unwrap()).wait().unwrap();
+    assert!(!store.is_final(Some(&domain()), "quota"));
+    let store = folder.reopen(&store, 1_800_000_001);
+    add_alice(&store);
+    for key in ["quota", "retain"] {
+        assert!(!store.is_final(Some(&mailbox("alice@home.lan")), key));
+    }
+    set(&store, mailbox("alice@home.lan"), "quota", Some("1G")).unwrap();
+}

@@ -57,18 +57,32 @@ impl UnixTime {
 pub struct Clock {
     newest: Arc<AtomicU64>,
     fixed: Option<UnixTime>,
+    /// Milliseconds by which a test has put monotonic time forward.
+    ahead: Option<Arc<AtomicU64>>,
 }
 
 impl Clock {
     /// The system's clock, which is suspect until it has passed `newest_known`, and the time when this
     /// poppet was written.
     pub fn system(newest_known: UnixTime) -> Clock {
-        Clock { newest: Arc::new(AtomicU64::new(newest_known.max(WRITTEN).0)), fixed: None }
+        Clock { newest: Arc::new(AtomicU64::new(newest_known.max(WRITTEN).0)), fixed: None, ahead: None }
     }
 
     /// A clock that stands still, for tests.
     pub fn fixed(at: UnixTime) -> Clock {
-        Clock { newest: Arc::new(AtomicU64::new(0)), fixed: Some(at) }
+        Clock { newest: Arc::new(AtomicU64::new(0)), fixed: Some(at), ahead: None }
+    }
+
+    /// The system's clock, whose monotonic time a test can put forward.
+    pub fn movable() -> Clock {
+        Clock { ahead: Some(Arc::default()), ..Clock::system(UnixTime(0)) }
+    }
+
+    /// Puts the monotonic time of a movable clock and of all its clones forward.
+    pub fn put_forward(&self, by: Duration) {
+        if let Some(ahead) = &self.ahead {
+            ahead.fetch_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
     }
 
     /// What the wall clock says, true or not.
@@ -90,9 +104,21 @@ impl Clock {
 
     /// Time that never goes back; for every time-out and delay.
     pub fn monotonic(&self) -> Instant {
-        Instant::now()
+        let ahead = self.ahead.as_ref().map_or(0, |ahead| ahead.load(Ordering::Relaxed));
+        Instant::now() + Duration::from_millis(ahead)
+    }
+
+    /// When a timer of the system must ring for a moment of [`Clock::monotonic`], or to look whether that has come.
+    pub fn alarm_at(&self, moment: Instant) -> Instant {
+        match self.ahead {
+            None => moment,
+            Some(_) => Instant::now() + MOVED_WITHIN,
+        }
     }
 }
+
+/// How soon a timer finds out that a movable clock has been moved.
+const MOVED_WITHIN: Duration = Duration::from_millis(2);
 
 /// No clock of a running poppet can truly be earlier (S-316): 2026-11-01.
 const WRITTEN: UnixTime = UnixTime(1_793_491_200);
@@ -123,5 +149,19 @@ mod tests {
         assert!(clock.is_suspect());
         clock.learn(UnixTime(50));
         assert!(clock.is_suspect(), "what was learnt is not forgotten");
+    }
+
+    #[test]
+    fn a_movable_clock_goes_forward_for_all_its_clones_and_no_other_does() {
+        let (movable, fixed) = (Clock::movable(), Clock::fixed(UnixTime(0)));
+        let (before, clone) = (movable.monotonic(), movable.clone());
+        for clock in [&clone, &fixed] {
+            clock.put_forward(Duration::from_secs(3600));
+        }
+        assert!(movable.monotonic() >= before + Duration::from_secs(3600));
+        assert!(fixed.monotonic() < before + Duration::from_secs(3600));
+        let moment = before + Duration::from_secs(7200);
+        assert_eq!(fixed.alarm_at(moment), moment);
+        assert!(movable.alarm_at(moment) < moment);
     }
 }

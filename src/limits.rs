@@ -145,12 +145,31 @@ pub const COMMON_NAME_OCTETS: usize = 64;
 pub const CONNECTIONS: u32 = 1000;
 /// Connections of one address (an IPv6 /64 counts as one) by default.
 pub const CONNECTIONS_PER_ADDRESS: u32 = 50;
+/// Of all connections this part is kept for those who are known: this machine, devices, and networks from which a user
+/// has logged on lately. 125 of 1,000 is more than the phones and scanners of an office open at once (S-265).
+pub const KNOWN_SHARE: u32 = 8;
+/// Networks that are known by a logon; the oldest makes room. 64 octets each.
+pub const KNOWN_NETWORKS: usize = 4096;
+/// How long a logon makes its network known: who fetches his mail once a day stays so.
+pub const KNOWN_NETWORK_AGE: Duration = Duration::from_secs(24 * 3600 + 3600);
+/// Where so much of all connections stand, in percent, strangers get less patience; while some are free still, so that
+/// who comes meanwhile is served.
+pub const PRESSED_PERCENT: u64 = 75;
+/// The patience with strangers then: for a line to begin, and to end, and for a block of data. Postfix's stress mode has
+/// 10 s too (S-266).
+pub const PRESSED_PATIENCE: Duration = Duration::from_secs(10);
+/// How often a session that waits for a stranger looks whether places have become scarce.
+pub const PRESSED_LOOK: Duration = Duration::from_secs(5);
+/// What a stranger's session may last then without a logon or a mail, so that a word each 9 s holds no place.
+pub const PRESSED_SESSION: Duration = Duration::from_secs(60);
 /// Listen backlog; a short one costs clients a second each (DESIGN: traps).
 pub const BACKLOG: i32 = 1024;
 /// A TLS handshake from its first octet to its end (S-042).
 pub const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Waiting for a command before logon, so that idle strangers go soon (S-267).
 pub const IDLE_BEFORE_LOGON: Duration = Duration::from_secs(60);
+/// A line from its first octet to its end, however it trickles (S-266).
+pub const LINE: Duration = Duration::from_secs(60);
 /// POP3 after logon. RFC 1939 §3 asks for at least ten minutes.
 pub const IDLE_POP3: Duration = Duration::from_secs(600);
 /// SMTP between commands and between blocks of data. RFC 5321 §4.5.3.2 asks for five minutes.

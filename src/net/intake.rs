@@ -52,19 +52,29 @@ pub async fn receive(
             }
             match stream.read(&mut block, next_look.min(asked + limits::IDLE_SMTP), Order::End).await {
                 Input::Octets(octets) => break octets,
-                Input::TimedOut if clock.monotonic() < asked + limits::IDLE_SMTP => {}
+                Input::TimedOut if clock.monotonic() < asked + patience(stream) => {}
                 Input::TimedOut => return Err(Lost::Stalled),
                 Input::Told(order) => return Err(Lost::CutOff(order)),
                 Input::End => return Err(Lost::Gone),
             }
         };
-        if !pace.is_kept(octets, clock.monotonic() - asked) {
+        if !pace.is_kept(octets, clock.monotonic() - asked, span(stream)) {
             return Err(Lost::Stalled);
         }
         let (used, ended) = receiver.receive(&block[..octets], &mut piece);
         stream.give_back(&block[used..octets]);
         end = ended;
     }
+}
+
+/// How long he may be silent.
+fn patience(stream: &Stream) -> Duration {
+    if stream.is_pressed() { limits::PRESSED_PATIENCE } else { limits::IDLE_SMTP }
+}
+
+/// In what time his pace is judged.
+fn span(stream: &Stream) -> Duration {
+    if stream.is_pressed() { limits::PRESSED_PATIENCE } else { limits::DATA_RATE_SPAN }
 }
 
 /// Hands a piece to the store; after an error the rest is only read.
@@ -95,13 +105,14 @@ struct Pace {
 }
 
 impl Pace {
-    fn is_kept(&mut self, octets: usize, waited: Duration) -> bool {
+    fn is_kept(&mut self, octets: usize, waited: Duration, span: Duration) -> bool {
         self.waited += waited;
         self.octets += octets as u64;
-        if self.waited < limits::DATA_RATE_SPAN {
+        if self.waited < span {
             return true;
         }
-        std::mem::take(self).octets >= limits::DATA_RATE_OCTETS
+        let part = span.as_secs_f64() / limits::DATA_RATE_SPAN.as_secs_f64();
+        std::mem::take(self).octets as f64 >= limits::DATA_RATE_OCTETS as f64 * part
     }
 }
 
@@ -109,29 +120,43 @@ impl Pace {
 mod tests {
     use super::*;
 
+    const MINUTE: Duration = limits::DATA_RATE_SPAN;
+
     #[test]
     fn a_dribbling_peer_is_left_after_a_minute_s_266() {
         let mut pace = Pace::default();
         for _ in 0..5 {
-            assert!(pace.is_kept(1, Duration::from_secs(10)));
+            assert!(pace.is_kept(1, Duration::from_secs(10), MINUTE));
         }
-        assert!(!pace.is_kept(1, Duration::from_secs(10)));
+        assert!(!pace.is_kept(1, Duration::from_secs(10), MINUTE));
     }
 
     #[test]
     fn the_least_pace_is_held_at_its_edges_s_266() {
         let least = limits::DATA_RATE_OCTETS as usize;
         for (octets, is_kept) in [(least - 1, false), (least, true), (least + 1, true)] {
-            assert_eq!(Pace::default().is_kept(octets, limits::DATA_RATE_SPAN), is_kept, "{octets}");
+            assert_eq!(Pace::default().is_kept(octets, MINUTE, MINUTE), is_kept, "{octets}");
         }
         let just_less = limits::DATA_RATE_SPAN - Duration::from_nanos(1);
-        assert!(Pace::default().is_kept(1, just_less));
+        assert!(Pace::default().is_kept(1, just_less, MINUTE));
     }
 
     #[test]
     fn each_minute_is_judged_for_itself() {
         let mut pace = Pace::default();
-        assert!(pace.is_kept(10_000_000, limits::DATA_RATE_SPAN));
-        assert!(!pace.is_kept(1, limits::DATA_RATE_SPAN));
+        assert!(pace.is_kept(10_000_000, MINUTE, MINUTE));
+        assert!(!pace.is_kept(1, MINUTE, MINUTE));
+    }
+
+    #[test]
+    fn where_places_are_scarce_the_same_pace_is_judged_after_seconds_s_266() {
+        let span = limits::PRESSED_PATIENCE;
+        for (octets, is_kept) in [(4999, false), (5000, true), (5001, true)] {
+            assert_eq!(Pace::default().is_kept(octets, span, span), is_kept, "{octets}");
+        }
+        assert!(Pace::default().is_kept(1, span - Duration::from_nanos(1), span));
+        let mut pace = Pace::default();
+        assert!(pace.is_kept(1, span, MINUTE));
+        assert!(!pace.is_kept(1, Duration::ZERO, span), "what has been waited before counts");
     }
 }

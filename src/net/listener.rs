@@ -10,10 +10,12 @@ use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 use smol::future::FutureExt;
 use smol::{Async, Executor};
 
+use super::alarm;
 use super::fold::Topic;
-use super::peers::{self, Crowded};
+use super::peers::{self, Crowded, Most};
 use super::server::Server;
 use super::{ServeError, session};
+use crate::clock::Clock;
 use crate::limits;
 use crate::settings::ListenerKind;
 
@@ -38,22 +40,53 @@ pub fn bind(kind: ListenerKind, address: SocketAddr) -> Result<Door, ServeError>
 
 /// Accepts for ever; sessions run as tasks of `executor` (S-269, S-270).
 pub async fn accept(door: Door, server: Arc<Server>, executor: Arc<Executor<'static>>) {
+    let next = || door.socket.read_with(accept_socket);
+    let take = |socket, peer| admit(&door, &server, &executor, socket, peer);
+    let cry = |error: &io::Error| {
+        let line = format_args!("{}: no connection can be taken: {error}", door.kind.name());
+        server.fold.warn(Topic::Accept, server.clock.monotonic(), line);
+    };
+    take_all(next, take, cry, &server.clock).await;
+}
+
+/// Takes what comes for ever, whatever fails: it neither ends, nor tries again at once where that would be in vain.
+async fn take_all<T, Next: Future<Output = io::Result<(T, SocketAddr)>>>(
+    next: impl Fn() -> Next,
+    take: impl Fn(T, SocketAddr),
+    cry: impl Fn(&io::Error),
+    clock: &Clock,
+) {
     loop {
-        match door.socket.read_with(accept_socket).await {
-            Ok((socket, peer)) => admit(&door, &server, &executor, socket, peer),
-            // The peer has gone before it was its turn; the queue is one shorter, so this can't spin.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+        match next().await {
+            Ok((socket, peer)) => take(socket, peer),
+            Err(error) if is_of_one_peer(&error) => {}
             Err(error) => {
-                server.fold.warn(
-                    Topic::Accept,
-                    server.clock.monotonic(),
-                    format_args!("{}: no connection can be taken: {error}", door.kind.name()),
-                );
-                smol::Timer::after(limits::ACCEPT_REST).await;
+                cry(&error);
+                alarm::rest(clock, limits::ACCEPT_REST).await;
             }
         }
         smol::future::yield_now().await;
     }
+}
+
+/// Whether one peer was lost before it was his turn: the queue is one shorter then, so that trying again at once can't
+/// spin. Linux tells errors of his network in this way too.
+fn is_of_one_peer(error: &io::Error) -> bool {
+    Errno::from_io_error(error).is_some_and(|error| {
+        [
+            Errno::CONNABORTED,
+            Errno::PROTO,
+            Errno::PERM,
+            Errno::NETDOWN,
+            Errno::NOPROTOOPT,
+            Errno::HOSTDOWN,
+            Errno::HOSTUNREACH,
+            Errno::OPNOTSUPP,
+            Errno::NETUNREACH,
+            Errno::INTR,
+        ]
+        .contains(&error)
+    })
 }
 
 fn bind_socket(address: SocketAddr) -> io::Result<TcpListener> {
@@ -103,8 +136,11 @@ fn admit(door: &Door, server: &Arc<Server>, executor: &Executor<'static>, socket
         );
         return server.fold.warn(Topic::Stranger, now, line);
     }
-    let all = settings.connections.min(server.most_connections);
-    let place = match server.admission.enter(peer, all, settings.connections_per_address) {
+    let most = Most {
+        all: settings.connections.min(server.most_connections),
+        each: settings.connections_per_address,
+    };
+    let place = match server.admission.enter(peer, server.knows(peer, now), most) {
         Ok(place) => place,
         Err(crowded) => {
             refuse(door.kind, socket);

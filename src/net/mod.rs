@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! serve -> server: what sessions share, and threads: this one and some more serve, as many again shake hands
-//!            |-> listener: bind, accept, judge -> session -> stream (plain, or TLS once tls has shaken hands)
+//!            |-> listener: bind, accept, judge by peers -> session -> stream (plain, or TLS once tls has shaken hands)
 //!            |                                      |-> pop3: lines, wishes -> body out, or international
 //!            |                                      |-> smtp: lines, wishes -> intake in
 //!            |                                      '-> seat: orders in; counts out, for sessions to show
@@ -13,8 +13,10 @@
 pub mod control;
 
 mod ahead;
+mod alarm;
 mod body;
 mod end_point;
+mod familiar;
 mod fold;
 mod intake;
 mod international;
@@ -22,6 +24,7 @@ mod intervals;
 mod listener;
 mod maildrops;
 mod meter;
+mod patience;
 mod peers;
 mod pop3;
 mod recipients;

@@ -7,9 +7,10 @@ use super::ahead::Ahead;
 use super::body::{self, Outgoing};
 use super::international::downgrade;
 use super::maildrops::Hold;
+use super::patience::{Deadline, LineWait};
 use super::seat::{Doing, Order};
 use super::server::Server;
-use super::session::{Ended, Tally};
+use super::session::{Ended, Tally, log_on};
 use super::stream::{Input, Lost, Stream};
 use super::terms;
 use super::tls::Speaks;
@@ -135,7 +136,9 @@ impl<'a> Driver<'a> {
             return Ok(None);
         }
         self.stream.seat().show(Doing::Waiting);
-        let begun = self.server.clock.monotonic();
+        let idle = if self.hold.is_some() { limits::IDLE_POP3 } else { limits::IDLE_BEFORE_LOGON };
+        let asked = self.server.clock.monotonic();
+        let mut wait = LineWait::new(asked, idle);
         loop {
             let input = self.stream.input();
             let (used, line) = self.lines.next(input, self.session.line_limit());
@@ -152,18 +155,21 @@ impl<'a> Driver<'a> {
             if next.is_some() {
                 return Ok(next);
             }
+            if used > 0 || !self.stream.input().is_empty() {
+                wait.has_begun(self.server.clock.monotonic());
+            }
             self.write().await?;
-            if !self.fill(begun).await {
+            if !self.fill(asked, wait.deadline()).await {
                 return Ok(None);
             }
         }
     }
 
     /// Waits for input; false if none comes any more.
-    async fn fill(&mut self, begun: Instant) -> bool {
-        let idle = if self.hold.is_some() { limits::IDLE_POP3 } else { limits::IDLE_BEFORE_LOGON };
+    async fn fill(&mut self, asked: Instant, deadline: Deadline) -> bool {
         if !self.ahead.is_empty() {
-            match self.stream.fill(begun + limits::QUIET, Order::GoOn).await {
+            let quiet = asked + limits::QUIET;
+            match self.stream.fill(Deadline { usual: quiet, pressed: quiet }, Order::GoOn).await {
                 Input::Octets(_) => return true,
                 Input::TimedOut => {
                     self.ahead = Ahead::default();
@@ -177,7 +183,7 @@ impl<'a> Driver<'a> {
             }
         }
         // RFC 1939 §3: closed without a reply, and nothing is removed.
-        self.ended = match self.stream.fill(begun + idle, Order::GoOn).await {
+        self.ended = match self.stream.fill(deadline, Order::GoOn).await {
             Input::Octets(_) => return true,
             Input::End => Ended::Left,
             Input::TimedOut => Ended::Idle,
@@ -190,7 +196,7 @@ impl<'a> Driver<'a> {
         self.stream.seat().show(Doing::Logon);
         let endings = self.server.sessions.endings();
         let proof = claim.proof.kind();
-        let refusal = match self.server.gatekeeper.login(claim, self.peer).await {
+        let refusal = match log_on(self.server, self.stream, claim, self.peer).await {
             Verdict::Welcome(welcome) if welcome.is_locked => LoginRefusal::Locked,
             Verdict::Welcome(welcome) => {
                 let signature = welcome.signature;

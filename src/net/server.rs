@@ -12,11 +12,12 @@ use smol::future::FutureExt;
 use smol::{Executor, Task};
 
 use super::ahead::Readers;
+use super::familiar::Familiar;
 use super::fold::{Fold, Topic};
 use super::intervals::Intervals;
 use super::listener::{self, Door};
 use super::maildrops::Maildrops;
-use super::peers::Admission;
+use super::peers::{self, Admission};
 use super::sessions::Sessions;
 use super::tls::Tls;
 use super::{Plan, ServeError, control};
@@ -50,6 +51,8 @@ pub struct Server {
     pub readers: Arc<Readers>,
     /// How many connections stand.
     pub admission: Arc<Admission>,
+    /// Whence users have logged on lately.
+    pub familiar: Familiar,
     /// Log lines that strangers cause.
     pub fold: Fold,
     /// Connections for which there are descriptors, whatever the settings say (S-269).
@@ -87,6 +90,11 @@ impl Server {
             Plaintext::Always => true,
             Plaintext::Never => false,
         }
+    }
+
+    /// Whether a peer is no stranger: this machine, a device, or from where a user has logged on lately (S-265).
+    pub fn knows(&self, peer: IpAddr, now: Instant) -> bool {
+        peers::is_this_machine(peer) || self.familiar.knows(peer, now) || self.store.device_at(peer).is_some()
     }
 
     /// Tells the log how to free a maildrop that another session has (S-225).
@@ -182,6 +190,7 @@ impl Running {
             sessions: Arc::new(Sessions::new()),
             maildrops: Arc::default(),
             admission: Arc::default(),
+            familiar: Familiar::default(),
             intervals: Intervals::default(),
             readers: Arc::default(),
             fold: Fold::default(),

@@ -12,7 +12,9 @@ use super::server::Server;
 use super::stream::{Lost, Stream};
 use super::tls::Speaks;
 use super::{pop3, smtp};
+use crate::auth::Verdict;
 use crate::mail::Address;
+use crate::sasl::Claim;
 use crate::settings::ListenerKind;
 use crate::smtp::Door;
 
@@ -62,10 +64,10 @@ pub async fn serve(
     kind: ListenerKind,
     socket: Async<TcpStream>,
     peer: IpAddr,
-    _place: Place,
+    place: Place,
     seat: Seat,
 ) {
-    let mut stream = Stream::new(socket, server.clock.clone(), seat);
+    let mut stream = Stream::new(socket, server.clock.clone(), seat, place);
     let mut tally = Tally::default();
     let ended = talk(&server, kind, &mut stream, peer, &mut tally).await;
 
@@ -83,6 +85,16 @@ pub async fn serve(
         }
         Err(Lost::Gone | Lost::Stalled | Lost::CutOff(_) | Lost::BrokenBody) => {}
     }
+}
+
+/// Asks the gatekeeper. Who proves himself is a stranger no more, nor are others from there (S-265).
+pub async fn log_on(server: &Server, stream: &mut Stream, claim: Claim, peer: IpAddr) -> Verdict {
+    let verdict = server.gatekeeper.login(claim, peer).await;
+    if let Verdict::Welcome(_) = verdict {
+        stream.befriend();
+        server.familiar.note(peer, server.clock.monotonic());
+    }
+    verdict
 }
 
 /// Drivers and what they do are boxed, so that a session of one protocol has no room for the other's.

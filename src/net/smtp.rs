@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use super::intake::{self, Intake};
 use super::international::Reckoning;
+use super::patience::LineWait;
 use super::recipients::look_up;
 use super::seat::{Doing, Order};
 use super::server::Server;
-use super::session::{Ended, Tally};
+use super::session::{Ended, Tally, log_on};
 use super::stream::{Input, Lost, Stream};
 use super::terms;
 use super::tls::Speaks;
@@ -169,7 +170,7 @@ impl<'a> Driver<'a> {
             return Ok(Some(self.tell(order)));
         }
         self.stream.seat().show(Doing::Waiting);
-        let mut deadline = None;
+        let mut wait = LineWait::new(self.server.clock.monotonic(), self.idle());
         loop {
             let input = self.stream.input();
             let (used, line) = self.lines.next(input, self.session.line_limit());
@@ -184,9 +185,11 @@ impl<'a> Driver<'a> {
                 self.has_spoken = true;
                 return Ok(next);
             }
+            if used > 0 || !self.stream.input().is_empty() {
+                wait.has_begun(self.server.clock.monotonic());
+            }
             self.write().await?;
-            let deadline = *deadline.get_or_insert_with(|| self.server.clock.monotonic() + self.idle());
-            match self.stream.fill(deadline, self.told).await {
+            match self.stream.fill(wait.deadline(), self.told).await {
                 Input::Octets(_) => {}
                 Input::End => {
                     self.ended = Ended::Left;
@@ -224,7 +227,7 @@ impl<'a> Driver<'a> {
         self.stream.seat().show(Doing::Logon);
         let endings = self.server.sessions.endings();
         let proof = claim.proof.kind();
-        Ok(match self.server.gatekeeper.login(claim, self.peer).await {
+        Ok(match log_on(self.server, self.stream, claim, self.peer).await {
             Verdict::Welcome(welcome) => {
                 if !self.stream.seat().bind(welcome.mailbox, &welcome.address, endings) {
                     return Ok(self.handle(Event::LoginBusy));
@@ -277,6 +280,7 @@ impl<'a> Driver<'a> {
         let delivered = upload.finish(deliveries).await;
         if let Ok(Delivered::Stored { .. }) = delivered {
             self.tally.received += 1;
+            self.stream.has_earned();
         }
         self.answer(
             "storing a message",

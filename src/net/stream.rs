@@ -7,12 +7,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use smol::Async;
 use smol::future::FutureExt;
 use smol::io::{AsyncRead, AsyncWrite};
-use smol::{Async, Timer};
 use zeroize::Zeroize;
 
+use super::alarm::{self, Alarm};
 use super::meter::Meter;
+use super::patience::Deadline;
+use super::peers::Place;
 use super::seat::{Doing, Order, Seat};
 use super::tls::{self, Shaken, Speaks, Tls};
 use crate::clock::Clock;
@@ -33,6 +36,9 @@ pub struct Stream {
     at_once: u8,
     /// Octets are counted as they are inside TLS, if there is TLS.
     seat: Seat,
+    place: Place,
+    /// When the peer came, or last did what we are here for.
+    earned: Instant,
 }
 
 /// Why a connection is given up without a word.
@@ -90,15 +96,17 @@ enum Socket {
 
 impl Stream {
     /// Takes over an accepted socket.
-    pub fn new(socket: Async<TcpStream>, clock: Clock, seat: Seat) -> Stream {
+    pub fn new(socket: Async<TcpStream>, clock: Clock, seat: Seat, place: Place) -> Stream {
         Stream {
+            earned: clock.monotonic(),
             socket: Socket::Plain(Meter::new(socket)),
             input: Vec::new(),
             used: 0,
             clock,
-            alarm: Alarm { timer: Timer::never(), rings: None },
+            alarm: Alarm::new(),
             at_once: 0,
             seat,
+            place,
         }
     }
 
@@ -107,7 +115,22 @@ impl Stream {
         &self.seat
     }
 
-    /// Begins TLS. What the peer sent before in the clear must have been used up, or he is an attacker's
+    /// Whether the peer must be quick: he is a stranger, and places are scarce.
+    pub fn is_pressed(&self) -> bool {
+        self.place.is_pressed()
+    }
+
+    /// The peer has logged on: he is no stranger any more.
+    pub fn befriend(&mut self) {
+        self.place.befriend();
+    }
+
+    /// The peer has done what we are here for, such as bringing a mail: he may stay longer.
+    pub fn has_earned(&mut self) {
+        self.earned = self.clock.monotonic();
+    }
+
+    /// Begins TLS within [`limits::HANDSHAKE`] (S-042). What the peer sent before in the clear must have been used up, or he is an attacker's
     /// victim: errs then, if the handshake fails, and if the session is told something; the connection is lost then.
     pub async fn begin_tls(&mut self, tls: &Tls, speaks: Speaks) -> Result<(), Lost> {
         if !self.input().is_empty() {
@@ -118,7 +141,11 @@ impl Stream {
         };
         self.seat.show(Doing::Handshake);
         let told = async { Err(Lost::CutOff(self.seat.told().await)) };
-        let shaken = Box::pin(tls.accept(speaks, socket).or(told)).await?;
+        let late = async {
+            alarm::rest(&self.clock, limits::HANDSHAKE).await;
+            Err(Lost::Handshake("the peer took too long".into()))
+        };
+        let shaken = Box::pin(tls.accept(speaks, socket).or(told).or(late)).await?;
         self.seat.show_tls(tls::description(&shaken.stream));
         self.socket = Socket::Tls(Box::new(shaken));
         Ok(())
@@ -161,7 +188,7 @@ impl Stream {
     }
 
     /// Waits until more input is there; what the session is told beyond `heard` ends the wait.
-    pub async fn fill(&mut self, deadline: Instant, heard: Order) -> Input {
+    pub async fn fill(&mut self, deadline: Deadline, heard: Order) -> Input {
         self.shift();
         self.breathe().await;
         poll_fn(|context| {
@@ -176,9 +203,11 @@ impl Stream {
         .await
     }
 
-    /// Reads into `buffer`; the input must have been used up. What is told beyond `heard` ends the wait.
+    /// Reads into `buffer`; the input must have been used up. What is told beyond `heard` ends the wait. Who is pressed
+    /// has no less time: ask for that at each deadline.
     pub async fn read(&mut self, buffer: &mut [u8], deadline: Instant, heard: Order) -> Input {
         self.breathe().await;
+        let deadline = Deadline { usual: deadline, pressed: deadline };
         poll_fn(|context| self.poll_input(context, buffer, deadline, heard)).await
     }
 
@@ -251,7 +280,7 @@ impl Stream {
             if self.seat.poll_order(context) != Order::GoOn {
                 return Poll::Ready(false);
             }
-            self.alarm.poll(context, until).map(|()| true)
+            self.alarm.poll(context, &self.clock, until).map(|()| true)
         })
         .await
     }
@@ -261,7 +290,7 @@ impl Stream {
         let deadline = self.clock.monotonic() + limits::CLOSING;
         poll_fn(|context| match self.socket.poll_close(context) {
             Poll::Ready(_) => Poll::Ready(()),
-            Poll::Pending => self.alarm.poll(context, deadline),
+            Poll::Pending => self.alarm.poll(context, &self.clock, deadline),
         })
         .await;
         let Some(mut tcp) = self.socket.meter().map(Meter::tcp) else { return };
@@ -294,7 +323,7 @@ impl Stream {
         &mut self,
         context: &mut Context<'_>,
         buffer: &mut [u8],
-        deadline: Instant,
+        deadline: Deadline,
         heard: Order,
     ) -> Poll<Input> {
         let order = self.seat.order();
@@ -311,7 +340,11 @@ impl Stream {
         }
         match self.seat.poll_order(context) {
             order if order > heard => Poll::Ready(Input::Told(order)),
-            _ => self.alarm.poll(context, deadline).map(|()| Input::TimedOut),
+            _ => {
+                let earned = self.earned + limits::PRESSED_SESSION;
+                let pressed = deadline.pressed.min(deadline.usual.min(earned));
+                self.poll_deadline(context, Deadline { pressed, ..deadline }).map(|()| Input::TimedOut)
+            }
         }
     }
 
@@ -322,8 +355,23 @@ impl Stream {
         if order >= Order::End {
             return Poll::Ready(Err(Lost::CutOff(order)));
         }
-        let deadline = stall.deadline(self.socket.written(), || self.clock.monotonic());
-        self.alarm.poll(context, deadline).map(Ok)
+        let usual = stall.deadline(self.socket.written(), || self.clock.monotonic());
+        let pressed =
+            usual.min((usual + limits::PRESSED_PATIENCE).checked_sub(stall.patience).unwrap_or(usual));
+        self.poll_deadline(context, Deadline { usual, pressed }).map(Ok)
+    }
+
+    /// Nobody tells a session when places get scarce: strangers' look for themselves from time to time.
+    fn poll_deadline(&mut self, context: &mut Context<'_>, deadline: Deadline) -> Poll<()> {
+        loop {
+            let until = if self.place.is_pressed() { deadline.pressed } else { deadline.usual };
+            let now = self.clock.monotonic();
+            if now >= until {
+                return Poll::Ready(());
+            }
+            let look = if self.place.is_known() { until } else { until.min(now + limits::PRESSED_LOOK) };
+            ready!(self.alarm.poll(context, &self.clock, look));
+        }
     }
 
     /// Lets other sessions have the thread, if this one has not had to wait for long: a fast peer would
@@ -426,30 +474,6 @@ fn insistently<T>(mut ask: impl FnMut() -> Poll<io::Result<T>>) -> Poll<io::Resu
         match ask() {
             Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
             answer => return answer,
-        }
-    }
-}
-
-/// A timer that is set only when it must ring earlier than it is set already: most waits are over long
-/// before their deadline, and the timer need not be touched for them.
-#[derive(Debug)]
-struct Alarm {
-    timer: Timer,
-    rings: Option<Instant>,
-}
-
-impl Alarm {
-    fn poll(&mut self, context: &mut Context<'_>, deadline: Instant) -> Poll<()> {
-        loop {
-            if self.rings.is_none_or(|rings| rings > deadline) {
-                self.timer.set_at(deadline);
-                self.rings = Some(deadline);
-            }
-            let rang = ready!(Pin::new(&mut self.timer).poll(context));
-            self.rings = None;
-            if rang >= deadline {
-                return Poll::Ready(());
-            }
         }
     }
 }

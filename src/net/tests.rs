@@ -1,5 +1,8 @@
 //! What only shows from inside a running server.
 
+mod slow;
+mod trial;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;

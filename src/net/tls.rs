@@ -10,7 +10,6 @@ use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::server::NoServerSessionStorage;
 use smol::Executor;
-use smol::future::FutureExt;
 
 use super::end_point;
 use super::meter::Meter;
@@ -75,7 +74,7 @@ impl Tls {
         self.configs.read().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    /// Shakes hands within [`limits::HANDSHAKE`] (S-042). Errs with what the log may say.
+    /// Shakes hands for as long as it is awaited. Errs with what the log may say.
     pub async fn accept(&self, speaks: Speaks, socket: Meter) -> Result<Shaken, Lost> {
         let configs = self.configs.read().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(Configs { pop3, smtp, end_point }) = configs else {
@@ -89,7 +88,7 @@ impl Tls {
             connection.set_buffer_limit(Some(limits::TLS_OUTPUT_OCTETS));
         });
         let shaken = async { shaking.await.map_err(|error| Lost::Handshake(error.to_string())) };
-        let stream = self.handshakes.spawn(shaken.or(deadline())).await?;
+        let stream = self.handshakes.spawn(shaken).await?;
         Ok(Shaken { stream, end_point })
     }
 }
@@ -129,11 +128,6 @@ fn config(identity: &ServerIdentity, protocol: &[u8]) -> Result<Arc<ServerConfig
     config.send_tls13_tickets = 1;
     config.alpn_protocols = vec![protocol.to_vec()];
     Ok(Arc::new(config))
-}
-
-async fn deadline<T>() -> Result<T, Lost> {
-    smol::Timer::after(limits::HANDSHAKE).await;
-    Err(Lost::Handshake("the peer took too long".into()))
 }
 
 #[cfg(test)]

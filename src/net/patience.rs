@@ -1,0 +1,68 @@
+//! How long a peer is waited for: usually, and where places are scarce and he is a stranger.
+
+use std::time::{Duration, Instant};
+
+use crate::limits;
+
+/// Until when a peer is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadline {
+    /// As long as there are places.
+    pub usual: Instant,
+    /// For a stranger, once places are scarce.
+    pub pressed: Instant,
+}
+
+/// The wait for one line.
+#[derive(Debug, Clone, Copy)]
+pub struct LineWait {
+    asked: Instant,
+    idle: Duration,
+    begun: Option<Instant>,
+}
+
+impl LineWait {
+    /// The peer has been asked for a line at that moment, and may be silent for so long.
+    pub fn new(asked: Instant, idle: Duration) -> LineWait {
+        LineWait { asked, idle, begun: None }
+    }
+
+    /// Part of the line has come; only the first part counts, so that trickling octets buy no time (S-266).
+    pub fn has_begun(&mut self, now: Instant) {
+        self.begun.get_or_insert(now);
+    }
+
+    /// Until when the line must have begun, or ended if it has begun.
+    pub fn deadline(&self) -> Deadline {
+        let idle = self.asked + self.idle;
+        let usual = self.begun.map_or(idle, |begun| idle.min(begun + limits::LINE));
+        let pressed = self.begun.unwrap_or(self.asked) + limits::PRESSED_PATIENCE;
+        Deadline { usual, pressed: pressed.min(usual) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_a_minute_from_its_first_octet_however_it_trickles_s_266() {
+        let asked = Instant::now();
+        let at = |seconds| asked + Duration::from_secs(seconds);
+        let mut wait = LineWait::new(asked, limits::IDLE_SMTP);
+        assert_eq!(wait.deadline(), Deadline { usual: at(300), pressed: at(10) });
+        for second in [7, 8, 66] {
+            wait.has_begun(at(second));
+            assert_eq!(wait.deadline(), Deadline { usual: at(67), pressed: at(17) });
+        }
+    }
+
+    #[test]
+    fn a_line_that_begins_late_gets_no_longer_than_silence_would() {
+        let asked = Instant::now();
+        let at = |seconds| asked + Duration::from_secs(seconds);
+        let mut wait = LineWait::new(asked, limits::IDLE_BEFORE_LOGON);
+        wait.has_begun(at(55));
+        assert_eq!(wait.deadline(), Deadline { usual: at(60), pressed: at(60) });
+    }
+}

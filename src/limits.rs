@@ -45,6 +45,10 @@ pub const IDLE_COMMANDS: usize = 100;
 /// Lines of a POP3 session before its logon: no client needs ten, and a stranger must not stay by saying
 /// CAPA each minute.
 pub const LINES_BEFORE_LOGON: usize = 100;
+/// Octets below which a chunk that is not the last counts as small: clients send thousands at a time.
+pub const SMALL_CHUNK_OCTETS: u64 = 512;
+/// Small chunks between two mails, so that nobody stays for ever by sending one octet at a time.
+pub const SMALL_CHUNKS: usize = 1000;
 /// Failed logons before the session ends; POP3 and SMTP alike.
 pub const LOGONS_PER_SESSION: usize = 3;
 /// Received fields before a mail counts as looping. RFC 5321 §6.3; Postfix stops at 50 too.

@@ -2,10 +2,13 @@
 //!
 //! ```text
 //!   greeting -> idle --EHLO/HELO--> ready --MAIL--> mail --RCPT--> recipients --DATA--> receiving
-//!                       ^             ^ ^ AUTH        |               |                    |
-//!                       |             | +-------------+-----RSET------+                    |
-//!                       +--STARTTLS---+------------------- end of data, stored or refused -+
+//!                       ^             ^ ^ AUTH        |             | |                    |
+//!                       |             | +-------------+----RSET-----+ +--BDAT--> chunks    |
+//!                       +--STARTTLS---+-- RSET, BDAT LAST, a spoilt chunk --------+        |
+//!                                     +------------------- end of data, stored or refused -+
 //! ```
+//!
+//! EHLO, HELO and STARTTLS may come in any state behind idle, and end a mail under way.
 
 pub mod command;
 pub mod dsn;
@@ -62,7 +65,7 @@ pub struct Facts {
     /// Recipients of one mail.
     pub recipients: usize,
     /// The device that the peer is, if the administrator knows it as one (M11).
-    pub device: Option<Device>,
+    pub device: Option<Box<Device>>,
 }
 
 /// A device that may send without a logon.
@@ -112,6 +115,9 @@ pub enum Event<'a> {
     LoginBusy,
     /// The answer to [`Next::CheckSender`]: he may send as that.
     SenderFits,
+    /// The answer to [`Next::CheckSender`]: he may, in the name of one of ours, and has proved nothing; the trace
+    /// tells of it (S-113).
+    SenderUnproven,
     /// The answer to [`Next::CheckSender`]: he may not (M10, S-113, S-114).
     SenderForeign,
     /// The answer to [`Next::CheckSender`] or [`Next::Store`]: he has sent as many mails as he may in a day.

@@ -21,7 +21,7 @@ replies! {
     // Exactly so: some devices stop at anything else.
     LOGGED_IN = "235 2.7.0 Authentication successful";
     CANNOT_VERIFY = "252 2.0.0 Not verified; send the mail and it will be tried";
-    HELP = "214 2.0.0 EHLO HELO STARTTLS AUTH MAIL RCPT DATA RSET NOOP VRFY HELP QUIT";
+    HELP = "214 2.0.0 EHLO HELO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT";
 
     // The session ends.
     STOPPING = "421 4.3.2 The server is stopping, try again later";
@@ -32,6 +32,7 @@ replies! {
     TOO_MANY_IDLE = "421 4.7.0 Too many commands without a mail, connect again";
     TOO_MANY_MAILS = "421 4.7.0 Enough mails for one connection, connect again";
     TOO_MANY_LOGONS = "421 4.7.0 Too many failed logons, connect again";
+    TOO_MANY_SMALL_CHUNKS = "421 4.7.0 Too many small chunks, send larger ones";
     TOO_MANY_RECIPIENTS_REFUSED = "421 4.7.0 Too many recipients refused, connect again";
     OUT_OF_STEP = "421 4.3.0 Internal error, connect again";
     OTHER_PROTOCOL = "500 5.5.1 This is a mail server";
@@ -50,10 +51,13 @@ replies! {
     NO_ARGUMENT = "501 5.5.4 This command takes no argument";
     ARGUMENT_MISSING = "501 5.5.4 This command needs an argument";
     HELLO_TOO_LONG = "501 5.5.4 A host name has at most 255 octets";
+    BAD_HELLO = "501 5.5.4 Send EHLO and a host name, or an address in brackets";
     HELLO_FIRST = "503 5.5.1 Send EHLO first";
     MAIL_FIRST = "503 5.5.1 Send MAIL first";
     NO_RECIPIENTS = "554 5.5.1 No valid recipients, send RCPT first";
     MAIL_UNDER_WAY = "503 5.5.1 Not while a mail is under way, send RSET first";
+    CHUNKS_UNDER_WAY = "503 5.5.1 A mail begun with BDAT goes on with BDAT, send RSET to give it up";
+    BAD_CHUNK = "501 5.5.4 Send BDAT and a number of octets, and LAST behind the last";
 
     // TLS and logon.
     TLS_ALREADY = "503 5.5.1 TLS is on already";
@@ -73,6 +77,9 @@ replies! {
     BAD_SENDER = "501 5.1.7 Not a sender address, it has the form <name@domain>";
     SENDER_TOO_LONG = "501 5.1.7 Sender address too long";
     SENDER_NOT_ASCII = "553 5.6.7 This sender address needs SMTPUTF8";
+    SENDER_FOREIGN = "553 5.7.1 This sender address is not yours, send under your own or an alias of yours";
+    SENDER_UNPROVEN = "553 5.7.1 This sender address belongs to this server, log on to send under it";
+    SENDER_SPENT = "450 4.7.1 You have sent as many mails as you may in a day, try again later";
     BAD_PARAMETER = "501 5.5.4 Not a valid parameter";
     UNKNOWN_PARAMETER = "555 5.5.4 Parameter not offered";
     TOO_LARGE = "552 5.3.4 Message too large";
@@ -96,5 +103,8 @@ replies! {
     MESSAGE_BARE_LINE_END = "550 5.6.11 A bare CR or LF is in the message, lines end with CR LF";
     MESSAGE_NUL = "550 5.6.0 A NUL is in the message";
     LOOPING = "554 5.4.6 Too many Received fields, the mail is looping";
+    ALREADY_DELIVERED = "554 5.4.6 The mail has been delivered here before, it is looping";
+    MAILBOXES_FULL = "552 5.2.2 The mailboxes of all recipients are full";
+    MAILBOXES_FULL_NOW = "452 4.2.2 The mailboxes of all recipients are full, try again later";
     NO_RECIPIENT_LEFT = "550 5.1.1 The mailbox has been removed meanwhile";
 }

@@ -1,20 +1,25 @@
 //! The receiving session: states, and one method that takes events.
 
+mod chunks;
+mod hello;
 mod logon;
 mod transaction;
 
 #[cfg(test)]
 mod tests;
 
-use super::command::{Command, Order, Stage, Verb, order};
+use std::collections::BTreeSet;
+
+use self::hello::Hello;
+use super::command::{Chunk, Command, Order, Stage, Verb, order};
 use super::path::Strictness;
 use super::receiver::Plan;
 use super::reply::{self, say};
 use super::trace::{self, MissingFields, Received};
-use super::{Door, Envelope, Event, Facts, Next, Now, Receiver, ReversePath};
+use super::{Device, Envelope, Event, Facts, Named, Next, Now, Receiver, ReversePath};
 use crate::limits;
-use crate::mail::Address;
-use crate::sasl::{Exchange, Mechanism};
+use crate::mail::{Address, MailboxId};
+use crate::sasl::Exchange;
 use crate::wire::data::LineEndings;
 use crate::wire::line::LineFault;
 
@@ -29,7 +34,9 @@ pub struct Session {
     proven: Option<Address>,
     /// Exchanges begun on this connection.
     exchanges: u32,
-    mail: Option<Mail>,
+    mail: Option<Box<Mail>>,
+    /// Whether the driver holds octets of a message; without a mail they are to be thrown away.
+    is_message_held: bool,
     counts: Counts,
     /// Exchanges in which the peer named another end of the TLS connection than ours.
     bad_bindings: u32,
@@ -51,29 +58,33 @@ enum Phase {
     /// The answer to a wish.
     TlsHandshake,
     Login(Exchange),
+    SenderCheck,
     SpaceCheck,
-    LookUp,
+    LookUp(Box<Named>),
     Message,
+    Chunk(Chunk),
+    /// For the chunk that is skipped, with what is said then.
+    SkippedChunk(&'static str),
     Store,
     /// Nothing more.
     Closed,
-}
-
-/// What EHLO or HELO said.
-#[derive(Debug)]
-struct Hello {
-    /// The name, if it is fit to be written down.
-    name: Option<String>,
-    is_extended: bool,
 }
 
 /// The mail under way.
 #[derive(Debug)]
 struct Mail {
     envelope: Envelope,
+    /// The envelope's mailboxes: a list has many, and may be named often.
+    mailboxes: BTreeSet<MailboxId>,
+    /// As declared by SIZE; 0 if it was not.
+    declared_octets: u64,
     /// Recipients accepted, each as often as he was named.
     recipients_taken: usize,
     recipients_over: usize,
+    /// Octets of its chunks, once there is one.
+    chunk_octets: Option<u64>,
+    /// Whether the sender is one of ours, and the peer has not proved to be he (S-113).
+    is_unproven: bool,
 }
 
 #[derive(Debug, Default)]
@@ -82,6 +93,8 @@ struct Counts {
     logons_failed: usize,
     recipients_refused: usize,
     idle_commands: usize,
+    small_chunks: usize,
+    skipped_octets: u64,
     mails: usize,
 }
 
@@ -96,6 +109,7 @@ impl Session {
             proven: None,
             exchanges: 0,
             mail: None,
+            is_message_held: false,
             counts: Counts::default(),
             bad_bindings: 0,
             has_quit: false,
@@ -129,17 +143,20 @@ impl Session {
             _ => self.take_answer(event, out),
         };
         match next {
-            Next::Read | Next::Discard if self.is_stopping && self.is_at_rest() => {
-                self.hang_up(reply::STOPPING, out)
+            Next::Read if self.is_stopping && self.is_at_rest() => self.hang_up(reply::STOPPING, out),
+            // Whatever ended the mail, its octets go with it.
+            Next::Read if self.is_message_held && self.mail.is_none() => {
+                self.is_message_held = false;
+                Next::Discard
             }
             next => next,
         }
     }
 
-    /// The receiver for the message that [`Next::Receive`] announced; what it gives first are the trace
-    /// fields. `mail_number` is fresh for each mail and stands in Received as its `id`.
+    /// The receiver for the message that [`Next::Receive`] or the first [`Next::ReceiveChunk`] announced; what it
+    /// gives first are the trace fields. `mail_number` is fresh for each mail and stands in Received as its `id`.
     pub fn receiver(&self, now: Now, mail_number: u64) -> Receiver {
-        let recipients = self.mail.as_ref().map_or(&[][..], |mail| &mail.envelope.recipients);
+        let envelope = self.mail.as_ref().map(|mail| &mail.envelope);
         let trace = Received {
             hello: self.hello.as_ref().and_then(|hello| hello.name.as_deref()),
             is_extended: self.hello.as_ref().is_some_and(|hello| hello.is_extended),
@@ -147,26 +164,25 @@ impl Session {
             hostname: &self.facts.hostname,
             tls: self.facts.tls.as_deref(),
             is_logged_in: self.is_logged_in(),
-            is_utf8: self.mail.as_ref().is_some_and(|mail| mail.envelope.is_utf8),
+            is_utf8: envelope.is_some_and(|envelope| envelope.is_utf8),
+            is_unproven: self.mail.as_ref().is_some_and(|mail| mail.is_unproven),
             mail_number,
-            only_recipient: match recipients {
-                [(_, address)] => Some(address.as_str()),
+            only_recipient: match envelope.map(|envelope| &envelope.named[..]) {
+                Some([named]) => Some(&named.path),
                 _ => None,
             },
-            is_unproven: false,
             now,
         };
-        let (endings, missing) = if self.is_logged_in() {
-            let missing = MissingFields::new(now, mail_number, &self.facts.hostname);
-            (LineEndings::Normalise, Some(missing))
-        } else {
-            (LineEndings::Strict, None)
-        };
+        let missing = || MissingFields::new(now, mail_number, &self.facts.hostname);
+        let recipients = envelope.map_or(&[][..], |envelope| &envelope.recipients);
         Receiver::new(Plan {
-            endings,
+            endings: match self.strictness() {
+                Strictness::Lenient => LineEndings::Normalise,
+                Strictness::Strict => LineEndings::Strict,
+            },
             limit_octets: self.facts.message_octets,
             trace: trace.field(),
-            missing,
+            missing: self.may_submit().then(missing),
             recipients: recipients.iter().map(|(_, address)| address.clone()).collect(),
         })
     }
@@ -223,25 +239,30 @@ impl Session {
             Verb::OtherProtocol => return self.hang_up(reply::OTHER_PROTOCOL, out),
             Verb::Unknown => return self.refuse(reply::UNKNOWN_COMMAND, out),
             Verb::Unoffered => return self.refuse(reply::UNOFFERED_COMMAND, out),
+            // Its octets are behind it, wherever it stands.
+            Verb::Bdat => return self.take_chunk(argument, out),
             _ => {}
         }
         // RFC 2920 §3.1: these end a group; a peer who goes on behind them has lost step, or someone
-        // has put octets into his stream (S-031, S-146).
+        // has put octets into his stream (S-031, S-146). So does NOOP, behind which nothing can go wrong.
         let ends_group = matches!(verb, Verb::Ehlo | Verb::Helo | Verb::Data | Verb::StartTls | Verb::Auth);
         if is_followed && ends_group {
             return self.hang_up(reply::UNSYNCHRONIZED, out);
         }
-        let is_path = matches!(verb, Verb::Mail | Verb::Rcpt);
-        if argument.iter().any(|octet| octet.is_ascii_control() || (!octet.is_ascii() && !is_path)) {
+        if self.has_bad_octets(verb, argument) {
             return self.refuse(reply::BAD_OCTETS, out);
         }
-        match order(verb, self.stage()) {
-            Order::Fine => self.carry_out(verb, argument, out),
-            Order::HelloFirst => self.refuse(reply::HELLO_FIRST, out),
-            Order::MailFirst => self.refuse(reply::MAIL_FIRST, out),
-            Order::RecipientFirst => self.refuse(reply::NO_RECIPIENTS, out),
-            Order::MailUnderWay => self.refuse(reply::MAIL_UNDER_WAY, out),
+        match complaint(order(verb, self.stage())) {
+            Some(text) => self.refuse(text, out),
+            None => self.carry_out(verb, argument, out),
         }
+    }
+
+    fn has_bad_octets(&self, verb: Verb, argument: &[u8]) -> bool {
+        let is_path = matches!(verb, Verb::Mail | Verb::Rcpt);
+        // What is wrong with a name has a reply of its own, where any name is not fine.
+        let is_hello = matches!(verb, Verb::Ehlo | Verb::Helo);
+        !is_hello && argument.iter().any(|octet| octet.is_ascii_control() || (!octet.is_ascii() && !is_path))
     }
 
     fn carry_out(&mut self, verb: Verb, argument: &[u8], out: &mut Vec<u8>) -> Next {
@@ -255,6 +276,7 @@ impl Session {
             Verb::Mail => self.begin_mail(argument, out),
             Verb::Rcpt => self.add_recipient(argument, out),
             Verb::Data => self.begin_data(out),
+            Verb::Bdat => self.take_chunk(argument, out),
             Verb::Rset => {
                 self.mail = None;
                 self.idle(reply::OK, out)
@@ -270,33 +292,6 @@ impl Session {
             }
             Verb::Unoffered | Verb::OtherProtocol | Verb::Unknown => self.refuse(reply::UNKNOWN_COMMAND, out),
         }
-    }
-
-    fn say_hello(&mut self, is_extended: bool, argument: &[u8], out: &mut Vec<u8>) -> Next {
-        if argument.len() > limits::DOMAIN_OCTETS {
-            return self.refuse(reply::HELLO_TOO_LONG, out);
-        }
-        // Devices say any name or none, and mail must not fail for it; only a good one is written down.
-        self.hello = Some(Hello { name: trace::hello_name(argument).map(str::to_owned), is_extended });
-        self.mail = None;
-        let text = if is_extended { self.extensions() } else { format!("250 {}", self.facts.hostname) };
-        self.idle(&text, out)
-    }
-
-    fn extensions(&self) -> String {
-        let facts = &self.facts;
-        let size = format!("SIZE {}", facts.message_octets);
-        let mut lines =
-            vec![&*facts.hostname, "PIPELINING", &size, "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"];
-        if facts.offers_starttls && facts.tls.is_none() {
-            lines.push("STARTTLS");
-        }
-        let mechanisms: Vec<_> = facts.terms.offered().map(Mechanism::name).collect();
-        let logons = format!("AUTH {}", mechanisms.join(" "));
-        if facts.door == Door::Submission && !mechanisms.is_empty() {
-            lines.push(&logons);
-        }
-        format!("250-{}\r\n250 HELP", lines.join("\r\n250-"))
     }
 
     fn take_faulty_line(&mut self, fault: LineFault, out: &mut Vec<u8>) -> Next {
@@ -323,13 +318,29 @@ impl Session {
         match (&self.hello, &self.mail) {
             (None, _) => Stage::Fresh,
             (Some(_), None) => Stage::Ready,
+            (Some(_), Some(mail)) if mail.chunk_octets.is_some() => Stage::Chunks,
             (Some(_), Some(mail)) if mail.envelope.recipients.is_empty() => Stage::Mail,
             (Some(_), Some(_)) => Stage::Recipients,
         }
     }
 
+    /// Users and old devices write as they like.
     fn strictness(&self) -> Strictness {
-        if self.is_logged_in() { Strictness::Lenient } else { Strictness::Strict }
+        if self.is_logged_in() || self.is_lenient_device() { Strictness::Lenient } else { Strictness::Strict }
+    }
+
+    fn is_lenient_device(&self) -> bool {
+        self.facts.device.as_ref().is_some_and(|device| device.is_lenient)
+    }
+
+    /// The device that the peer is, unless a user has logged on from there.
+    fn device(&self) -> Option<&Device> {
+        self.facts.device.as_deref().filter(|_| !self.is_logged_in())
+    }
+
+    /// Whether what comes is mail at its beginning, from one whom we know. RFC 6409.
+    fn may_submit(&self) -> bool {
+        self.is_logged_in() || self.facts.device.is_some()
     }
 
     fn is_at_rest(&self) -> bool {
@@ -364,8 +375,19 @@ impl Session {
     /// Replies and ends the session.
     fn hang_up(&mut self, text: &str, out: &mut Vec<u8>) -> Next {
         self.phase = Phase::Closed;
-        self.mail = None;
+        (self.mail, self.is_message_held) = (None, false);
         say(out, text);
         Next::Close
+    }
+}
+
+fn complaint(order: Order) -> Option<&'static str> {
+    match order {
+        Order::Fine => None,
+        Order::HelloFirst => Some(reply::HELLO_FIRST),
+        Order::MailFirst => Some(reply::MAIL_FIRST),
+        Order::RecipientFirst => Some(reply::NO_RECIPIENTS),
+        Order::MailUnderWay => Some(reply::MAIL_UNDER_WAY),
+        Order::ChunksUnderWay => Some(reply::CHUNKS_UNDER_WAY),
     }
 }

@@ -1,15 +1,19 @@
 //! Dialogs with a session whose driver answers every wish at once.
 
+mod chunks;
+mod devices;
+mod hello;
 mod limit;
 mod logon;
 mod mail;
 mod order;
+mod senders;
 
 use super::*;
 use crate::clock::UnixTime;
 use crate::mail::MailboxId;
 use crate::sasl::{Channel, Proof, Terms};
-use crate::smtp::{DataEnd, ForwardPath, Recipient};
+use crate::smtp::{DataEnd, Door, ForwardPath, Recipient};
 
 /// base64 of NUL alice NUL right, and of NUL alice NUL wrong.
 const RIGHT: &str = "AGFsaWNlAHJpZ2h0";
@@ -30,13 +34,28 @@ fn facts(door: Door) -> Facts {
     }
 }
 
+/// What the store says of a sender.
+type SenderAnswer = fn() -> Event<'static>;
+/// What becomes of a chunk; it is told whether it is the last.
+type ChunkAnswer = fn(bool) -> Event<'static>;
+
 /// A session, and what stands for its driver and its store: alice, bob and jörg live at home.lan.
 struct Talk {
     session: Session,
     space: bool,
+    sender: SenderAnswer,
+    chunk: ChunkAnswer,
+    /// What the session wished of the store, in words, but for what each mail needs.
+    wishes: Vec<String>,
     stored: Vec<(Envelope, String)>,
     terms_inside_tls: Terms,
+    /// Whether octets of a message are here: no mail may get those of another one.
+    is_message_held: bool,
     is_closed: bool,
+}
+
+fn good_chunk(is_last: bool) -> Event<'static> {
+    if is_last { Event::Received(DataEnd::Good) } else { Event::ChunkReceived }
 }
 
 impl Talk {
@@ -45,8 +64,12 @@ impl Talk {
         let mut talk = Talk {
             session: Session::new(facts),
             space: true,
+            sender: || Event::SenderFits,
+            chunk: good_chunk,
+            wishes: Vec::new(),
             stored: Vec::new(),
             terms_inside_tls: inside,
+            is_message_held: false,
             is_closed: false,
         };
         assert_eq!(talk.tell(Event::Connected), "220 mail.home.lan ESMTP poppet\r\n");
@@ -88,40 +111,74 @@ impl Talk {
         assert!(!self.is_closed, "nothing is said to a closed session");
         let mut out = Vec::new();
         let mut next = self.session.handle(event, &mut out);
-        loop {
-            let answer = match next {
-                Next::Read | Next::Discard | Next::Receive => break,
-                Next::Close => {
-                    self.is_closed = true;
-                    break;
-                }
-                Next::StartTls => Event::TlsStarted {
-                    tls: "TLSv1.3 TLS13_AES_128_GCM_SHA256".into(),
-                    terms: Box::new(self.terms_inside_tls.clone()),
-                },
-                Next::Salt(_) => Event::StoreFailed,
-                Next::Login(claim) => match claim.proof {
-                    Proof::Password(password) if password.expose() == b"right" => alice_logged_in(None),
-                    Proof::Password(password) if password.expose() == b"busy" => Event::LoginBusy,
-                    Proof::Password(password) if password.expose() == b"no store" => Event::StoreFailed,
-                    _ => Event::LoginRefused,
-                },
-                Next::CheckSender(_) => Event::SenderFits,
-                Next::ReceiveChunk { .. } => Event::ChunkReceived,
-                Next::SkipChunk { .. } => Event::ChunkSkipped,
-                Next::LookUp { path, .. } => Event::Recipient(look_up(&path)),
-                Next::CheckSpace { .. } if self.space => Event::SpaceFound,
-                Next::CheckSpace { .. } => Event::SpaceLacking,
-                Next::Store(envelope) => {
-                    self.stored.push((envelope, String::new()));
-                    Event::Stored
-                }
-            };
+        while let Some(answer) = self.carry_out(next) {
             next = self.session.handle(answer, &mut out);
         }
         let reply = String::from_utf8(out).unwrap();
         assert_well_formed(&reply);
         reply
+    }
+
+    /// Does what a driver does, and gives the answer, if the wish has one now.
+    fn carry_out(&mut self, next: Next) -> Option<Event<'static>> {
+        Some(match next {
+            Next::Read => return None,
+            Next::Discard => {
+                assert!(std::mem::take(&mut self.is_message_held), "there is nothing to throw away");
+                self.wishes.push("discard".into());
+                return None;
+            }
+            Next::Receive => {
+                assert!(!std::mem::replace(&mut self.is_message_held, true), "two messages in one");
+                return None;
+            }
+            Next::Close => {
+                self.is_closed = true;
+                return None;
+            }
+            Next::StartTls => Event::TlsStarted {
+                tls: "TLSv1.3 TLS13_AES_128_GCM_SHA256".into(),
+                terms: Box::new(self.terms_inside_tls.clone()),
+            },
+            Next::Salt(_) => Event::StoreFailed,
+            Next::Login(claim) => match claim.proof {
+                Proof::Password(password) if password.expose() == b"right" => alice_logged_in(None),
+                Proof::Password(password) if password.expose() == b"busy" => Event::LoginBusy,
+                Proof::Password(password) if password.expose() == b"no store" => Event::StoreFailed,
+                _ => Event::LoginRefused,
+            },
+            Next::CheckSender(path) => {
+                self.wishes.push(format!("sender <{}>", path.as_str()));
+                (self.sender)()
+            }
+            Next::ReceiveChunk { octets, is_first, is_last } => {
+                assert_eq!(is_first, !self.is_message_held, "two messages in one");
+                self.is_message_held = true;
+                self.wishes.push(format!("chunk {octets}{}", if is_last { " last" } else { "" }));
+                (self.chunk)(is_last)
+            }
+            Next::SkipChunk { octets } => {
+                self.is_message_held = false;
+                self.wishes.push(format!("skip {octets}"));
+                Event::ChunkSkipped
+            }
+            Next::LookUp { path, octets } => {
+                self.wishes.push(format!("look up for {octets}"));
+                Event::Recipient(look_up(&path))
+            }
+            Next::CheckSpace { .. } if self.space => Event::SpaceFound,
+            Next::CheckSpace { .. } => Event::SpaceLacking,
+            Next::Store(envelope) => {
+                assert!(std::mem::take(&mut self.is_message_held), "there is nothing to store");
+                self.stored.push((envelope, String::new()));
+                Event::Stored
+            }
+        })
+    }
+
+    /// The wishes since the last time.
+    fn wishes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.wishes)
     }
 
     /// Sends the data of the mail under way.
@@ -151,7 +208,7 @@ impl Talk {
 }
 
 fn alice_logged_in(signature: Option<[u8; 32]>) -> Event<'static> {
-    Event::LoggedIn { user: "alice@home.lan".parse().unwrap(), signature }
+    Event::LoggedIn { user: at_home("alice"), signature }
 }
 
 /// Terms that let passwords travel inside TLS only.
@@ -161,9 +218,7 @@ fn passwords_inside_tls(door: Door) -> Facts {
 }
 
 fn look_up(path: &ForwardPath) -> Recipient {
-    let mailbox = |number, name: &str| {
-        Recipient::Mailboxes(vec![(MailboxId(number), format!("{name}@home.lan").parse().unwrap())])
-    };
+    let mailbox = |number, name: &str| Recipient::Mailboxes(vec![(MailboxId(number), at_home(name))]);
     let ours = |domain: &crate::mail::Domain| domain.as_str() == "home.lan";
     match path {
         ForwardPath::Postmaster => mailbox(1, "alice"),
@@ -172,12 +227,24 @@ fn look_up(path: &ForwardPath) -> Recipient {
             "alice" => mailbox(1, "alice"),
             "bob" => mailbox(2, "bob"),
             "jörg" => mailbox(3, "jörg"),
+            // A list with both.
+            "all" => {
+                let both = [(1, "alice"), (2, "bob")];
+                Recipient::Mailboxes(both.map(|(number, name)| (MailboxId(number), at_home(name))).to_vec())
+            }
+            "locked" => Recipient::Locked,
+            "full" => Recipient::Full { is_final: true },
+            "fullnow" => Recipient::Full { is_final: false },
             name if name.starts_with("user") => mailbox(name[4..].parse().unwrap(), name),
             _ => Recipient::UnknownUser,
         },
         ForwardPath::OtherLocalPart(domain) if ours(domain) => Recipient::UnknownUser,
         _ => Recipient::ForeignDomain,
     }
+}
+
+fn at_home(name: &str) -> Address {
+    format!("{name}@home.lan").parse().unwrap()
 }
 
 /// RFC 5321 §4.2 and RFC 2034 §4: whole lines, a code and, but for greetings and 3xx, an enhanced code of

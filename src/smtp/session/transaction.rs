@@ -1,17 +1,19 @@
 //! MAIL, RCPT, DATA and what the store says to them. RFC 5321 §3.3, §4.1.1.
 
+use std::collections::BTreeSet;
+
 use super::{Mail, Phase, Session};
 use crate::limits;
 use crate::mail::{Address, MailboxId};
 use crate::smtp::parameters::{MailParameters, ParameterError, parse_rcpt};
-use crate::smtp::path::{PathError, cut_path};
+use crate::smtp::path::{PathError, Strictness, cut_path};
 use crate::smtp::reply::{self, say};
-use crate::smtp::{DataEnd, Door, Envelope, Event, ForwardPath, MailDsn, Next, Recipient, ReversePath};
+use crate::smtp::{DataEnd, Door, Envelope, Event, ForwardPath, Named, Next, Recipient, ReversePath};
 use crate::wire::data::DataFault;
 
 impl Session {
     pub(super) fn begin_mail(&mut self, argument: &[u8], out: &mut Vec<u8>) -> Next {
-        if self.facts.door == Door::Submission && !self.is_logged_in() {
+        if self.facts.door == Door::Submission && !self.may_submit() {
             return self.refuse(reply::LOGON_REQUIRED, out);
         }
         if self.counts.mails >= limits::MAILS_PER_SESSION {
@@ -21,23 +23,35 @@ impl Session {
             Ok(parsed) => parsed,
             Err(text) => return self.refuse(text, out),
         };
-        let octets = parameters.size_octets.unwrap_or(0);
-        if octets > self.facts.message_octets {
+        let declared_octets = parameters.size_octets.unwrap_or(0);
+        if declared_octets > self.facts.message_octets {
             return self.refuse(reply::TOO_LARGE, out);
         }
-        self.mail = Some(Mail {
+        let reverse_path = self.fixed_sender(&reverse_path).unwrap_or(reverse_path);
+        self.mail = Some(Box::new(Mail {
             envelope: Envelope {
-                reverse_path,
+                reverse_path: reverse_path.clone(),
                 recipients: Vec::new(),
                 named: Vec::new(),
                 is_utf8: parameters.is_utf8,
-                dsn: MailDsn::default(),
+                dsn: parameters.dsn,
             },
+            mailboxes: BTreeSet::new(),
+            declared_octets,
             recipients_taken: 0,
             recipients_over: 0,
-        });
-        self.phase = Phase::SpaceCheck;
-        Next::CheckSpace { octets }
+            chunk_octets: None,
+            is_unproven: false,
+        }));
+        self.phase = Phase::SenderCheck;
+        Next::CheckSender(reverse_path)
+    }
+
+    /// What the administrator has set in place of whatever a device says, but for the null path: answers to reports
+    /// must stay without an answer. RFC 5321 §6.1.
+    fn fixed_sender(&self, said: &ReversePath) -> Option<ReversePath> {
+        let sender = self.device()?.sender.as_ref().filter(|_| !said.as_str().is_empty())?;
+        ReversePath::parse(sender.as_str().as_bytes(), Strictness::Strict, true).ok()
     }
 
     fn parse_mail(&self, argument: &[u8]) -> Result<(ReversePath, MailParameters), &'static str> {
@@ -46,7 +60,7 @@ impl Session {
             PathError::TooLong => reply::SENDER_TOO_LONG,
             _ => reply::BAD_MAIL,
         })?;
-        let parameters = MailParameters::parse(rest, false).map_err(parameter_reply)?;
+        let parameters = MailParameters::parse(rest, self.offers_dsn()).map_err(parameter_reply)?;
         let path = ReversePath::parse(inner, self.strictness(), parameters.is_utf8);
         let path = path.map_err(|error| match error {
             PathError::TooLong => reply::SENDER_TOO_LONG,
@@ -57,16 +71,16 @@ impl Session {
     }
 
     pub(super) fn add_recipient(&mut self, argument: &[u8], out: &mut Vec<u8>) -> Next {
-        let path = match self.parse_rcpt(argument) {
-            Ok(path) => path,
+        let (path, named) = match self.parse_rcpt(argument) {
+            Ok(parsed) => parsed,
             Err(text) => return self.refuse(text, out),
         };
         let Some(mail) = &mut self.mail else {
             return self.refuse(reply::MAIL_FIRST, out);
         };
         if mail.recipients_taken < self.facts.recipients {
-            self.phase = Phase::LookUp;
-            return Next::LookUp { path, octets: 0 };
+            self.phase = Phase::LookUp(Box::new(named));
+            return Next::LookUp { path, octets: mail.declared_octets };
         }
         mail.recipients_over += 1;
         if mail.recipients_over > limits::RECIPIENTS_OVER {
@@ -75,56 +89,83 @@ impl Session {
         self.accept(reply::TOO_MANY_RECIPIENTS, out)
     }
 
-    fn parse_rcpt(&self, argument: &[u8]) -> Result<ForwardPath, &'static str> {
+    fn parse_rcpt(&self, argument: &[u8]) -> Result<(ForwardPath, Named), &'static str> {
         let behind = strip_word(argument, b"TO:").ok_or(reply::BAD_RCPT)?;
         let (inner, rest) = cut_path(behind, self.strictness()).map_err(|error| match error {
             PathError::TooLong => reply::RECIPIENT_TOO_LONG,
             _ => reply::BAD_RCPT,
         })?;
-        parse_rcpt(rest, false).map_err(parameter_reply)?;
+        let dsn = parse_rcpt(rest, self.offers_dsn()).map_err(parameter_reply)?;
         let is_utf8 = self.mail.as_ref().is_some_and(|mail| mail.envelope.is_utf8);
-        ForwardPath::parse(inner, is_utf8).map_err(|error| match error {
+        let path = ForwardPath::parse(inner, is_utf8).map_err(|error| match error {
             PathError::TooLong => reply::RECIPIENT_TOO_LONG,
             PathError::NotAscii => reply::RECIPIENT_NOT_ASCII,
             PathError::SourceRoute => reply::SOURCE_ROUTE,
             PathError::Syntax | PathError::NoDomain => reply::BAD_RECIPIENT,
-        })
+        })?;
+        // What was parsed is UTF-8.
+        let named = Named { path: String::from_utf8_lossy(inner).into_owned(), mailboxes: 0, dsn };
+        Ok((path, named))
     }
 
     pub(super) fn begin_data(&mut self, out: &mut Vec<u8>) -> Next {
         self.counts.mails += 1;
+        self.is_message_held = true;
         self.phase = Phase::Message;
         say(out, reply::SEND_DATA);
         Next::Receive
     }
 
     pub(super) fn take_answer(&mut self, event: Event<'_>, out: &mut Vec<u8>) -> Next {
-        match (&self.phase, event) {
+        match (std::mem::replace(&mut self.phase, Phase::Command), event) {
+            (Phase::SenderCheck, event) => self.take_sender(event, out),
             (Phase::SpaceCheck, Event::SpaceFound) => self.accept(reply::SENDER_OK, out),
             (Phase::SpaceCheck, Event::SpaceLacking) => self.refuse_mail(reply::NO_SPACE, out),
             (Phase::SpaceCheck, Event::StoreFailed) => self.refuse_mail(reply::STORE_FAILED, out),
-            (Phase::LookUp, Event::Recipient(recipient)) => self.take_recipient(recipient, out),
-            (Phase::LookUp, Event::StoreFailed | Event::StoreFull) => {
+            (Phase::LookUp(named), Event::Recipient(recipient)) => {
+                self.take_recipient(*named, recipient, out)
+            }
+            (Phase::LookUp(_), Event::StoreFailed | Event::StoreFull) => {
                 self.refuse_recipient(reply::STORE_FAILED, out)
             }
-            (Phase::Message, Event::Received(end)) => self.take_data_end(end, out),
+            (Phase::Message, Event::Received(end)) => self.take_data_end(end, false, out),
             // The rest of the data may still come and must not be taken for commands.
             (Phase::Message, Event::StoreFull) => self.hang_up(reply::NO_SPACE, out),
             (Phase::Message, Event::StoreFailed) => self.hang_up(reply::STORE_FAILED, out),
-            (Phase::Store, Event::Stored) => {
-                self.counts.idle_commands = 0;
-                self.accept(reply::STORED, out)
+            (Phase::Chunk(chunk), Event::ChunkReceived) if !chunk.is_last => {
+                self.accept(&format!("250 2.0.0 {} octets received", chunk.octets), out)
             }
-            (Phase::Store, Event::NoRecipientLeft) => self.accept(reply::NO_RECIPIENT_LEFT, out),
-            (Phase::Store, Event::StoreFull) => self.accept(reply::NO_SPACE, out),
-            (Phase::Store, Event::StoreFailed) => self.accept(reply::STORE_FAILED, out),
+            (Phase::Chunk(chunk), Event::Received(end)) if chunk.is_last || end != DataEnd::Good => {
+                self.take_data_end(end, true, out)
+            }
+            (Phase::Chunk(_), Event::StoreFull) => self.give_up_mail(reply::NO_SPACE, out),
+            (Phase::Chunk(_), Event::StoreFailed) => self.give_up_mail(reply::STORE_FAILED, out),
+            (Phase::SkippedChunk(text), Event::ChunkSkipped) => self.idle(text, out),
+            (Phase::Store, event) => self.take_outcome(event, out),
             _ => self.hang_up(reply::OUT_OF_STEP, out),
         }
     }
 
-    fn take_recipient(&mut self, recipient: Recipient, out: &mut Vec<u8>) -> Next {
+    fn take_sender(&mut self, event: Event<'_>, out: &mut Vec<u8>) -> Next {
+        let foreign = if self.is_logged_in() { reply::SENDER_FOREIGN } else { reply::SENDER_UNPROVEN };
+        let Some(mail) = &mut self.mail else {
+            return self.hang_up(reply::OUT_OF_STEP, out);
+        };
+        match event {
+            Event::SenderFits => {}
+            Event::SenderUnproven => mail.is_unproven = true,
+            Event::SenderForeign => return self.refuse_mail(foreign, out),
+            Event::SenderSpent => return self.refuse_mail(reply::SENDER_SPENT, out),
+            Event::StoreFailed | Event::StoreFull => return self.refuse_mail(reply::STORE_FAILED, out),
+            _ => return self.hang_up(reply::OUT_OF_STEP, out),
+        }
+        self.phase = Phase::SpaceCheck;
+        Next::CheckSpace { octets: mail.declared_octets }
+    }
+
+    fn take_recipient(&mut self, named: Named, recipient: Recipient, out: &mut Vec<u8>) -> Next {
         match recipient {
-            Recipient::Mailboxes(mailboxes) => self.keep_recipient(mailboxes, out),
+            Recipient::Mailboxes(mailboxes) => self.keep_recipient(named, mailboxes, out),
             Recipient::Locked => self.refuse_recipient(reply::MAILBOX_LOCKED, out),
             Recipient::Full { is_final: true } => self.refuse_recipient(reply::MAILBOX_FULL, out),
             Recipient::Full { is_final: false } => self.refuse_recipient(reply::MAILBOX_FULL_NOW, out),
@@ -133,16 +174,25 @@ impl Session {
         }
     }
 
-    fn keep_recipient(&mut self, mailboxes: Vec<(MailboxId, Address)>, out: &mut Vec<u8>) -> Next {
+    fn keep_recipient(
+        &mut self,
+        mut named: Named,
+        mailboxes: Vec<(MailboxId, Address)>,
+        out: &mut Vec<u8>,
+    ) -> Next {
         let Some(mail) = &mut self.mail else {
             return self.hang_up(reply::OUT_OF_STEP, out);
         };
         // Named twice, he gets it once, and is counted twice: the session must have an end (S-056, S-057).
         mail.recipients_taken += 1;
+        named.mailboxes = mailboxes.len();
         for (mailbox, address) in mailboxes {
-            if mail.envelope.recipients.iter().all(|(known, _)| *known != mailbox) {
+            if mail.mailboxes.insert(mailbox) {
                 mail.envelope.recipients.push((mailbox, address));
             }
+        }
+        if !mail.envelope.named.contains(&named) {
+            mail.envelope.named.push(named);
         }
         self.accept(reply::RECIPIENT_OK, out)
     }
@@ -161,29 +211,53 @@ impl Session {
         self.refuse(text, out)
     }
 
-    fn take_data_end(&mut self, end: DataEnd, out: &mut Vec<u8>) -> Next {
+    /// Replies to what spoilt a mail that has been read to its end, or to the end of its chunk.
+    fn give_up_mail(&mut self, text: &str, out: &mut Vec<u8>) -> Next {
+        self.mail = None;
+        self.accept(text, out)
+    }
+
+    /// Where spoilt data end is a matter of opinion, so there is no going on behind them; where a chunk ends is
+    /// not, and RFC 3030 §2 wants the rest of the pipeline answered.
+    fn take_data_end(&mut self, end: DataEnd, is_counted: bool, out: &mut Vec<u8>) -> Next {
         let Some(mail) = self.mail.take() else {
             return self.hang_up(reply::OUT_OF_STEP, out);
         };
         match end {
             DataEnd::Good => {
+                self.is_message_held = false;
                 self.phase = Phase::Store;
                 Next::Store(mail.envelope)
             }
-            DataEnd::Faulty(DataFault::Nul) => self.hang_up(reply::MESSAGE_NUL, out),
-            DataEnd::Faulty(DataFault::BareCr | DataFault::BareLf) => {
-                self.hang_up(reply::MESSAGE_BARE_LINE_END, out)
+            DataEnd::Faulty(fault) => {
+                let text = match fault {
+                    DataFault::Nul => reply::MESSAGE_NUL,
+                    DataFault::BareCr | DataFault::BareLf => reply::MESSAGE_BARE_LINE_END,
+                };
+                if is_counted { self.accept(text, out) } else { self.hang_up(text, out) }
             }
             DataEnd::MuchTooLarge => self.hang_up(reply::TOO_LARGE, out),
-            DataEnd::TooLarge => self.discard(reply::TOO_LARGE, out),
-            DataEnd::Looping | DataEnd::Delivered => self.discard(reply::LOOPING, out),
+            DataEnd::TooLarge => self.accept(reply::TOO_LARGE, out),
+            DataEnd::Looping => self.accept(reply::LOOPING, out),
+            DataEnd::Delivered => self.accept(reply::ALREADY_DELIVERED, out),
         }
     }
 
-    fn discard(&mut self, text: &str, out: &mut Vec<u8>) -> Next {
-        self.phase = Phase::Command;
-        say(out, text);
-        Next::Discard
+    fn take_outcome(&mut self, event: Event<'_>, out: &mut Vec<u8>) -> Next {
+        match event {
+            Event::Stored => {
+                self.counts.idle_commands = 0;
+                (self.counts.small_chunks, self.counts.skipped_octets) = (0, 0);
+                self.accept(reply::STORED, out)
+            }
+            Event::NoRecipientLeft => self.accept(reply::NO_RECIPIENT_LEFT, out),
+            Event::MailboxesFull { is_final: true } => self.accept(reply::MAILBOXES_FULL, out),
+            Event::MailboxesFull { is_final: false } => self.accept(reply::MAILBOXES_FULL_NOW, out),
+            Event::SenderSpent => self.accept(reply::SENDER_SPENT, out),
+            Event::StoreFull => self.accept(reply::NO_SPACE, out),
+            Event::StoreFailed => self.accept(reply::STORE_FAILED, out),
+            _ => self.hang_up(reply::OUT_OF_STEP, out),
+        }
     }
 }
 

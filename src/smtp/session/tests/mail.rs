@@ -222,7 +222,7 @@ fn a_mailbox_beyond_ascii_gets_mail_when_smtputf8_was_said_s_077() {
     ]);
     assert!(talk.data(b"x: y\r\n\r\n.\r\n").starts_with("250"));
     assert!(talk.stored[0].1.contains(" with UTF8SMTP\r\n"), "{}", talk.stored[0].1);
-    assert!(talk.stored[0].1.contains(" for <jörg@home.lan>;\r\n"), "{}", talk.stored[0].1);
+    assert!(talk.stored[0].1.contains(" for <JÖRG@home.lan>;\r\n"), "{}", talk.stored[0].1);
 }
 
 #[test]
@@ -250,6 +250,7 @@ fn each_end_of_data_has_its_reply() {
         (DataEnd::TooLarge, "552 5.3.4", false),
         (DataEnd::MuchTooLarge, "552 5.3.4", true),
         (DataEnd::Looping, "554 5.4.6", false),
+        (DataEnd::Delivered, "554 5.4.6", false),
     ] {
         let mut talk = ready_for_data();
         let reply = talk.tell(Event::Received(end));

@@ -13,12 +13,15 @@
 pub mod command;
 pub mod dsn;
 pub mod header;
+mod letter;
 pub mod parameters;
 pub mod path;
 pub mod receiver;
 pub mod reply;
+pub mod report;
 pub mod session;
 pub mod trace;
+pub mod warning;
 mod xtext;
 
 pub use dsn::{MailDsn, RcptDsn};

@@ -127,7 +127,7 @@ fn tls_comment(tls: &str) -> String {
 }
 
 /// Whatever could break out of the field becomes a question mark (S-123).
-fn atom(text: &str) -> String {
+pub(super) fn atom(text: &str) -> String {
     text.chars()
         .map(|letter| if letter.is_ascii_alphanumeric() || "-_.:[]".contains(letter) { letter } else { '?' })
         .collect()

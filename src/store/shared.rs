@@ -153,6 +153,9 @@ impl Shared {
     pub(super) fn recover(&self) -> Result<(), StoreError> {
         self.engine.write(Sync::OnePhase, free::collect_orphans)?;
         self.has_free.store(true, Ordering::Release);
+        // A change that failed may have reached the disk all the same.
+        self.reload_settings();
+        self.reload_devices();
         // Where damage forbids the count the earlier one stays: to collect again for it would cost the long
         // mails that stream in by now.
         let count = |transaction: &ReadTransaction| {

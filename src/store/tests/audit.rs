@@ -21,6 +21,10 @@ struct Found {
     refs: BTreeMap<u64, schema::SharedBody>,
     pending: BTreeSet<u64>,
     free: BTreeMap<u64, schema::FreeBody>,
+    domains: BTreeMap<String, Lock>,
+    locks: BTreeMap<u32, Lock>,
+    aliases: BTreeMap<String, (Vec<String>, u64)>,
+    devices: Vec<Device>,
 }
 
 #[derive(Debug)]
@@ -35,6 +39,7 @@ pub(super) fn audit(store: &Store, model: &Model) -> Result<(), String> {
     let found = store.threads.ask(read).wait().map_err(|error| error.to_string())?;
     let shared = &store.shared;
     same("mailboxes", &found.mailboxes, &present(model))?;
+    house(&found, model)?;
     for (&id, it) in &model.boxes {
         let counters = match it.gone {
             None => found.counters.get(&id).copied(),
@@ -44,6 +49,7 @@ pub(super) fn audit(store: &Store, model: &Model) -> Result<(), String> {
         mailbox(&found, id, it, &counters)?;
         same("the mark", &counters.mark, &it.mark)?;
         same("the next uid", &counters.next_uid, &it.next_uid)?;
+        same("warned", &counters.is_warned, &it.is_warned)?;
         same(
             "purged",
             &(counters.purged_messages, counters.purged_removed_at.0),
@@ -119,6 +125,15 @@ pub(super) fn follow_purge(store: &Store, model: &mut Model) -> Result<(), Strin
         Some(purged) if purged > oldest_left => Err(format!("{purged} was purged before {oldest_left}")),
         _ => Ok(()),
     }
+}
+
+/// Domains, aliases, locks and devices.
+fn house(found: &Found, model: &Model) -> Result<(), String> {
+    same("domains", &found.domains, &model.domains)?;
+    same("aliases", &found.aliases, &model.aliases)?;
+    same("devices", &found.devices, &model.devices.values().cloned().collect())?;
+    let of_boxes = model.boxes.iter().map(|(&id, it)| (id, it.lock));
+    same("locks", &found.locks, &of_boxes.collect())
 }
 
 fn present(model: &Model) -> BTreeMap<String, u32> {
@@ -218,14 +233,29 @@ fn read(transaction: &ReadTransaction) -> Result<Found, Fault> {
     }
     for entry in transaction.open_table(schema::GONE)?.iter()? {
         let (key, stored) = entry?;
-        let record = schema::decode(&schema::GONE, key.value(), stored.value())?;
+        let record: schema::GoneRecord = schema::decode(&schema::GONE, key.value(), stored.value())?;
+        found.locks.insert(record.mailbox.id.0, record.mailbox.lock);
         found.gone.insert(key.value() as u32, record);
     }
     for entry in transaction.open_table(schema::MAILBOXES)?.iter()? {
         let (key, stored) = entry?;
         let record: schema::MailboxRecord = schema::decode(&schema::MAILBOXES, key.value(), stored.value())?;
         found.mailboxes.insert(key.value().to_owned(), record.id.0);
+        found.locks.insert(record.id.0, record.lock);
     }
+    for entry in transaction.open_table(schema::DOMAINS)?.iter()? {
+        let (key, stored) = entry?;
+        let record: schema::DomainRecord = schema::decode(&schema::DOMAINS, key.value(), stored.value())?;
+        found.domains.insert(key.value().to_owned(), record.lock);
+    }
+    for entry in transaction.open_table(schema::ALIASES)?.iter()? {
+        let (key, stored) = entry?;
+        let record: schema::AliasRecord = schema::decode(&schema::ALIASES, key.value(), stored.value())?;
+        let targets = record.targets.iter().map(|target| target.to_string()).collect();
+        let alias = schema::key_alias(key.value())?.to_string();
+        found.aliases.insert(alias, (targets, record.created.0));
+    }
+    found.devices = crate::store::devices::read(transaction)?.to_vec();
     read_bodies(transaction, &mut found)?;
     Ok(found)
 }

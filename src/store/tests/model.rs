@@ -1,9 +1,11 @@
 //! What the store must come to, kept in plain maps: nothing is shared, nothing is deferred.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod names;
+
+use std::collections::BTreeMap;
 
 use super::*;
-use crate::settings::Retain;
+use crate::settings::{Quota, Retain};
 
 pub(super) const DAY: u64 = 86_400;
 
@@ -14,7 +16,10 @@ pub(super) struct Model {
     /// Whether the clock was behind what the database knew when it was opened.
     pub is_suspect: bool,
     pub undo_days: u64,
-    pub domains: BTreeSet<String>,
+    pub domains: BTreeMap<String, Lock>,
+    /// Targets of each alias, and when it was made.
+    pub aliases: BTreeMap<String, (Vec<String>, u64)>,
+    pub devices: BTreeMap<String, Device>,
     /// Every mailbox that there is or was, until nothing of it can be brought back; by number.
     pub boxes: BTreeMap<u32, Box>,
     /// How many messages there ever were.
@@ -27,6 +32,9 @@ pub(super) struct Box {
     pub address: Address,
     pub mark: MailboxMark,
     pub retain: Retain,
+    pub lock: Lock,
+    pub quota: Quota,
+    pub is_warned: bool,
     pub next_uid: u32,
     pub live: BTreeMap<u32, Mail>,
     /// What was removed, in its order.
@@ -73,12 +81,39 @@ impl Model {
         self.boxes.get(&id).is_some_and(|it| it.gone.is_none())
     }
 
-    pub fn deliver(&mut self, id: u32, mail: Mail) {
-        if let Some(it) = self.boxes.get_mut(&id).filter(|it| it.gone.is_none()) {
+    /// Delivers a mail, and gives what the store must answer.
+    pub fn deliver(&mut self, ids: &[u32], mail: Mail, is_warning: bool) -> Delivered {
+        let held =
+            |it: &Box| (it.live.len() as u32, it.live.values().map(|mail| u64::from(mail.octets)).sum());
+        let mut ids: Vec<u32> = ids.iter().copied().filter(|&id| self.is_present(id)).collect();
+        ids.retain(|id| !(is_warning && self.boxes[id].is_warned));
+        let is_full = |id: &u32| {
+            let (messages, octets): (u32, u64) = held(&self.boxes[id]);
+            !is_warning && !self.boxes[id].quota.allows(messages + 1, octets + u64::from(mail.octets))
+        };
+        if ids.is_empty() {
+            return Delivered::NobodyLeft;
+        }
+        if ids.iter().all(is_full) {
+            return Delivered::Full;
+        }
+        let mut to_warn = Vec::new();
+        for id in &ids {
+            let Some(it) = self.boxes.get_mut(id) else { continue };
+            let is_over = |it: &Box| {
+                let (messages, octets) = held(it);
+                it.quota.warns_of(messages, octets)
+            };
+            it.is_warned = is_warning || it.is_warned && is_over(it);
             it.live.insert(it.next_uid, mail);
             it.next_uid += 1;
             self.rows += 1;
+            // What warns has no quota here.
+            if !is_warning && !it.is_warned && is_over(it) {
+                to_warn.push(MailboxId(*id));
+            }
         }
+        Delivered::Stored { mailboxes: ids.len(), to_warn }
     }
 
     pub fn remove(&mut self, id: u32, uids: &[u32], at: u64) {
@@ -130,7 +165,10 @@ impl Model {
         gone.sort_by_key(|id| (!self.boxes[id].live.is_empty(), *id));
         let predecessor = gone.pop();
         let id = present.or(predecessor)?;
-        if !self.domains.contains(address.domain().as_str()) {
+        if !self.domains.contains_key(address.domain().as_str()) {
+            return None;
+        }
+        if present.is_none() && self.aliases.contains_key(address.as_str()) {
             return None;
         }
         let it = self.boxes.get_mut(&id)?;

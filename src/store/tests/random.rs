@@ -1,6 +1,9 @@
 //! Thousands of random acts, each held against a plain model; `POPPET_SEED` and `POPPET_STEPS` choose them.
 
-use std::collections::BTreeMap;
+mod house;
+mod trouble;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::audit::{audit, follow_purge};
 use super::memory::Memory;
@@ -76,7 +79,7 @@ impl World {
 
     /// One random act; gives its name.
     fn act(&mut self) -> String {
-        let act = match self.random.u8(..60) {
+        let act = match self.random.u8(..78) {
             0..=13 => self.deliver(),
             14..=20 => self.remove(),
             21..=24 => self.finish_session(),
@@ -99,6 +102,12 @@ impl World {
             }
             52..=55 => self.stream(),
             56..=57 => self.reopen(),
+            58..=62 => self.set_alias(),
+            63..=64 => self.remove_alias(),
+            65..=66 => self.lock(),
+            67..=69 => self.set_quota(),
+            70..=71 => self.warn(),
+            72..=73 => self.device(),
             _ => self.fail(),
         };
         *self.acts.entry(act.into()).or_default() += 1;
@@ -156,20 +165,24 @@ impl World {
     }
 
     fn finish(&mut self, number: u64, upload: Upload, octets: usize, ids: &[u32]) -> Result<(), StoreError> {
-        let delivery = |&id: &u32| Delivery::to(MailboxId(id), number.to_le_bytes().to_vec());
+        let quota = |id| self.model.boxes.get(id).map_or(Default::default(), |it| it.quota);
+        let delivery =
+            |id| Delivery { quota: quota(id), ..Delivery::to(MailboxId(*id), number.to_le_bytes().to_vec()) };
         let delivered = upload.finish(ids.iter().map(delivery).collect()).wait()?;
-        let count = ids.iter().filter(|&&id| self.model.is_present(id)).count();
-        let wanted = if count > 0 { Delivered::to(count) } else { Delivered::NobodyLeft };
-        assert_eq!(delivered, wanted);
-        let mail = Mail {
+        let mail = self.mail(number, octets);
+        assert_eq!(delivered, self.model.deliver(ids, mail, false));
+        Ok(())
+    }
+
+    /// A mail of so many octets that comes in now.
+    fn mail(&self, number: u64, octets: usize) -> Mail {
+        Mail {
             number,
             octets: octets as u32 + 8,
             received: self.model.now,
             is_sure: !self.model.is_suspect,
             retrieved: 0,
-        };
-        ids.iter().for_each(|&id| self.model.deliver(id, mail));
-        Ok(())
+        }
     }
 
     fn remove(&mut self) -> &'static str {
@@ -226,15 +239,19 @@ impl World {
     fn add_mailbox(&mut self, address: &Address) -> &'static str {
         let mark = MailboxMark(self.random.u128(..).to_le_bytes());
         let added = self.store.add_mailbox(address.clone(), mark, b"sealed".to_vec()).wait();
-        let may =
-            self.model.domains.contains(address.domain().as_str()) && self.model.present(address).is_none();
+        let may = self.model.domains.contains_key(address.domain().as_str())
+            && self.model.present(address).is_none()
+            && !self.model.aliases.contains_key(address.as_str());
         assert_eq!(added.is_ok(), may);
         if let Ok(id) = added {
             assert!(!self.model.boxes.contains_key(&id.0), "a number is given once");
             let it = model::Box {
                 address: address.clone(),
                 mark,
-                retain: crate::settings::Retain::default(),
+                retain: Default::default(),
+                lock: Lock::Open,
+                quota: Default::default(),
+                is_warned: false,
                 next_uid: 1,
                 live: BTreeMap::new(),
                 graves: Vec::new(),
@@ -249,19 +266,17 @@ impl World {
 
     fn add_domain(&mut self, domain: &str) -> &'static str {
         let added = self.store.add_domain(domain.parse().unwrap()).wait();
-        assert_eq!(added.is_ok(), self.model.domains.insert(domain.into()));
+        let may = !self.model.domains.contains_key(domain) && !self.model.aliases.contains_key(domain);
+        assert_eq!(added.is_ok(), may);
+        if may {
+            self.model.domains.insert(domain.into(), Lock::Open);
+        }
         "add domain"
     }
 
     fn remove_domain(&mut self) -> &'static str {
         let removed = self.store.remove_domain("home.lan".parse().unwrap()).wait();
-        assert_eq!(removed.is_ok(), self.model.domains.remove("home.lan"));
-        if removed.is_ok() {
-            for name in ["alice", "bob", "carol"] {
-                let id = self.model.present(&format!("{name}@home.lan").parse().unwrap());
-                id.into_iter().for_each(|id| self.model.bury(id));
-            }
-        }
+        assert_eq!(removed.is_ok(), self.model.remove_domain("home.lan"));
         "del domain"
     }
 
@@ -321,107 +336,6 @@ impl World {
         "stream"
     }
 
-    /// At the same time, later, or in 1970.
-    fn reopen(&mut self) -> &'static str {
-        self.store.close();
-        self.uploads.clear();
-        let later = (self.latest, self.random.u64(..10 * DAY));
-        let (now, is_suspect) = match self.random.u8(..4) {
-            0 => (self.random.u64(1..100_000), true),
-            1 => (later.0, false),
-            _ => (later.0 + later.1, false),
-        };
-        self.open(now, is_suspect);
-        "reopen"
-    }
-
-    fn open(&mut self, now: u64, is_suspect: bool) {
-        self.store = Store::open_on(Arc::new(self.memory.clone()), &options(), at(now)).unwrap();
-        (self.model.now, self.model.is_suspect) = (now, is_suspect);
-        self.latest = self.latest.max(now);
-        // So that a clock that goes on is never far ahead of all mail.
-        let keep = self.model.present(&"keep@keep.lan".parse().unwrap()).unwrap();
-        self.numbers += 1;
-        let upload = self.store.upload();
-        self.finish(self.numbers, upload, 0, &[keep]).unwrap();
-    }
-
-    /// An act meets a failing disk, or the power goes in it: it is done, or it is not.
-    fn fail(&mut self) -> &'static str {
-        self.uploads.clear();
-        // What is not durable yet may be lost by it.
-        self.store.set_setting("message_mib", Some("50")).wait().unwrap();
-        let before = self.model.clone();
-        let (is_cut, id) = (self.random.bool(), self.id());
-        let (uids, address) = (self.uids(id), self.address());
-        self.memory.fail_in(self.random.u32(1..12), is_cut);
-        let is_done = match self.random.u8(..4) {
-            0 => {
-                let uids_of = uids.iter().copied().map(Uid).collect();
-                let ask = self.store.finish_session(MailboxId(id), uids_of, Vec::new());
-                self.model.remove(id, &uids, self.model.stamp());
-                ask.wait().is_ok()
-            }
-            1 => {
-                let is_done = self.store.undelete(address.clone(), None, false).wait().is_ok();
-                self.model.undelete(&address, None, false);
-                is_done
-            }
-            2 => {
-                let is_done = self.store.remove_mailbox(address.clone()).wait().is_ok();
-                let id = self.model.present(&address);
-                id.into_iter().for_each(|id| self.model.bury(id));
-                is_done
-            }
-            _ => {
-                self.numbers += 1;
-                let (number, ids) = (self.numbers, self.recipients());
-                let body = vec![b'x'; self.random.usize(1..90_000)];
-                let mut upload = self.store.upload();
-                block_on(upload.push(&body)).unwrap();
-                match self.finish(number, upload, body.len(), &ids) {
-                    Ok(()) => true,
-                    Err(_) => {
-                        let octets = body.len() as u32 + 8;
-                        let (received, is_sure) = (self.model.now, !self.model.is_suspect);
-                        let mail = Mail { number, octets, received, is_sure, retrieved: 0 };
-                        ids.iter().for_each(|&id| self.model.deliver(id, mail));
-                        false
-                    }
-                }
-            }
-        };
-        let was_met = self.memory.heal();
-        if is_cut {
-            let (now, is_suspect) = (self.model.now, self.model.is_suspect);
-            self.store.close();
-            self.memory.lose_unsynced();
-            self.settle(is_done, before);
-            self.open(now, is_suspect);
-        } else {
-            // After a failure the writer collects what it left before its next job.
-            let _ = self.store.set_setting("message_mib", Some("50")).wait();
-            self.store.set_setting("message_mib", Some("50")).wait().unwrap();
-            self.choose(is_done, before);
-        }
-        if was_met { "failure" } else { "no failure" }
-    }
-
-    /// After a power cut: which of the two is it?
-    fn settle(&mut self, is_done: bool, before: Model) {
-        self.store = Store::open_on(Arc::new(self.memory.clone()), &options(), at(self.model.now)).unwrap();
-        self.choose(is_done, before);
-        self.store.close();
-    }
-
-    fn choose(&mut self, is_done: bool, before: Model) {
-        let Err(difference) = audit(&self.store, &self.model) else { return };
-        assert!(!is_done, "what was acknowledged is not there: {difference}");
-        let otherwise = audit(&self.store, &before);
-        assert!(otherwise.is_ok(), "neither done nor not done: {difference}; {otherwise:?}");
-        self.model = before;
-    }
-
     /// The tables, and what the store says of them.
     fn check(&mut self) -> Result<(), String> {
         audit(&self.store, &self.model)?;
@@ -456,12 +370,16 @@ impl World {
                 }
             }
         }
+        self.check_house()?;
         let rows = self.store.mailboxes(None).wait().map_err(failed)?;
         for row in rows {
             let it = &self.model.boxes[&row.id.0];
             let removed = it.graves.iter().flat_map(|grave| grave.mails.values());
             let octets: u64 = removed.clone().map(|mail| u64::from(mail.octets)).sum();
             let wanted = (it.live.len() as u32, removed.count() as u32, octets);
+            if (row.lock, self.store.settings_for(&row.address).quota) != (it.lock, it.quota) {
+                return Err(format!("{} has another lock or quota", row.address));
+            }
             let found = (row.messages, row.recoverable.messages, row.recoverable.octets);
             if found != wanted {
                 return Err(format!("stat of {} is {found:?} instead of {wanted:?}", row.address));

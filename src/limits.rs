@@ -79,6 +79,12 @@ pub const DEVICE_PREFIX_V6: u8 = 64;
 pub const MAILS_PER_DAY: u32 = 1000;
 /// What that may be set to.
 pub const MOST_MAILS_PER_DAY: u32 = 1_000_000;
+/// Users and devices whose mails are counted; who has sent the least in a day makes room. Some 100 octets each.
+pub const ALLOWANCE_ENTRIES: usize = 4096;
+/// How often the counts are written down at most: a crash forgets what came since, a flash card is spared.
+pub const ALLOWANCE_SAVING: Duration = Duration::from_secs(300);
+/// How long a peer that speaks before it is greeted waits for the greeting: what doesn't listen has gone on by then.
+pub const EARLY_TALKER_PAUSE: Duration = Duration::from_secs(1);
 /// How full a mailbox is when its user is warned, in percent, by default.
 pub const QUOTA_WARNING_PERCENT: u32 = 90;
 /// Messages that a quota may allow: about what a maildrop's numbers take.

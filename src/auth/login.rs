@@ -14,7 +14,7 @@ use super::work::Work;
 use super::{Gatekeeper, Inner, Verdict, Welcome, gate};
 use crate::mail::Secret;
 use crate::sasl::{Claim, Proof};
-use crate::store::Mailbox;
+use crate::store::{Lock, Mailbox};
 
 impl Gatekeeper {
     /// Finds out whether a claim is true of the mailbox as it was when the claim came. Whoever opens a session
@@ -249,6 +249,7 @@ fn welcome(mailbox: &Mailbox, signature: Option<[u8; 32]>) -> Verdict {
         address: mailbox.address.clone(),
         mark: mailbox.mark,
         is_locked: mailbox.lock.is_locked() || mailbox.domain_lock.is_locked(),
+        is_locked_for_all: mailbox.lock.max(mailbox.domain_lock) == Lock::All,
         signature,
     })
 }

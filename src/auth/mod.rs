@@ -95,6 +95,8 @@ pub struct Welcome {
     pub mark: MailboxMark,
     /// Whether the mailbox or its domain is locked: sending still works, reading doesn't (C2).
     pub is_locked: bool,
+    /// Whether one of them is locked for all: then sending doesn't work either.
+    pub is_locked_for_all: bool,
     /// SCRAM's own signature where the claim was SCRAM's. RFC 5802 §3.
     pub signature: Option<[u8; 32]>,
 }

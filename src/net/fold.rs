@@ -21,9 +21,15 @@ pub enum Topic {
     Store,
     /// A logon to a maildrop that another session has.
     InUse,
+    /// A peer that spoke before it was greeted.
+    EarlyTalker,
+    /// A user or device that has sent as many mails as it may in a day.
+    Allowance,
+    /// A report that could not be delivered.
+    Report,
 }
 
-const TOPICS: usize = 7;
+const TOPICS: usize = 10;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Remembers when each topic was last in the log, and how many lines were left out since.
@@ -94,6 +100,9 @@ mod tests {
             Topic::Control,
             Topic::Store,
             Topic::InUse,
+            Topic::EarlyTalker,
+            Topic::Allowance,
+            Topic::Report,
         ] {
             assert_eq!(fold.admit(topic, now), Some(0), "{topic:?}");
             assert_eq!(fold.admit(topic, now), None, "{topic:?}");

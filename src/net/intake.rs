@@ -1,6 +1,6 @@
 //! A message on its way in: read to its true end whatever happens, so that client and server stay in step.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::seat::Order;
 use super::stream::{Input, Lost, Stream};
@@ -9,48 +9,157 @@ use crate::limits;
 use crate::smtp::{DataEnd, Receiver};
 use crate::store::{StoreError, Upload};
 
-/// What came of a message's data.
+/// A message whose data comes in: in one piece behind DATA, or in chunks.
+#[derive(Debug)]
 pub struct Intake {
-    /// How it ended.
-    pub end: DataEnd,
-    /// The body in the store's hands, or why the store could not take it; none of a message that will not be
-    /// taken.
-    pub upload: Result<Option<Upload>, StoreError>,
+    receiver: Receiver,
+    body: Body,
+    flow: Flow,
 }
 
-/// Takes the data behind 354 to its end. Errs if the peer is gone, silent for [`limits::IDLE_SMTP`], or
-/// slower than [`limits::DATA_RATE_OCTETS`] in [`limits::DATA_RATE_SPAN`] (S-266), and if the administrator ends
-/// the session; nothing stays then.
-pub async fn receive(
-    stream: &mut Stream,
-    clock: &Clock,
-    mut receiver: Receiver,
-    upload: Upload,
-) -> Result<Intake, Lost> {
-    let mut upload = Ok(Some(upload));
-    let mut piece = Vec::new();
-    let mut pace = Pace::default();
-    let mut next_look = clock.monotonic() + limits::GIVING_WAY;
+/// What the store has of a message; none of one that will not be taken; or why the store could not take it.
+type Body = Result<Option<Upload>, StoreError>;
 
-    let (used, mut end) = receiver.receive(stream.input(), &mut piece);
-    stream.consume(used);
-    let mut block = vec![0; if end.is_some() { 0 } else { limits::DATA_INPUT_OCTETS }];
-    loop {
-        if receiver.is_spoilt() && upload.is_ok() {
-            upload = Ok(None);
+impl Intake {
+    /// A message of which nothing has come yet.
+    pub fn new(receiver: Receiver, upload: Upload, clock: &Clock) -> Intake {
+        Intake { receiver, body: Ok(Some(upload)), flow: Flow::new(clock) }
+    }
+
+    /// Takes the data behind 354 to its end. Errs if the peer is gone, silent for [`limits::IDLE_SMTP`], or
+    /// slower than [`limits::DATA_RATE_OCTETS`] in [`limits::DATA_RATE_SPAN`] (S-266), and if the administrator
+    /// ends the session; the message is void then.
+    pub async fn receive(&mut self, stream: &mut Stream, clock: &Clock) -> Result<DataEnd, Lost> {
+        let mut piece = Vec::new();
+        let (used, mut end) = self.receiver.receive(stream.input(), &mut piece);
+        stream.consume(used);
+        let mut block = vec![0; if end.is_some() { 0 } else { limits::DATA_INPUT_OCTETS }];
+        loop {
+            self.push(&mut piece).await;
+            if let Some(end) = end {
+                return Ok(end);
+            }
+            let octets = self.flow.read(stream, clock, &mut block, &mut self.body).await?;
+            let (used, ended) = self.receiver.receive(&block[..octets], &mut piece);
+            stream.give_back(&block[used..octets]);
+            end = ended;
         }
-        push(&mut upload, &mut piece).await;
-        if let Some(end) = end {
-            return Ok(Intake { end, upload });
+    }
+
+    /// Takes a chunk of so many octets to its end, whatever becomes of the message. RFC 3030 §2. Errs as
+    /// [`Intake::receive`] does.
+    pub async fn receive_chunk(
+        &mut self,
+        stream: &mut Stream,
+        clock: &Clock,
+        octets: u64,
+    ) -> Result<(), Lost> {
+        let mut piece = Vec::new();
+        let ahead = at_most(octets, stream.input().len());
+        self.receiver.receive_chunk(&stream.input()[..ahead], &mut piece);
+        stream.consume(ahead);
+        self.push(&mut piece).await;
+        let mut left = octets - ahead as u64;
+        let mut block = vec![0; at_most(left, limits::DATA_INPUT_OCTETS)];
+        while left > 0 {
+            let most = at_most(left, block.len());
+            let octets = self.flow.read(stream, clock, &mut block[..most], &mut self.body).await?;
+            self.receiver.receive_chunk(&block[..octets], &mut piece);
+            self.push(&mut piece).await;
+            left -= octets as u64;
         }
+        Ok(())
+    }
+
+    /// Ends a message in chunks, and says how it ended.
+    pub async fn end_chunks(&mut self) -> DataEnd {
+        let mut piece = Vec::new();
+        let end = self.receiver.end_chunks(&mut piece);
+        self.push(&mut piece).await;
+        end
+    }
+
+    /// Whether the message will not be taken, however it goes on.
+    pub fn is_spoilt(&self) -> bool {
+        self.receiver.is_spoilt()
+    }
+
+    /// Why the store could not take it, if it could not.
+    pub fn failure(&self) -> Option<&StoreError> {
+        self.body.as_ref().err()
+    }
+
+    /// Frees the memory of a body whose sender is slow, if others wait for it.
+    pub async fn give_way(&mut self) {
+        give_way(&mut self.body).await;
+    }
+
+    /// The body; none of a message that will not be taken. Errs if the store could not take it.
+    pub fn into_upload(self) -> Result<Option<Upload>, StoreError> {
+        self.body
+    }
+
+    /// Hands a piece to the store; after an error the rest is only read.
+    async fn push(&mut self, piece: &mut Vec<u8>) {
+        if self.receiver.is_spoilt() && self.body.is_ok() {
+            self.body = Ok(None);
+        }
+        if let (Ok(Some(upload)), false) = (&mut self.body, piece.is_empty())
+            && let Err(error) = upload.push(piece).await
+        {
+            self.body = Err(error);
+        }
+        piece.clear();
+    }
+}
+
+/// Reads so many octets and throws them away. Errs as [`Intake::receive`] does.
+pub async fn skip(stream: &mut Stream, clock: &Clock, octets: u64) -> Result<(), Lost> {
+    let ahead = at_most(octets, stream.input().len());
+    stream.consume(ahead);
+    let mut left = octets - ahead as u64;
+    let mut block = vec![0; at_most(left, limits::INPUT_OCTETS)];
+    let mut flow = Flow::new(clock);
+    while left > 0 {
+        let most = at_most(left, block.len());
+        left -= flow.read(stream, clock, &mut block[..most], &mut Ok(None)).await? as u64;
+    }
+    Ok(())
+}
+
+/// The lesser of the two.
+fn at_most(octets: u64, most: usize) -> usize {
+    usize::try_from(octets).map_or(most, |octets| octets.min(most))
+}
+
+/// How a message comes in, chunk after chunk.
+#[derive(Debug)]
+struct Flow {
+    pace: Pace,
+    next_look: Instant,
+}
+
+impl Flow {
+    fn new(clock: &Clock) -> Flow {
+        Flow { pace: Pace::default(), next_look: clock.monotonic() + limits::GIVING_WAY }
+    }
+
+    /// Reads what comes next, at least one octet; meanwhile the body gives way to others.
+    async fn read(
+        &mut self,
+        stream: &mut Stream,
+        clock: &Clock,
+        block: &mut [u8],
+        body: &mut Body,
+    ) -> Result<usize, Lost> {
         let asked = clock.monotonic();
         let octets = loop {
             let now = clock.monotonic();
-            if now >= next_look {
-                next_look = now + limits::GIVING_WAY;
-                give_way(&mut upload).await;
+            if now >= self.next_look {
+                self.next_look = now + limits::GIVING_WAY;
+                give_way(body).await;
             }
-            match stream.read(&mut block, next_look.min(asked + limits::IDLE_SMTP), Order::End).await {
+            match stream.read(block, self.next_look.min(asked + limits::IDLE_SMTP), Order::End).await {
                 Input::Octets(octets) => break octets,
                 Input::TimedOut if clock.monotonic() < asked + patience(stream) => {}
                 Input::TimedOut => return Err(Lost::Stalled),
@@ -58,12 +167,11 @@ pub async fn receive(
                 Input::End => return Err(Lost::Gone),
             }
         };
-        if !pace.is_kept(octets, clock.monotonic() - asked, span(stream)) {
-            return Err(Lost::Stalled);
+        if self.pace.is_kept(octets, clock.monotonic() - asked, span(stream)) {
+            Ok(octets)
+        } else {
+            Err(Lost::Stalled)
         }
-        let (used, ended) = receiver.receive(&block[..octets], &mut piece);
-        stream.give_back(&block[used..octets]);
-        end = ended;
     }
 }
 
@@ -77,23 +185,12 @@ fn span(stream: &Stream) -> Duration {
     if stream.is_pressed() { limits::PRESSED_PATIENCE } else { limits::DATA_RATE_SPAN }
 }
 
-/// Hands a piece to the store; after an error the rest is only read.
-async fn push(upload: &mut Result<Option<Upload>, StoreError>, piece: &mut Vec<u8>) {
-    if let (Ok(Some(body)), false) = (&mut *upload, piece.is_empty())
-        && let Err(error) = body.push(piece).await
+async fn give_way(body: &mut Body) {
+    if let Ok(Some(upload)) = body
+        && upload.is_in_the_way()
+        && let Err(error) = upload.give_way().await
     {
-        *upload = Err(error);
-    }
-    piece.clear();
-}
-
-/// Frees the memory of a body whose sender is slow, if others wait for it.
-async fn give_way(upload: &mut Result<Option<Upload>, StoreError>) {
-    if let Ok(Some(body)) = upload
-        && body.is_in_the_way()
-        && let Err(error) = body.give_way().await
-    {
-        *upload = Err(error);
+        *body = Err(error);
     }
 }
 

@@ -4,7 +4,7 @@
 //! serve -> server: what sessions share, and threads: this one and some more serve, as many again shake hands
 //!            |-> listener: bind, accept, judge by peers -> session -> stream (plain, or TLS once tls has shaken hands)
 //!            |                                      |-> pop3: lines, wishes -> body out, or international
-//!            |                                      |-> smtp: lines, wishes -> intake in
+//!            |                                      |-> smtp: lines, wishes -> recipients, allowance, intake in
 //!            |                                      '-> seat: orders in; counts out, for sessions to show
 //!            |-> control::door: commands of the command line -> admin
 //!            '-> signals: SIGTERM, SIGINT stop it; SIGHUP loads the certificate anew
@@ -14,6 +14,7 @@ pub mod control;
 
 mod ahead;
 mod alarm;
+mod allowance;
 mod body;
 mod end_point;
 mod familiar;

@@ -12,6 +12,7 @@ use smol::future::FutureExt;
 use smol::{Executor, Task};
 
 use super::ahead::Readers;
+use super::allowance::{self, Allowance};
 use super::familiar::Familiar;
 use super::fold::{Fold, Topic};
 use super::intervals::Intervals;
@@ -47,6 +48,8 @@ pub struct Server {
     pub maildrops: Arc<Maildrops>,
     /// When who logged on last, where that matters.
     pub intervals: Intervals,
+    /// How many mails users and devices have sent in the last day.
+    pub allowance: Allowance,
     /// How many sessions read ahead.
     pub readers: Arc<Readers>,
     /// How many connections stand.
@@ -185,6 +188,7 @@ impl Running {
             // Wall-clock seconds first: numbers of different runs differ.
             mails: AtomicU64::new(clock.now().0 << 20),
             begun: clock.monotonic(),
+            allowance: ticket::block_on(Allowance::load(&context.store, &clock)),
             clock,
             tls: Tls::new(Arc::clone(&handshakes)),
             sessions: Arc::new(Sessions::new()),
@@ -218,6 +222,7 @@ impl Running {
             .into_iter()
             .map(|door| executor.spawn(listener::accept(door, Arc::clone(&server), Arc::clone(&executor))))
             .collect();
+        tasks.push(executor.spawn(allowance::write_down(Arc::clone(&server))));
         tasks.push(executor.spawn(control.accept(context, Arc::clone(&server), Arc::clone(&executor))));
         Ok(Running { server, executor, doors: tasks, workers, quit, control })
     }
@@ -256,6 +261,7 @@ impl Running {
         }
         // What is still under way goes with its task, and nothing of it stays.
         drop(self.executor);
+        ticket::block_on(self.server.allowance.save(&self.server.store, &self.server.clock));
         self.server.store.close();
     }
 }

@@ -1,12 +1,16 @@
 //! The SMTP driver: lines in, replies out, and what the session wishes is done here.
 
+mod greeting;
+mod sending;
+mod storing;
+mod taking;
+
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::intake::{self, Intake};
-use super::international::Reckoning;
-use super::patience::LineWait;
+use super::intake::Intake;
+use super::patience::{Deadline, LineWait};
 use super::recipients::look_up;
 use super::seat::{Doing, Order};
 use super::server::Server;
@@ -16,11 +20,11 @@ use super::terms;
 use super::tls::Speaks;
 use crate::auth::Verdict;
 use crate::limits;
-use crate::mail::{Address, MailboxId};
+use crate::mail::MailboxId;
 use crate::sasl::Claim;
-use crate::settings::{Quota, Settings};
-use crate::smtp::{Door, Envelope, Event, Facts, Next, Now, Session};
-use crate::store::{Delivered, Delivery, StoreError, Upload};
+use crate::settings::Settings;
+use crate::smtp::{self, Door, Event, Facts, Next, Session};
+use crate::store::{Device, StoreError};
 use crate::wire::line::{Line, LineReader};
 
 /// An SMTP session with all that it has.
@@ -34,8 +38,12 @@ pub struct Driver<'a> {
     session: Session,
     lines: LineReader,
     out: Vec<u8>,
-    /// The message that was received last, or why the store could not take it.
-    upload: Option<Result<Upload, StoreError>>,
+    /// The message that is under way or was received last.
+    intake: Option<Box<Intake>>,
+    /// What the peer is by its address, if that is known.
+    device: Option<Box<Device>>,
+    /// Whose logon was the last.
+    mailbox: Option<MailboxId>,
     has_spoken: bool,
     /// What the session has been told.
     told: Order,
@@ -57,6 +65,7 @@ impl<'a> Driver<'a> {
         let offers_starttls = tls.is_none() && server.tls.is_ready();
         let wants_tls_terms = offers_starttls && door == Door::Submission;
         let tls_terms = wants_tls_terms.then(|| Box::new(terms::inside_tls(server, peer)));
+        let device = server.store.device_at(peer).map(Box::new);
         let session = Session::new(Facts {
             door,
             hostname: server.hostname(&settings),
@@ -67,7 +76,7 @@ impl<'a> Driver<'a> {
             tls,
             message_octets: settings.message_octets(),
             recipients: settings.recipients as usize,
-            device: None,
+            device: device.as_deref().map(known_device),
         });
         Driver {
             server,
@@ -77,9 +86,11 @@ impl<'a> Driver<'a> {
             door,
             settings,
             session,
-            lines: LineReader::default(),
+            lines: line_reader(device.as_deref()),
             out: Vec::new(),
-            upload: None,
+            intake: None,
+            device,
+            mailbox: None,
             has_spoken: false,
             told: Order::GoOn,
             ended: Ended::HungUp,
@@ -95,7 +106,7 @@ impl<'a> Driver<'a> {
     }
 
     async fn talk(&mut self) -> Result<(), Lost> {
-        let mut next = self.handle(Event::Connected);
+        let mut next = Box::pin(self.greet()).await;
         loop {
             if self.out.len() >= limits::OUTPUT_OCTETS {
                 self.write().await?;
@@ -108,7 +119,7 @@ impl<'a> Driver<'a> {
                 Next::StartTls => {
                     self.write().await?;
                     Box::pin(self.stream.begin_tls(&self.server.tls, Speaks::Smtp)).await?;
-                    self.lines = LineReader::default();
+                    self.lines = line_reader(self.device.as_deref());
                     let tls = self.stream.tls_description().unwrap_or_default();
                     let terms = Box::new(terms::of(self.server, self.stream, self.peer));
                     self.handle(Event::TlsStarted { tls, terms })
@@ -121,11 +132,9 @@ impl<'a> Driver<'a> {
                     }
                 }
                 Next::Login(claim) => Box::pin(self.login(claim)).await?,
-                // Stands for what is not wired up yet.
-                Next::CheckSender(_) => self.handle(Event::SenderFits),
-                Next::ReceiveChunk { .. } | Next::SkipChunk { .. } => self.handle(Event::StoreFailed),
-                Next::LookUp { path, octets: _ } => {
-                    let found = Box::pin(look_up(&self.server.store, &self.settings, path)).await;
+                Next::CheckSender(path) => Box::pin(self.check_sender(path)).await,
+                Next::LookUp { path, octets } => {
+                    let found = Box::pin(look_up(&self.server.store, &self.settings, path, octets)).await;
                     self.answer("looking up a recipient", found.map(Event::Recipient))
                 }
                 Next::CheckSpace { octets } => {
@@ -133,13 +142,17 @@ impl<'a> Driver<'a> {
                     self.handle(if is_found { Event::SpaceFound } else { Event::SpaceLacking })
                 }
                 Next::Receive => Box::pin(self.receive()).await?,
-                Next::Store(envelope) => Box::pin(self.store(envelope)).await,
+                Next::ReceiveChunk { octets, is_first, is_last } => {
+                    Box::pin(self.receive_chunk(octets, is_first, is_last)).await?
+                }
+                Next::SkipChunk { octets } => Box::pin(self.skip_chunk(octets)).await?,
+                Next::Store(envelope) => Box::pin(self.store(envelope)).await?,
                 Next::Discard => {
-                    self.upload = None;
+                    self.intake = None;
                     Next::Read
                 }
                 Next::Close => {
-                    self.upload = None;
+                    self.intake = None;
                     return self.write().await;
                 }
             };
@@ -189,8 +202,13 @@ impl<'a> Driver<'a> {
                 wait.has_begun(self.server.clock.monotonic());
             }
             self.write().await?;
-            match self.stream.fill(wait.deadline(), self.told).await {
+            let usual = wait.deadline().usual;
+            let next_look = self.next_look(usual);
+            match self.stream.fill(Deadline { usual: next_look, ..wait.deadline() }, self.told).await {
                 Input::Octets(_) => {}
+                Input::TimedOut if next_look < usual && !self.stream.is_pressed() => {
+                    Box::pin(self.give_way()).await;
+                }
                 Input::End => {
                     self.ended = Ended::Left;
                     return Ok(None);
@@ -201,6 +219,14 @@ impl<'a> Driver<'a> {
                 }
                 Input::Told(order) => return Ok(Some(self.tell(order))),
             }
+        }
+    }
+
+    /// Until when to wait for a line: between its chunks, a message must not keep others from the memory that it has.
+    fn next_look(&self, usual: Instant) -> Instant {
+        match &self.intake {
+            Some(_) => usual.min(self.server.clock.monotonic() + limits::GIVING_WAY),
+            None => usual,
         }
     }
 
@@ -228,10 +254,16 @@ impl<'a> Driver<'a> {
         let endings = self.server.sessions.endings();
         let proof = claim.proof.kind();
         Ok(match log_on(self.server, self.stream, claim, self.peer).await {
+            // Who can't read may send all the same, unless the lock is for all (C2).
+            Verdict::Welcome(welcome) if welcome.is_locked_for_all => {
+                self.tally.refused_logons += 1;
+                self.handle(Event::LoginLocked)
+            }
             Verdict::Welcome(welcome) => {
                 if !self.stream.seat().bind(welcome.mailbox, &welcome.address, endings) {
                     return Ok(self.handle(Event::LoginBusy));
                 }
+                self.mailbox = Some(welcome.mailbox);
                 self.tally.user = Some(welcome.address.clone());
                 self.tally.proof = Some(proof);
                 self.handle(Event::LoggedIn { user: welcome.address, signature: welcome.signature })
@@ -250,48 +282,6 @@ impl<'a> Driver<'a> {
         })
     }
 
-    async fn receive(&mut self) -> Result<Next, Lost> {
-        self.write().await?;
-        let clock = &self.server.clock;
-        let now = Now { at: clock.now(), is_suspect: clock.is_suspect() };
-        let receiver = self.session.receiver(now, self.server.mail_number());
-        self.stream.seat().show(Doing::Receiving);
-        let taken = intake::receive(self.stream, clock, receiver, self.server.store.upload()).await;
-        let Intake { end, upload } = match taken {
-            Err(Lost::CutOff(order)) => return Ok(self.tell(order)),
-            taken => taken?,
-        };
-        // The data has been read to its true end, so a failure of the store can wait for its turn.
-        self.upload = upload.transpose();
-        Ok(self.handle(Event::Received(end)))
-    }
-
-    async fn store(&mut self, envelope: Envelope) -> Next {
-        let upload = match self.upload.take() {
-            Some(Ok(upload)) => upload,
-            Some(Err(error)) => return self.answer("taking a message", Err(error)),
-            None => return self.handle(Event::StoreFailed),
-        };
-        self.stream.seat().show(Doing::Storing);
-        let deliveries = match deliveries(&envelope, &upload).await {
-            Ok(deliveries) => deliveries,
-            Err(error) => return self.answer("storing a message", Err(error)),
-        };
-        let delivered = upload.finish(deliveries).await;
-        if let Ok(Delivered::Stored { .. }) = delivered {
-            self.tally.received += 1;
-            self.stream.has_earned();
-        }
-        self.answer(
-            "storing a message",
-            delivered.map(|delivered| match delivered {
-                Delivered::Stored { .. } => Event::Stored,
-                Delivered::Full => Event::MailboxesFull { is_final: false },
-                Delivered::NobodyLeft => Event::NoRecipientLeft,
-            }),
-        )
-    }
-
     async fn write(&mut self) -> Result<(), Lost> {
         if !self.out.is_empty() {
             self.stream.write(&self.out).await?;
@@ -301,14 +291,12 @@ impl<'a> Driver<'a> {
     }
 }
 
-/// To whom the message goes, and how long it is for those who can't read it. Errs if its header can't be read back.
-async fn deliveries(envelope: &Envelope, upload: &Upload) -> Result<Vec<Delivery>, StoreError> {
-    let is_international = envelope.is_international();
-    let reckoning = if is_international { Some(Box::pin(Reckoning::of(upload)).await?) } else { None };
-    let delivery = |(mailbox, address): &(MailboxId, Address)| {
-        let prefix = Session::delivery_fields(&envelope.reverse_path, address);
-        let surrogate_octets = reckoning.as_ref().map_or(0, |it| it.octets_behind(&prefix));
-        Delivery { mailbox: *mailbox, prefix, surrogate_octets, quota: Quota::default(), is_warning: false }
-    };
-    Ok(envelope.recipients.iter().map(delivery).collect())
+/// The device as its session knows it.
+fn known_device(device: &Device) -> smtp::Device {
+    smtp::Device { name: device.name.clone(), sender: device.sender.clone(), is_lenient: device.is_lenient }
+}
+
+/// Old devices end their lines with bare LFs.
+fn line_reader(device: Option<&Device>) -> LineReader {
+    LineReader::new(device.is_some_and(|device| device.is_lenient))
 }

@@ -171,6 +171,11 @@ impl Stream {
         }
     }
 
+    /// Whether octets of the peer are there that nobody has read; takes none, and doesn't wait.
+    pub fn has_unread(&self) -> bool {
+        self.socket.meter().is_some_and(|socket| matches!(socket.tcp().peek(&mut [0]), Ok(1..)))
+    }
+
     /// What came in and has not been used up.
     pub fn input(&self) -> &[u8] {
         &self.input[self.used..]

@@ -87,6 +87,8 @@ pub struct Device {
 pub enum Event<'a> {
     /// The connection stands (inside TLS, on a port with implicit TLS).
     Connected,
+    /// The same, but the peer has spoken before he was greeted and is refused for it. RFC 5321 §4.3.1.
+    SpokenEarly,
     /// A command line or a SASL response, without its CRLF.
     Line {
         /// The line.
@@ -116,6 +118,8 @@ pub enum Event<'a> {
     LoginRefused,
     /// The answer to [`Next::Login`]: too many at once.
     LoginBusy,
+    /// The answer to [`Next::Login`]: he is, but his mailbox is locked for all (C2).
+    LoginLocked,
     /// The answer to [`Next::CheckSender`]: he may send as that.
     SenderFits,
     /// The answer to [`Next::CheckSender`]: he may, in the name of one of ours, and has proved nothing; the trace

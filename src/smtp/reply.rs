@@ -36,6 +36,7 @@ replies! {
     TOO_MANY_RECIPIENTS_REFUSED = "421 4.7.0 Too many recipients refused, connect again";
     OUT_OF_STEP = "421 4.3.0 Internal error, connect again";
     OTHER_PROTOCOL = "500 5.5.1 This is a mail server";
+    SPOKEN_EARLY = "554 5.5.0 Wait for the greeting before you speak, then connect again";
     UNSYNCHRONIZED = "554 5.5.0 Synchronization error: wait for the reply before you go on";
 
     // Lines and commands.
@@ -61,6 +62,7 @@ replies! {
 
     // TLS and logon.
     TLS_ALREADY = "503 5.5.1 TLS is on already";
+    ACCOUNT_LOCKED = "525 5.7.13 The mailbox is locked, ask the administrator";
     ALREADY_LOGGED_IN = "503 5.5.1 Already authenticated";
     ENCRYPTION_REQUIRED = "538 5.7.11 Encryption required: send STARTTLS before AUTH";
     LOGON_REQUIRED = "530 5.7.0 Authentication required";

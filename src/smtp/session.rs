@@ -125,6 +125,7 @@ impl Session {
     pub fn handle(&mut self, event: Event<'_>, out: &mut Vec<u8>) -> Next {
         let next = match event {
             Event::Connected => self.greet(out),
+            Event::SpokenEarly => self.hang_up(reply::SPOKEN_EARLY, out),
             Event::Line { line, is_followed } => self.take_line(line, is_followed, out),
             Event::FaultyLine(fault) => self.take_faulty_line(fault, out),
             Event::TlsStarted { tls, terms } => self.begin_again(tls, *terms, out),
@@ -136,7 +137,9 @@ impl Session {
             Event::TimedOut => self.hang_up(reply::WAITED_TOO_LONG, out),
             Event::Evicted => self.hang_up(reply::EVICTED, out),
             Event::Kicked => self.hang_up(reply::KICKED, out),
-            Event::LoggedIn { .. } | Event::LoginRefused | Event::LoginBusy => self.take_verdict(event, out),
+            Event::LoggedIn { .. } | Event::LoginRefused | Event::LoginBusy | Event::LoginLocked => {
+                self.take_verdict(event, out)
+            }
             Event::StoreFailed if matches!(self.phase, Phase::Login(_) | Phase::Salt(_)) => {
                 self.take_verdict(event, out)
             }

@@ -59,6 +59,12 @@ impl Store {
         self.ask(move |transaction| resolving::resolve(transaction, address, separator))
     }
 
+    /// The same for a name that is somebody's own: the domain's catch-all doesn't count.
+    pub fn resolve_named(&self, address: Address) -> Ask<Resolved> {
+        let separator = self.settings().tag_separator;
+        self.ask(move |transaction| resolving::resolve_named(transaction, &address, separator))
+    }
+
     /// Makes an alias, or gives it other targets. Errs with [`StoreError::Exists`] if a mailbox or domain has that
     /// name; with [`StoreError::NotFound`] if its domain or a target is not here, where a catch-all doesn't count;
     /// with [`StoreError::Refused`] for a cycle, no target, one of the wrong kind or outside, more than

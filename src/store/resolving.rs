@@ -34,6 +34,26 @@ pub(super) fn resolve(
     }
     let names = Names::of(transaction, separator)?;
     let mailboxes = names.mailboxes_of(&address)?;
+    resolved(transaction, &names, mailboxes, &address)
+}
+
+/// What an address is here by its own name: without the domain's catch-all.
+pub(super) fn resolve_named(
+    transaction: &ReadTransaction,
+    address: &Address,
+    separator: TagSeparator,
+) -> Result<Resolved, Fault> {
+    let names = Names::of(transaction, separator)?;
+    let mailboxes = names.reached_from(names.find(address)?)?;
+    resolved(transaction, &names, mailboxes, address)
+}
+
+fn resolved<T: ReadableTable<&'static str, &'static [u8]>>(
+    transaction: &ReadTransaction,
+    names: &Names<T>,
+    mailboxes: Vec<(MailboxRecord, Address)>,
+    address: &Address,
+) -> Result<Resolved, Fault> {
     if !mailboxes.is_empty() {
         return destinations(transaction, mailboxes);
     }
@@ -280,6 +300,10 @@ impl<T: ReadableTable<&'static str, &'static [u8]>> Names<T> {
             Some(found) => Some(found),
             None => self.catch_all(&address.domain())?,
         };
+        self.reached_from(found)
+    }
+
+    fn reached_from(&self, found: Option<Found>) -> Result<Vec<(MailboxRecord, Address)>, Fault> {
         Ok(match found {
             Some(Found::Mailbox(record, address)) => vec![(record, address)],
             Some(Found::Alias(key, record)) => self.expand(&key, record.targets)?.mailboxes,

@@ -122,6 +122,7 @@ impl Session {
                 self.take_step(exchange, step, out)
             }
             (Phase::Login(_), Event::LoginRefused) => self.refuse_logon(out),
+            (Phase::Login(_), Event::LoginLocked) => self.refuse(reply::ACCOUNT_LOCKED, out),
             (Phase::Login(_), Event::LoginBusy) => self.refuse(reply::LOGON_BUSY, out),
             (Phase::Login(_) | Phase::Salt(_), Event::StoreFailed) => {
                 self.refuse(reply::LOGON_UNDECIDED, out)

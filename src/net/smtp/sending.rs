@@ -1,0 +1,155 @@
+//! As whom the peer may send (M10, M11, S-113, S-114), and how often in a day.
+
+use super::Driver;
+use crate::mail::{Address, Domain};
+use crate::net::allowance::{Account, Taken};
+use crate::net::fold::Topic;
+use crate::net::server::Server;
+use crate::settings::{Sender, Unproven};
+use crate::smtp::{Event, Next, ReversePath};
+use crate::store::StoreError;
+
+/// He has sent as many mails as he may in a day.
+pub(super) struct Spent;
+
+impl<'a> Driver<'a> {
+    pub(super) async fn check_sender(&mut self, path: ReversePath) -> Next {
+        let fits = match self.may_send_as(&path).await {
+            Ok(fits) => fits,
+            Err(error) => return self.answer("looking up a sender", Err(error)),
+        };
+        let is_left = match self.account() {
+            Some((account, most)) => {
+                let now = self.server.clock.monotonic();
+                self.server.allowance.is_left(&account, most, now)
+            }
+            None => true,
+        };
+        if !fits {
+            return self.handle(Event::SenderForeign);
+        }
+        if !is_left {
+            self.tell_spent();
+            return self.handle(Event::SenderSpent);
+        }
+        self.handle(Event::SenderFits)
+    }
+
+    /// Counts a mail for who sends it; none where mails are not counted.
+    pub(super) fn take_allowance(&self) -> Result<Option<Taken<'a>>, Spent> {
+        let Some((account, most)) = self.account() else { return Ok(None) };
+        let now = self.server.clock.monotonic();
+        let server: &'a Server = self.server;
+        server.allowance.take(account, most, now).map(Some).ok_or_else(|| {
+            self.tell_spent();
+            Spent
+        })
+    }
+
+    async fn may_send_as(&self, path: &ReversePath) -> Result<bool, StoreError> {
+        let store = &self.server.store;
+        if let Some(user) = self.user() {
+            if path.as_str().is_empty() || store.settings_for(user).sender == Sender::Any {
+                return Ok(true);
+            }
+            return match address(path, &user.domain()) {
+                Some(sender) if sender == *user => Ok(true),
+                Some(sender) => store.leads_to(sender, user.clone()).await,
+                None => Ok(false),
+            };
+        }
+        if self.device.is_some() || store.settings().unproven == Unproven::Accept {
+            return Ok(true);
+        }
+        match domain(path) {
+            Some(domain) => store.has_domain(domain).await.map(|is_ours| !is_ours),
+            None => Ok(true),
+        }
+    }
+
+    /// Whose mails are counted, and how many he may send in a day; none where that is nobody, or as many as he likes.
+    fn account(&self) -> Option<(Account, u32)> {
+        if let (Some(user), Some(mailbox)) = (self.user(), self.mailbox) {
+            let most = self.server.store.settings_for(user).mails_per_day;
+            return most.map(|most| (Account::User(mailbox), most));
+        }
+        let device = self.device.as_ref()?;
+        device.mails_per_day.map(|most| (Account::Device(device.name.clone()), most))
+    }
+
+    /// Who has logged on, to the end of the exchange.
+    fn user(&self) -> Option<&Address> {
+        if self.session.is_logged_in() { self.tally.user.as_ref() } else { None }
+    }
+
+    fn tell_spent(&self) {
+        let who = match (self.user(), &self.device) {
+            (Some(user), _) => format!("the user {user}"),
+            (None, Some(device)) => format!("the device {}", device.name),
+            (None, None) => return,
+        };
+        let line = format_args!("{}: {who} has sent as many mails as may be in a day", self.peer);
+        self.server.fold.warn(Topic::Allowance, self.server.clock.monotonic(), line);
+    }
+}
+
+/// The address of a path as ours are written, at that domain where the path names none; none of another form.
+fn address(path: &ReversePath, home: &Domain) -> Option<Address> {
+    let path = path.as_str();
+    match path.contains('@') {
+        true => path.parse().ok(),
+        false => Address::new(path, home).ok(),
+    }
+}
+
+/// The domain of a path, if it has the form of ours.
+fn domain(path: &ReversePath) -> Option<Domain> {
+    path.as_str().rsplit_once('@')?.1.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::smtp::path::Strictness;
+
+    fn path(text: &str) -> ReversePath {
+        ReversePath::parse(text.as_bytes(), Strictness::Lenient, true).unwrap()
+    }
+
+    #[test]
+    fn a_path_is_an_address_of_ours_only_in_our_form_m10() {
+        let home: Domain = "home.lan".parse().unwrap();
+        for (text, wanted) in [
+            ("Alice@Home.lan", Some("alice@home.lan")),
+            ("J\u{d6}RG@home.lan", Some("j\u{f6}rg@home.lan")),
+            ("scanner", Some("scanner@home.lan")),
+            ("a+b@home.lan", Some("a+b@home.lan")),
+            ("alice@other.lan", Some("alice@other.lan")),
+            ("\"alice\"@home.lan", None),
+            ("\"a@home.lan\"", None),
+            ("a=b@home.lan", None),
+            ("alice@[192.0.2.1]", None),
+            ("", None),
+        ] {
+            let found = address(&path(text), &home);
+            assert_eq!(found.as_ref().map(Address::as_str), wanted, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_domain_of_a_path_is_known_whatever_stands_before_it_s_113() {
+        for (text, wanted) in [
+            ("boss@Home.LAN", Some("home.lan")),
+            ("\"boss\"@home.lan", Some("home.lan")),
+            ("\"a@b\"@home.lan", Some("home.lan")),
+            ("a=b@home.lan", Some("home.lan")),
+            ("boss@[192.0.2.1]", None),
+            ("boss@h\u{f6}me.lan", None),
+            ("boss", None),
+            ("", None),
+        ] {
+            let found = domain(&path(text));
+            assert_eq!(found.as_ref().map(Domain::as_str), wanted, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! A received message on its way to its mailboxes, and what it gives rise to.
+
+use super::Driver;
+use super::sending::Spent;
+use crate::mail::{Address, MailboxId};
+use crate::net::international::Reckoning;
+use crate::net::recipients;
+use crate::net::seat::Doing;
+use crate::net::stream::Lost;
+use crate::smtp::{Envelope, Event, Next, Session};
+use crate::store::{Delivered, Delivery, Store, StoreError, Upload};
+
+impl Driver<'_> {
+    pub(super) async fn store(&mut self, envelope: Envelope) -> Result<Next, Lost> {
+        let upload = match self.intake.take().map(|intake| intake.into_upload()) {
+            Some(Ok(Some(upload))) => upload,
+            Some(Err(error)) => return Ok(self.answer("taking a message", Err(error))),
+            Some(Ok(None)) | None => return Ok(self.handle(Event::StoreFailed)),
+        };
+        self.stream.seat().show(Doing::Storing);
+        let delivered = match self.take_allowance() {
+            Err(Spent) => return Ok(self.handle(Event::SenderSpent)),
+            Ok(taken) => {
+                let delivered = deliver(&self.server.store, &envelope, upload).await;
+                if let (Some(taken), Ok(Delivered::Stored { .. })) = (taken, &delivered) {
+                    taken.keep();
+                }
+                delivered
+            }
+        };
+        let event = delivered.map(|delivered| match delivered {
+            Delivered::Stored { .. } => {
+                self.tally.received += 1;
+                self.stream.has_earned();
+                Event::Stored
+            }
+            Delivered::Full => {
+                let addresses = envelope.recipients.iter().map(|(_, address)| address);
+                Event::MailboxesFull { is_final: recipients::is_final(&self.server.store, addresses) }
+            }
+            Delivered::NobodyLeft => Event::NoRecipientLeft,
+        });
+        Ok(self.answer("storing a message", event))
+    }
+}
+
+async fn deliver(store: &Store, envelope: &Envelope, upload: Upload) -> Result<Delivered, StoreError> {
+    let deliveries = deliveries(store, envelope, &upload).await?;
+    upload.finish(deliveries).await
+}
+
+/// To whom the message goes, how much he may have, and how long it is for those who can't read it. Errs if its header
+/// can't be read back.
+async fn deliveries(
+    store: &Store,
+    envelope: &Envelope,
+    upload: &Upload,
+) -> Result<Vec<Delivery>, StoreError> {
+    let is_international = envelope.is_international();
+    let reckoning = if is_international { Some(Box::pin(Reckoning::of(upload)).await?) } else { None };
+    let delivery = |(mailbox, address): &(MailboxId, Address)| {
+        let prefix = Session::delivery_fields(&envelope.reverse_path, address);
+        let surrogate_octets = reckoning.as_ref().map_or(0, |it| it.octets_behind(&prefix));
+        let quota = store.settings_for(address).quota;
+        Delivery { mailbox: *mailbox, prefix, surrogate_octets, quota, is_warning: false }
+    };
+    Ok(envelope.recipients.iter().map(delivery).collect())
+}

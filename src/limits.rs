@@ -172,6 +172,8 @@ pub const PRESSED_PATIENCE: Duration = Duration::from_secs(10);
 pub const PRESSED_LOOK: Duration = Duration::from_secs(5);
 /// What a stranger's session may last then without a logon or a mail, so that a word each 9 s holds no place.
 pub const PRESSED_SESSION: Duration = Duration::from_secs(60);
+/// Log lines a second about strangers' sessions and logons, where each tells of another one (S-278).
+pub const LOG_LINES: u32 = 20;
 /// Listen backlog; a short one costs clients a second each (DESIGN: traps).
 pub const BACKLOG: i32 = 1024;
 /// A TLS handshake from its first octet to its end (S-042).

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::decoy::Decoy;
 use super::hash::{Cost, NoMemory};
+use super::pace::About;
 use super::password;
 use super::subject::{Caller, Subject};
 use super::throttle::Attempt;
@@ -45,7 +46,7 @@ impl Gatekeeper {
         }
         match (self.try_password(&subject, &password, &attempt).await, &subject.mailbox) {
             (Answer::Right(_), Some(mailbox)) => self.let_in(mailbox, &subject, &password, &attempt),
-            (Answer::Wrong { delay }, _) => refused(caller, delay, "".into()),
+            (Answer::Wrong { delay }, _) => self.refused(caller, delay, "".into()),
             (Answer::Held, _) => self.put_off(IS_HELD, caller),
             _ => self.put_off(TOO_MANY, caller),
         }
@@ -98,7 +99,7 @@ impl Gatekeeper {
             return match (answer, &subject.mailbox) {
                 (Answer::Right(signature), Some(mailbox)) => welcome(mailbox, signature),
                 (Answer::Wrong { delay }, _) => {
-                    refused(caller, delay, what_lacks(&subject, keeps_secrets, proof))
+                    self.refused(caller, delay, what_lacks(&subject, keeps_secrets, proof))
                 }
                 (Answer::Unpaid, _) => match self.pay(&decoy, &attempt).await {
                     Answer::Right(_) => {
@@ -184,7 +185,11 @@ impl Gatekeeper {
         match self.inner.gate.enter(attempt.network(), is_known, work).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(NoMemory)) => {
-                log::warn!("not enough memory for a password hash; `poppet set argon2_permits` lower");
+                if let Some(more) = self.admit_line(About::NoMemory) {
+                    log::warn!(
+                        "not enough memory for a password hash; `poppet set argon2_permits` lower{more}"
+                    );
+                }
                 Answer::Busy
             }
             Err(gate::Busy) => Answer::Busy,
@@ -192,12 +197,31 @@ impl Gatekeeper {
     }
 
     fn put_off(&self, why: &str, caller: &Caller) -> Verdict {
-        if let Some(more) = self.inner.put_off.admit(self.inner.clock.monotonic()) {
-            let more = if more == 0 { String::new() } else { format!(" (and {more} more before it)") };
+        if let Some(more) = self.admit_line(About::PutOff) {
             let Caller { peer, mechanism, .. } = caller;
             log::info!("{peer} logon by {mechanism} put off, {why}{more}: user {}", caller.shown());
         }
         Verdict::Busy
+    }
+
+    fn refused(&self, caller: &Caller, delay: Duration, what_lacks: Cow<'_, str>) -> Verdict {
+        let more = self.admit_line(About::Refused);
+        let Caller { peer, mechanism, .. } = caller;
+        let seconds = delay.as_secs();
+        // Made up also where it is left out: the time it takes must not tell.
+        let line = format!(
+            "{peer} logon by {mechanism} refused, answered after {seconds} s{what_lacks}: user {}",
+            caller.shown()
+        );
+        if let Some(more) = more {
+            log::info!("{line}{more}");
+        }
+        Verdict::Refused { delay }
+    }
+
+    /// What to add to a line that strangers can cause; none if it is to be left out.
+    pub(super) fn admit_line(&self, about: About) -> Option<String> {
+        self.inner.pace.admit(about, self.inner.clock.monotonic())
     }
 
     fn note_hash(&self, hash: &super::Hash) {
@@ -212,16 +236,6 @@ enum Answer {
     Held,
     Unpaid,
     Busy,
-}
-
-fn refused(caller: &Caller, delay: Duration, what_lacks: Cow<'_, str>) -> Verdict {
-    let Caller { peer, mechanism, .. } = caller;
-    let seconds = delay.as_secs();
-    log::info!(
-        "{peer} logon by {mechanism} refused, answered after {seconds} s{what_lacks}: user {}",
-        caller.shown()
-    );
-    Verdict::Refused { delay }
 }
 
 /// What the administrator should know of a refusal: he told the user to log on in a way for which nothing

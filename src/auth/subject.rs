@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 use super::Gatekeeper;
 use super::decoy::Decoy;
 use super::hash::Hash;
+use super::pace::About;
 use super::record::Record;
 use super::work::Work;
 use crate::mail::{Address, Secret, name, printable};
@@ -105,7 +106,9 @@ impl Gatekeeper {
         ledger.note(Work::LookUp);
         let found = self.inner.store.mailbox(caller.address.as_ref().unwrap_or(&decoy.address).clone()).await;
         let mailbox = found.inspect_err(|error| {
-            log::warn!("{} logon put off, the database does not answer: {error}", caller.peer);
+            if let Some(more) = self.admit_line(About::NoAnswer) {
+                log::warn!("{} logon put off, the database does not answer: {error}{more}", caller.peer);
+            }
         })?;
         // Somebody may have made a mailbox of the decoy's name.
         let mailbox = mailbox.filter(|_| caller.address.is_some());
@@ -116,9 +119,13 @@ impl Gatekeeper {
             return Ok(Subject { mailbox: None, record: None, decoy });
         };
         let record = Record::open(sealer, &found.address, found.mark, &found.password);
-        if record.is_none() {
+        if record.is_none()
+            && let Some(more) = self.admit_line(About::Damaged)
+        {
             let address = &found.address;
-            log::error!("the password of {address} is damaged: set it anew by `poppet passwd {address}`");
+            log::error!(
+                "the password of {address} is damaged: set it anew by `poppet passwd {address}`{more}"
+            );
         }
         let mailbox = mailbox.filter(|_| record.is_some());
         Ok(Subject { mailbox, record, decoy })

@@ -1,8 +1,10 @@
-//! Log lines that strangers can cause, at most one of a kind each second (S-264).
+//! Log lines that strangers can cause, at most one of a kind each second, or few (S-264, S-278).
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::limits;
 
 /// What a line is about; each kind is folded for itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,9 +29,13 @@ pub enum Topic {
     Allowance,
     /// A report that could not be delivered.
     Report,
+    /// A session that a bug has ended.
+    Bug,
+    /// What a session has done.
+    Session,
 }
 
-const TOPICS: usize = 10;
+const TOPICS: usize = 12;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Remembers when each topic was last in the log, and how many lines were left out since.
@@ -38,18 +44,36 @@ pub struct Fold {
     topics: Mutex<[Option<Last>; TOPICS]>,
 }
 
+/// The second that began with a topic's last line that was not left out at once.
 #[derive(Debug, Clone, Copy)]
 struct Last {
     at: Instant,
+    lines: u32,
     left_out: u64,
 }
 
+impl Topic {
+    /// How many lines of it a second may have.
+    fn most_lines(self) -> u32 {
+        match self {
+            // Each tells of another peer, and is looked for when something is amiss.
+            Topic::Session => limits::LOG_LINES,
+            _ => 1,
+        }
+    }
+}
+
 impl Fold {
-    /// Writes a warning, or counts it if its topic had one less than a second ago.
+    /// Writes a warning, or counts it if its topic has had enough of them in this second.
     pub fn warn(&self, topic: Topic, now: Instant, line: fmt::Arguments<'_>) {
+        self.write(topic, log::Level::Warn, now, line);
+    }
+
+    /// The same for a line of any level.
+    pub fn write(&self, topic: Topic, level: log::Level, now: Instant, line: fmt::Arguments<'_>) {
         match self.admit(topic, now) {
-            Some(0) => log::warn!("{line}"),
-            Some(more) => log::warn!("{line} (and {more} more of this kind before it)"),
+            Some(0) => log::log!(level, "{line}"),
+            Some(more) => log::log!(level, "{line} (and {more} more of this kind before it)"),
             None => {}
         }
     }
@@ -60,12 +84,16 @@ impl Fold {
         let last = &mut topics[topic as usize];
         match last {
             Some(last) if now.saturating_duration_since(last.at) < PAUSE => {
+                if last.lines < topic.most_lines() {
+                    last.lines += 1;
+                    return Some(0);
+                }
                 last.left_out = last.left_out.saturating_add(1);
                 None
             }
             _ => {
                 let left_out = last.map_or(0, |last| last.left_out);
-                *last = Some(Last { at: now, left_out: 0 });
+                *last = Some(Last { at: now, lines: 1, left_out: 0 });
                 Some(left_out)
             }
         }
@@ -90,6 +118,21 @@ mod tests {
     }
 
     #[test]
+    fn sessions_have_some_lines_a_second_s_278() {
+        let (fold, start) = (Fold::default(), Instant::now());
+        let admitted = |milliseconds| {
+            let now = start + Duration::from_millis(milliseconds);
+            (0..1000).filter_map(|_| fold.admit(Topic::Session, now)).collect::<Vec<_>>()
+        };
+        let most = limits::LOG_LINES as usize;
+        assert_eq!(admitted(0), vec![0; most]);
+        assert!(admitted(999).is_empty());
+        let next = admitted(1000);
+        assert_eq!((next.len(), next[0]), (most, 2000 - most as u64));
+        assert!(next[1..].iter().all(|left_out| *left_out == 0));
+    }
+
+    #[test]
     fn a_flood_of_one_kind_hides_no_other_kind() {
         let (fold, now) = (Fold::default(), Instant::now());
         for topic in [
@@ -103,8 +146,12 @@ mod tests {
             Topic::EarlyTalker,
             Topic::Allowance,
             Topic::Report,
+            Topic::Bug,
+            Topic::Session,
         ] {
-            assert_eq!(fold.admit(topic, now), Some(0), "{topic:?}");
+            for _ in 0..topic.most_lines() {
+                assert_eq!(fold.admit(topic, now), Some(0), "{topic:?}");
+            }
             assert_eq!(fold.admit(topic, now), None, "{topic:?}");
         }
     }

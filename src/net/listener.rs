@@ -3,7 +3,9 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
@@ -156,13 +158,17 @@ fn admit(door: &Door, server: &Arc<Server>, executor: &Executor<'static>, socket
     let Ok(socket) = Async::new_nonblocking(TcpStream::from(socket)) else { return };
     let session = session::serve(Arc::clone(server), door.kind, socket, peer, place, seat);
     // Boxed, because a future that is handed on would have its place twice in the one that takes it.
-    executor.spawn(guarded(Box::pin(session))).detach();
+    executor.spawn(guarded(Arc::clone(server), Box::pin(session))).detach();
 }
 
 /// A bug in one session must not take the others along.
-async fn guarded(session: impl Future<Output = ()>) {
-    if std::panic::AssertUnwindSafe(session).catch_unwind().await.is_err() {
-        log::error!("a session broke off by a bug in poppet; please report the lines above");
+pub async fn guarded(server: Arc<Server>, session: impl Future<Output = ()>) {
+    if AssertUnwindSafe(session).catch_unwind().await.is_err() {
+        let count = server.broken_off.fetch_add(1, Ordering::Relaxed) + 1;
+        let line = format_args!(
+            "a session broke off by a bug in poppet, {count} since the start; please report the lines above"
+        );
+        server.fold.write(Topic::Bug, log::Level::Error, server.clock.monotonic(), line);
     }
 }
 
@@ -181,7 +187,57 @@ fn refuse(kind: ListenerKind, socket: OwnedFd) {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::{Cell, RefCell};
+
     use super::*;
+
+    /// Whatever accept says, the loop goes on: at once where one peer was lost, else after a rest.
+    #[test]
+    fn no_error_of_accept_ends_the_loop_and_none_lets_it_spin_s_269_s_270() {
+        let rest = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS, Errno::INVAL];
+        let go_on = [Errno::CONNABORTED, Errno::PROTO, Errno::PERM, Errno::INTR, Errno::NETUNREACH];
+        for (error, rests) in
+            rest.map(|error| (error, true)).into_iter().chain(go_on.map(|error| (error, false)))
+        {
+            let (clock, tries, cries) = (Clock::movable(), Cell::new(0), Cell::new(0));
+            let taken = RefCell::new(Vec::new());
+            let next = || {
+                tries.set(tries.get() + 1);
+                let number = tries.get();
+                async move {
+                    match number {
+                        1 | 2 => Err(error.into()),
+                        3 => Ok(("a socket", SocketAddr::from(([127, 0, 0, 1], 1)))),
+                        _ => std::future::pending().await,
+                    }
+                }
+            };
+            let take = |socket, _| taken.borrow_mut().push(socket);
+            let loops = take_all(next, take, |_| cries.set(cries.get() + 1), &clock);
+            smol::block_on(async {
+                let mut loops = std::pin::pin!(loops);
+                let mut turn = async || {
+                    for _ in 0..20 {
+                        assert!(smol::future::poll_once(&mut loops).await.is_none(), "it never ends");
+                    }
+                };
+                turn().await;
+                if rests {
+                    for cried in [1, 2] {
+                        assert_eq!((tries.get(), cries.get()), (cried, cried), "{error}: it rests");
+                        clock.put_forward(limits::ACCEPT_REST);
+                        // The alarm looks at its clock in real time.
+                        while tries.get() == cried {
+                            turn().await;
+                        }
+                    }
+                    turn().await;
+                }
+            });
+            assert_eq!((tries.get(), cries.get()), (4, if rests { 2 } else { 0 }), "{error}");
+            assert_eq!(*taken.borrow(), ["a socket"], "{error}");
+        }
+    }
 
     #[test]
     fn a_taken_port_is_named_with_what_to_do() {

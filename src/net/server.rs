@@ -60,6 +60,8 @@ pub struct Server {
     pub fold: Fold,
     /// Connections for which there are descriptors, whatever the settings say (S-269).
     pub most_connections: u32,
+    /// Sessions that a bug has ended (S-273).
+    pub broken_off: AtomicU64,
     bound: OnceLock<Vec<(ListenerKind, SocketAddr)>>,
     begun: Instant,
     mails: AtomicU64,
@@ -198,6 +200,7 @@ impl Running {
             intervals: Intervals::default(),
             readers: Arc::default(),
             fold: Fold::default(),
+            broken_off: AtomicU64::new(0),
             bound: OnceLock::new(),
             store: context.store.clone(),
             gatekeeper: context.gatekeeper.clone(),
@@ -228,7 +231,7 @@ impl Running {
     }
 
     /// What all sessions share.
-    pub fn server(&self) -> &Server {
+    pub fn server(&self) -> &Arc<Server> {
         &self.server
     }
 

@@ -75,7 +75,12 @@ pub async fn serve(
     let level = if tally.is_empty() { log::Level::Debug } else { log::Level::Info };
     if log::log_enabled!(level) {
         let look = stream.seat().look(server.clock.monotonic());
-        log::log!(level, "{}", line(kind, peer, &look, &tally, &ended));
+        let line = line(kind, peer, &look, &tally, &ended);
+        if level == log::Level::Info && tally.user.is_none() {
+            server.fold.write(Topic::Session, level, server.clock.monotonic(), format_args!("{line}"));
+        } else {
+            log::log!(level, "{line}");
+        }
     }
     match ended {
         Ok(_) => stream.close().await,

@@ -42,13 +42,14 @@ class House:
     def add(self, address):
         self.poppet("add", address, "--password-stdin", stdin=PASSWORD + "\n")
 
-    def start(self):
-        """Serves on free ports; returns the seconds until the ready line."""
+    def start(self, descriptors=None):
+        """Serves on free ports, perhaps with so few descriptors; returns the seconds until the ready line."""
         begun = time.monotonic()
         flags = [word for name in ("pop3", "pop3s", "smtp", "submission", "submissions")
                  for word in (f"--{name}", "127.0.0.1:0" if name in self.listeners else "off")]
+        prefix = ["prlimit", f"--nofile={descriptors}"] if descriptors else []
         with open(self.folder / "server.log", "ab") as log:
-            self.server = subprocess.Popen([str(self.binary), "--db", str(self.database), "serve", *flags],
+            self.server = subprocess.Popen([*prefix, str(self.binary), "--db", str(self.database), "serve", *flags],
                                            stdout=subprocess.PIPE, stderr=log)
         line = read_line(self.server, 60)
         taken = time.monotonic() - begun

@@ -2,8 +2,11 @@
 //! places are scarce (S-264–S-268).
 
 use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
 
+use super::super::listener;
 use super::trial::{OWN, Peer, Trial, serving, stranger};
 use crate::settings::ListenerKind::{Pop3, Pop3s, Smtp, Submission};
 
@@ -16,9 +19,9 @@ fn a_command_line_has_a_minute_from_its_first_octet_however_it_trickles_s_266() 
         let mut smtp = trial.greeted(Smtp, OWN);
         smtp.dialog(&[("HELO client.lan\r\n", "250 ")]);
         let mut pop3 = logged_on(trial, OWN);
-        for mut peer in [&mut smtp, &mut pop3] {
+        for peer in [&mut smtp, &mut pop3] {
             for octet in [b"N", b"O", b"O"] {
-                trial.send_seen(&mut peer, octet);
+                trial.send_seen(peer, octet);
                 trial.pass(20);
             }
         }
@@ -220,6 +223,20 @@ fn a_place_is_kept_for_networks_from_which_somebody_has_logged_on_s_265() {
         let _known = trial.greeted(Pop3, stranger(1));
         let _own = trial.greeted(Smtp, OWN);
         assert!(trial.connect(Smtp, OWN).line().starts_with("421 "), "there are no more than 16");
+    });
+}
+
+/// The others don't notice, and the log and the count tell of it.
+#[test]
+fn a_bug_in_one_session_ends_no_other_s_273() {
+    serving(&[], |trial| {
+        let mut smtp = trial.greeted(Smtp, OWN);
+        for count in 1..=2 {
+            let session = async { panic!("a bug that a test has planted") };
+            smol::block_on(listener::guarded(Arc::clone(trial.server()), session));
+            assert_eq!(trial.server().broken_off.load(Ordering::Relaxed), count);
+        }
+        smtp.dialog(&[("NOOP\r\n", "250 ")]);
     });
 }
 

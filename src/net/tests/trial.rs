@@ -63,7 +63,7 @@ pub fn serving(settings: &[(&str, &str)], act: impl FnOnce(&Trial)) {
 
 impl Trial<'_> {
     /// The server itself.
-    pub fn server(&self) -> &Server {
+    pub fn server(&self) -> &std::sync::Arc<Server> {
         self.running.server()
     }
 

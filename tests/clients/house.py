@@ -19,8 +19,11 @@ class Failed(Exception):
 class House:
     """A database, and the server on it while it runs."""
 
-    def __init__(self, binary, folder, listeners=("pop3", "pop3s", "smtp", "submission", "submissions")):
+    def __init__(self, binary, folder, listeners=("pop3", "pop3s", "smtp", "submission", "submissions"), addresses=None, within=()):
+        """`addresses` says where doors are that aren't on any port of 127.0.0.1, `within` is a command that runs the
+        server somewhere else."""
         self.binary, self.folder, self.listeners = Path(binary), Path(folder), listeners
+        self.addresses, self.within = addresses or {}, within
         self.database = self.folder / "poppet.redb"
         self.server, self.ports = None, {}
 
@@ -46,8 +49,8 @@ class House:
         """Serves on free ports, perhaps with so few descriptors; returns the seconds until the ready line."""
         begun = time.monotonic()
         flags = [word for name in ("pop3", "pop3s", "smtp", "submission", "submissions")
-                 for word in (f"--{name}", "127.0.0.1:0" if name in self.listeners else "off")]
-        prefix = ["prlimit", f"--nofile={descriptors}"] if descriptors else []
+                 for word in (f"--{name}", self.addresses.get(name, "127.0.0.1:0") if name in self.listeners else "off")]
+        prefix = [*self.within, *(["prlimit", f"--nofile={descriptors}"] if descriptors else [])]
         with open(self.folder / "server.log", "ab") as log:
             self.server = subprocess.Popen([*prefix, str(self.binary), "--db", str(self.database), "serve", *flags],
                                            stdout=subprocess.PIPE, stderr=log)

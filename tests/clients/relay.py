@@ -238,6 +238,50 @@ def mail_for_us_is_taken_from_outside(lab):
 
 
 @test
+def a_device_is_its_address_and_relays_nowhere(lab):
+    """S-115: told as IPv4 and as the IPv6 that maps it, it is one address; its neighbours have no right of its own."""
+    profiles = (("printer", DEVICE[0], ["--to", "smarthost"]), ("camera", DEVICE[1], ["--lenient"]), ("mapped", "::ffff:192.0.2.41", []))
+    for name, address, options in profiles:
+        must_not_be_public(lab, name, address)
+        lab.house.poppet("device", "add", name, address, "--force", *options)
+    known, refused = [(DEVICE, "IPv4"), (DEVICE, "IPv6"), (NEIGHBOUR, "IPv4")], 0
+    for peer, family in [(peer, family) for peer in (PEER, DEVICE, NEIGHBOUR) for family in FAMILIES]:
+        for door in DOORS:
+            is_let_in = door == "smtp" or (peer, family) in known
+            for recipient in (f"<nobody@{FOREIGN}>", f"<nobody%{FOREIGN}@[192.0.2.25]>", f"<@{OURS}:nobody@{FOREIGN}>"):
+                with Session(lab, family, door, peer) as session:
+                    expect(session.ask("MAIL FROM:<a@client.test>"), r"250 2\.1\.0 " if is_let_in else r"530 5\.7\.0 ")
+                    expect(session.ask(f"RCPT TO:{recipient}"), FOREIGN_DOMAIN if is_let_in else r"50[0-9] 5\.5\.1 |530 5\.7\.0 ")
+                    expect(session.ask("DATA"), r"50[0-9] 5|530 5|554 5")
+                    refused += 1
+            if is_let_in:
+                with Session(lab, family, door, peer) as session:
+                    lab.deliver(session, f"<{ADDRESS}>")
+    return f"{refused} mails for elsewhere refused, {len(known)} devices and no neighbour let in without a logon"
+
+
+def must_not_be_public(lab, name, address):
+    try:
+        lab.house.poppet("device", "add", name, address)
+    except Failed as why:
+        if "exit 5:" in str(why):
+            return
+        raise
+    raise Failed(f"the public address {address} is a device without --force")
+
+
+@test
+def no_source_address_of_IPv6_passes_for_one_of_IPv4(lab):
+    """S-115: what maps an IPv4 address is no address that a packet can come from."""
+    try:
+        session = Session(lab, "IPv6", "submission", ("", "::ffff:192.0.2.40"))
+    except OSError as why:
+        return f"the system itself refuses: {why.strerror}"
+    with session:
+        expect(session.ask("MAIL FROM:<a@client.test>"), r"530 5\.7\.0 ")
+
+
+@test
 def nmaps_smtp_open_relay_finds_none(lab):
     told = []
     for family, number in FAMILIES.items():

@@ -292,8 +292,12 @@ impl<'a> Driver<'a> {
 }
 
 /// The device as its session knows it.
-fn known_device(device: &Device) -> smtp::Device {
-    smtp::Device { name: device.name.clone(), sender: device.sender.clone(), is_lenient: device.is_lenient }
+fn known_device(device: &Device) -> Box<smtp::Device> {
+    Box::new(smtp::Device {
+        name: device.name.clone(),
+        sender: device.sender.clone(),
+        is_lenient: device.is_lenient,
+    })
 }
 
 /// Old devices end their lines with bare LFs.

@@ -25,13 +25,16 @@ fuzz_target!(|input: &[u8]| {
         let run = SKIPPED_LINE_OCTETS - 64 + usize::from(choices.octet());
         stream.splice(at..at, std::iter::repeat_n(b'x', run));
     }
-    let expected = by_the_rules(&stream, limit);
-    assert_eq!(read(&stream, limit, Cuts::Whole), expected, "lines are read wrongly");
-    assert_eq!(read(&stream, limit, cuts), expected, "segments matter");
+    for is_lenient in [false, true] {
+        let expected = by_the_rules(&stream, limit, is_lenient);
+        let read = |cuts| read(LineReader::new(is_lenient), &stream, limit, cuts);
+        assert_eq!(read(Cuts::Whole), expected, "lines are read wrongly");
+        assert_eq!(read(cuts), expected, "segments matter");
+    }
 });
 
-fn read(stream: &[u8], limit: usize, cuts: Cuts) -> Vec<Found> {
-    let (mut reader, mut input, mut found) = (LineReader::default(), Vec::new(), Vec::new());
+fn read(mut reader: LineReader, stream: &[u8], limit: usize, cuts: Cuts) -> Vec<Found> {
+    let (mut input, mut found) = (Vec::new(), Vec::new());
     for piece in cuts.pieces(stream) {
         input.extend_from_slice(piece);
         loop {
@@ -53,7 +56,7 @@ fn read(stream: &[u8], limit: usize, cuts: Cuts) -> Vec<Found> {
     found
 }
 
-fn by_the_rules(mut stream: &[u8], limit: usize) -> Vec<Found> {
+fn by_the_rules(mut stream: &[u8], limit: usize, is_lenient: bool) -> Vec<Found> {
     let mut found = Vec::new();
     if stream.first().is_some_and(|&octet| !matches!(octet, b' '..=b'~' | b'\r' | b'\n' | b'\t')) {
         return vec![Found::Faulty(LineFault::Binary)];
@@ -67,7 +70,8 @@ fn by_the_rules(mut stream: &[u8], limit: usize) -> Vec<Found> {
         let Some(end) = end else { return found };
         let (line, rest) = stream.split_at(end);
         stream = rest;
-        found.push(match line.strip_suffix(b"\r\n") {
+        let text = line.strip_suffix(b"\r\n").or(line.strip_suffix(b"\n").filter(|_| is_lenient));
+        found.push(match text {
             None => Found::Faulty(LineFault::BareLf),
             Some(text) => match first_fault(line, limit) {
                 None => Found::Whole(text.to_vec()),
@@ -77,7 +81,7 @@ fn by_the_rules(mut stream: &[u8], limit: usize) -> Vec<Found> {
     }
 }
 
-/// The first fault of a line that ends with CRLF.
+/// The first fault of a line, but for its end.
 fn first_fault(line: &[u8], limit: usize) -> Option<LineFault> {
     for (at, pair) in line.windows(2).enumerate() {
         match pair {
@@ -89,5 +93,6 @@ fn first_fault(line: &[u8], limit: usize) -> Option<LineFault> {
             _ => {}
         }
     }
-    None
+    // A bare LF ended it.
+    (line.len() > limit).then_some(LineFault::TooLong)
 }

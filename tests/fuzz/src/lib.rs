@@ -9,5 +9,6 @@ pub mod claims;
 pub mod exchange;
 pub mod peer;
 pub mod pop3;
+pub mod punycode;
 pub mod replies;
 pub mod smtp;

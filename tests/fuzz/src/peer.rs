@@ -15,6 +15,7 @@ pub struct Peer<'a> {
     coming: &'a [u8],
     input: Vec<u8>,
     lines: LineReader,
+    is_lenient: bool,
     cuts: Cuts,
 }
 
@@ -34,7 +35,20 @@ impl<'a> Peer<'a> {
     /// A peer who says that stream.
     pub fn new(stream: &'a [u8], cuts: Cuts) -> Peer<'a> {
         let flights = stream.rsplit(|&octet| octet == PAUSE).collect();
-        Peer { flights, coming: b"", input: Vec::new(), lines: LineReader::default(), cuts }
+        Peer {
+            flights,
+            coming: b"",
+            input: Vec::new(),
+            lines: LineReader::default(),
+            is_lenient: false,
+            cuts,
+        }
+    }
+
+    /// Has its lines read so; before it says anything.
+    pub fn lenient(mut self, is_lenient: bool) -> Peer<'a> {
+        (self.lines, self.is_lenient) = (LineReader::new(is_lenient), is_lenient);
+        self
     }
 
     /// The next line.
@@ -77,9 +91,24 @@ impl<'a> Peer<'a> {
         }
     }
 
+    /// Gives the next so many octets to `take`, in whatever pieces they come; false if the peer falls silent before.
+    pub fn octets(&mut self, count: u64, mut take: impl FnMut(&[u8])) -> bool {
+        let mut left = count;
+        while left > 0 {
+            let here = self.input.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            if here == 0 && !self.read() {
+                return false;
+            }
+            take(&self.input[..here]);
+            self.input.drain(..here);
+            left -= here as u64;
+        }
+        true
+    }
+
     /// Begins TLS; false if octets from before it lie there, which ends the connection.
     pub fn begin_tls(&mut self) -> bool {
-        self.lines = LineReader::default();
+        self.lines = LineReader::new(self.is_lenient);
         self.input.is_empty() && self.coming.is_empty()
     }
 

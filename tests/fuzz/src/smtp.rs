@@ -1,9 +1,14 @@
 //! An SMTP session played against a store that is a model, and what must hold of each reply and each wish.
 
+mod chunks;
+
 use poppet::clock::UnixTime;
 use poppet::limits;
 use poppet::mail::{Address, MailboxId};
-use poppet::smtp::{DataEnd, Door, Envelope, Event, Facts, ForwardPath, Next, Now, Recipient, Session};
+use poppet::smtp::{
+    DataEnd, Device, Door, Envelope, Event, Facts, ForwardPath, Next, Now, Receiver, Recipient, ReversePath,
+    Session,
+};
 use poppet::wire::line::LineFault;
 
 use crate::choices::{Choices, Cuts};
@@ -14,8 +19,8 @@ use crate::{claims, replies};
 pub fn play(input: &[u8]) {
     let Some((mut choices, stream)) = Choices::take(input) else { return };
     let cuts = Cuts::drawn(choices.octet());
-    let whole = Play::new(choices.clone()).run(Peer::new(stream, Cuts::Whole));
-    let cut = Play::new(choices).run(Peer::new(stream, cuts));
+    let whole = Play::new(choices.clone()).run(stream, Cuts::Whole);
+    let cut = Play::new(choices).run(stream, cuts);
     assert!(whole == cut, "segments matter:\n{}\n{}", whole.escape_ascii(), cut.escape_ascii());
 }
 
@@ -26,6 +31,12 @@ struct Play<'a> {
     /// All replies and all messages that were stored.
     transcript: Vec<u8>,
     model: Model,
+    /// The message that comes in chunks, and its receiver.
+    chunks: Option<(Receiver, Vec<u8>)>,
+    /// Whether octets of a message are held, which must go with their mail.
+    is_holding: bool,
+    /// Octets of chunks that were thrown away since a mail was stored.
+    skipped_octets: u64,
 }
 
 /// What the peer has reached, told from the replies alone.
@@ -36,11 +47,23 @@ struct Model {
     is_verified: bool,
     is_logged_in: bool,
     is_closed: bool,
+    /// Whether the store has let the sender of the mail under way pass.
+    has_sender: bool,
     /// The mailboxes that the mail under way goes to.
     mail: Option<Vec<MailboxId>>,
+    /// Octets of the chunks that have come of it; none before the first.
+    chunk_octets: Option<u64>,
     /// Whether a message has come whole and good.
     has_message: bool,
 }
+
+impl Model {
+    fn forget_mail(&mut self) {
+        (self.mail, self.chunk_octets) = (None, None);
+    }
+}
+
+const NOW: Now = Now { at: UnixTime(1_800_000_000), is_suspect: false };
 
 impl<'a> Play<'a> {
     fn new(mut choices: Choices<'a>) -> Play<'a> {
@@ -57,13 +80,27 @@ impl<'a> Play<'a> {
             tls_terms: None,
             message_octets: [2000, 100, 65_536, 0][usize::from(shape >> 2 & 3)],
             recipients: [3, 1, 100, 0][usize::from(shape >> 4 & 3)],
-            device: None,
+            // No letter has the highest bit.
+            device: (shape & 0x80 != 0).then(|| {
+                let sender = (shape & 4 != 0).then(|| "scanner@home.lan".parse().ok()).flatten();
+                Box::new(Device { name: "scanner".into(), sender, is_lenient: shape & 0x40 != 0 })
+            }),
         };
         let session = Session::new(facts.clone());
-        Play { session, choices, facts, transcript: Vec::new(), model: Model::default() }
+        Play {
+            session,
+            choices,
+            facts,
+            transcript: Vec::new(),
+            model: Model::default(),
+            chunks: None,
+            is_holding: false,
+            skipped_octets: 0,
+        }
     }
 
-    fn run(mut self, mut peer: Peer<'_>) -> Vec<u8> {
+    fn run(mut self, stream: &[u8], cuts: Cuts) -> Vec<u8> {
+        let mut peer = Peer::new(stream, cuts).lenient(self.is_lenient_device());
         let (next, reply) = self.handle(Event::Connected);
         assert!(matches!(next, Next::Read) && reply.starts_with(b"220 "), "the greeting is one line");
         while !self.model.is_closed {
@@ -78,6 +115,14 @@ impl<'a> Play<'a> {
             assert!(matches!(next, Next::Close), "it goes on after its end");
         }
         self.transcript
+    }
+
+    fn is_lenient_device(&self) -> bool {
+        self.facts.device.as_ref().is_some_and(|device| device.is_lenient)
+    }
+
+    fn may_submit(&self) -> bool {
+        self.model.is_logged_in || self.facts.device.is_some()
     }
 
     fn handle(&mut self, event: Event<'_>) -> (Next, Vec<u8>) {
@@ -97,7 +142,7 @@ impl<'a> Play<'a> {
                 return self.answer_wrongly();
             }
             let is_receiving = matches!(next, Next::Receive);
-            let Some((then, more)) = self.fulfil(next, is_followed, choice, peer) else {
+            let Some((then, more)) = self.fulfil(next, line, is_followed, choice, peer) else {
                 self.model.is_closed = true;
                 return;
             };
@@ -132,14 +177,18 @@ impl<'a> Play<'a> {
         if !was_exchanging && codes[0] == 250 {
             self.follow(line);
         }
+        assert!(self.model.mail.is_some() || !self.is_holding, "octets of a mail that is no more are held");
     }
 
     /// What a command that was taken changes.
     fn follow(&mut self, line: &[u8]) {
         let verb = line.split(|&octet| octet == b' ').next().unwrap_or_default().to_ascii_uppercase();
         match &verb[..] {
-            b"EHLO" | b"HELO" => (self.model.has_said_hello, self.model.mail) = (true, None),
-            b"RSET" => self.model.mail = None,
+            b"EHLO" | b"HELO" => {
+                self.model.has_said_hello = true;
+                self.model.forget_mail();
+            }
+            b"RSET" => self.model.forget_mail(),
             b"MAIL" => self.model.mail = Some(Vec::new()),
             _ => {}
         }
@@ -149,6 +198,7 @@ impl<'a> Play<'a> {
     fn fulfil(
         &mut self,
         next: Next,
+        line: &[u8],
         is_followed: bool,
         choice: u8,
         peer: &mut Peer<'_>,
@@ -171,18 +221,36 @@ impl<'a> Play<'a> {
                 claims::check(&claim, &self.facts.terms);
                 let is_scram = matches!(claim.proof, poppet::sasl::Proof::Scram(_));
                 let Ok(user) = "alice@home.lan".parse() else { return None };
-                self.model.is_verified = choice % 8 > 1;
+                self.model.is_verified = choice % 8 > 2;
                 match choice % 8 {
                     0 => self.handle(Event::LoginRefused),
                     1 => self.handle(Event::LoginBusy),
+                    2 => self.handle(Event::LoginLocked),
                     _ => self.handle(Event::LoggedIn { user, signature: is_scram.then_some([4; 32]) }),
                 }
             }
-            Next::CheckSender(_) => self.handle(Event::SenderFits),
-            Next::ReceiveChunk { .. } | Next::SkipChunk { .. } => unreachable!("BDAT is not offered"),
+            Next::CheckSender(path) => self.check_sender(&path, choice),
+            Next::ReceiveChunk { octets, is_first, is_last } => {
+                assert_eq!(
+                    chunks::announced(line),
+                    Some((octets, is_last)),
+                    "another chunk than was announced"
+                );
+                return self.receive_chunk((octets, is_first, is_last), choice, peer);
+            }
+            Next::SkipChunk { octets } => {
+                assert_eq!(
+                    chunks::announced(line).map(|(octets, _)| octets),
+                    Some(octets),
+                    "more or less is skipped"
+                );
+                return self.skip_chunk(octets, peer);
+            }
             Next::CheckSpace { octets } => {
-                assert!(self.model.has_said_hello && self.model.mail.is_none(), "MAIL is taken out of order");
-                assert!(self.facts.door == Door::Mx || self.model.is_logged_in, "a stranger's mail is taken");
+                assert!(
+                    std::mem::take(&mut self.model.has_sender),
+                    "a mail is taken whose sender is in doubt"
+                );
                 assert!(octets <= self.facts.message_octets, "a mail of {octets} octets is taken");
                 let events = [Event::SpaceLacking, Event::StoreFailed];
                 self.handle(events.into_iter().nth(usize::from(choice % 8)).unwrap_or(Event::SpaceFound))
@@ -190,7 +258,11 @@ impl<'a> Play<'a> {
             Next::LookUp { path, .. } => self.look_up(path, choice),
             Next::Receive => return self.receive(choice, peer),
             Next::Store(envelope) => self.store(&envelope, choice),
-            Next::Discard => (Next::Read, Vec::new()),
+            Next::Discard => {
+                assert!(self.is_holding, "what is not there is thrown away");
+                (self.is_holding, self.chunks) = (false, None);
+                (Next::Read, Vec::new())
+            }
             Next::Read | Next::Close => (next, Vec::new()),
         })
     }
@@ -203,7 +275,8 @@ impl<'a> Play<'a> {
         self.facts.terms = terms.clone();
         let tls = "TLSv1.3 TLS13_AES_128_GCM_SHA256".to_owned();
         let (next, reply) = self.handle(Event::TlsStarted { tls, terms: Box::new(terms) });
-        assert!(matches!(next, Next::Read) && reply.is_empty(), "it speaks first inside TLS");
+        let is_waiting = matches!(next, Next::Read) || matches!(next, Next::Discard) && self.is_holding;
+        assert!(is_waiting && reply.is_empty(), "it speaks first inside TLS");
         (next, reply)
     }
 
@@ -218,23 +291,49 @@ impl<'a> Play<'a> {
             ForwardPath::Address(address) if address.domain() == postmaster.domain() => Some(address),
             _ => None,
         };
-        match (address, choice % 8) {
+        match (address, choice % 16) {
             (_, 0) => self.handle(Event::StoreFailed),
             (_, 1) => self.handle(Event::Recipient(Recipient::UnknownUser)),
+            (_, 2) => self.handle(Event::Recipient(Recipient::Locked)),
+            (_, 4) => self.handle(Event::Recipient(Recipient::Full { is_final: choice & 0x20 != 0 })),
             (None, _) => self.handle(Event::Recipient(Recipient::ForeignDomain)),
             (Some(address), id) => {
-                let mailbox = MailboxId(u32::from(id));
-                if !mail.contains(&mailbox) {
-                    mail.push(mailbox);
+                // A list leads to one more.
+                let ids = [Some(u32::from(id)), (choice & 0x40 != 0).then_some(100)];
+                let mailboxes: Vec<_> =
+                    ids.into_iter().flatten().map(|id| (MailboxId(id), address.clone())).collect();
+                for (mailbox, _) in &mailboxes {
+                    if !mail.contains(mailbox) {
+                        mail.push(*mailbox);
+                    }
                 }
-                self.handle(Event::Recipient(Recipient::Mailboxes(vec![(mailbox, address)])))
+                self.handle(Event::Recipient(Recipient::Mailboxes(mailboxes)))
             }
         }
     }
 
+    fn check_sender(&mut self, path: &ReversePath, choice: u8) -> (Next, Vec<u8>) {
+        assert!(self.model.has_said_hello && self.model.mail.is_none(), "MAIL is taken out of order");
+        assert!(self.facts.door == Door::Mx || self.may_submit(), "a stranger's mail is taken");
+        let fixed = self.facts.device.as_ref().and_then(|device| device.sender.as_ref());
+        if let (Some(sender), false, false) = (fixed, self.model.is_logged_in, path.as_str().is_empty()) {
+            assert_eq!(path.as_str(), sender.as_str(), "a device sends as another");
+        }
+        self.model.has_sender = !matches!(choice % 8, 0..3);
+        self.handle(match choice % 8 {
+            0 => Event::StoreFailed,
+            1 => Event::SenderForeign,
+            2 => Event::SenderSpent,
+            4 => Event::SenderUnproven,
+            _ => Event::SenderFits,
+        })
+    }
+
     fn receive(&mut self, choice: u8, peer: &mut Peer<'_>) -> Option<(Next, Vec<u8>)> {
         assert!(self.model.mail.as_ref().is_some_and(|mail| !mail.is_empty()), "DATA without a recipient");
-        let mut receiver = self.session.receiver(Now { at: UnixTime(1_800_000_000), is_suspect: false }, 1);
+        assert_eq!(self.model.chunk_octets, None, "DATA behind a chunk");
+        self.is_holding = true;
+        let mut receiver = self.session.receiver(NOW, 1);
         let (mut message, mut end) = (Vec::new(), None);
         let is_whole = peer.message(|input| {
             let (used, outcome) = receiver.receive(input, &mut message);
@@ -246,14 +345,18 @@ impl<'a> Play<'a> {
         if choice.is_multiple_of(16) {
             return Some(self.handle(Event::StoreFull));
         }
+        Some(self.end_message(end, &message))
+    }
+
+    fn end_message(&mut self, end: DataEnd, message: &[u8]) -> (Next, Vec<u8>) {
         self.model.has_message = end == DataEnd::Good;
         if end == DataEnd::Good {
-            self.check_message(&message);
-            self.transcript.extend_from_slice(&message);
+            self.check_message(message);
+            self.transcript.extend_from_slice(message);
         } else {
-            self.model.mail = None;
+            self.model.forget_mail();
         }
-        Some(self.handle(Event::Received(end)))
+        self.handle(Event::Received(end))
     }
 
     /// What is stored has no line end but CRLF, and from strangers no NUL (S-001 to S-030).
@@ -261,7 +364,7 @@ impl<'a> Play<'a> {
         let is_bare = |at: usize| match message[at] {
             b'\r' => message.get(at + 1) != Some(&b'\n'),
             b'\n' => at == 0 || message[at - 1] != b'\r',
-            b'\0' => !self.model.is_logged_in,
+            b'\0' => !self.model.is_logged_in && !self.is_lenient_device(),
             _ => false,
         };
         let bare = (0..message.len()).find(|&at| is_bare(at));
@@ -274,14 +377,21 @@ impl<'a> Play<'a> {
         assert!(std::mem::take(&mut self.model.has_message), "a message is stored that has not come");
         let mailboxes: Vec<MailboxId> = envelope.recipients.iter().map(|(mailbox, _)| *mailbox).collect();
         assert_eq!(Some(mailboxes), self.model.mail.take(), "a message goes to others than were accepted");
+        assert!(envelope.named.len() <= self.facts.recipients.min(limits::RECIPIENTS), "too many recipients");
+        assert!(envelope.named.iter().all(|named| named.mailboxes > 0), "a path leads nowhere");
+        let asks = envelope.named.iter().any(|named| named.dsn != Default::default());
         assert!(
-            envelope.recipients.len() <= self.facts.recipients.min(limits::RECIPIENTS),
-            "too many recipients"
+            self.facts.door == Door::Submission || !asks && envelope.dsn == Default::default(),
+            "DSN is taken where it is not offered"
         );
+        self.model.forget_mail();
+        (self.is_holding, self.chunks, self.skipped_octets) = (false, None, 0);
         match choice % 8 {
             0 => self.handle(Event::StoreFailed),
             1 => self.handle(Event::StoreFull),
             2 => self.handle(Event::NoRecipientLeft),
+            4 => self.handle(Event::MailboxesFull { is_final: choice & 0x20 != 0 }),
+            5 => self.handle(Event::SenderSpent),
             _ => self.handle(Event::Stored),
         }
     }
@@ -303,7 +413,7 @@ impl<'a> Play<'a> {
 
     /// The peer is silent: an event that answers no wish ends the session too.
     fn misstep(&mut self) {
-        let event = match self.choices.one_of(8) {
+        let event = match self.choices.one_of(12) {
             0 => Event::LoginRefused,
             1 => Event::Salted(claims::SALT),
             2 => Event::SpaceFound,
@@ -311,6 +421,10 @@ impl<'a> Play<'a> {
             4 => Event::Stored,
             5 => Event::Connected,
             6 => Event::TimedOut,
+            7 => Event::SenderFits,
+            8 => Event::ChunkReceived,
+            9 => Event::ChunkSkipped,
+            10 => Event::MailboxesFull { is_final: true },
             _ => Event::StoreFull,
         };
         let (next, reply) = self.handle(event);

@@ -11,13 +11,13 @@
 
 mod disk;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use disk::Disk;
 use poppet::clock::{Clock, UnixTime};
-use poppet::mail::{Address, Domain, MailboxId, MailboxMark, MessageId, Uid};
-use poppet::store::{Delivered, Delivery, Options, Store, StoreError};
+use poppet::mail::{Address, AliasTarget, Domain, MailboxId, MailboxMark, MessageId, Uid};
+use poppet::store::{Delivered, Delivery, Options, Resolved, Store, StoreError};
 use poppet::ticket::block_on;
 
 const FILES: u64 = 2000;
@@ -108,8 +108,15 @@ struct Stored {
     removed: Mails,
 }
 
-/// A database of three mailboxes with mails of many sizes, some of them removed, and of a removed mailbox; properly
-/// closed.
+/// Aliases, with what they lead to.
+const ALIASES: [(&str, &[&str]); 3] = [
+    ("info@home.lan", &["alice@home.lan", "bob@home.lan"]),
+    ("all@home.lan", &["info@home.lan", "carol@home.lan"]),
+    ("*@home.lan", &["all@home.lan"]),
+];
+
+/// A database of three mailboxes with mails of many sizes, some of them removed, of a removed mailbox and of aliases;
+/// properly closed.
 fn sound_image() -> (Vec<u8>, Stored) {
     let mut random = fastrand::Rng::with_seed(42);
     let disk = Disk::new(Vec::new());
@@ -126,6 +133,10 @@ fn sound_image() -> (Vec<u8>, Stored) {
                 .unwrap()
         })
         .collect();
+    for (alias, targets) in ALIASES {
+        let targets = targets.iter().map(|text| AliasTarget::Address(text.parse().unwrap())).collect();
+        store.set_alias(alias.parse().unwrap(), targets).wait().unwrap();
+    }
     let mut mails = Mails::new();
     for round in 1..=40 {
         let octets = if round % 8 == 0 { 150_000 } else { random.usize(100..20_000) };
@@ -206,6 +217,18 @@ fn judge(image: Vec<u8>, stored: &Stored, has_old_page: bool) -> Result<Outcome,
         match store.mailbox(address).wait() {
             Ok(Some(found)) if found.password.len() == 200 => {}
             Ok(found) => return Err(format!("the account of {name} is {found:?}")),
+            Err(_) => outcome.errors += 1,
+        }
+    }
+    for (name, wanted) in [("info", &[1, 2][..]), ("all", &[1, 2, 3]), ("anybody", &[1, 2, 3])] {
+        match store.resolve(format!("{name}@home.lan").parse().unwrap()).wait() {
+            Ok(Resolved::Mailboxes(found)) => {
+                let found: BTreeSet<u32> = found.iter().map(|found| found.mailbox.0).collect();
+                if !found.iter().eq(wanted) {
+                    return Err(format!("{name} leads to {found:?}"));
+                }
+            }
+            Ok(nobody) => return Err(format!("{name} is {nobody:?}")),
             Err(_) => outcome.errors += 1,
         }
     }

@@ -228,10 +228,9 @@ impl<T: ReadableTable<&'static str, &'static [u8]>> Names<T> {
                         reached.mailboxes.push((record, address));
                     }
                     Some(Found::Alias(found, _)) if found == key => reached.is_cyclic = true,
-                    Some(Found::Alias(found, record)) => {
-                        if entered.insert(found) {
-                            next.extend(record.targets);
-                        }
+                    Some(Found::Alias(found, record)) if !entered.contains(&found) => {
+                        entered.insert(found);
+                        next.extend(record.targets);
                     }
                     _ => {}
                 }

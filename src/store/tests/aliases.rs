@@ -77,7 +77,8 @@ fn an_alias_leads_to_its_targets_each_once_also_after_reopening() {
         ] {
             let mut found: Vec<String> = leads(&store, sent_to).split(' ').map(str::to_owned).collect();
             let mut wanted: Vec<&str> = wanted.split(' ').collect();
-            (found.sort(), wanted.sort_unstable());
+            found.sort();
+            wanted.sort_unstable();
             assert_eq!(found, wanted, "{sent_to}");
         }
         assert_eq!(listed(&store, None), ["all@home.lan", "info@home.lan", "work.example", "*@work.lan"]);

@@ -1,5 +1,6 @@
 //! The SMTP driver: lines in, replies out, and what the session wishes is done here.
 
+mod following;
 mod greeting;
 mod sending;
 mod storing;
@@ -76,7 +77,7 @@ impl<'a> Driver<'a> {
             tls,
             message_octets: settings.message_octets(),
             recipients: settings.recipients as usize,
-            device: device.as_deref().map(known_device),
+            device: device.as_deref().map(|device| Box::new(known_device(device))),
         });
         Driver {
             server,

@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use crate::limits;
 use crate::mail::{Address, AddressError, Domain, Role, a_label};
 
-/// Where reports go: a mailbox, or nowhere.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where reports go: a mailbox, or nowhere, which is the default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReversePath(Option<String>);
 
 /// Where a mail shall go.

@@ -51,6 +51,11 @@ pub fn success(
     Some(out)
 }
 
+/// Whether there is to be a report of that mail's success.
+pub fn is_wanted(envelope: &Envelope) -> bool {
+    !envelope.reverse_path.as_str().is_empty() && envelope.named.iter().any(wants_success)
+}
+
 /// Whether that recipient's RCPT asked to be told of success.
 fn wants_success(named: &Named) -> bool {
     named.dsn.notify.is_some_and(|notify| notify.success)

@@ -14,25 +14,15 @@ pub(super) struct Spent;
 
 impl<'a> Driver<'a> {
     pub(super) async fn check_sender(&mut self, path: ReversePath) -> Next {
-        let fits = match self.may_send_as(&path).await {
-            Ok(fits) => fits,
+        let event = match self.judge_sender(&path).await {
+            Ok(event) => event,
             Err(error) => return self.answer("looking up a sender", Err(error)),
         };
-        let is_left = match self.account() {
-            Some((account, most)) => {
-                let now = self.server.clock.monotonic();
-                self.server.allowance.is_left(&account, most, now)
-            }
-            None => true,
-        };
-        if !fits {
-            return self.handle(Event::SenderForeign);
+        if matches!(event, Event::SenderForeign) || self.has_mails_left() {
+            return self.handle(event);
         }
-        if !is_left {
-            self.tell_spent();
-            return self.handle(Event::SenderSpent);
-        }
-        self.handle(Event::SenderFits)
+        self.tell_spent();
+        self.handle(Event::SenderSpent)
     }
 
     /// Counts a mail for who sends it; none where mails are not counted.
@@ -46,25 +36,35 @@ impl<'a> Driver<'a> {
         })
     }
 
-    async fn may_send_as(&self, path: &ReversePath) -> Result<bool, StoreError> {
+    async fn judge_sender(&self, path: &ReversePath) -> Result<Event<'static>, StoreError> {
         let store = &self.server.store;
         if let Some(user) = self.user() {
-            if path.as_str().is_empty() || store.settings_for(user).sender == Sender::Any {
-                return Ok(true);
-            }
-            return match address(path, &user.domain()) {
-                Some(sender) if sender == *user => Ok(true),
-                Some(sender) => store.leads_to(sender, user.clone()).await,
-                None => Ok(false),
-            };
+            let is_his = path.as_str().is_empty()
+                || store.settings_for(user).sender == Sender::Any
+                || match address(path, &user.domain()) {
+                    Some(sender) if sender == *user => true,
+                    Some(sender) => store.leads_to(sender, user.clone()).await?,
+                    None => false,
+                };
+            return Ok(if is_his { Event::SenderFits } else { Event::SenderForeign });
         }
-        if self.device.is_some() || store.settings().unproven == Unproven::Accept {
-            return Ok(true);
+        if self.device.is_some() {
+            return Ok(Event::SenderFits);
         }
-        match domain(path) {
-            Some(domain) => store.has_domain(domain).await.map(|is_ours| !is_ours),
-            None => Ok(true),
-        }
+        let is_ours = match domain(path) {
+            Some(domain) => store.has_domain(domain).await?,
+            None => false,
+        };
+        Ok(match (is_ours, store.settings().unproven) {
+            (false, _) => Event::SenderFits,
+            (true, Unproven::Accept) => Event::SenderUnproven,
+            (true, Unproven::Refuse) => Event::SenderForeign,
+        })
+    }
+
+    fn has_mails_left(&self) -> bool {
+        let now = self.server.clock.monotonic();
+        self.account().is_none_or(|(account, most)| self.server.allowance.is_left(&account, most, now))
     }
 
     /// Whose mails are counted, and how many he may send in a day; none where that is nobody, or as many as he likes.

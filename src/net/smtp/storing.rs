@@ -18,6 +18,10 @@ impl Driver<'_> {
             Some(Ok(None)) | None => return Ok(self.handle(Event::StoreFailed)),
         };
         self.stream.seat().show(Doing::Storing);
+        let header = match self.header_to_report(&envelope, &upload).await {
+            Ok(header) => header,
+            Err(error) => return Ok(self.answer("storing a message", Err(error))),
+        };
         let delivered = match self.take_allowance() {
             Err(Spent) => return Ok(self.handle(Event::SenderSpent)),
             Ok(taken) => {
@@ -28,10 +32,12 @@ impl Driver<'_> {
                 delivered
             }
         };
+        let mut following = None;
         let event = delivered.map(|delivered| match delivered {
-            Delivered::Stored { .. } => {
+            Delivered::Stored { to_warn, .. } => {
                 self.tally.received += 1;
                 self.stream.has_earned();
+                following = (header.is_some() || !to_warn.is_empty()).then_some(to_warn);
                 Event::Stored
             }
             Delivered::Full => {
@@ -40,18 +46,30 @@ impl Driver<'_> {
             }
             Delivered::NobodyLeft => Event::NoRecipientLeft,
         });
-        Ok(self.answer("storing a message", event))
+        let next = self.answer("storing a message", event);
+        if let Some(to_warn) = following {
+            // A peer that has gone meanwhile keeps nobody from what he must be told.
+            let written = self.write().await;
+            Box::pin(self.follow_up(&envelope, header, to_warn)).await;
+            written?;
+        }
+        Ok(next)
     }
 }
 
-async fn deliver(store: &Store, envelope: &Envelope, upload: Upload) -> Result<Delivered, StoreError> {
+/// Makes the message durable for those in its envelope.
+pub(super) async fn deliver(
+    store: &Store,
+    envelope: &Envelope,
+    upload: Upload,
+) -> Result<Delivered, StoreError> {
     let deliveries = deliveries(store, envelope, &upload).await?;
     upload.finish(deliveries).await
 }
 
 /// To whom the message goes, how much he may have, and how long it is for those who can't read it. Errs if its header
 /// can't be read back.
-async fn deliveries(
+pub(super) async fn deliveries(
     store: &Store,
     envelope: &Envelope,
     upload: &Upload,

@@ -4,7 +4,7 @@ use super::Driver;
 use crate::net::intake::{self, Intake};
 use crate::net::seat::Doing;
 use crate::net::stream::Lost;
-use crate::smtp::{Event, Next, Now};
+use crate::smtp::{Event, Next};
 
 impl Driver<'_> {
     pub(super) async fn receive(&mut self) -> Result<Next, Lost> {
@@ -64,11 +64,9 @@ impl Driver<'_> {
     }
 
     fn begin(&self) -> Box<Intake> {
-        let clock = &self.server.clock;
-        let now = Now { at: clock.now(), is_suspect: clock.is_suspect() };
-        let receiver = self.session.receiver(now, self.server.mail_number());
+        let receiver = self.session.receiver(self.now(), self.server.mail_number());
         self.stream.seat().show(Doing::Receiving);
-        Box::new(Intake::new(receiver, self.server.store.upload(), clock))
+        Box::new(Intake::new(receiver, self.server.store.upload(), &self.server.clock))
     }
 
     async fn skip(&mut self, octets: u64, event: Event<'_>) -> Result<Next, Lost> {

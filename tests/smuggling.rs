@@ -2,14 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::net::IpAddr;
+#[path = "smuggling/connection.rs"]
+mod connection;
 
+use connection::{Connection, session};
 use poppet::clock::UnixTime;
-use poppet::mail::{Address, MailboxId};
-use poppet::sasl::{Claim, Proof, Terms};
-use poppet::smtp::{DataEnd, Door, Event, Facts, Next, Now, Receiver, Recipient, Session};
+use poppet::smtp::{DataEnd, Door, Now};
 use poppet::wire::data::{DataDecoder, DataFault, LineEndings};
-use poppet::wire::line::{Line, LineReader};
 
 const LIMIT_OCTETS: usize = 200;
 const TAIL: &[u8] = b"MAIL FROM:<b@evil.example>\r\n.\r\nNOOP\r\n";
@@ -235,124 +234,70 @@ fn any_segmentation_of_a_connection_gives_the_same_s_080() {
     }
 }
 
-/// A whole connection in memory; each group is sent when the replies to the one before are there.
-struct Connection {
-    session: Session,
-    lines: LineReader,
-    receiver: Option<Receiver>,
-    input: Vec<u8>,
-    message: Vec<u8>,
-    replies: Vec<u8>,
-    stored: Vec<Vec<u8>>,
-    is_closed: bool,
-}
-
-impl Connection {
-    /// `cut` tells, of so many octets left, how many the next segment has.
-    fn play(door: Door, groups: &[&[u8]], mut cut: impl FnMut(usize) -> usize) -> Connection {
-        let mut connection = Connection {
-            session: session(door),
-            lines: LineReader::default(),
-            receiver: None,
-            input: Vec::new(),
-            message: Vec::new(),
-            replies: Vec::new(),
-            stored: Vec::new(),
-            is_closed: false,
-        };
-        let greeting = connection.session.handle(Event::Connected, &mut connection.replies);
-        connection.carry_out(greeting);
-        for group in groups {
-            let mut rest = *group;
-            while !rest.is_empty() && !connection.is_closed {
-                let (segment, behind) = rest.split_at(cut(rest.len()));
-                connection.input.extend_from_slice(segment);
-                while !connection.is_closed && connection.work() {}
-                rest = behind;
-            }
+#[test]
+fn a_mail_in_chunks_is_the_mail_in_data_however_it_is_cut_s_016_s_080() {
+    let data = [
+        b"MAIL FROM:<a@x>\r\nRCPT TO:<alice@home.lan>\r\nDATA\r\n",
+        &b"Subject: y\r\n\r\n.\r\n..\r\ntext\r\n"[..],
+    ];
+    let stuffed = b"Subject: y\r\n\r\n..\r\n...\r\ntext\r\n.\r\nQUIT\r\n";
+    let whole = Connection::play(Door::Mx, &[ENVELOPE[0], data[0], stuffed], |all| all);
+    assert_eq!(whole.codes(), "220 250 250 250 354 250 221");
+    let seed = fastrand::u64(..);
+    let mut random = fastrand::Rng::with_seed(seed);
+    for round in 0..200 {
+        let mut group = b"MAIL FROM:<a@x>\r\nRCPT TO:<alice@home.lan>\r\n".to_vec();
+        let mut rest = data[1];
+        while !rest.is_empty() && random.u8(..) > 10 {
+            let (chunk, behind) = rest.split_at(random.usize(..=rest.len().min(9)));
+            group.extend_from_slice(format!("BDAT {}\r\n", chunk.len()).as_bytes());
+            group.extend_from_slice(chunk);
+            rest = behind;
         }
-        connection
-    }
-
-    /// Takes one line or the data that are there; tells whether there may be more to take.
-    fn work(&mut self) -> bool {
-        let input = std::mem::take(&mut self.input);
-        let (used, next) = if let Some(receiver) = &mut self.receiver {
-            let (used, end) = receiver.receive(&input, &mut self.message);
-            (used, end.map(|end| self.session.handle(Event::Received(end), &mut self.replies)))
-        } else {
-            let (used, line) = self.lines.next(&input, self.session.line_limit());
-            let event = match line {
-                Line::Incomplete => None,
-                Line::Whole(line) => Some(Event::Line { line, is_followed: used < input.len() }),
-                Line::Faulty(fault) => Some(Event::FaultyLine(fault)),
-            };
-            (used, event.map(|event| self.session.handle(event, &mut self.replies)))
-        };
-        self.input = input[used..].to_vec();
-        let is_taken = next.is_some();
-        if let Some(next) = next {
-            self.receiver = None;
-            self.carry_out(next);
-        }
-        is_taken && !self.input.is_empty()
-    }
-
-    fn carry_out(&mut self, mut next: Next) {
-        loop {
-            let answer = match next {
-                Next::Read | Next::Discard => return self.message.clear(),
-                Next::Receive => return self.receiver = Some(self.session.receiver(NOW, 1)),
-                Next::Close => return self.is_closed = true,
-                Next::Login(Claim { proof: Proof::Password(password), .. })
-                    if password.expose() == b"right" =>
-                {
-                    Event::LoggedIn { user: alice(), signature: None }
-                }
-                Next::Login(_) => Event::LoginRefused,
-                Next::Salt(_) => Event::StoreFailed,
-                Next::LookUp { path, .. } => Event::Recipient(match path {
-                    poppet::smtp::ForwardPath::Address(address) if address == alice() => {
-                        Recipient::Mailboxes(vec![(MailboxId(1), address)])
-                    }
-                    _ => Recipient::UnknownUser,
-                }),
-                Next::CheckSender(_) => Event::SenderFits,
-                Next::ReceiveChunk { .. } | Next::SkipChunk { .. } => unreachable!("nobody says BDAT"),
-                Next::CheckSpace { .. } => Event::SpaceFound,
-                Next::Store(_) => {
-                    self.stored.push(std::mem::take(&mut self.message));
-                    Event::Stored
-                }
-                Next::StartTls => panic!("TLS is not offered here"),
-            };
-            next = self.session.handle(answer, &mut self.replies);
-        }
-    }
-
-    /// The code of each reply, a reply of many lines once.
-    fn codes(&self) -> String {
-        let text = String::from_utf8(self.replies.clone()).unwrap();
-        let last_lines = text.lines().filter(|line| line.as_bytes()[3] == b' ');
-        last_lines.map(|line| &line[..3]).collect::<Vec<_>>().join(" ")
+        group.extend_from_slice(format!("BDAT {} LAST\r\n", rest.len()).as_bytes());
+        group.extend_from_slice(&[rest, b"QUIT\r\n"].concat());
+        let largest = [1, 2, 7, 400][round % 4];
+        let cut = |all: usize| random.usize(1..=largest.min(all));
+        let connection = Connection::play(Door::Mx, &[ENVELOPE[0], &group], cut);
+        assert_eq!(connection.stored, whole.stored, "seed {seed} round {round}");
+        assert!(connection.codes().ends_with("250 221") && connection.is_closed, "seed {seed} round {round}");
     }
 }
 
-fn session(door: Door) -> Session {
-    Session::new(Facts {
-        door,
-        hostname: "mail.home.lan".into(),
-        peer: IpAddr::from([192, 0, 2, 1]),
-        tls: None,
-        offers_starttls: false,
-        terms: Terms { takes_passwords: true, ..Terms::default() },
-        tls_terms: None,
-        message_octets: LIMIT_OCTETS as u64,
-        recipients: 10,
-        device: None,
-    })
+#[test]
+fn octets_of_a_chunk_are_never_commands_s_141_s_143_s_145() {
+    let smuggled = b"x\n.\n\r\n.\r\nMAIL FROM:<b@x>\r\nRCPT TO:<alice@home.lan>\r\nBDAT 0 LAST\r\n";
+    let chunk = [format!("BDAT {} LAST\r\n", smuggled.len()).as_bytes(), smuggled].concat();
+    let over_size =
+        [format!("BDAT {}\r\n", LIMIT_OCTETS + 1).as_bytes(), &[b'\n'; LIMIT_OCTETS + 1]].concat();
+    let mail = b"MAIL FROM:<a@x>\r\nRCPT TO:<alice@home.lan>\r\n";
+    for (front, chunk, codes) in [
+        (&b""[..], &chunk, "220 250 503 221"),
+        (b"MAIL FROM:<a@x>\r\nRCPT TO:<nobody@home.lan>\r\n", &chunk, "220 250 250 550 554 221"),
+        (mail, &chunk, "220 250 250 250 550 221"),
+        (mail, &over_size, "220 250 250 250 552 221"),
+    ] {
+        let group = [front, chunk, b"QUIT\r\n"].concat();
+        for largest in [1, 3, 1000] {
+            let connection = Connection::play(Door::Mx, &[ENVELOPE[0], &group], |all| largest.min(all));
+            assert_eq!((connection.codes().as_str(), connection.stored.len()), (codes, 0), "by {largest}");
+        }
+    }
+    // The users' line ends are mended, and what looks like an end is none.
+    let group = [mail, &chunk[..], b"QUIT\r\n"].concat();
+    let connection = Connection::play(Door::Submission, &[ENVELOPE[0], LOGON, &group], |all| all);
+    assert_eq!(connection.codes(), "220 250 235 250 250 250 221");
+    assert_eq!(connection.stored.len(), 1);
+    assert!(
+        connection.stored[0]
+            .ends_with(b"\r\n.\r\n\r\n.\r\nMAIL FROM:<b@x>\r\nRCPT TO:<alice@home.lan>\r\nBDAT 0 LAST\r\n")
+    );
 }
 
-fn alice() -> Address {
-    "alice@home.lan".parse().unwrap()
+#[test]
+fn a_chunk_without_its_end_stores_nothing_s_029_s_144() {
+    let groups =
+        [ENVELOPE[0], b"MAIL FROM:<a@x>\r\nRCPT TO:<alice@home.lan>\r\nBDAT 89 LAST\r\n", &[b'a'; 88]];
+    let connection = Connection::play(Door::Mx, &groups, |all| all);
+    assert_eq!((connection.stored.len(), connection.codes().as_str()), (0, "220 250 250 250"));
 }

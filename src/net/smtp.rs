@@ -77,7 +77,7 @@ impl<'a> Driver<'a> {
             tls,
             message_octets: settings.message_octets(),
             recipients: settings.recipients as usize,
-            device: device.as_deref().map(|device| Box::new(known_device(device))),
+            device: device.as_deref().map(known_device),
         });
         Driver {
             server,

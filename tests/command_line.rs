@@ -24,14 +24,17 @@ fn domains_and_mailboxes_come_and_go() {
 
     let list = house.run("list office.lan");
     assert!(list.done().starts_with("bob@office.lan\topen\t"), "{list:?}");
-    assert_eq!(house.run("list").done(), "home.lan\topen\t1\noffice.lan\topen\t1\n");
-    assert_eq!(house.run("stat").done(), "home.lan\t1\t0\t0\t0\t0\t0\t\noffice.lan\t1\t0\t0\t0\t0\t0\t\n");
-    assert_eq!(house.run("stat office.lan").done(), "bob@office.lan\t0\t0\t0\t0\t0\t\n");
-    assert_eq!(house.run("stat bob@office.lan").done(), "bob@office.lan\t0\t0\t0\t0\t0\t\n");
+    assert_eq!(house.run("list").done(), "home.lan\topen\t1\t0\noffice.lan\topen\t1\t0\n");
+    assert_eq!(
+        house.run("stat").done(),
+        "home.lan\t1\t0\t0\t0\t0\t0\t\topen\noffice.lan\t1\t0\t0\t0\t0\t0\t\topen\n"
+    );
+    assert_eq!(house.run("stat office.lan").done(), "bob@office.lan\t0\t0\t0\t0\t0\t\topen\t\t\n");
+    assert_eq!(house.run("stat bob@office.lan").done(), "bob@office.lan\t0\t0\t0\t0\t0\t\topen\t\t\n");
 
     assert_eq!(house.run("del bob@office.lan").done(), "");
     assert_eq!(house.run("del office.lan").done(), "");
-    assert_eq!(house.run("list").done(), "home.lan\topen\t1\n");
+    assert_eq!(house.run("list").done(), "home.lan\topen\t1\t0\n");
 }
 
 #[test]
@@ -197,9 +200,14 @@ fn settings_are_shown_and_changed() {
     house.run("set plaintext --default").done();
     assert_eq!(house.run("get plaintext --json").json()["kind"], "default");
     let all = house.run("get");
-    for wanted in
-        ["hostname\tmail.home.lan\tset\t", "message_mib\t50\tdefault\t", "idle_pop3_seconds\t600\tfixed\t"]
-    {
+    for wanted in [
+        "hostname\tmail.home.lan\tset\t",
+        "message_mib\t50\tdefault\t",
+        "idle_pop3_seconds\t600\tfixed\t",
+        "quota\tnone\tdefault\t",
+        "alias_targets\t1000\tfixed\t",
+        "data_rate_octets\t30000\tfixed\t",
+    ] {
         assert!(all.done().contains(wanted), "{wanted} in {all:?}");
     }
 }
@@ -394,8 +402,8 @@ fn every_command_has_help_and_there_is_a_version() {
     let house = House::empty();
     let help = house.run("--help");
     for verb in [
-        "setup", "serve", "add", "del", "list", "stat", "lock", "unlock", "passwd", "get", "set", "read",
-        "undelete", "status", "who", "kick",
+        "setup", "serve", "add", "del", "list", "stat", "lock", "unlock", "passwd", "alias", "device",
+        "quota", "get", "set", "read", "undelete", "status", "who", "kick",
     ] {
         assert!(help.done().contains(&format!("\n  {verb} ")), "{verb}");
         assert!(house.run(&format!("{verb} --help")).done().contains("Examples:"), "{verb}");
@@ -411,7 +419,17 @@ fn json_is_one_document_for_every_command() {
         let json = house.run(&format!("--json {line}")).json();
         assert_eq!((json.is_array(), json.is_object()), (wanted, !wanted), "{line}: {json}");
     };
-    for line in ["list", "list home.lan", "stat", "stat home.lan", "get", "read alice@home.lan"] {
+    for line in [
+        "list",
+        "list home.lan",
+        "stat",
+        "stat home.lan",
+        "get",
+        "read alice@home.lan",
+        "alias",
+        "device",
+        "quota",
+    ] {
         is_list(line, true);
     }
     for line in [
@@ -420,6 +438,11 @@ fn json_is_one_document_for_every_command() {
         "passwd bob@office.lan",
         "lock office.lan",
         "unlock office.lan",
+        "alias info@office.lan alice@home.lan",
+        "del info@office.lan",
+        "device add scanner 192.168.1.40",
+        "device del scanner",
+        "quota office.lan 1G",
         "get peers",
         "set peers all",
         "stat --wear",

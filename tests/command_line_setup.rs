@@ -28,7 +28,7 @@ fn setup_makes_everything_and_tells_the_password_once() {
     assert_eq!(mode("poppet.redb") & 0o077, 0);
     assert_eq!(mode("poppet-authority.pem") & 0o444, 0o444);
     assert!(fs::read_to_string(house.file("poppet-authority.pem")).unwrap().contains("BEGIN CERTIFICATE"));
-    assert_eq!(house.run("list").done(), "home.lan\topen\t1\n");
+    assert_eq!(house.run("list").done(), "home.lan\topen\t1\t0\n");
 }
 
 #[test]

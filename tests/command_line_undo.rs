@@ -118,7 +118,9 @@ fn settings_of_a_mailbox_count_before_those_of_its_domain() {
 fn what_has_no_levels_is_refused() {
     let house = House::with_alice();
     house.run("set commit two-phase --for home.lan").failed(5, "commit counts for all: leave out --for");
-    house.run("get commit --for home.lan").failed(5, "retain and login_delay");
+    house
+        .run("get commit --for home.lan")
+        .failed(5, "what can be had with it is retain, login_delay, quota,");
     house.run("get password_octets --for home.lan").failed(5, "fixed limit");
     house.run("set retain 1 --for nowhere.lan").failed(3, "there is no domain nowhere.lan");
     house.run("set retain 1 --for bob@home.lan").failed(3, "there is no mailbox bob@home.lan");

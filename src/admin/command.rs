@@ -1,15 +1,13 @@
 //! The commands and their answers, as they travel through the control socket.
 
-use std::fmt;
 use std::net::IpAddr;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AdminError, LiveStatus, quoted};
+use super::{LiveStatus, QuotaRow, Target, Whom};
 use crate::clock::UnixTime;
-use crate::mail::{Address, Domain, Secret, Uid};
-use crate::store::{DomainRow, GoneRow, Lock, MailboxRow, Origin, Undeleted, Wear};
+use crate::mail::{Address, Alias, AliasTarget, Domain, Secret, Uid};
+use crate::store::{AliasRow, Device, DomainRow, GoneRow, Lock, MailboxRow, Origin, Undeleted, Wear};
 
 /// An administrative act.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,7 +21,7 @@ pub enum Command {
         /// Its password; none has one generated.
         password: Option<Secret>,
     },
-    /// Removes a domain or a mailbox: [`Answer::Removed`].
+    /// Removes a domain or a mailbox: [`Answer::Removed`]; or the alias of that name: [`Answer::AliasRemoved`].
     Remove {
         /// What goes.
         target: Target,
@@ -58,6 +56,8 @@ pub enum Command {
         key: String,
         /// Its new value; none takes it back to its default.
         value: Option<String>,
+        /// Whether what domains and mailboxes have of their own counts no more (C8).
+        is_final: bool,
     },
     /// Asks for the settings that a domain or a mailbox may have for itself, or for one of them:
     /// [`Answer::Settings`].
@@ -75,6 +75,8 @@ pub enum Command {
         key: String,
         /// Its new value; none takes it back to what counts above.
         value: Option<String>,
+        /// Whether what the domain's mailboxes have of their own counts no more (C8).
+        is_final: bool,
     },
     /// Brings back what was removed: [`Answer::Undeleted`].
     Undelete {
@@ -127,6 +129,39 @@ pub enum Command {
         /// Whether the mailbox is to be added.
         is_new: bool,
     },
+    /// Asks for all aliases, for one, or for those that lead to a domain or mailbox: [`Answer::Aliases`].
+    Aliases(Option<Alias>),
+    /// Makes an alias, or gives it other targets: [`Answer::AliasSet`].
+    SetAlias {
+        /// What can be sent to.
+        alias: Alias,
+        /// Where that leads.
+        targets: Vec<AliasTarget>,
+    },
+    /// Removes an alias: [`Answer::AliasRemoved`].
+    RemoveAlias(Alias),
+    /// Asks for all device profiles: [`Answer::Devices`].
+    Devices,
+    /// Adds a device profile: [`Answer::Done`].
+    AddDevice {
+        /// The profile; it is made when this is done, whatever it says itself.
+        device: Device,
+        /// Whether a public network is taken.
+        is_forced: bool,
+    },
+    /// Removes the device profile of that name: [`Answer::Done`].
+    RemoveDevice(String),
+    /// Asks how full the mailboxes are, all or those of a domain or one: [`Answer::Quotas`].
+    Quotas(Option<Target>),
+    /// Sets how much a mailbox may hold, or each mailbox of a domain: [`Answer::Quotas`], as it is then.
+    SetQuota {
+        /// Whose.
+        target: Target,
+        /// The new value of `quota`; none leaves it.
+        octets: Option<String>,
+        /// The new value of `quota_messages`; none leaves it.
+        messages: Option<String>,
+    },
 }
 
 /// What an act came to.
@@ -144,6 +179,10 @@ pub enum Answer {
         messages: u64,
         /// Until when it can be brought back; none for not at all.
         until: Option<UnixTime>,
+        /// Aliases that went with it, for good.
+        aliases: u32,
+        /// Aliases that lead nowhere now.
+        dead_ends: Vec<Alias>,
     },
     /// What was brought back, or would be.
     Undeleted(Undeleted),
@@ -165,6 +204,8 @@ pub enum Answer {
         waits_for_restart: bool,
         /// What it means for the passwords that are kept.
         consequence: Option<Consequence>,
+        /// Whose own values count no more because this one is final now, or count again because it isn't any more.
+        below: Vec<Target>,
     },
     /// A page of messages.
     Messages {
@@ -196,6 +237,26 @@ pub enum Answer {
         /// The authority's certificate as PEM text.
         authority: String,
     },
+    /// Aliases.
+    Aliases(Vec<AliasRow>),
+    /// The alias is as it should be.
+    AliasSet {
+        /// Where it leads, each target once.
+        targets: Vec<AliasTarget>,
+        /// Where it led before; nothing if it is new.
+        before: Vec<AliasTarget>,
+    },
+    /// The alias is gone.
+    AliasRemoved {
+        /// What it was.
+        row: AliasRow,
+        /// Aliases that lead nowhere now.
+        dead_ends: Vec<Alias>,
+    },
+    /// All device profiles.
+    Devices(Vec<Device>),
+    /// How full mailboxes are.
+    Quotas(Vec<QuotaRow>),
 }
 
 /// What a changed setting means for the passwords that are kept.
@@ -218,47 +279,6 @@ pub enum Consequence {
         /// Who can't log on in any way until his password is set anew.
         without: Vec<Address>,
     },
-}
-
-/// What a command is about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Target {
-    /// A domain, such as `home.lan`.
-    Domain(Domain),
-    /// A mailbox, such as `alice@home.lan`.
-    Mailbox(Address),
-}
-
-impl FromStr for Target {
-    type Err = AdminError;
-
-    fn from_str(text: &str) -> Result<Target, AdminError> {
-        let target = match text.contains('@') {
-            true => text.parse().map(Target::Mailbox),
-            false => text.parse().map(Target::Domain),
-        };
-        target.map_err(|error| AdminError::usage(format!("{} can't be: {error}", quoted(text))))
-    }
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Target::Domain(domain) => domain.fmt(out),
-            Target::Mailbox(address) => address.fmt(out),
-        }
-    }
-}
-
-/// Whose sessions are meant.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Whom {
-    /// Everybody's.
-    All,
-    /// The session of that number.
-    Number(u64),
-    /// Those of a mailbox, or of all mailboxes of a domain.
-    Target(Target),
 }
 
 /// A session of the running server.
@@ -297,6 +317,8 @@ pub struct SettingRow {
     pub origin: Origin,
     /// Whether it is a limit that can't be set.
     pub is_fixed: bool,
+    /// Whether what is set below the level that it comes from doesn't count.
+    pub is_final: bool,
     /// What it means.
     pub meaning: String,
 }

@@ -84,7 +84,7 @@ mod tests {
 
         fn set(&self, key: &str, value: Option<&str>) -> Option<Consequence> {
             let value = value.map(str::to_owned);
-            match self.act(Command::Assign { key: key.into(), value }) {
+            match self.act(Command::Assign { key: key.into(), value, is_final: false }) {
                 Answer::Assigned { consequence, .. } => consequence,
                 other => panic!("{other:?}"),
             }
@@ -158,7 +158,8 @@ mod tests {
     fn a_value_that_is_none_changes_nothing() {
         let house = House::new();
         house.set("challenge", Some("on"));
-        let command = Command::Assign { key: "challenge".into(), value: Some("offf".into()) };
+        let command =
+            Command::Assign { key: "challenge".into(), value: Some("offf".into()), is_final: false };
         assert!(block_on(execute(&house.context, command)).is_err());
         assert!(house.context.store.settings().challenge);
     }

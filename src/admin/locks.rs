@@ -1,13 +1,15 @@
-//! Locking and unlocking: a locked mailbox can't be read, while mail still arrives and sending works (C2).
+//! Locking and unlocking (C2): a locked mailbox can't be read, while sending works and mail still arrives, unless it is
+//! locked for that too.
 
-use super::accounts::{end_sessions, mailbox, rows, unknown_domain};
+use super::accounts::{end_sessions, mailbox, rows};
+use super::missing::no_domain;
 use super::{AdminError, Answer, Context, Failure};
 use crate::mail::{Address, Domain};
 use crate::store::{Lock, StoreError};
 
 pub(super) async fn lock_domain(context: &Context, domain: Domain, lock: Lock) -> Result<Answer, AdminError> {
     match context.store.lock_domain(domain.clone(), lock).await {
-        Err(StoreError::NotFound(_)) => return Err(unknown_domain(&domain)),
+        Err(StoreError::NotFound(_)) => return Err(no_domain(context, &domain).await),
         result => result?,
     }
     if lock.is_locked() {

@@ -4,21 +4,31 @@
 //! opens the file and executes them itself. It is the same code either way (C4).
 
 mod accounts;
+mod aliases;
 pub mod command;
 mod consequences;
+mod devices;
 mod failure;
+mod finals;
+mod fixed;
 mod founding;
 mod locks;
+mod missing;
 mod options;
+mod quotas;
 mod reading;
+mod removing;
+mod target;
 mod undo;
 
-pub use crate::store::{DomainRow, GoneRow, Lock, MailboxRow, Origin, Recoverable, Undeleted, Wear};
-pub use command::{
-    Answer, Command, Consequence, MessageSummary, SessionRow, SettingRow, Status, Target, Whom,
+pub use crate::store::{
+    AliasRow, Device, DomainRow, GoneRow, Lock, MailboxRow, Origin, Reach, Recoverable, Undeleted, Wear,
 };
+pub use command::{Answer, Command, Consequence, MessageSummary, SessionRow, SettingRow, Status};
 pub use failure::{AdminError, Failure, quoted};
 pub use founding::{Founded, found, open};
+pub use quotas::QuotaRow;
+pub use target::{Target, Whom};
 
 use std::sync::Arc;
 
@@ -73,10 +83,10 @@ pub async fn execute(context: &Context, command: Command) -> Result<Answer, Admi
         Command::AddDomain(domain) => accounts::add_domain(context, domain).await,
         Command::AddMailbox { address, password } => accounts::add_mailbox(context, address, password).await,
         Command::Remove { target: Target::Domain(domain), is_confirmed } => {
-            accounts::remove_domain(context, domain, is_confirmed).await
+            removing::remove_domain(context, domain, is_confirmed).await
         }
         Command::Remove { target: Target::Mailbox(address), is_confirmed } => {
-            accounts::remove_mailbox(context, address, is_confirmed).await
+            removing::remove_mailbox(context, address, is_confirmed).await
         }
         Command::Domains => Ok(Answer::Domains(context.store.domains().await?)),
         Command::Mailboxes(domain) => accounts::mailboxes(context, domain).await,
@@ -91,10 +101,12 @@ pub async fn execute(context: &Context, command: Command) -> Result<Answer, Admi
             accounts::set_password(context, address, password).await
         }
         Command::Settings(key) => options::settings(context, key.as_deref()),
-        Command::Assign { key, value } => options::assign(context, &key, value.as_deref()).await,
+        Command::Assign { key, value, is_final } => {
+            options::assign(context, &key, value.as_deref(), is_final).await
+        }
         Command::SettingsFor { target, key } => options::settings_for(context, &target, key.as_deref()).await,
-        Command::AssignFor { target, key, value } => {
-            options::assign_for(context, &target, &key, value.as_deref()).await
+        Command::AssignFor { target, key, value, is_final } => {
+            options::assign_for(context, &target, &key, value.as_deref(), is_final).await
         }
         Command::Undelete { address, since, is_dry_run } => {
             undo::undelete(context, address, since, is_dry_run).await
@@ -114,6 +126,16 @@ pub async fn execute(context: &Context, command: Command) -> Result<Answer, Admi
         Command::MayHavePassword { address, is_new: true } => accounts::may_be_added(context, &address).await,
         Command::MayHavePassword { address, is_new: false } => {
             accounts::mailbox(context, &address).await.map(|_| Answer::Done)
+        }
+        Command::Aliases(of) => aliases::aliases(context, of).await,
+        Command::SetAlias { alias, targets } => aliases::set(context, alias, targets).await,
+        Command::RemoveAlias(alias) => aliases::remove(context, alias).await,
+        Command::Devices => Ok(Answer::Devices(context.store.devices().to_vec())),
+        Command::AddDevice { device, is_forced } => devices::add(context, device, is_forced).await,
+        Command::RemoveDevice(name) => devices::remove(context, &name).await,
+        Command::Quotas(target) => quotas::quotas(context, target.as_ref()).await.map(Answer::Quotas),
+        Command::SetQuota { target, octets, messages } => {
+            quotas::set(context, &target, octets.as_deref(), messages.as_deref()).await
         }
     }
 }

@@ -1,7 +1,9 @@
-//! The settings as an administrator sees them, and the limits that can't be set (M14).
+//! The settings as an administrator sees and changes them, with their levels (C8).
 
-use super::{AdminError, Answer, Context, Failure, Origin, SettingRow, Target, accounts, consequences};
-use crate::limits;
+use super::fixed::{FIXED, Fixed};
+use super::{
+    AdminError, Answer, Context, Failure, Origin, SettingRow, Target, accounts, consequences, finals, missing,
+};
 use crate::mail::printable;
 use crate::settings::{Effect, KEYS, Key, LEVELED, Settings};
 use crate::store::Level;
@@ -9,16 +11,22 @@ use crate::store::Level;
 pub(super) fn settings(context: &Context, key: Option<&str>) -> Result<Answer, AdminError> {
     let row = |key: &Key| row(context, key, None);
     let Some(name) = key else {
-        return Ok(Answer::Settings(KEYS.iter().map(row).chain(FIXED.iter().map(fixed_row)).collect()));
+        return Ok(Answer::Settings(KEYS.iter().map(row).chain(FIXED.iter().map(Fixed::row)).collect()));
     };
-    match FIXED.iter().find(|limit| limit.0 == name) {
-        Some(limit) => Ok(Answer::Settings(vec![fixed_row(limit)])),
+    match FIXED.iter().find(|limit| limit.name == name) {
+        Some(limit) => Ok(Answer::Settings(vec![limit.row()])),
         None => Ok(Answer::Settings(vec![row(find(name)?)])),
     }
 }
 
-pub(super) async fn assign(context: &Context, key: &str, value: Option<&str>) -> Result<Answer, AdminError> {
-    if FIXED.iter().any(|limit| limit.0 == key) {
+/// Changes a setting of all; without `is_final` domains and mailboxes may have their own again.
+pub(super) async fn assign(
+    context: &Context,
+    key: &str,
+    value: Option<&str>,
+    is_final: bool,
+) -> Result<Answer, AdminError> {
+    if FIXED.iter().any(|limit| limit.name == key) {
         let text = format!("{key} is a fixed limit and can't be set: \"poppet get\" marks those");
         return Err(AdminError::new(Failure::Refused, text));
     }
@@ -29,6 +37,10 @@ pub(super) async fn assign(context: &Context, key: &str, value: Option<&str>) ->
         None => settings.take_from(&Settings::default(), key.name)?,
     }
     check(context, key, value, &settings).await?;
+    if is_final {
+        finals::may_be_final(key, value, None)?;
+    }
+    let own_before = finals::own_below(context, None, key).await?;
     let consequence = match key.name {
         "challenge" if !settings.challenge => Some(consequences::wipe_secrets(context, value).await?),
         name => {
@@ -36,10 +48,12 @@ pub(super) async fn assign(context: &Context, key: &str, value: Option<&str>) ->
             consequences::of(context, name, &settings).await?
         }
     };
+    let below = finals::settle(context, None, key, is_final, own_before).await?;
     Ok(Answer::Assigned {
         value: key.value(&context.store.settings()),
         waits_for_restart: key.effect == Effect::AtRestart && context.live.is_some(),
         consequence,
+        below,
     })
 }
 
@@ -57,39 +71,54 @@ pub(super) async fn settings_for(
     Ok(Answer::Settings(keys.into_iter().map(|key| row(context, key, Some(&level))).collect()))
 }
 
+/// Changes a setting of a domain or mailbox; without `is_final` the domain's mailboxes may have their own again.
 pub(super) async fn assign_for(
     context: &Context,
     target: &Target,
     key: &str,
     value: Option<&str>,
+    is_final: bool,
 ) -> Result<Answer, AdminError> {
     let level = level(context, target).await?;
     let key = find_leveled(key)?;
     if let Some(value) = value {
         Settings::default().assign(key.name, value)?;
     }
+    if is_final {
+        finals::may_be_final(key, value, Some(&level))?;
+    }
+    // A value that doesn't count may still be taken away.
+    if value.is_some() {
+        finals::must_count(context, &level, key)?;
+    }
+    let own_before = finals::own_below(context, Some(&level), key).await?;
     context.store.set_level(level.clone(), key.name, value).await?;
+    let below = match level {
+        Level::Domain(_) => finals::settle(context, Some(&level), key, is_final, own_before).await?,
+        Level::Mailbox(_) => Vec::new(),
+    };
     Ok(Answer::Assigned {
         value: key.value(&context.store.settings_of(&level)),
         waits_for_restart: key.effect == Effect::AtRestart && context.live.is_some(),
         consequence: None,
+        below,
     })
 }
 
 /// The level of a domain or mailbox that is here; errs with [`Failure::NotFound`].
-async fn level(context: &Context, target: &Target) -> Result<Level, AdminError> {
+pub(super) async fn level(context: &Context, target: &Target) -> Result<Level, AdminError> {
     match target {
-        Target::Domain(domain) if context.store.has_domain(domain.clone()).await? => {
+        Target::Domain(domain) if context.store.domains().await?.iter().any(|row| row.domain == *domain) => {
             Ok(Level::Domain(domain.clone()))
         }
-        Target::Domain(domain) => Err(accounts::unknown_domain(domain)),
+        Target::Domain(domain) => Err(missing::no_domain(context, domain).await),
         Target::Mailbox(address) => Ok(Level::Mailbox(accounts::mailbox(context, address).await?.address)),
     }
 }
 
 fn find_leveled(name: &str) -> Result<&'static Key, AdminError> {
-    if let Some(limit) = FIXED.iter().find(|limit| limit.0 == name) {
-        let text = format!("{} is a fixed limit and counts for all: leave out --for", limit.0);
+    if let Some(limit) = FIXED.iter().find(|limit| limit.name == name) {
+        let text = format!("{} is a fixed limit and counts for all: leave out --for", limit.name);
         return Err(AdminError::new(Failure::Refused, text));
     }
     let key = find(name)?;
@@ -98,9 +127,9 @@ fn find_leveled(name: &str) -> Result<&'static Key, AdminError> {
         false => Err(AdminError::new(
             Failure::Refused,
             format!(
-                "{} counts for all: leave out --for; {} can be had with it",
+                "{} counts for all: leave out --for; what can be had with it is {}",
                 key.name,
-                LEVELED.join(" and ")
+                LEVELED.join(", ")
             ),
         )),
     }
@@ -124,12 +153,13 @@ fn row(context: &Context, key: &Key, level: Option<&Level>) -> SettingRow {
         value,
         origin,
         is_fixed: false,
+        is_final: finals::is_from_final(context, level, key, origin),
         meaning: format!("{}: {}{levels}", key.meaning, key.values),
     }
 }
 
 /// The entry of that name; the error shows foreign octets escaped.
-fn find(name: &str) -> Result<&'static Key, AdminError> {
+pub(super) fn find(name: &str) -> Result<&'static Key, AdminError> {
     Ok(Key::find(&printable(name.as_bytes()))?)
 }
 
@@ -156,68 +186,9 @@ fn is_too_cheap(settings: &Settings) -> bool {
     settings.argon2_kib < 12 * 1024 && settings.argon2_passes < 5
 }
 
-fn fixed_row(limit: &Fixed) -> SettingRow {
-    SettingRow {
-        key: limit.0.into(),
-        value: limit.1.to_string(),
-        origin: Origin::Default,
-        is_fixed: true,
-        meaning: limit.2.into(),
-    }
-}
-
-/// A limit: its name, its value, and what it means.
-struct Fixed(&'static str, u64, &'static str);
-
-const FIXED: &[Fixed] = &[
-    Fixed("smtp_line_octets", limits::SMTP_LINE_OCTETS as u64, "octets of an SMTP command line"),
-    Fixed("pop3_line_octets", limits::POP3_LINE_OCTETS as u64, "octets of a POP3 command line"),
-    Fixed("sasl_line_octets", limits::SASL_LINE_OCTETS as u64, "octets of a line of a logon exchange"),
-    Fixed("address_octets", limits::PATH_OCTETS as u64, "octets of an address with its angle brackets"),
-    Fixed("password_octets", limits::PASSWORD_OCTETS as u64, "octets of a password"),
-    Fixed("recipients_over", limits::RECIPIENTS_OVER as u64, "recipients too many before the session ends"),
-    Fixed("mails_per_session", limits::MAILS_PER_SESSION as u64, "mails of one SMTP session"),
-    Fixed(
-        "errors_per_session",
-        limits::ERRORS_PER_SESSION as u64,
-        "refused commands before the session ends",
-    ),
-    Fixed("idle_commands", limits::IDLE_COMMANDS as u64, "commands without effect between two mails"),
-    Fixed("logons_per_session", limits::LOGONS_PER_SESSION as u64, "failed logons before the session ends"),
-    Fixed(
-        "received_fields",
-        limits::RECEIVED_FIELDS as u64,
-        "Received fields before a mail counts as looping",
-    ),
-    Fixed("waiting_logons", limits::WAITING_LOGONS as u64, "logons that wait for a password hash"),
-    Fixed("handshake_seconds", limits::HANDSHAKE.as_secs(), "time for a TLS handshake"),
-    Fixed(
-        "idle_before_logon_seconds",
-        limits::IDLE_BEFORE_LOGON.as_secs(),
-        "quiet time before logon until a session ends",
-    ),
-    Fixed("idle_pop3_seconds", limits::IDLE_POP3.as_secs(), "quiet time until a POP3 session ends"),
-    Fixed("idle_smtp_seconds", limits::IDLE_SMTP.as_secs(), "quiet time until an SMTP session ends"),
-    Fixed("write_stall_seconds", limits::WRITE_STALL.as_secs(), "time a peer may take no octet of a reply"),
-    Fixed(
-        "failure_delay_seconds",
-        limits::FAILURE_DELAY.as_secs(),
-        "longest delay of a reply to a wrong password",
-    ),
-    Fixed("control_clients", limits::CONTROL_CLIENTS as u64, "administrators at once"),
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn fixed_limits_have_names_of_their_own() {
-        for (index, limit) in FIXED.iter().enumerate() {
-            assert!(Key::find(limit.0).is_err(), "{} is also a setting", limit.0);
-            assert!(FIXED[..index].iter().all(|other| other.0 != limit.0), "{} stands twice", limit.0);
-        }
-    }
 
     #[test]
     fn a_cheap_hash_needs_more_passes_at_its_edges() {

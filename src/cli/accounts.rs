@@ -2,12 +2,13 @@
 
 use std::io::{IsTerminal, Write};
 
+use super::alias::{alias_of, texts};
 use super::desk::{Desk, stranger};
 use super::password;
 use super::table::{Cell, Report, Said};
 use super::verbs::{Add, Del, Passwd};
-use crate::admin::{AdminError, Answer, Command, Failure, Target};
-use crate::mail::{Address, Secret};
+use crate::admin::{AdminError, AliasRow, Answer, Command, Failure, Lock, Target};
+use crate::mail::{Address, Alias, Secret};
 
 pub(super) fn add(verb: &Add, desk: &Desk) -> Result<Report, AdminError> {
     match verb.target.parse()? {
@@ -35,7 +36,11 @@ pub(super) fn passwd(verb: &Passwd, desk: &Desk) -> Result<Report, AdminError> {
 }
 
 pub(super) fn del(verb: &Del, desk: &Desk) -> Result<Report, AdminError> {
-    let target: Target = verb.target.parse()?;
+    let target = match alias_of(&verb.target)? {
+        Alias::Domain(domain) => Target::Domain(domain),
+        Alias::Address(address) => Target::Mailbox(address),
+        catch_all @ Alias::CatchAll(_) => return alias_removed(desk.ask(Command::RemoveAlias(catch_all))?),
+    };
     let remove = |is_confirmed| desk.ask(Command::Remove { target: target.clone(), is_confirmed });
     let answer = match remove(verb.yes) {
         Err(error) if error.kind == Failure::Refused && !verb.yes && may_ask() => {
@@ -46,13 +51,19 @@ pub(super) fn del(verb: &Del, desk: &Desk) -> Result<Report, AdminError> {
         }
         result => result?,
     };
-    let Answer::Removed { mailboxes, messages, until } = answer else { return Err(stranger()) };
+    let Answer::Removed { mailboxes, messages, until, aliases, dead_ends } = answer else {
+        return alias_removed(answer);
+    };
+    let meaning = led_nowhere(&dead_ends);
     let facts = vec![
         ("target", Cell::text(&target)),
         ("removed", Cell::Is(true)),
         ("mailboxes", Cell::Number(mailboxes.into())),
         ("messages", Cell::Number(messages)),
         ("recoverable_until", until.map_or(Cell::None, Cell::Time)),
+        ("aliases", Cell::Number(aliases.into())),
+        ("lead_nowhere", Cell::Texts(texts(&dead_ends))),
+        ("meaning", Cell::Texts(meaning.clone())),
     ];
     let undo = match (&target, until) {
         (_, None) => String::new(),
@@ -65,17 +76,57 @@ pub(super) fn del(verb: &Del, desk: &Desk) -> Result<Report, AdminError> {
             format!(" Until {} \"poppet undelete {address}\" brings it back.", until.rfc3339())
         }
     };
-    Ok(Report::Said(format!("{target} is removed.{undo}"), facts, Said::Quiet))
+    Ok(Report::Said(format!("{target} is removed.{undo}"), facts, Said::Meaning(meaning)))
 }
 
-pub(super) fn lock(target: &str, is_locked: bool, desk: &Desk) -> Result<Report, AdminError> {
+fn alias_removed(answer: Answer) -> Result<Report, AdminError> {
+    let Answer::AliasRemoved { row: AliasRow { alias, targets, .. }, dead_ends } = answer else {
+        return Err(stranger());
+    };
+    let targets = texts(&targets);
+    let sentence = format!("The alias {alias} is removed. It led to {}.", targets.join(", "));
+    let meaning = led_nowhere(&dead_ends);
+    let facts = vec![
+        ("alias", Cell::text(&alias)),
+        ("removed", Cell::Is(true)),
+        ("targets", Cell::Texts(targets)),
+        ("lead_nowhere", Cell::Texts(texts(&dead_ends))),
+        ("meaning", Cell::Texts(meaning.clone())),
+    ];
+    Ok(Report::Said(sentence, facts, Said::Meaning(meaning)))
+}
+
+/// What it means for aliases, in a line for people.
+fn led_nowhere(dead_ends: &[Alias]) -> Vec<String> {
+    let names = texts(dead_ends);
+    let shown = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    let nowhere = match names.len() {
+        0 => return Vec::new(),
+        1 => format!("{shown} leads nowhere now, and mail for it is refused"),
+        count if count <= SHOWN => format!("{shown} lead nowhere now, and mail for them is refused"),
+        count => {
+            let more = count - SHOWN;
+            format!(
+                "{shown} and {more} more (--json names all) lead nowhere now, and mail for them is refused"
+            )
+        }
+    };
+    vec![format!("{nowhere}: \"poppet alias\" gives an alias another target, \"poppet del\" removes it.")]
+}
+
+pub(super) fn lock(target: &str, lock: Lock, desk: &Desk) -> Result<Report, AdminError> {
     let target: Target = target.parse()?;
-    desk.ask(Command::Lock {
-        target: target.clone(),
-        lock: if is_locked { crate::admin::Lock::Reading } else { crate::admin::Lock::Open },
-    })?;
-    let state = if is_locked { "locked" } else { "unlocked" };
-    let facts = vec![("target", Cell::text(&target)), ("locked", Cell::Is(is_locked))];
+    desk.ask(Command::Lock { target: target.clone(), lock })?;
+    let state = match lock {
+        Lock::Open => "unlocked",
+        Lock::Reading => "locked: it can't be read, while mail still arrives",
+        Lock::All => "locked: it can't be read, and takes no mail",
+    };
+    let facts = vec![
+        ("target", Cell::text(&target)),
+        ("locked", Cell::Is(lock.is_locked())),
+        ("takes_mail", Cell::Is(lock != Lock::All)),
+    ];
     Ok(Report::Said(format!("{target} is {state}."), facts, Said::Quiet))
 }
 
@@ -145,4 +196,25 @@ fn is_agreed(target: &Target, refusal: &AdminError) -> bool {
     let mut line = String::new();
     let read = std::io::stdin().read_line(&mut line);
     read.is_ok() && matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+}
+
+/// Names in a sentence.
+const SHOWN: usize = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aliases_that_lead_nowhere_are_named() {
+        let aliases = |count| {
+            (0..count).map(|number| alias_of(&format!("a{number}@home.lan")).unwrap()).collect::<Vec<_>>()
+        };
+        let said = |count| led_nowhere(&aliases(count)).join("\n");
+        assert_eq!(said(0), "");
+        assert!(said(1).starts_with("a0@home.lan leads nowhere now"), "{}", said(1));
+        assert!(said(2).starts_with("a0@home.lan, a1@home.lan lead nowhere now"), "{}", said(2));
+        assert!(!said(10).contains(" more"), "{}", said(10));
+        assert!(said(11).contains("a9@home.lan and 1 more (--json names all) lead"), "{}", said(11));
+    }
 }

@@ -3,6 +3,7 @@
 use argh::{FromArgs, SubCommands};
 
 use super::globals::PASSWORD_ON_COMMAND_LINE;
+use super::mail_verbs::{AliasVerb, DeviceVerb, QuotaVerb};
 use super::verbs::{
     Add, Del, Get, Kick, List, Lock, Passwd, Read, Serve, Set, Setup, Stat, Status, Undelete, Unlock, Who,
 };
@@ -77,6 +78,14 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("run", "serve"),
     ("init", "setup"),
     ("sessions", "who"),
+    ("aliases", "alias"),
+    ("forward", "alias"),
+    ("catchall", "alias"),
+    ("printer", "device"),
+    ("scanner", "device"),
+    ("limit", "quota"),
+    ("disable", "lock"),
+    ("enable", "unlock"),
 ];
 
 /// argh's complaint as one line. A surplus word is not repeated where it may be a password (S-321).
@@ -137,7 +146,7 @@ fn not_given_or_no_number(complaint: &str) -> String {
     POPPET_DB names the database where --db doesn't; POPPET_LOG=debug makes serve tell more.",
     error_code(1, "it failed"),
     error_code(2, "the command was not understood"),
-    error_code(3, "there is no such domain, mailbox, message, setting or session"),
+    error_code(3, "there is no such domain, mailbox, alias, device, message, setting or session"),
     error_code(4, "it exists already"),
     error_code(5, "a rule refuses it"),
     error_code(6, "the database or the server can't be reached")
@@ -170,6 +179,9 @@ pub(super) enum Verb {
     Lock(Lock),
     Unlock(Unlock),
     Passwd(Passwd),
+    Alias(AliasVerb),
+    Device(DeviceVerb),
+    Quota(QuotaVerb),
     Get(Get),
     Set(Set),
     Read(Read),
@@ -207,6 +219,12 @@ mod tests {
             ("lsit", "did you mean list?"),
             ("kcik", "did you mean kick?"),
             ("woh", "did you mean who?"),
+            ("aliases", "did you mean alias?"),
+            ("devices", "did you mean device?"),
+            ("quotas", "did you mean quota?"),
+            ("device add x 10.0.0.1 --perday", "did you mean --per-day? \"poppet device --help\""),
+            ("device add x 10.0.0.1 --per-day many", "\"many\" is no number; \"poppet device --help\""),
+            ("quota home.lan --messages", "--messages needs a value; \"poppet quota --help\""),
             ("frobnicate", "poppet --help"),
             ("help frobnicate", "no command \"frobnicate\""),
             ("help lsit", "did you mean list?"),

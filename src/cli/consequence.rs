@@ -1,7 +1,7 @@
 //! What a changed setting means for passwords and for mail, in plain words.
 
 use super::table::Cell;
-use crate::admin::Consequence;
+use crate::admin::{Consequence, Target};
 use crate::mail::Address;
 
 /// What it means for passwords, in lines for people.
@@ -70,6 +70,12 @@ pub(super) fn of_mail(key: &str, value: &str) -> Vec<String> {
     vec![line.to_owned()]
 }
 
+/// What it means for those whose own values count no more because the one above is final, or count again.
+pub(super) fn of_finality(is_final: bool, below: &[Target]) -> Option<String> {
+    let counts = if is_final { "is kept but counts no more" } else { "counts again" };
+    (!below.is_empty()).then(|| format!("What was set for these {counts}: {}.", names(below)))
+}
+
 /// The same for programs.
 pub(super) fn fact(consequence: &Consequence) -> (&'static str, Cell) {
     match consequence {
@@ -80,9 +86,9 @@ pub(super) fn fact(consequence: &Consequence) -> (&'static str, Cell) {
     }
 }
 
-fn names(addresses: &[Address]) -> String {
-    let shown: Vec<_> = addresses.iter().take(SHOWN).map(Address::as_str).collect();
-    match addresses.len() - shown.len() {
+fn names(targets: &[impl ToString]) -> String {
+    let shown: Vec<_> = targets.iter().take(SHOWN).map(ToString::to_string).collect();
+    match targets.len() - shown.len() {
         0 => shown.join(", "),
         more => format!("{} and {more} more (--json names all)", shown.join(", ")),
     }
@@ -126,6 +132,15 @@ mod tests {
         assert!(said(true, 0).contains("SCRAM-SHA-256, APOP, CRAM-MD5 and NTLM for those"));
         assert!(!said(true, 0).contains("Warning"));
         assert!(said(false, 1).contains("\nWarning: nothing works any more for u0@home.lan: give"));
+    }
+
+    #[test]
+    fn whose_values_count_no_more_is_told_c8() {
+        let below = ["home.lan".parse().unwrap(), "alice@home.lan".parse().unwrap()];
+        assert_eq!(of_finality(true, &[]), None);
+        let said = of_finality(true, &below).unwrap();
+        assert_eq!(said, "What was set for these is kept but counts no more: home.lan, alice@home.lan.");
+        assert!(of_finality(false, &below).unwrap().contains("these counts again: home.lan"));
     }
 
     #[test]

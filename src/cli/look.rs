@@ -1,36 +1,60 @@
 //! list, stat, status.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
+use super::alias::{self, texts};
 use super::desk::{Desk, stranger};
+use super::quota;
 use super::table::{Cell, Report};
 use super::verbs::{List, Stat};
 use crate::admin::{
-    AdminError, Answer, Command, DomainRow, Failure, GoneRow, MailboxRow, Recoverable, Target, Wear,
+    AdminError, AliasRow, Answer, Command, DomainRow, Failure, GoneRow, Lock, MailboxRow, Recoverable,
+    Target, Wear,
 };
-use crate::mail::{Address, Domain};
+use crate::mail::{Address, Alias, AliasTarget, Domain};
 
 pub(super) fn list(verb: &List, desk: &Desk) -> Result<Report, AdminError> {
-    let Some(domain) = &verb.domain else {
-        let row = |row: &DomainRow| {
-            let state = if row.lock.is_locked() { "locked" } else { "open" };
-            vec![Cell::text(&row.domain), Cell::text(state), Cell::Number(row.mailboxes.into())]
-        };
-        return Ok(Report::Rows(&["domain", "state", "mailboxes"], domains(desk)?.iter().map(row).collect()));
-    };
-    let domain = match domain.parse()? {
-        Target::Domain(domain) => domain,
-        Target::Mailbox(address) => {
+    let domain = match verb.domain.as_deref().map(str::parse).transpose()? {
+        None => return list_domains(desk),
+        Some(Target::Domain(domain)) => domain,
+        Some(Target::Mailbox(address)) => {
             return Err(AdminError::usage(format!(
                 "{address} is an address: name its domain, {}",
                 address.domain()
             )));
         }
     };
-    let row =
-        |row: &MailboxRow| vec![Cell::text(&row.address), Cell::text(state(row)), Cell::Time(row.created)];
-    let rows = mailboxes(desk, Some(domain))?.iter().map(row).collect();
-    Ok(Report::Rows(&["mailbox", "state", "created"], rows))
+    let mailboxes = mailboxes(desk, Some(domain))?;
+    let aliases = alias::all(desk)?;
+    let mut of: HashMap<&AliasTarget, Vec<&Alias>> = HashMap::new();
+    for row in &aliases {
+        row.targets.iter().for_each(|target| of.entry(target).or_default().push(&row.alias));
+    }
+    let row = |row: &MailboxRow| {
+        let aliases = of.get(&AliasTarget::Address(row.address.clone()));
+        vec![
+            Cell::text(&row.address),
+            Cell::text(state(row)),
+            Cell::Time(row.created),
+            Cell::Texts(aliases.map(|aliases| texts(aliases)).unwrap_or_default()),
+        ]
+    };
+    let columns = &["mailbox", "state", "created", "aliases"];
+    Ok(Report::Rows(columns, mailboxes.iter().map(row).collect()))
+}
+
+fn list_domains(desk: &Desk) -> Result<Report, AdminError> {
+    let domains = domains(desk)?;
+    let aliases = alias::all(desk)?;
+    let row = |row: &DomainRow| {
+        vec![
+            Cell::text(&row.domain),
+            Cell::text(locked(row.lock)),
+            Cell::Number(row.mailboxes.into()),
+            Cell::Number(aliases.iter().filter(|alias| is_of(alias, &row.domain)).count() as u64),
+        ]
+    };
+    Ok(Report::Rows(&["domain", "state", "mailboxes", "aliases"], domains.iter().map(row).collect()))
 }
 
 pub(super) fn stat(verb: &Stat, desk: &Desk) -> Result<Report, AdminError> {
@@ -79,12 +103,13 @@ fn clock(is_suspect: bool) -> &'static str {
 fn stat_domains(desk: &Desk) -> Result<Report, AdminError> {
     let mailboxes = mailboxes(desk, None)?;
     let gone = gone(desk, None)?;
-    let mut domains: BTreeMap<Domain, u32> =
-        domains(desk)?.into_iter().map(|row| (row.domain, row.mailboxes)).collect();
+    let present = domains(desk)?.into_iter();
+    let mut domains: BTreeMap<Domain, (u32, &str)> =
+        present.map(|row| (row.domain, (row.mailboxes, locked(row.lock)))).collect();
     for row in &gone {
-        domains.entry(row.address.domain()).or_default();
+        domains.entry(row.address.domain()).or_insert((0, REMOVED));
     }
-    let row = |(domain, count): (&Domain, &u32)| {
+    let row = |(domain, (count, state)): (&Domain, &(u32, &str))| {
         let own = || mailboxes.iter().filter(|row| row.address.domain() == *domain);
         let recoverable = || {
             let of_gone = gone.iter().filter(|row| row.address.domain() == *domain);
@@ -99,6 +124,7 @@ fn stat_domains(desk: &Desk) -> Result<Report, AdminError> {
             Cell::Number(recoverable().map(|it| u64::from(it.messages)).sum()),
             Cell::Octets(recoverable().map(|it| it.octets).sum()),
             recoverable().filter_map(|it| it.until).min().map_or(Cell::None, Cell::Time),
+            Cell::text(state),
         ]
     };
     let columns = &[
@@ -110,6 +136,7 @@ fn stat_domains(desk: &Desk) -> Result<Report, AdminError> {
         "recoverable",
         "recoverable_octets",
         "recoverable_until",
+        "state",
     ];
     Ok(Report::Rows(columns, domains.iter().map(row).collect()))
 }
@@ -120,48 +147,53 @@ fn stat_mailboxes(target: Target, desk: &Desk) -> Result<Report, AdminError> {
         Target::Domain(domain) => (domain.clone(), None),
         Target::Mailbox(address) => (address.domain(), Some(address)),
     };
-    let gone = gone(desk, Some(domain.clone()))?;
-    let living = match mailboxes(desk, Some(domain.clone())) {
+    let is_wanted = |address: &Address| wanted.is_none_or(|wanted| wanted == address);
+    let mut gone = gone(desk, Some(domain.clone()))?;
+    let mut living = match mailboxes(desk, Some(domain)) {
         // The domain may be gone, and its mailboxes not for good.
         Err(error) if error.kind == Failure::NotFound && !gone.is_empty() => Vec::new(),
         result => result?,
     };
-    let cells = |address, messages: u32, octets, retrieved: u32, recoverable: &Recoverable| {
-        vec![
-            Cell::text(address),
-            Cell::Number(messages.into()),
-            Cell::Octets(octets),
-            Cell::Number(retrieved.into()),
-            Cell::Number(recoverable.messages.into()),
-            Cell::Octets(recoverable.octets),
-            recoverable.until.map_or(Cell::None, Cell::Time),
-        ]
+    living.retain(|row| is_wanted(&row.address));
+    gone.retain(|row| is_wanted(&row.address));
+    // A mailbox that never was here is refused by that.
+    let quotas = match living.is_empty() && (wanted.is_none() || !gone.is_empty()) {
+        true => Vec::new(),
+        false => quota::rows(desk, Some(target.clone()))?,
     };
-    let is_wanted = |address: &Address| wanted.is_none_or(|wanted| wanted == address);
-    let living = living.iter().filter(|row| is_wanted(&row.address));
-    let gone = gone.iter().filter(|row| is_wanted(&row.address));
-    let rows: Vec<_> = living
-        .map(|row| cells(&row.address, row.messages, row.octets, row.retrieved, &row.recoverable))
-        .chain(gone.map(|row| cells(&row.address, 0, 0, 0, &row.recoverable)))
-        .collect();
-    match wanted {
-        Some(address) if rows.is_empty() => Err(AdminError::new(
-            Failure::NotFound,
-            format!("there is no mailbox {address}: \"poppet list {domain}\" shows those there are"),
-        )),
-        _ => {
-            let columns = &[
-                "mailbox",
-                "messages",
-                "octets",
-                "retrieved",
-                "recoverable",
-                "recoverable_octets",
-                "recoverable_until",
+    let quotas: HashMap<_, _> = quotas.iter().map(|row| (&row.address, quota::allowed(row))).collect();
+    let cells =
+        |address: &Address, messages: u32, octets, retrieved: u32, recoverable: &Recoverable, state| {
+            let quota = quotas.get(address).cloned().unwrap_or([Cell::None, Cell::None]);
+            let cells = [
+                Cell::text(address),
+                Cell::Number(messages.into()),
+                Cell::Octets(octets),
+                Cell::Number(retrieved.into()),
+                Cell::Number(recoverable.messages.into()),
+                Cell::Octets(recoverable.octets),
+                recoverable.until.map_or(Cell::None, Cell::Time),
+                Cell::text(state),
             ];
-            Ok(Report::Rows(columns, rows))
-        }
-    }
+            cells.into_iter().chain(quota).collect()
+        };
+    let of_living = |row: &MailboxRow| {
+        cells(&row.address, row.messages, row.octets, row.retrieved, &row.recoverable, state(row))
+    };
+    let of_gone = |row: &GoneRow| cells(&row.address, 0, 0, 0, &row.recoverable, REMOVED);
+    let columns = &[
+        "mailbox",
+        "messages",
+        "octets",
+        "retrieved",
+        "recoverable",
+        "recoverable_octets",
+        "recoverable_until",
+        "state",
+        "quota",
+        "quota_messages",
+    ];
+    Ok(Report::Rows(columns, living.iter().map(of_living).chain(gone.iter().map(of_gone)).collect()))
 }
 
 fn wear_facts(wear: &Wear) -> Vec<(&'static str, Cell)> {
@@ -187,12 +219,27 @@ fn wear_facts(wear: &Wear) -> Vec<(&'static str, Cell)> {
     ]
 }
 
+/// What can't be done with a mailbox; its domain's lock counts where it has none that is as hard.
 fn state(row: &MailboxRow) -> &'static str {
-    match (row.lock.is_locked(), row.domain_lock.is_locked()) {
-        (true, _) => "locked",
-        (false, true) => "domain-locked",
-        (false, false) => "open",
+    match (row.lock, row.domain_lock) {
+        (Lock::All, _) => locked(Lock::All),
+        (_, Lock::All) => "domain-locked all",
+        (Lock::Open, Lock::Reading) => "domain-locked",
+        (own, _) => locked(own),
     }
+}
+
+fn locked(lock: Lock) -> &'static str {
+    match lock {
+        Lock::Open => "open",
+        Lock::Reading => "locked",
+        Lock::All => "locked all",
+    }
+}
+
+/// Whether an alias is one of that domain, or makes another domain one.
+fn is_of(row: &AliasRow, domain: &Domain) -> bool {
+    row.alias.domain() == *domain || row.targets.contains(&AliasTarget::Domain(domain.clone()))
 }
 
 fn domains(desk: &Desk) -> Result<Vec<DomainRow>, AdminError> {
@@ -213,5 +260,43 @@ fn gone(desk: &Desk, domain: Option<Domain>) -> Result<Vec<GoneRow>, AdminError>
     match desk.ask(Command::Gone(domain))? {
         Answer::Gone(rows) => Ok(rows),
         _ => Err(stranger()),
+    }
+}
+
+/// The state of what can only be brought back.
+const REMOVED: &str = "removed";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::UnixTime;
+    use crate::mail::MailboxId;
+
+    #[test]
+    fn the_harder_lock_is_shown_and_whose_it_is_c2() {
+        for (lock, domain_lock, wanted) in [
+            (Lock::Open, Lock::Open, "open"),
+            (Lock::Open, Lock::Reading, "domain-locked"),
+            (Lock::Open, Lock::All, "domain-locked all"),
+            (Lock::Reading, Lock::Open, "locked"),
+            (Lock::Reading, Lock::Reading, "locked"),
+            (Lock::Reading, Lock::All, "domain-locked all"),
+            (Lock::All, Lock::Open, "locked all"),
+            (Lock::All, Lock::Reading, "locked all"),
+            (Lock::All, Lock::All, "locked all"),
+        ] {
+            let row = MailboxRow {
+                address: "alice@home.lan".parse().unwrap(),
+                id: MailboxId(1),
+                lock,
+                domain_lock,
+                created: UnixTime(0),
+                messages: 0,
+                octets: 0,
+                retrieved: 0,
+                recoverable: Recoverable::default(),
+            };
+            assert_eq!(state(&row), wanted);
+        }
     }
 }

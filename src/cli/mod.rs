@@ -7,17 +7,21 @@
 //! ```
 
 mod accounts;
+mod alias;
 mod args;
 mod consequence;
 mod desk;
+mod device;
 mod globals;
 mod logger;
 mod look;
 mod machine;
+mod mail_verbs;
 mod options;
 mod output;
 mod password;
 mod place;
+mod quota;
 mod read;
 mod serve;
 mod sessions;
@@ -28,7 +32,7 @@ mod verbs;
 
 use std::process::ExitCode;
 
-use crate::admin::{AdminError, Failure};
+use crate::admin::{AdminError, Failure, Lock};
 use args::{Parsed, Verb};
 use desk::Desk;
 use globals::Globals;
@@ -63,9 +67,13 @@ fn carry_out(verb: Verb, globals: &Globals, output: &Output) -> Result<(), Admin
         Verb::Read(verb) => return read::read(&verb, &desk, output),
         Verb::Add(verb) => accounts::add(&verb, &desk)?,
         Verb::Del(verb) => accounts::del(&verb, &desk)?,
-        Verb::Lock(verb) => accounts::lock(&verb.target, true, &desk)?,
-        Verb::Unlock(verb) => accounts::lock(&verb.target, false, &desk)?,
+        Verb::Lock(verb) if verb.all => accounts::lock(&verb.target, Lock::All, &desk)?,
+        Verb::Lock(verb) => accounts::lock(&verb.target, Lock::Reading, &desk)?,
+        Verb::Unlock(verb) => accounts::lock(&verb.target, Lock::Open, &desk)?,
         Verb::Passwd(verb) => accounts::passwd(&verb, &desk)?,
+        Verb::Alias(verb) => alias::alias(&verb, &desk)?,
+        Verb::Device(verb) => device::device(&verb, &desk)?,
+        Verb::Quota(verb) => quota::quota(&verb, &desk)?,
         Verb::List(verb) => look::list(&verb, &desk)?,
         Verb::Stat(verb) => look::stat(&verb, &desk)?,
         Verb::Get(verb) => options::get(&verb, &desk)?,

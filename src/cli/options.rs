@@ -14,7 +14,7 @@ pub(super) fn get(verb: &Get, desk: &Desk) -> Result<Report, AdminError> {
         None => Command::Settings(key),
     };
     let Answer::Settings(rows) = desk.ask(command)? else { return Err(stranger()) };
-    let kind = |row: &SettingRow| match (row.is_fixed, row.origin) {
+    let origin = |row: &SettingRow| match (row.is_fixed, row.origin) {
         (true, _) => "fixed",
         (false, Origin::Default) => "default",
         (false, Origin::Global) if target.is_some() => "all",
@@ -22,6 +22,7 @@ pub(super) fn get(verb: &Get, desk: &Desk) -> Result<Report, AdminError> {
         (false, Origin::Domain) => "domain",
         (false, Origin::Mailbox) => "mailbox",
     };
+    let kind = |row: &SettingRow| format!("{}{}", origin(row), if row.is_final { " (final)" } else { "" });
     if let (Some(_), [row]) = (&verb.key, rows.as_slice()) {
         let facts = vec![
             ("setting", Cell::text(&row.key)),
@@ -45,11 +46,12 @@ pub(super) fn set(verb: &Set, desk: &Desk) -> Result<Report, AdminError> {
     }
     let (key, value) = (verb.key.clone(), verb.value.clone());
     let target = target(verb.target.as_deref())?;
+    let is_final = verb.is_final;
     let command = match &target {
-        Some(target) => Command::AssignFor { target: target.clone(), key, value },
-        None => Command::Assign { key, value },
+        Some(target) => Command::AssignFor { target: target.clone(), key, value, is_final },
+        None => Command::Assign { key, value, is_final },
     };
-    let Answer::Assigned { value, waits_for_restart, consequence } = desk.ask(command)? else {
+    let Answer::Assigned { value, waits_for_restart, consequence, below } = desk.ask(command)? else {
         return Err(stranger());
     };
     let shown = if value.is_empty() { "not set" } else { &value };
@@ -60,9 +62,13 @@ pub(super) fn set(verb: &Set, desk: &Desk) -> Result<Report, AdminError> {
         ("value", Cell::text(&value)),
         ("for", target.map_or(Cell::None, Cell::text)),
         ("waits_for_restart", Cell::Is(waits_for_restart)),
+        ("final", Cell::Is(is_final)),
+        ("below", Cell::Texts(below.iter().map(Target::to_string).collect())),
     ];
-    let sentence = format!("{} is {shown}{whom}{when}.", verb.key);
+    let finally = if is_final { ", and nothing below can overrule it" } else { "" };
+    let sentence = format!("{} is {shown}{whom}{finally}{when}.", verb.key);
     let mut meaning = consequence::of_mail(&verb.key, &value);
+    meaning.extend(consequence::of_finality(is_final, &below));
     if let Some(consequence) = &consequence {
         meaning.extend(consequence::of_passwords(consequence));
         facts.push(consequence::fact(consequence));

@@ -6,7 +6,7 @@ use argh::FromArgs;
 #[argh(
     subcommand,
     name = "setup",
-    description = "make everything for a domain and its first mailbox, then serve",
+    description = "make a domain and a first mailbox, then serve",
     example = "{command_name} home.lan alice\n{command_name} home.lan bob --no-start",
     note = "Makes the folder, the database, the device key, a certificate authority and a server certificate, the\n\
     domain and the mailbox, as far as they are missing; prints a generated password and the recovery words of\n\
@@ -88,16 +88,18 @@ pub(super) struct Add {
 #[argh(
     subcommand,
     name = "del",
-    description = "remove a domain with its mailboxes, or a mailbox with its mail",
-    example = "{command_name} bob@home.lan\n{command_name} home.lan --yes",
-    note = "What would take mailboxes or mail with it is asked about on a terminal, and needs --yes elsewhere.\n\
+    description = "remove a domain, a mailbox or an alias",
+    example = "{command_name} bob@home.lan\n{command_name} home.lan --yes\n{command_name} info@home.lan",
+    note = "A domain goes with its mailboxes and aliases, a mailbox with its mail. What would take some with it is asked\n\
+    about on a terminal, and needs --yes elsewhere.\n\
     So does the mailbox that gets the mail for postmaster: then nobody gets it until \"poppet set postmaster\"\n\
     names another.\n\
-    \"poppet undelete\" brings mailboxes and mail back within undo_days, as long as the disk has room for them."
+    \"poppet undelete\" brings mailboxes and mail back within undo_days, as long as the disk has room for them.\n\
+    Aliases go for good; those that lead nowhere because of it are named, on standard error without a terminal."
 )]
 /// del
 pub(super) struct Del {
-    /// a domain or an address
+    /// a domain, an address, or *@DOMAIN for its catch-all
     #[argh(positional, arg_name = "TARGET")]
     pub target: String,
     /// don't ask
@@ -111,8 +113,9 @@ pub(super) struct Del {
     name = "list",
     description = "list the domains, or the mailboxes of one",
     example = "{command_name}\n{command_name} home.lan",
-    note = "Columns without DOMAIN: domain, state, mailboxes; with it: mailbox, state, created.\n\
-    The state is open, locked, or domain-locked for a mailbox that only its domain locks."
+    note = "Columns without DOMAIN: domain, state, mailboxes, aliases; with it: mailbox, state, created, aliases.\n\
+    The state is open, locked, or domain-locked for a mailbox that only its domain locks; \" all\" stands behind it\n\
+    where no mail is taken either. The aliases are a number for a domain, and those that name the mailbox."
 )]
 /// list
 pub(super) struct List {
@@ -128,7 +131,8 @@ pub(super) struct List {
     description = "count messages and octets, or the wear of the disk",
     example = "{command_name}\n{command_name} home.lan\n{command_name} alice@home.lan\n{command_name} --wear",
     note = "Columns without TARGET: domain, mailboxes, messages, octets, retrieved, recoverable,\n\
-    recoverable_octets, recoverable_until; with it the same for each mailbox: mailbox, messages, octets, ...\n\
+    recoverable_octets, recoverable_until, state; with it for each mailbox: mailbox, messages, octets, ..., state,\n\
+    quota, quota_messages. The state is as in \"poppet list\", or removed.\n\
     Recoverable is what \"poppet undelete\" brings back; the first of it goes at recoverable_until, or earlier\n\
     where the disk runs short. What was removed, mailbox or domain, stands there with no messages but those.\n\
     --wear tells what the server has written since it was started, in all and for each message, in lines of\n\
@@ -149,14 +153,19 @@ pub(super) struct Stat {
     subcommand,
     name = "lock",
     description = "lock a domain or a mailbox: it can't be read any more",
-    example = "{command_name} alice@home.lan\n{command_name} home.lan",
-    note = "Mail still arrives and its users can still send. POP3 sessions end at once."
+    example = "{command_name} alice@home.lan\n{command_name} home.lan\n{command_name} alice@home.lan --all",
+    note = "Mail still arrives and its users can still send. POP3 sessions end at once.\n\
+    With --all no mail is taken for it either: senders are told so. Saying it without\n\
+    --all lets mail arrive again."
 )]
 /// lock
 pub(super) struct Lock {
     /// a domain or an address
     #[argh(positional, arg_name = "TARGET")]
     pub target: String,
+    /// refuse incoming mail too
+    #[argh(switch)]
+    pub all: bool,
 }
 
 #[derive(FromArgs)]
@@ -203,7 +212,8 @@ pub(super) struct Passwd {
     description = "show settings with their values and meanings",
     example = "{command_name}\n{command_name} plaintext\n{command_name} --for alice@home.lan",
     note = "Columns: setting, value, kind, meaning; their order stays. The kind is set, default, or fixed for a limit\n\
-    that can't be set; with --for it tells where the value comes from: mailbox, domain, all, or default.\n\
+    that can't be set; with --for it tells where the value comes from: mailbox, domain, all, or default. \"(final)\"\n\
+    stands behind it where nothing below that can overrule it.\n\
     With KEY and no terminal, only the value is printed."
 )]
 /// get
@@ -222,10 +232,12 @@ pub(super) struct Get {
     name = "set",
     description = "change a setting",
     example = "{command_name} plaintext lan\n{command_name} pop3 0.0.0.0:110,[::]:110\n{command_name} message_mib --default\n\
-    {command_name} retain 365,retrieved:7 --for alice@home.lan\n{command_name} challenge on",
+    {command_name} retain 365,retrieved:7 --for alice@home.lan\n{command_name} quota 1G --final\n\
+    {command_name} challenge on",
     note = "\"poppet get\" lists the settings and what values they take, and which of them a domain or a mailbox can\n\
     have for itself: the mailbox's counts before its domain's, and that before the one of all. With --for,\n\
-    --default takes back to what counts above.\n\
+    --default takes back to what counts above. With --final nothing below counts, neither what is set there nor\n\
+    what was; setting it again without --final ends that.\n\
     It says so if the change counts only after a restart of the server. challenge, sparequired, plaintext, retain\n\
     and undo_days also say what the change means: whose passwords are kept or wiped, who must get a new one, what\n\
     is refused, which mail goes. Without a terminal these lines are on standard error; --json has them as meaning."
@@ -244,6 +256,9 @@ pub(super) struct Set {
     /// only for a domain or an address
     #[argh(option, long = "for", arg_name = "TARGET")]
     pub target: Option<String>,
+    /// let no domain or mailbox below overrule it
+    #[argh(switch, long = "final")]
+    pub is_final: bool,
 }
 
 #[derive(FromArgs)]

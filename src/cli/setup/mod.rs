@@ -41,7 +41,11 @@ pub(super) fn setup(verb: &Setup, database: PathBuf, output: &Output) -> Result<
     let (is_certificate_new, authority) = ensure_authority(&desk, &domain)?;
     let command = Command::AddMailbox { address: address.clone(), password: given };
     let (is_mailbox_new, password) = match is_new(desk.ask(command))? {
-        None => (false, None),
+        None => {
+            // The name may be an alias's.
+            desk.ask(Command::MayHavePassword { address: address.clone(), is_new: false })?;
+            (false, None)
+        }
         Some(answer) => (true, generated(answer)?),
     };
 
@@ -140,8 +144,8 @@ fn ensure_settings(desk: &Desk, domain: &Domain) -> Result<Settings, AdminError>
         );
     }
     for (key, value) in first {
-        desk.ask(Command::Assign { key: key.into(), value: Some(value.clone()) })?;
         settings.assign(Key::find(key)?.name, &value)?;
+        desk.ask(Command::Assign { key: key.into(), value: Some(value), is_final: false })?;
     }
     Ok(settings)
 }
@@ -150,9 +154,10 @@ fn ensure_settings(desk: &Desk, domain: &Domain) -> Result<Settings, AdminError>
 fn ensure_postmaster(desk: &Desk, settings: &Settings, address: &Address) -> Result<(), AdminError> {
     match settings.postmaster {
         Some(_) => Ok(()),
-        None => desk
-            .ask(Command::Assign { key: "postmaster".into(), value: Some(address.to_string()) })
-            .map(|_| ()),
+        None => {
+            let value = Some(address.to_string());
+            desk.ask(Command::Assign { key: "postmaster".into(), value, is_final: false }).map(|_| ())
+        }
     }
 }
 

@@ -1,0 +1,111 @@
+//! alias.
+
+use super::desk::{Desk, stranger};
+use super::mail_verbs::AliasVerb;
+use super::table::{Cell, Report, Said};
+use crate::admin::{AdminError, AliasRow, Answer, Command, quoted};
+use crate::mail::{Address, Alias, AliasTarget, Domain};
+
+pub(super) fn alias(verb: &AliasVerb, desk: &Desk) -> Result<Report, AdminError> {
+    let Some((name, targets)) = verb.words.split_first() else {
+        return Ok(listed(&all(desk)?));
+    };
+    let alias = alias_of(name)?;
+    if targets.is_empty() {
+        return match desk.ask(Command::Aliases(Some(alias)))? {
+            Answer::Aliases(rows) => Ok(listed(&rows)),
+            _ => Err(stranger()),
+        };
+    }
+    let targets = targets.iter().map(|text| target_of(text)).collect::<Result<Vec<_>, _>>()?;
+    let command = Command::SetAlias { alias: alias.clone(), targets };
+    let Answer::AliasSet { targets, before } = desk.ask(command)? else { return Err(stranger()) };
+    let was = match before.is_empty() {
+        true => String::new(),
+        false => format!(" Before it led to {}.", texts(&before).join(", ")),
+    };
+    let sentence = format!("{alias} leads to {}.{was}", texts(&targets).join(", "));
+    let facts = vec![
+        ("alias", Cell::text(&alias)),
+        ("targets", Cell::Texts(texts(&targets))),
+        ("before", Cell::Texts(texts(&before))),
+    ];
+    Ok(Report::Said(sentence, facts, Said::Quiet))
+}
+
+/// All aliases there are.
+pub(super) fn all(desk: &Desk) -> Result<Vec<AliasRow>, AdminError> {
+    match desk.ask(Command::Aliases(None))? {
+        Answer::Aliases(rows) => Ok(rows),
+        _ => Err(stranger()),
+    }
+}
+
+/// An alias as typed.
+pub(super) fn alias_of(text: &str) -> Result<Alias, AdminError> {
+    text.parse().map_err(|error| AdminError::usage(format!("{} can't be: {error}", quoted(text))))
+}
+
+/// Targets or aliases as texts.
+pub(super) fn texts(names: &[impl ToString]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
+}
+
+/// What is no mailbox's address may be somebody's outside.
+fn target_of(text: &str) -> Result<AliasTarget, AdminError> {
+    let bad = |error| AdminError::usage(format!("{} can't be: {error}", quoted(text)));
+    let Some((_, domain)) = text.rsplit_once('@') else {
+        return text.parse::<Domain>().map(AliasTarget::Domain).map_err(bad);
+    };
+    domain.parse::<Domain>().map_err(bad)?;
+    match text.parse::<Address>() {
+        Ok(address) => Ok(AliasTarget::Address(address)),
+        Err(error) if !is_plain(text) => Err(bad(error)),
+        Err(_) => Ok(AliasTarget::Outside(text.into())),
+    }
+}
+
+/// Whether it can stand in a line of ours as it is.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|octet| octet.is_ascii_graphic()) && !text.starts_with(['@', '-', '*'])
+}
+
+fn listed(rows: &[AliasRow]) -> Report {
+    let cells = |row: &AliasRow| {
+        vec![Cell::text(&row.alias), Cell::Texts(texts(&row.targets)), Cell::Time(row.created)]
+    };
+    Report::Rows(&["alias", "targets", "created"], rows.iter().map(cells).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::Failure;
+
+    #[test]
+    fn targets_are_mailboxes_domains_or_outside() {
+        let address = |text: &str| AliasTarget::Address(text.parse().unwrap());
+        for (text, wanted) in [
+            ("Alice@Home.lan", address("alice@home.lan")),
+            ("home.lan", AliasTarget::Domain("home.lan".parse().unwrap())),
+            ("o'brien@example.com", AliasTarget::Outside("o'brien@example.com".into())),
+        ] {
+            assert_eq!(target_of(text), Ok(wanted), "{text}");
+        }
+        for bad in [
+            "",
+            "@",
+            "a@",
+            "@home.lan",
+            "*@home.lan",
+            "a b@home.lan",
+            "a\u{1b}[2J@home.lan",
+            "ho_me",
+            "a@ho_me",
+        ] {
+            let error = target_of(bad).unwrap_err();
+            assert_eq!(error.kind, Failure::Usage, "{bad:?}");
+            assert!(error.text.lines().count() == 1 && !error.text.contains('\u{1b}'), "{}", error.text);
+        }
+    }
+}

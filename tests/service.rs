@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[allow(dead_code)] // Made for other tests too.
 mod house;
 
 use std::io::{Read, Write};

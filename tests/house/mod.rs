@@ -28,6 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A server with alice@home.lan, whose password is `wonderland`, and every listener on a free port.
 pub struct House {
     folder: PathBuf,
+    store: Store,
     bound: Vec<(ListenerKind, SocketAddr)>,
     authority: Vec<u8>,
     stop: Option<smol::channel::Sender<()>>,
@@ -54,13 +55,35 @@ impl House {
         }
         let gatekeeper = Gatekeeper::new(store.clone(), DeviceKey::create(&database).unwrap()).unwrap();
         let authority = furnish(&store, &gatekeeper, &clock);
+        House::serve(folder, store, gatekeeper, clock, authority)
+    }
 
+    /// The same house after a restart.
+    pub fn reopen(mut self) -> House {
+        self.stop();
+        let (folder, authority) = (std::mem::take(&mut self.folder), std::mem::take(&mut self.authority));
+        drop(self);
+        let database = folder.join("poppet.redb");
+        let clock = Clock::system(UnixTime(0));
+        let store = Store::open(&database, &Options::default(), clock.clone()).unwrap();
+        let gatekeeper = Gatekeeper::new(store.clone(), DeviceKey::load(&database).unwrap()).unwrap();
+        House::serve(folder, store, gatekeeper, clock, authority)
+    }
+
+    fn serve(
+        folder: PathBuf,
+        store: Store,
+        gatekeeper: Gatekeeper,
+        clock: Clock,
+        authority: Vec<u8>,
+    ) -> House {
+        let database = folder.join("poppet.redb");
         let listen = Listen(vec!["127.0.0.1:0".parse().unwrap()]);
         let overrides = ListenerKind::ALL.into_iter().map(|kind| (kind, listen.clone())).collect();
         let (stop, stopped) = smol::channel::bounded::<()>(1);
         let (bound, told) = mpsc::channel();
+        let context = Context { store: store.clone(), gatekeeper, live: None };
         let serving = std::thread::spawn(move || {
-            let context = Context { store, gatekeeper, live: None };
             let ready = move |addresses: &[_]| bound.send(addresses.to_vec()).unwrap();
             let stop = async move {
                 let _ = stopped.recv().await;
@@ -68,7 +91,12 @@ impl House {
             serve_until(context, clock, Plan { database, overrides }, ready, stop).unwrap();
         });
         let bound = told.recv_timeout(PATIENCE).unwrap();
-        House { folder, bound, authority, stop: Some(stop), serving: Some(serving) }
+        House { folder, store, bound, authority, stop: Some(stop), serving: Some(serving) }
+    }
+
+    /// What the server serves from.
+    pub fn store(&self) -> &Store {
+        &self.store
     }
 
     pub fn address(&self, kind: ListenerKind) -> SocketAddr {
@@ -143,7 +171,9 @@ impl Drop for House {
         if let Some(serving) = self.serving.take() {
             let _ = serving.join();
         }
-        let _ = std::fs::remove_dir_all(&self.folder);
+        if !self.folder.as_os_str().is_empty() {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
     }
 }
 
@@ -216,6 +246,14 @@ impl Peer {
             Transport::Plain(socket) => socket.write_all(octets),
             Transport::Tls(stream) => stream.write_all(octets),
         };
+    }
+
+    /// Says in TLS that nothing more comes, if there is TLS.
+    pub fn say_goodbye(&mut self) {
+        if let Transport::Tls(stream) = &mut self.transport {
+            stream.conn.send_close_notify();
+            stream.flush().unwrap();
+        }
     }
 
     /// The next line with its CRLF; empty at the end.

@@ -305,5 +305,9 @@ pub const LOGIN_DELAY_SECONDS: u32 = 86_400;
 pub const RESERVE_MIB: u32 = 64;
 /// What the file takes beside bodies, at a guess: accounts, rows, pages that wait for the next commit.
 pub const FILE_OVERHEAD_OCTETS: u64 = 8 * 1024 * 1024;
+/// How long a peer waits for the store before he is told to come again (S-275). RFC 5321 §4.5.3.2.6 gives a sender ten
+/// minutes; what is stored after all comes twice then, which is better than never. Worn flash cards stall for half a
+/// minute.
+pub const STORE_PATIENCE: Duration = Duration::from_secs(120);
 /// How long a free-space figure is believed.
 pub const FREE_SPACE_AGE: Duration = Duration::from_secs(1);

@@ -33,7 +33,7 @@ impl Intake {
         let mut piece = Vec::new();
         let (used, mut end) = self.receiver.receive(stream.input(), &mut piece);
         stream.consume(used);
-        let mut block = vec![0; if end.is_some() { 0 } else { limits::DATA_INPUT_OCTETS }];
+        let mut block = vec![0; if end.is_some() { 0 } else { limits::INPUT_OCTETS }];
         loop {
             self.push(&mut piece).await;
             if let Some(end) = end {
@@ -42,6 +42,7 @@ impl Intake {
             let octets = self.flow.read(stream, clock, &mut block, &mut self.body).await?;
             let (used, ended) = self.receiver.receive(&block[..octets], &mut piece);
             stream.give_back(&block[used..octets]);
+            grow(&mut block, octets);
             end = ended;
         }
     }
@@ -60,13 +61,14 @@ impl Intake {
         stream.consume(ahead);
         self.push(&mut piece).await;
         let mut left = octets - ahead as u64;
-        let mut block = vec![0; at_most(left, limits::DATA_INPUT_OCTETS)];
+        let mut block = vec![0; at_most(left, limits::INPUT_OCTETS)];
         while left > 0 {
             let most = at_most(left, block.len());
             let octets = self.flow.read(stream, clock, &mut block[..most], &mut self.body).await?;
             self.receiver.receive_chunk(&block[..octets], &mut piece);
             self.push(&mut piece).await;
             left -= octets as u64;
+            grow(&mut block, octets);
         }
         Ok(())
     }
@@ -125,6 +127,13 @@ pub async fn skip(stream: &mut Stream, clock: &Clock, octets: u64) -> Result<(),
         left -= flow.read(stream, clock, &mut block[..most], &mut Ok(None)).await? as u64;
     }
     Ok(())
+}
+
+/// Only a peer that fills a small block gets a large one: thousands of slow ones must not hold much (S-266).
+fn grow(block: &mut Vec<u8>, octets: usize) {
+    if octets == block.len() && octets < limits::DATA_INPUT_OCTETS {
+        *block = vec![0; limits::DATA_INPUT_OCTETS];
+    }
 }
 
 /// The lesser of the two.

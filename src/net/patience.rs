@@ -2,7 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use smol::future::FutureExt;
+
+use super::alarm;
+use crate::clock::Clock;
 use crate::limits;
+use crate::store::StoreError;
 
 /// Until when a peer is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +44,19 @@ impl LineWait {
         let pressed = self.begun.unwrap_or(self.asked) + limits::PRESSED_PATIENCE;
         Deadline { usual, pressed: pressed.min(usual) }
     }
+}
+
+/// What the store answers within [`limits::STORE_PATIENCE`]: a disk that hangs leaves no peer without a word (S-275).
+/// What was asked for may happen after all.
+pub async fn in_time<T>(
+    clock: &Clock,
+    answer: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let late = async {
+        alarm::rest(clock, limits::STORE_PATIENCE).await;
+        Err(StoreError::Io("the disk of the database does not answer: look at it with dmesg".into()))
+    };
+    answer.or(late).await
 }
 
 #[cfg(test)]

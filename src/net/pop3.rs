@@ -7,7 +7,7 @@ use super::ahead::Ahead;
 use super::body::{self, Outgoing};
 use super::international::downgrade;
 use super::maildrops::Hold;
-use super::patience::{Deadline, LineWait};
+use super::patience::{Deadline, LineWait, in_time};
 use super::seat::{Doing, Order};
 use super::server::Server;
 use super::session::{Ended, Tally, log_on};
@@ -244,7 +244,7 @@ impl<'a> Driver<'a> {
         if seconds > 0 {
             return self.handle(Event::LoginRefused(LoginRefusal::TooSoon { seconds }));
         }
-        match self.server.store.snapshot(welcome.mailbox).await {
+        match in_time(&self.server.clock, self.server.store.snapshot(welcome.mailbox)).await {
             Ok(snapshot) => {
                 intervals.note(welcome.mailbox, delay_seconds, now);
                 self.hold = Some(hold);
@@ -321,7 +321,8 @@ impl<'a> Driver<'a> {
         let count = uids.len();
         // In one commit: each costs the flash its pages.
         let retrieved = self.take_written();
-        match self.server.store.finish_session(mailbox, uids, retrieved).await {
+        let finished = self.server.store.finish_session(mailbox, uids, retrieved);
+        match in_time(&self.server.clock, finished).await {
             Ok(()) => {
                 self.tally.removed += count;
                 self.handle(Event::Committed)
@@ -337,7 +338,8 @@ impl<'a> Driver<'a> {
     async fn mark_retrieved(&mut self) {
         let retrieved = self.take_written();
         let Some(mailbox) = self.mailbox.filter(|_| !retrieved.is_empty()) else { return };
-        if let Err(error) = self.server.store.mark_retrieved(mailbox, retrieved).await {
+        let marked = self.server.store.mark_retrieved(mailbox, retrieved);
+        if let Err(error) = in_time(&self.server.clock, marked).await {
             self.server.store_failed("marking messages as retrieved", &error);
         }
     }

@@ -169,6 +169,12 @@ impl Engine {
         })
     }
 
+    /// Opens the database anew before it is used again: its caller broke off in the middle of something.
+    pub(super) fn distrust(&self) {
+        let why = "a thread of the store broke off by a bug in poppet; please report the lines above";
+        self.shut(self.generation(), &StoreError::Io(why.into()));
+    }
+
     /// Closes the database for good.
     pub(super) fn close(&self) {
         let before = std::mem::replace(&mut *self.lock_for_change(), Slot::Closed);

@@ -1,5 +1,6 @@
 //! What the store's threads share, and how they start and stop.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -357,11 +358,13 @@ impl Threads {
         let (writer, messages) = mpsc::channel();
         let threads = Threads { writer, questions: Arc::default(), handles: Mutex::default() };
         let its_shared = Arc::clone(shared);
-        let handle = spawn("store-writer", move || writer::run(&its_shared, &messages))?;
+        let handle =
+            spawn("store-writer", move || outlive(&its_shared, || writer::run(&its_shared, &messages)))?;
         lock(&threads.handles).push(handle);
         for _ in 0..limits::READER_THREADS {
             let (its_shared, questions) = (Arc::clone(shared), Arc::clone(&threads.questions));
-            let handle = spawn("store-reader", move || reader::run(&its_shared, &questions))?;
+            let handle =
+                spawn("store-reader", move || outlive(&its_shared, || reader::run(&its_shared, &questions)))?;
             lock(&threads.handles).push(handle);
         }
         Ok(threads)
@@ -403,6 +406,15 @@ impl Drop for Threads {
     }
 }
 
+/// Goes on behind a bug, with the database opened anew: a server whose store is dead would greet peers for ever and take
+/// nothing from them (S-274).
+fn outlive(shared: &Shared, work: impl Fn()) {
+    while catch_unwind(AssertUnwindSafe(&work)).is_err() {
+        shared.engine.distrust();
+        thread::sleep(REST_AFTER_BUG);
+    }
+}
+
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
     thread::Builder::new()
         .name(name.into())
@@ -410,6 +422,9 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
         .spawn(work)
         .map_err(|error| StoreError::Io(format!("can't start the thread {name}: {error}")))
 }
+
+/// A bug that comes again and again must not keep the processor busy, nor fill the log.
+const REST_AFTER_BUG: Duration = Duration::from_secs(1);
 
 /// redb descends its trees with some recursion; 128 KiB has been enough for 7 GB (storage lab §2).
 const STACK_OCTETS: usize = 256 * 1024;

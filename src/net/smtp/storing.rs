@@ -4,6 +4,7 @@ use super::Driver;
 use super::sending::Spent;
 use crate::mail::{Address, MailboxId};
 use crate::net::international::Reckoning;
+use crate::net::patience::in_time;
 use crate::net::recipients;
 use crate::net::seat::Doing;
 use crate::net::stream::Lost;
@@ -25,7 +26,8 @@ impl Driver<'_> {
         let delivered = match self.take_allowance() {
             Err(Spent) => return Ok(self.handle(Event::SenderSpent)),
             Ok(taken) => {
-                let delivered = deliver(&self.server.store, &envelope, upload).await;
+                let delivered =
+                    in_time(&self.server.clock, deliver(&self.server.store, &envelope, upload)).await;
                 if let (Some(taken), Ok(Delivered::Stored { .. })) = (taken, &delivered) {
                     taken.keep();
                 }

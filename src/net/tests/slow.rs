@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 
 use super::super::listener;
-use super::trial::{OWN, Peer, Trial, serving, stranger};
+use super::trial::{Hanging, OWN, Peer, Trial, serving, serving_on, stranger};
 use crate::settings::ListenerKind::{Pop3, Pop3s, Smtp, Submission};
 
 /// Of 16 connections strangers may have 14, and must be quick when 12 stand.
@@ -223,6 +223,39 @@ fn a_place_is_kept_for_networks_from_which_somebody_has_logged_on_s_265() {
         let _known = trial.greeted(Pop3, stranger(1));
         let _own = trial.greeted(Smtp, OWN);
         assert!(trial.connect(Smtp, OWN).line().starts_with("421 "), "there are no more than 16");
+    });
+}
+
+/// Nothing is acknowledged that is not stored; what is stored after all may come twice.
+#[test]
+fn a_disk_that_hangs_leaves_nobody_without_a_word_s_275() {
+    let disk = Hanging::default();
+    serving_on(Arc::new(disk.clone()), &[], |trial| {
+        let mut first = in_data(trial, OWN);
+        first.dialog(&[("first\r\n.\r\n", "250 ")]);
+        let (mut smtp, mut pop3) = (in_data(trial, OWN), logged_on(trial, OWN));
+        pop3.dialog(&[("DELE 1\r\n", "+OK")]);
+        disk.hang(true);
+        smtp.socket().write_all(b"second\r\n.\r\n").unwrap();
+        pop3.socket().write_all(b"QUIT\r\n").unwrap();
+        let storing = || {
+            let rows = trial.server().sessions.show(std::time::Instant::now());
+            rows.iter().filter(|row| row.state == "storing").count()
+        };
+        trial.until("both wait for the disk", || storing() == 2);
+        trial.pass(119);
+        assert!(!smtp.is_gone() && !pop3.is_gone());
+        assert_eq!(storing(), 2);
+        trial.pass(2);
+        assert!(smtp.line().starts_with("451 "));
+        assert!(pop3.line().starts_with("-ERR [SYS/TEMP]"));
+        first.dialog(&[("NOOP\r\n", "250 ")]);
+
+        disk.hang(false);
+        let mut again = in_data(trial, OWN);
+        again.dialog(&[("second\r\n.\r\n", "250 ")]);
+        let mut pop3 = logged_on(trial, OWN);
+        pop3.dialog(&[("STAT\r\n", "+OK 2 ")]);
     });
 }
 

@@ -1,10 +1,13 @@
 //! A running server whose clock a test moves, and peers from any address of this machine.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use redb::StorageBackend;
+use redb::backends::InMemoryBackend;
 use rustix::net::{AddressFamily, SocketType};
 
 use super::super::server::Running;
@@ -12,7 +15,7 @@ use super::super::*;
 use crate::auth::tests::Folder;
 use crate::auth::{DeviceKey, Gatekeeper};
 use crate::mail::{Address, Secret};
-use crate::store::{Options, Store};
+use crate::store::{Medium, Options, Store, StoreError};
 use crate::{cert, ticket};
 
 /// Longer than anything here takes.
@@ -39,8 +42,13 @@ pub fn stranger(number: u8) -> Ipv4Addr {
 
 /// Serves with these settings while `act` goes on.
 pub fn serving(settings: &[(&str, &str)], act: impl FnOnce(&Trial)) {
+    serving_on(Arc::new(Hanging::default()), settings, act);
+}
+
+/// The same on that disk.
+pub fn serving_on(disk: Arc<dyn Medium>, settings: &[(&str, &str)], act: impl FnOnce(&Trial)) {
     let (folder, clock) = (Folder::new(), Clock::movable());
-    let store = Store::create(&folder.database(), &Options::default(), clock.clone()).unwrap();
+    let store = Store::create_on(disk, &Options::default(), clock.clone()).unwrap();
     let usual = [("argon2_kib", "7168"), ("argon2_passes", "1"), ("plaintext", "always")];
     for (key, value) in usual.iter().chain(settings) {
         store.set_setting(key, Some(value)).wait().unwrap();
@@ -63,7 +71,7 @@ pub fn serving(settings: &[(&str, &str)], act: impl FnOnce(&Trial)) {
 
 impl Trial<'_> {
     /// The server itself.
-    pub fn server(&self) -> &std::sync::Arc<Server> {
+    pub fn server(&self) -> &Arc<Server> {
         self.running.server()
     }
 
@@ -184,4 +192,63 @@ impl Peer {
             Err(error) => panic!("{error}"),
         }
     }
+}
+
+/// A disk in memory whose syncs hang when it is told so; clones are the same disk.
+#[derive(Debug, Clone, Default)]
+pub struct Hanging {
+    octets: Arc<InMemoryBackend>,
+    hangs: Arc<(Mutex<bool>, Condvar)>,
+}
+
+impl Hanging {
+    /// Lets syncs hang, or go on.
+    pub fn hang(&self, hangs: bool) {
+        *self.hangs.0.lock().unwrap() = hangs;
+        self.hangs.1.notify_all();
+    }
+}
+
+impl StorageBackend for Hanging {
+    fn len(&self) -> io::Result<u64> {
+        self.octets.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.octets.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.octets.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let (hangs, goes_on) = &*self.hangs;
+        drop(goes_on.wait_while(hangs.lock().unwrap(), |hangs| *hangs).unwrap());
+        self.octets.sync_data()
+    }
+
+    fn write(&self, offset: u64, octets: &[u8]) -> io::Result<()> {
+        self.octets.write(offset, octets)
+    }
+}
+
+impl Medium for Hanging {
+    fn open(&self) -> Result<Box<dyn StorageBackend>, StoreError> {
+        Ok(Box::new(self.clone()))
+    }
+
+    fn free_octets(&self) -> u64 {
+        u64::MAX
+    }
+
+    fn allocated_octets(&self) -> u64 {
+        0
+    }
+
+    fn is_in_place(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn drop_cache(&self) {}
 }

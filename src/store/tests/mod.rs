@@ -2,6 +2,7 @@
 
 mod aliases;
 mod audit;
+mod bugs;
 mod devices;
 mod file;
 mod front;

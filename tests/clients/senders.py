@@ -15,11 +15,11 @@ import poplib
 import re
 import shutil
 import smtplib
-import socket
 import ssl
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 from pathlib import Path
 
@@ -34,6 +34,7 @@ MAILS = ("dot lines", "8-bit", "long lines", "empty body")
 TRACE = re.compile(rb"\AReturn-Path: <([^\r\n]*)>\r\nDelivered-To: [^\r\n]+\r\nReceived: [^\r\n]+\r\n[ \t]by [^\r\n]+? with (\w+)"
                    rb"[^\r\n]*(\r\n[ \t][^\r\n]*)*\r\n")
 RECEIVED = re.compile(rb"(Received: [^\r\n]+(\r\n[ \t][^\r\n]*)*\r\n)*\Z")
+REPORT_SECONDS = 20
 CHUNK_OCTETS = (1, 2, 3, 700, 0, 65_537)
 TESTS = []
 
@@ -90,6 +91,13 @@ class Lab:
         if done.returncode:
             raise Failed(f"{Path(command[0]).name} exit {done.returncode}: {(done.stderr + done.stdout)[-500:].decode(errors='replace')}")
         return done.stdout.decode(errors="replace") + done.stderr.decode(errors="replace")
+
+    def reports(self, address):
+        """Reports are written behind the reply to the mail: the first is waited for."""
+        end = time.monotonic() + REPORT_SECONDS
+        while not (found := self.messages(address)) and time.monotonic() < end:
+            time.sleep(0.1)
+        return found
 
     def messages(self, address):
         pop3 = poplib.POP3("127.0.0.1", self.house.ports["pop3"], timeout=60)
@@ -155,27 +163,18 @@ def smtplib_of_Python(lab, way, address, message):
             smtp.starttls(context=lab.trust)
         if not source:
             smtp.login(USER, WORD)
-        asked, notify = reports(smtp, address)
-        smtp.sendmail(USER, [address], message, ["BODY=8BITMIME", *asked], notify)
-
-
-def reports(smtp, address):
-    """What a careful sender asks of reports where they are offered. RFC 3461 §4."""
-    smtp.ehlo_or_helo_if_needed()
-    if not smtp.has_extn("DSN"):
-        return [], []
-    return ["RET=HDRS", "ENVID=QQ+2B314159"], ["NOTIFY=SUCCESS,FAILURE,DELAY", f"ORCPT=rfc822;{address}"]
+        smtp.sendmail(USER, [address], message, ["BODY=8BITMIME"])
 
 
 PERL = r"""
-my ($host, $port, $source, $user, $word, $to) = @ARGV;
+my ($host, $port, $source, $user, $word, $to, $notify) = @ARGV;
 local $/; my $mail = <STDIN>;
 my $smtp = Net::SMTP->new($host, Port => $port, Hello => "client.test", Timeout => 60, $source ? (LocalAddr => $source) : ())
     or die "no connection: $@";
 if (!$source) { $smtp->auth($user, $word) or die $smtp->message; }
-my $dsn = $smtp->supports("DSN");
-$smtp->mail($user, Bits => "8", $dsn ? (Return => "HDRS", Envelope => "QQ314159") : ()) or die $smtp->message;
-$smtp->recipient($to, $dsn ? { Notify => ["FAILURE", "DELAY"], ORcpt => "rfc822;$to" } : ()) or die $smtp->message;
+die "DSN is not offered" if $notify && !defined $smtp->supports("DSN");
+$smtp->mail($user, Bits => "8", $notify ? (Return => "HDRS", Envelope => "QQ+314159") : ()) or die $smtp->message;
+$smtp->recipient($to, $notify ? { Notify => [split /,/, $notify], ORcpt => "rfc822;$to" } : ()) or die $smtp->message;
 $smtp->data($mail) or die $smtp->message;
 $smtp->quit or die $smtp->message;
 """
@@ -250,6 +249,45 @@ def s_nail(lab, way, address, text):
                 "mime-encoding=8bit", "sendwait", "hostname=client.test")
     options = [word for setting in settings for word in ("-S", setting)]
     lab.run("s-nail", "s-nail", "-:/", *options, *tls, "-s", "a text", address, stdin=text.encode())
+
+
+# ---------------------------------------------------------------- reports
+
+def asks_for_reports(lab, program, way, word):
+    """Who asks for it hears that his mail is in the mailbox, and who doesn't hears nothing. RFC 3461 §4, §6.2."""
+    sender, address = lab.fresh_box(), lab.fresh_box()
+    for notify in ("NEVER", "FAILURE", "SUCCESS,FAILURE,DELAY"):
+        program(lab, sender, address, notify)
+    if len(lab.messages(address)) != 3:
+        raise Failed(f"{len(lab.messages(address))} mails are there, 3 were sent")
+    reports = lab.reports(sender)
+    if len(reports) != 1:
+        raise Failed(f"{len(reports)} reports are there, one was asked for")
+    report = email.message_from_bytes(reports[0], policy=email.policy.SMTP)
+    if report.get_content_type() != "multipart/report" or report.get_param("report-type") != "delivery-status":
+        raise Failed(f"this is no report: {reports[0][:600]!r}")
+    if not reports[0].startswith(b"Return-Path: <>\r\n"):
+        raise Failed(f"a report must come from nobody: {reports[0][:100]!r}")
+    status = report.get_payload(1).as_string()
+    for field in ("Original-Envelope-Id: QQ+314159", f"Original-Recipient: rfc822;{address}", f"Final-Recipient: rfc822;{address}",
+                  "Action: delivered", "Status: 2."):
+        if field.replace(" ", "").lower() not in status.replace(" ", "").lower():
+            raise Failed(f"{field} is not in the report: {status}")
+    return f"3 mails and one report, with {word}"
+
+
+@sends(asks_for_reports, TLS)
+def smtplib_with_NOTIFY(lab, sender, address, notify):
+    with smtplib.SMTP_SSL("localhost", lab.port(TLS[0]), "client.test", timeout=60, context=lab.trust) as smtp:
+        smtp.login(sender, PASSWORD)
+        smtp.sendmail(sender, [address], lab.mails["dot lines"], ["RET=HDRS", "ENVID=QQ+2B314159"],
+                      [f"NOTIFY={notify}", f"ORCPT=rfc822;{address}"])
+
+
+@sends(asks_for_reports, PLAIN)
+def Net_SMTP_with_Notify(lab, sender, address, notify):
+    lab.run(None, "perl", "-MNet::SMTP", "-e", PERL, "127.0.0.1", lab.port(PLAIN[0]), "", sender, PASSWORD, address, notify,
+            stdin=lab.mails["dot lines"])
 
 
 # ---------------------------------------------------------------- chunks

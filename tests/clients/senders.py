@@ -303,7 +303,7 @@ def Exim(lab, way, address, message):
         tls="hosts_avoid_tls = *" if way.startswith("BDAT") else "hosts_require_tls = *\n  tls_verify_cert_hostnames ="))
     (folder / "exim-mainlog").unlink(missing_ok=True)
     lab.run(None, folder / "exim4", "-C", folder / "exim.conf", "-odi", "-oi", "-f", "a@client.test", address,
-            stdin=message.replace(b"\r\n", b"\n"), env=exims_names(lab, folder))
+            stdin=message.replace(b"\r\n", b"\n"), env=exims_names(folder))
     log = (folder / "exim-mainlog").read_text()
     if not re.search(r" => .* K .*C=\"250 ", log):
         raise Failed(f"it did not send the mail by BDAT: {log}")
@@ -340,13 +340,15 @@ out:
 
 
 def exims_house(lab, folder):
-    """Exim wants a user of its own, whom a preloaded library makes up; as any user, it needs no right of root's."""
+    """Exim wants a user of its own, whom a preloaded library makes up; he can't read where the packages may lie."""
     for path in (lab.house.folder, lab.folder):
         path.chmod(0o711)
     (folder / "spool").mkdir(parents=True)
     shutil.copy(Packages(lab.cache, "exim4-daemon-light").program("exim4"), folder / "exim4")
     (folder / "exim4").chmod(0o755)
-    shutil.copy(lab.house.authority, folder / "authority.pem")
+    for name in ("exim4-daemon-light", "libnss-wrapper"):
+        for path in filter(None, Packages(lab.cache, name).environment["LD_LIBRARY_PATH"].split(":")):
+            shutil.copytree(path, folder / "lib", dirs_exist_ok=True)
     number = 65_533 if os.getuid() == 0 else os.getuid()
     (folder / "passwd").write_text(Path("/etc/passwd").read_text() + f"Debian-exim:x:{number}:{number}::/:/bin/false\n")
     (folder / "group").write_text(Path("/etc/group").read_text() + f"Debian-exim:x:{number}:\n")
@@ -355,11 +357,9 @@ def exims_house(lab, folder):
             os.chown(path, number, number)
 
 
-def exims_names(lab, folder):
-    names = Packages(lab.cache, "libnss-wrapper")
-    library = next(names.root.glob("usr/lib/*-linux-*/libnss_wrapper.so"))
-    return {"LD_PRELOAD": str(library), "NSS_WRAPPER_PASSWD": str(folder / "passwd"), "NSS_WRAPPER_GROUP": str(folder / "group"),
-            **Packages(lab.cache, "exim4-daemon-light").environment}
+def exims_names(folder):
+    return {"LD_PRELOAD": str(folder / "lib/libnss_wrapper.so"), "LD_LIBRARY_PATH": str(folder / "lib"),
+            "NSS_WRAPPER_PASSWD": str(folder / "passwd"), "NSS_WRAPPER_GROUP": str(folder / "group")}
 
 
 @sends(as_they_are, PLAIN, STARTTLS, TLS, DEVICES)

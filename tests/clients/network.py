@@ -8,7 +8,7 @@ import subprocess
 
 from house import Failed
 
-# The addresses that documents use, and that nobody has: RFC 5737 and RFC 3849.
+# The addresses of examples: public to look at, and nobody has them.
 SERVER = ("192.0.2.25", "2001:db8::25")
 OTHER = ("192.0.2.26", "2001:db8::26")
 PEER = ("192.0.2.66", "2001:db8::66")

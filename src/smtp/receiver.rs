@@ -18,6 +18,8 @@ pub struct Receiver {
     trace: Option<String>,
     /// What is added at the header's end, until that has been decided.
     missing: Option<MissingFields>,
+    /// Whether its first octet has come.
+    has_begun: bool,
     /// The front of the first line, while it may still be a field or not.
     held: Vec<u8>,
     limit_octets: u64,
@@ -63,6 +65,7 @@ impl Receiver {
             header: HeaderScan::new(plan.recipients),
             trace: Some(plan.trace),
             missing: plan.missing,
+            has_begun: false,
             held: Vec::new(),
             limit_octets: plan.limit_octets,
             octets: 0,
@@ -153,6 +156,15 @@ impl Receiver {
     fn walk_header(&mut self, message: &mut Vec<u8>, from: usize) {
         if self.header.is_over() {
             return;
+        }
+        if !self.has_begun
+            && let Some(first) = message.get(from)
+        {
+            self.has_begun = true;
+            // Where nothing is added between, it would be a part of our Received, folded (S-123).
+            if self.missing.is_none() && b" \t".contains(first) {
+                message.splice(from..from, b"\r\n".iter().copied());
+            }
         }
         let end = self.header.scan(&message[from..]);
         if self.missing.is_none() {

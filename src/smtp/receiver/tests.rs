@@ -45,6 +45,27 @@ fn the_trace_stands_first_and_the_message_is_kept_as_it_is() {
     }
 }
 
+/// A message that begins with a blank went on our Received where that is folded, so that whoever sent it could add to
+/// what we had written, and its first line was lost to readers of the message. Found beside Postfix, which parts the two.
+#[test]
+fn a_first_line_that_begins_with_a_blank_is_no_part_of_our_trace_s_123_s_124() {
+    for (sent, stored) in [
+        (" for <eve@home.lan>; x\r\n\r\nbody\r\n", "\r\n for <eve@home.lan>; x\r\n\r\nbody\r\n"),
+        ("\tx: y\r\n", "\r\n\tx: y\r\n"),
+        (" \r\n", "\r\n \r\n"),
+        ("x: y\r\n z\r\n", "x: y\r\n z\r\n"),
+        ("\r\n z\r\n", "\r\n z\r\n"),
+        ("", ""),
+    ] {
+        let data = format!("{sent}.\r\n");
+        for size in 1..=data.len() {
+            let (message, _, end) = receive(receiver(LineEndings::Strict, false), data.as_bytes(), size);
+            assert_eq!(message, format!("Received: R\r\n{stored}"), "{sent:?} by {size}");
+            assert_eq!(end, Some(DataEnd::Good));
+        }
+    }
+}
+
 #[test]
 fn submission_adds_what_is_missing_at_the_headers_end() {
     const BOTH: &str = "Date: D\r\nMessage-ID: M\r\n";

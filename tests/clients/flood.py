@@ -12,6 +12,7 @@ import os
 import poplib
 import resource
 import selectors
+import signal
 import smtplib
 import socket
 import sys
@@ -33,6 +34,8 @@ TRICKLE_SECONDS = 4
 AGAIN_SECONDS = 15                  # After so long who was sent away is there again.
 PATIENCE_SECONDS = 60
 MEMORY_OCTETS = 64 * MIB
+LINES_A_SECOND = 20
+STOPPING_SECONDS = 6                # Five for what is under way, and some for a busy machine.
 KNOWN, LOGGED_ON = "127.0.0.1", "127.8.8.8"
 
 HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(32)) + b"\x00" * 400
@@ -148,10 +151,10 @@ def send(house, source):
         smtp.sendmail("sender@client.test", [ADDRESS], mail("honest", b"text\r\n"))
 
 
-def fetch(house, source):
+def fetch(house, source, user=ADDRESS.encode(), password=PASSWORD.encode()):
     link = socket.create_connection(("127.0.0.1", house.ports["pop3"]), PATIENCE_SECONDS, (source, 0))
     with link, link.makefile("rb") as answers:
-        for command in (b"", b"USER %s\r\n" % ADDRESS.encode(), b"PASS %s\r\n" % PASSWORD.encode(), b"QUIT\r\n"):
+        for command in (b"", b"USER %s\r\n" % user, b"PASS %s\r\n" % password, b"QUIT\r\n"):
             link.sendall(command)
             if not (answer := answers.readline()).startswith(b"+OK"):
                 raise Failed(f"{command[:4]!r}: {answer!r}")
@@ -310,8 +313,68 @@ def many_mails_at_once(house):
     return f"RSS {base / MIB:.1f} MiB before, {peak / MIB:.1f} at the peak"
 
 
+def wrong_passwords_and_the_log(house):
+    """Whoever tries thousands of passwords does not fill the log."""
+    house.poppet("set", "connections_per_address", "1000")
+    house.start()
+    begun = time.monotonic()
+    ended = begun + 4
+
+    def guess(number):
+        tries = 0
+        while time.monotonic() < ended:
+            source = f"127.{30 + number}.{tries % 250}.1"
+            try:
+                fetch(house, source, b"user%d-%d@home.lan" % (number, tries), b"wrong")
+            except (OSError, Failed):
+                tries += 1
+        return tries
+
+    with ThreadPoolExecutor(100) as pool:
+        tries = sum(pool.map(guess, range(100)))
+    seconds = time.monotonic() - begun
+    most = {}
+    for line in house.log().splitlines():
+        kind = next((word for word in ("logons refused", " refused,", " put off,") if word in line), "other").strip(" ,")
+        most[kind] = most.get(kind, 0) + 1
+    for kind, count in most.items():
+        if count > LINES_A_SECOND * (seconds + 2):
+            raise Failed(f"{count} lines of the kind {kind!r} in {seconds:.0f} s")
+    told = ", ".join(f"{kind}: {count}" for kind, count in sorted(most.items()))
+    return f"{tries} tries in {seconds:.0f} s; lines: {told}"
+
+
+def a_storm_of_signals(house):
+    """SIGHUP a thousand times ends nothing; SIGTERM, twice, ends all within its time, whatever the sessions do."""
+    house.start()
+    for _ in range(1000):
+        house.server.send_signal(signal.SIGHUP)
+    begun = time.monotonic()
+    send(house, KNOWN)
+    served = time.monotonic() - begun
+    attackers = Attackers(house.ports, 100, come_again=False)
+    attackers.start()
+    try:
+        wait_until("they stand", lambda: attackers.standing() == 100 and not attackers.due)
+        time.sleep(2)               # Each kind has come to where it trickles.
+        begun = time.monotonic()
+        house.server.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        house.server.send_signal(signal.SIGTERM)
+        code = house.server.wait(30)
+        took = time.monotonic() - begun
+    finally:
+        attackers.end()
+    if code or took > STOPPING_SECONDS:
+        raise Failed(f"it ended with {code} after {took:.1f} s")
+    house.start()
+    fetch(house, KNOWN)
+    told = house.log().count("the certificate is loaded")
+    return f"served {served * 1000:.0f} ms after, {told} times loaded, ended within {took:.1f} s"
+
+
 TESTS = [five_thousand_slow_connections_for_a_thousand_places, five_thousand_slow_connections_that_have_places,
-         few_descriptors, many_mails_at_once]
+         few_descriptors, many_mails_at_once, wrong_passwords_and_the_log, a_storm_of_signals]
 
 
 def main():

@@ -254,7 +254,7 @@ def s_nail(lab, way, address, text):
 # ---------------------------------------------------------------- reports
 
 def asks_for_reports(lab, program, way, word):
-    """Who asks for it hears that his mail is in the mailbox, and who doesn't hears nothing. RFC 3461 §4, §6.2."""
+    """Who asks for it hears that his mail is in the mailbox, and who doesn't hears nothing. RFC 3461 §5.2.3, §6."""
     sender, address = lab.fresh_box(), lab.fresh_box()
     for notify in ("NEVER", "FAILURE", "SUCCESS,FAILURE,DELAY"):
         program(lab, sender, address, notify)

@@ -9,10 +9,10 @@ use std::sync::{Arc, OnceLock, mpsc};
 use poppet::admin::Context;
 use poppet::auth::{DeviceKey, Gatekeeper};
 use poppet::clock::Clock;
-use poppet::mail::{Address, Domain, MailboxId, MessageId, Secret};
+use poppet::mail::{Address, Alias, AliasTarget, Domain, MailboxId, MessageId, Secret};
 use poppet::net::{self, Plan};
 use poppet::settings::{Listen, ListenerKind};
-use poppet::store::{Delivery, Level, Options, Store};
+use poppet::store::{Delivery, Device, Level, Lock, Options, Reach, Store};
 use poppet::ticket::block_on;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
@@ -46,11 +46,20 @@ impl House {
     /// The server of that kind; each is started at its first use.
     pub fn open(kind: Kind) -> &'static House {
         static EASY: OnceLock<House> = OnceLock::new();
+        static FOR_DEVICES: OnceLock<House> = OnceLock::new();
         static STRICT: OnceLock<House> = OnceLock::new();
         static CHALLENGING: OnceLock<House> = OnceLock::new();
         static RULED: OnceLock<House> = OnceLock::new();
         match kind {
             Kind::Easy => EASY.get_or_init(|| House::start("easy", &[("plaintext", "always")])),
+            Kind::ForDevices => FOR_DEVICES.get_or_init(|| {
+                let house = House::start("devices", &[("plaintext", "always")]);
+                // The first addresses that plays come from.
+                for net in 0..=255 {
+                    house.store.add_device(scanner(net)).wait().expect("a device");
+                }
+                house
+            }),
             Kind::Strict => STRICT.get_or_init(|| House::start("strict", &[("plaintext", "tls")])),
             Kind::Challenging => CHALLENGING.get_or_init(|| {
                 let own = [("plaintext", "always"), ("challenge", "on"), ("language", "de")];
@@ -142,12 +151,14 @@ impl House {
         for (key, value) in &script.own {
             self.own(&room.names["user"], key, value)?;
         }
+        for (alias, targets) in &script.aliases {
+            self.alias(alias, targets, &room.names)?;
+        }
+        let mailbox = || room.names["user"].parse().unwrap();
         match script.locked.as_deref() {
-            Some("mailbox") => self
-                .store
-                .lock_mailbox(room.names["user"].parse().unwrap(), poppet::store::Lock::Reading)
-                .wait(),
-            Some("domain") => self.store.lock_domain(domain, poppet::store::Lock::Reading).wait(),
+            Some("mailbox") => self.store.lock_mailbox(mailbox(), Lock::Reading).wait(),
+            Some("all") => self.store.lock_mailbox(mailbox(), Lock::All).wait(),
+            Some("domain") => self.store.lock_domain(domain, Lock::Reading).wait(),
             _ => Ok(()),
         }
         .map_err(|cause| cause.to_string())?;
@@ -199,6 +210,24 @@ impl House {
         self.store.set_level(level, key, Some(value)).wait().map_err(|cause| cause.to_string())
     }
 
+    fn alias(
+        &self,
+        alias: &str,
+        targets: &[String],
+        names: &HashMap<&'static str, String>,
+    ) -> Result<(), String> {
+        let text =
+            |written: &str| String::from_utf8(octets(written, names)?).map_err(|cause| cause.to_string());
+        let target = |written: &String| {
+            let address = text(written)?.parse::<Address>().map_err(|cause| cause.to_string())?;
+            Ok::<_, String>(AliasTarget::Address(address))
+        };
+        let targets = targets.iter().map(target).collect::<Result<_, _>>()?;
+        let alias: Alias =
+            text(alias)?.parse().map_err(|cause: poppet::mail::AddressError| cause.to_string())?;
+        self.store.set_alias(alias, targets).wait().map_err(|cause| cause.to_string())
+    }
+
     fn put(&self, mailbox: MailboxId, message: &[u8]) -> Result<(), String> {
         let mut upload = self.store.upload();
         block_on(upload.push(message)).map_err(|cause| cause.to_string())?;
@@ -211,6 +240,19 @@ impl House {
 impl Room {
     fn mailbox(&self, who: &str) -> MailboxId {
         if who == "user" { self.user } else { self.other }
+    }
+}
+
+/// A device that is each of 256 addresses.
+fn scanner(net: u8) -> Device {
+    Device {
+        name: format!("scanner-{net}"),
+        network: format!("127.77.{net}.0/24").parse().expect("a network"),
+        sender: None,
+        reach: Reach::Local,
+        mails_per_day: None,
+        is_lenient: true,
+        created: poppet::clock::UnixTime(0),
     }
 }
 

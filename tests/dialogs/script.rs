@@ -27,7 +27,9 @@ pub struct Script {
     pub mails: Vec<String>,
     /// Settings of its own that the first mailbox has.
     pub own: Vec<(String, String)>,
-    /// What is locked: nothing, `mailbox` or `domain`.
+    /// Aliases and where each leads, as written.
+    pub aliases: Vec<(String, Vec<String>)>,
+    /// What is locked: nothing, `mailbox`, `domain`, or `all` of the mailbox.
     pub locked: Option<String>,
     /// The steps with their line numbers.
     pub steps: Vec<(usize, Step)>,
@@ -45,6 +47,8 @@ pub enum Kind {
     Challenging,
     /// As the easy one, and one of its mailboxes keeps mail for a day and may be logged on to once an hour.
     Ruled,
+    /// As the easy one, and all who talk to it are one old device.
+    ForDevices,
 }
 
 /// One line of a dialog. The first number is the connection.
@@ -161,6 +165,12 @@ impl Script {
                 self.own.push((key.into(), value.into()));
                 self.house = Kind::Ruled;
             }
+            ("device", "on") => self.house = Kind::ForDevices,
+            ("alias", _) => {
+                let mut words = rest.split(' ').map(str::to_owned);
+                let alias = (words.next()?, words.collect::<Vec<_>>());
+                self.aliases.push(Some(alias).filter(|(_, targets)| !targets.is_empty())?);
+            }
             ("user", _) => self.user = rest.into(),
             ("password", _) => self.password = rest.into(),
             ("mail", _) => self.mails.push(rest.into()),
@@ -168,7 +178,7 @@ impl Script {
                 let octets: usize = rest.parse().ok().filter(|octets| *octets >= 16)?;
                 self.mails.push(format!("Subject: x\\r\\n\\r\\n{}\\r\\n", "y".repeat(octets - 16)));
             }
-            ("locked", "mailbox" | "domain") => self.locked = Some(rest.into()),
+            ("locked", "mailbox" | "domain" | "all") => self.locked = Some(rest.into()),
             _ => return None,
         }
         Some(())
@@ -406,6 +416,8 @@ mod tests {
             ("# t\n@ door pop3\nCOUNT nobody 1\n", 3),
             ("# t\n@ door pop3\nRETRIEVED user -1\n", 3),
             ("# t\n@ own retain\n@ door pop3\nX\n", 2),
+            ("# t\n@ alias list@home.lan\n@ door pop3\nX\n", 2),
+            ("# t\n@ device off\n@ door pop3\nX\n", 2),
             ("# t\n@ rules off\n@ door pop3\nX\n", 2),
             ("# t\n@ door pop3\nREPEAT 2\nX\n", 3),
             ("# t\n@ door pop3\nEND\n", 3),

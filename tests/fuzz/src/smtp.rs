@@ -359,7 +359,7 @@ impl<'a> Play<'a> {
         self.handle(Event::Received(end))
     }
 
-    /// What is stored has no line end but CRLF, and from strangers no NUL (S-001 to S-030).
+    /// What is stored has no line end but CRLF, and from strangers no NUL (S-001 to S-029).
     fn check_message(&self, message: &[u8]) {
         let is_bare = |at: usize| match message[at] {
             b'\r' => message.get(at + 1) != Some(&b'\n'),

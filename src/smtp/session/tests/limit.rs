@@ -102,12 +102,16 @@ fn who_guesses_recipients_is_shown_the_door_s_168() {
 
 #[test]
 fn no_octets_make_the_session_panic_or_say_something_malformed() {
-    const WORDS: [&[u8]; 26] = [
+    const WORDS: [&[u8]; 30] = [
         b"EHLO ",
         b"HELO",
         b"MAIL FROM:",
         b"RCPT TO:",
         b"DATA",
+        b"BDAT 5",
+        b"BDAT 0 LAST",
+        b" LAST",
+        b"RSET",
         b"AUTH ",
         b"PLAIN ",
         b"LOGIN",
@@ -138,6 +142,16 @@ fn no_octets_make_the_session_panic_or_say_something_malformed() {
         while !talk.is_closed {
             let line: Vec<u8> =
                 (0..random.usize(..8)).flat_map(|_| WORDS[random.usize(..WORDS.len())]).copied().collect();
+            // Many ways lead to no mail: now and then there is one.
+            if random.u8(..) < 20 {
+                talk.say("MAIL FROM:<a@b>");
+                if !talk.is_closed {
+                    talk.say("RCPT TO:<alice@home.lan>");
+                }
+            }
+            if talk.is_closed {
+                break;
+            }
             if talk.say_octets(&line, random.u8(..) < 20).starts_with("354") {
                 talk.data(b"x: y\r\n\r\n.\r\n");
             }

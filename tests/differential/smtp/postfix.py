@@ -93,6 +93,7 @@ inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
 myhostname = mail.home.lan
 myorigin = home.lan
+recipient_delimiter = +
 mydestination =
 mynetworks = 192.0.2.1/32
 smtpd_peername_lookup = no

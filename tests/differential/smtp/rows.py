@@ -56,8 +56,8 @@ def common(function):
 
 # ---- capabilities and commands
 
-BOTH_OFFER = {"PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"}
-OURS_ALONE, THEIRS_ALONE = {"HELP", "LIMITS"}, {"ETRN", "VRFY", "CHUNKING", "DSN"}
+BOTH_OFFER = {"CHUNKING", "PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"}
+OURS_ALONE, THEIRS_ALONE = {"HELP", "LIMITS"}, {"ETRN", "VRFY", "DSN"}
 SYNCHRONIZATION = "554 5.5.0 Error: SMTP protocol synchronization"
 RULES = "221 2.7.0 Error: I can break rules, too. Goodbye."
 
@@ -127,7 +127,7 @@ def odd_octets(it):
 
 @common
 def pipelining_before_ehlo(it):
-    return it.kind == "command" and it.theirs.text == SYNCHRONIZATION and it.before_theirs != SYNCHRONIZATION
+    return it.kind in ("command", "chunk") and it.theirs.text == SYNCHRONIZATION and it.before_theirs != SYNCHRONIZATION
 
 
 @common
@@ -139,8 +139,9 @@ def patience(it):
 
 @common
 def names_of_hosts(it):
-    return it.kind == "command" and it.verb in ("EHLO", "HELO") and (
-        it.codes("501", "250") and len(it.line) > 255 or it.codes("250", "501") and len(it.line.split()) == 1)
+    name = it.line[5:].strip()
+    is_name = len(name) < 64 and re.fullmatch(rb"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_-]+)*", name)
+    return it.kind == "command" and it.verb in ("EHLO", "HELO") and it.codes("501", "250") and not is_name
 
 
 @common
@@ -203,6 +204,33 @@ def nul_in_commands(it):
 @row
 def random_octets(it):
     return rest(it, "50[01]", "5..|") and bool(re.search(rb"[\x80-\xff]", it.line))
+
+
+# ---- chunks
+
+@common
+def chunks_refused(it):
+    return it.kind == "chunk" and it.codes("503|554", "551|554")
+
+
+@common
+def empty_chunks(it):
+    return it.kind == "chunk" and it.codes("250", "551") and bool(re.match(rb"BDAT 0\r\n", it.line, re.I))
+
+
+@common
+def chunks_without_a_size(it):
+    return rest(it, "50[13]|554", "521|554") and it.line.startswith(b"BDAT")
+
+
+@row
+def chunks_beyond_all_measure(it):
+    return rest(it, "503|55[24]", "") and bool(re.match(rb"BDAT [0-9]{8,}", it.line))
+
+
+@common
+def bare_line_ends_in_chunks(it):
+    return it.kind == "chunk" and it.codes("550", "250") and bool(re.search(rb"\r(?!\n)|(?<!\r)\n|\0", it.line))
 
 
 # ---- addresses and parameters
@@ -284,11 +312,6 @@ def reports(it):
     return is_path(it) and it.codes("555", "250") and bool(re.search(rb" (RET|ENVID|NOTIFY|ORCPT)=", it.line, re.I))
 
 
-@common
-def abuse(it):
-    return it.codes("550", "250") and path_of(it).lower() == b"<abuse@home.lan>"
-
-
 @row
 def identities_that_are_none(it):
     return is_path(it) and it.codes("501", "250") and bool(re.search(rb"AUTH=($| |a\+2( |$))", it.line))
@@ -317,7 +340,23 @@ def hops(it):
 @common
 def headers_are_mended(it):
     """By Postfix: an empty line where a field is followed by what is none, a field for an mbox's From line."""
-    return it.kind == "stored" and isinstance(it.ours, tuple) and it.ours[0] == it.theirs[0] and mended(it.ours[1]) == it.theirs[1]
+    if it.kind != "stored" or not isinstance(it.ours, tuple) or it.ours[0] != it.theirs[0]:
+        return False
+    renamed = re.sub(rb"^(>?From )", rb"X-Mailbox-Line: \1", it.ours[1])
+    return it.theirs[1] in (mended(renamed), mended(it.ours[1]))
+
+
+@row
+def trace_is_parted_from_the_message(it):
+    """In chunks Postfix doesn't part them."""
+    if it.kind != "stored" or not isinstance(it.ours, tuple) or it.ours[0] != it.theirs[0]:
+        return False
+    return it.ours[1][:3] in (b"\r\n ", b"\r\n\t") and it.theirs[1] in (it.ours[1][2:], mended_behind(it.ours[1][2:]))
+
+
+def mended_behind(folded):
+    line, end, rest = folded.partition(b"\r\n")
+    return line + end + mended(rest)
 
 
 FIELD = re.compile(rb"[!-9;-~]+[ \t]*:.*\r\n|[ \t]+.*\r\n")
@@ -326,8 +365,6 @@ FIELD = re.compile(rb"[!-9;-~]+[ \t]*:.*\r\n|[ \t]+.*\r\n")
 def mended(body):
     head, end, text = body.partition(b"\r\n\r\n")
     body = re.sub(rb"(?m)^([!-9;-~]+)[ \t]+:", rb"\1:", head) + end + text
-    if re.match(rb">?From ", body):
-        body = b"X-Mailbox-Line: " + body
     at = 0
     while (found := FIELD.match(body, at)) and not (at == 0 and body[:1] in b" \t"):
         at = found.end()

@@ -227,7 +227,7 @@ def text(chance):
 def octets_of(chance):
     """A message's octets, line ends in order."""
     head = chance.choice([b"Subject: s\r\nFrom: a@client.test\r\n", b"Subject: s\r\n folded\r\nX-Y: z\r\n", b"From a Sat Nov 21\r\nSubject: s\r\n", b"Return-Path: <x@y>\r\nBcc: a\r\n",
-                          b"", b"Subject : blank\r\n", b"To: undisclosed\r\nSubject: \xc3\xb6\r\n", b"no colon\r\nSubject: s\r\n",
+                          b"", b"Subject : blank\r\n", b" begins with a blank\r\n", b"To: undisclosed\r\nSubject: \xc3\xb6\r\n", b"no colon\r\nSubject: s\r\n",
                           b"Content-Length: 7\r\nDate: x\r\nMessage-ID: <x>\r\n", b"From: a\r\nTo: b (c\r\n", b"Content-Type: multipart/mixed; boundary=b\r\n"])
     lines = [chance.choice([b"text", b"", b".", b"..", b"...", b".x", b". ", b".\t", b"From me", b">From me", b"\xc3\xb6", b"\xff\x80", b" ", b"\t",
                             b"-" * 70, b"y" * 998, b"y" * 2047, b"y" * 2048, b"y" * 2049, b"z" * 5000, b"--b", b"--b--", b"Subject: body", b"RCPT TO:<x@y>", b"QUIT"])

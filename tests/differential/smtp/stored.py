@@ -7,12 +7,14 @@ from house import PASSWORD
 
 poplib._MAXLINE = 1 << 22
 OURS = re.compile(rb"Return-Path: <([^\r\n]*)>\r\nDelivered-To: [^\r\n]+\r\nReceived: [^\r\n]+(?:\r\n[ \t][^\r\n]*)*\r\n")
-THEIRS = re.compile(rb"Received: [^\r\n]+(?:\r\n[ \t][^\r\n]*)*\r\n")
+THEIRS = re.compile(rb"Received: .*?;\s+\w{3}, [^\r\n]+\r\n", re.DOTALL)
 
 
 def ours(port, box):
     """Takes all mails out of a mailbox of ours."""
     pop3 = poplib.POP3("127.0.0.1", port, timeout=60)
+    # Without it a mail sent with SMTPUTF8 is shown in other words.
+    pop3.utf8()
     pop3.user(box)
     pop3.pass_(PASSWORD)
     mails = []
@@ -29,8 +31,8 @@ def theirs(mails, box):
     """The mails of that mailbox among those that Postfix took."""
     found = []
     for mail in mails:
-        # Named in small and in capitals he stands there twice, and the delivery agent finds one mailbox.
-        if box in mail.recipients:
+        # Named in small and in capitals, or with a tag, he stands there twice; the delivery agent finds one mailbox.
+        if box in {re.sub(r"\+[^@]*", "", recipient) for recipient in mail.recipients}:
             trace = THEIRS.match(mail.content)
             found.append((mail.sender, mail.content[trace.end():]) if trace else ("no trace fields", mail.content))
     return found

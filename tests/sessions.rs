@@ -161,3 +161,29 @@ fn a_session_that_can_not_write_hears_that_it_is_to_end_s_180_s_268() {
         }
     }
 }
+
+#[test]
+fn who_speaks_before_the_greeting_waits_or_is_refused_and_who_listens_is_neither_s_078() {
+    let patient = House::open();
+    let mut early = patient.connect(ListenerKind::Smtp);
+    early.dialog(&[("NOOP\r\n", "220 ")]);
+    early.expect("250 ");
+
+    let strict = House::open_with(&[("early_talker", "refuse")]);
+    let begun = Instant::now();
+    // He must be faster than the server, which he is not each time.
+    loop {
+        let mut early = strict.connect(ListenerKind::Smtp);
+        early.try_send(b"NOOP\r\n");
+        let greeting = early.line();
+        if greeting.starts_with("554 5.5.0 ") {
+            early.expect_end();
+            break;
+        }
+        assert!(greeting.is_empty() || greeting.starts_with("220 "), "{greeting:?}");
+        assert!(begun.elapsed() < Duration::from_secs(30), "nobody who speaks early is refused");
+    }
+    for _ in 0..20 {
+        strict.connect(ListenerKind::Smtp).expect("220 ");
+    }
+}

@@ -220,7 +220,7 @@ def empty_chunks(it):
 
 @common
 def chunks_without_a_size(it):
-    return rest(it, "50[13]|554", "521|554") and it.line.startswith(b"BDAT")
+    return rest(it, "50[13]|55[24]", "521|554") and it.line.startswith(b"BDAT")
 
 
 @row
@@ -340,35 +340,26 @@ def hops(it):
 @common
 def headers_are_mended(it):
     """By Postfix: an empty line where a field is followed by what is none, a field for an mbox's From line."""
-    if it.kind != "stored" or not isinstance(it.ours, tuple) or it.ours[0] != it.theirs[0]:
-        return False
-    renamed = re.sub(rb"^(>?From )", rb"X-Mailbox-Line: \1", it.ours[1])
-    return it.theirs[1] in (mended(renamed), mended(it.ours[1]))
+    return is_as_sent(it, it.line) and mended(it.theirs[1]) == mended(it.line)
 
 
 @row
 def trace_is_parted_from_the_message(it):
     """In chunks Postfix doesn't part them."""
-    if it.kind != "stored" or not isinstance(it.ours, tuple) or it.ours[0] != it.theirs[0]:
+    return it.line[:1] in (b" ", b"\t") and is_as_sent(it, b"\r\n" + it.line) and mended(it.theirs[1]) == mended(it.line)
+
+
+def is_as_sent(it, sent):
+    """Whether ours has it octet for octet, but for a last line without an end, and from the same sender."""
+    if it.kind != "stored" or not isinstance(it.ours, tuple):
         return False
-    return it.ours[1][:3] in (b"\r\n ", b"\r\n\t") and it.theirs[1] in (it.ours[1][2:], mended_behind(it.ours[1][2:]))
-
-
-def mended_behind(folded):
-    line, end, rest = folded.partition(b"\r\n")
-    return line + end + mended(rest)
-
-
-FIELD = re.compile(rb"[!-9;-~]+[ \t]*:.*\r\n|[ \t]+.*\r\n")
+    return it.ours == (it.theirs[0], sent if sent.endswith(b"\r\n") or not sent else sent + b"\r\n")
 
 
 def mended(body):
-    head, end, text = body.partition(b"\r\n\r\n")
-    body = re.sub(rb"(?m)^([!-9;-~]+)[ \t]+:", rb"\1:", head) + end + text
-    at = 0
-    while (found := FIELD.match(body, at)) and not (at == 0 and body[:1] in b" \t"):
-        at = found.end()
-    return body if body[at:at + 2] in (b"\r\n", b"") else body[:at] + b"\r\n" + body[at:]
+    """Without all that Postfix may put in."""
+    body = re.sub(rb"(\r\n)+", b"\r\n", re.sub(rb"(?m)^X-Mailbox-Line: ", b"", body).strip(b"\r\n"))
+    return re.sub(rb"(?m)^([!-9;-~]+)[ \t]+:", rb"\1:", body)
 
 
 def key_of(difference):

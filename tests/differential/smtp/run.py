@@ -83,7 +83,7 @@ class Lab:
 
     def compare_mail(self, boxes, played):
         """Of each mail that both have taken, the same must lie there; of no other may ours have any."""
-        mails = [self.postfix.mail(queue_id) for queue_id in played.taken_by_both]
+        mails = [(self.postfix.mail(queue_id), sent) for queue_id, sent in played.taken_by_both]
         for box in boxes:
             ours = MAIL_PLANTS.get(self.plant, list)(stored.ours(self.house.ports["pop3"], box))
             ours = [mail for mail in ours if mail[1] != SETTLED[:-3]]
@@ -93,9 +93,9 @@ class Lab:
             if len(ours) != len(theirs):
                 played.differ("stored", box.encode(), ours, theirs)
                 continue
-            for one, other in zip(ours, theirs):
-                if one != other:
-                    played.differ("stored", box.encode(), one, other)
+            for one, (sent, *other) in zip(ours, theirs):
+                if one != tuple(other):
+                    played.differ("stored", sent, one, tuple(other))
 
 
 class Session:
@@ -106,6 +106,7 @@ class Session:
         self.differences, self.ids, self.taken_by_both, self.is_ours_alone = [], set(), [], False
         self.previous, self.before, self.last = b"", ("", ""), (CLOSED, CLOSED)
         self.is_over = self.is_abandoned = False
+        self.sent = b""             # Of the mail under way.
 
     @property
     def codes(self):
@@ -142,11 +143,13 @@ class Session:
 
     def play_message(self, octets):
         if self.codes == ("354", "354"):
+            self.sent = re.sub(rb"(?m)^\.", b"", octets.removesuffix(b".\r\n"))
             self.send(octets)
             self.settle(b"DATA", self.compare("message", octets))
 
     def play_chunk(self, octets):
         self.send(octets)
+        self.sent += octets.partition(b"\r\n")[2]
         is_same = self.compare("chunk", octets)
         # RFC 3030 §2: after a refused chunk a transaction is in no known state.
         self.settle(b"BDAT", is_same and self.codes == ("250", "250"))
@@ -182,8 +185,11 @@ class Session:
         self.is_abandoned |= ours.is_over != theirs.is_over
         found = QUEUED.findall(theirs.text)
         if ours.text.startswith(STORED):
-            self.taken_by_both += found
+            self.taken_by_both += [(queue_id, self.sent) for queue_id in found]
             self.is_ours_alone |= not found
+        begins_anew = ours.code == "250" and line[:4].upper() in (b"MAIL", b"RSET", b"EHLO", b"HELO")
+        if kind == "message" or begins_anew or ours.text.startswith(STORED):
+            self.sent = b""
         self.previous, self.before, self.last = line, (ours.text, theirs.text), (ours, theirs)
         self.is_over = ours.is_over or theirs.is_over or ours.is_last or theirs.is_last
         return ours.code[0] == theirs.code[0]
@@ -200,6 +206,7 @@ class Session:
         """After a difference that left them in two states, begins again in one."""
         if is_same or self.is_over or not line[:4].upper().startswith(CHANGING):
             return
+        self.sent = b""
         for link, code in zip((self.ours, self.theirs), self.codes):
             if code == "354":
                 link.send(SETTLED)
@@ -292,7 +299,7 @@ def run(lab, options, has_chunks):
 def failed(lab, options, number, steps_for, new):
     print(f"FAILED session {number}: a difference without a row\n  {new}")
     print(f"play it again: --seed {options.seed} --only {number}")
-    lab.out = None
+    lab.out, lab.free = None, BOXES[:1]
     print("the shortest session that shows it:")
     for kind, octets in shortest(lab, steps_for(BOXES[0]), kind_of(new)):
         for piece in octets if kind == "burst" else [octets]:

@@ -28,13 +28,13 @@ def ours(port, box):
 
 
 def theirs(mails, box):
-    """The mails of that mailbox among those that Postfix took."""
+    """The mails of that mailbox among those that Postfix took, each with what was sent."""
     found = []
-    for mail in mails:
+    for mail, sent in mails:
         # Named in small and in capitals, or with a tag, he stands there twice; the delivery agent finds one mailbox.
         if box in {re.sub(r"\+[^@]*", "", recipient) for recipient in mail.recipients}:
             trace = THEIRS.match(mail.content)
-            found.append((mail.sender, mail.content[trace.end():]) if trace else ("no trace fields", mail.content))
+            found.append((sent, mail.sender, mail.content[trace.end():]) if trace else (sent, "no trace fields", mail.content))
     return found
 
 

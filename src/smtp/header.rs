@@ -98,6 +98,11 @@ impl HeaderScan {
         self.place == Place::Over
     }
 
+    /// Whether the last line, of a header that is not over, has no end yet.
+    pub fn is_inside_line(&self) -> bool {
+        !matches!(self.place, Place::LineStart | Place::Over)
+    }
+
     fn skip_line(&mut self, rest: &[u8]) -> usize {
         match memchr(b'\n', rest) {
             Some(end) => {

@@ -192,10 +192,19 @@ impl Receiver {
         }
     }
 
-    /// A message that is all header has its end here.
+    /// A message that is all header has its end here; in chunks its last line need not have one.
     fn end_header(&mut self, message: &mut Vec<u8>) {
-        message.append(&mut self.held);
+        let held = std::mem::take(&mut self.held);
         let fields = self.take_missing();
+        if !held.is_empty() {
+            // A line without a colon is text.
+            message.extend_from_slice(format!("{fields}\r\n").as_bytes());
+            message.extend_from_slice(&held);
+            return;
+        }
+        if !fields.is_empty() && self.header.is_inside_line() {
+            message.extend_from_slice(b"\r\n");
+        }
         message.extend_from_slice(fields.as_bytes());
     }
 

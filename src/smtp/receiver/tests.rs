@@ -266,6 +266,34 @@ fn chunks_hold_what_data_cannot_s_145() {
     assert_eq!(end, DataEnd::Faulty(DataFault::BareCr));
 }
 
+/// A mail in chunks whose only line had no end got its Date glued to that line: `Subject: x` came out as
+/// `Subject: xDate: …`. Found by reading what happens where a mail ends inside its header.
+#[test]
+fn fields_are_never_added_inside_a_line_that_has_no_end_s_145() {
+    const BOTH: &str = "Date: D\r\nMessage-ID: M\r\n";
+    for (sent, stored) in [
+        ("Subject: x", format!("Subject: x\r\n{BOTH}")),
+        ("Subject: x\r\nDate: x", "Subject: x\r\nDate: x\r\nMessage-ID: M\r\n".into()),
+        ("Date: x\r\nMessage-ID: y", "Date: x\r\nMessage-ID: y".into()),
+        ("Subject: x\r\n folded", format!("Subject: x\r\n folded\r\n{BOTH}")),
+        ("Delivered-To: x", format!("Delivered-To: x\r\n{BOTH}")),
+        ("Subject: x\r\nnocolon", format!("Subject: x\r\nnocolon\r\n{BOTH}")),
+        ("nocolon", format!("{BOTH}\r\nnocolon")),
+        ("no colon", format!("{BOTH}\r\nno colon")),
+        ("Date ", format!("{BOTH}\r\nDate ")),
+        (" blank", format!("{BOTH}\r\n blank")),
+        ("Subject: x\r\n\r\nbody", format!("Subject: x\r\n{BOTH}\r\nbody")),
+        ("", BOTH.into()),
+    ] {
+        for size in 1..=sent.len().max(1) {
+            let (message, end) =
+                receive_chunks(receiver(LineEndings::Normalise, true), sent.as_bytes(), size);
+            assert_eq!(String::from_utf8(message).unwrap(), format!("Received: R\r\n{stored}"), "by {size}");
+            assert_eq!(end, DataEnd::Good);
+        }
+    }
+}
+
 #[test]
 fn the_size_of_chunks_holds_at_its_edge_s_149() {
     for (octets, end) in [

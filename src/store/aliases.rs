@@ -93,7 +93,8 @@ impl Store {
     }
 
     /// Whether mail to `sender` reaches the mailbox of `user`, so that he may send under it (M10): directly, or by
-    /// aliases and tags. A catch-all counts; the postmaster's fallback does not.
+    /// aliases and tags. A catch-all counts, but not for roles, whose mail it doesn't get; the
+    /// postmaster's fallback does not.
     pub fn leads_to(&self, sender: Address, user: Address) -> Ask<bool> {
         let separator = self.settings().tag_separator;
         self.ask(move |transaction| resolving::leads_to(transaction, &sender, &user, separator))

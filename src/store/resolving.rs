@@ -19,7 +19,7 @@ use super::schema::{self, ALIASES, AliasRecord, DOMAINS, MAIL, MAILBOXES, Mailbo
 use super::upload::read_counters;
 use super::{Destination, Lock, Resolved, accounts};
 use crate::limits;
-use crate::mail::{Address, Alias, AliasTarget, Domain};
+use crate::mail::{Address, Alias, AliasTarget, Domain, Role};
 use crate::settings::TagSeparator;
 
 /// What an address is here.
@@ -63,14 +63,18 @@ fn resolved<T: ReadableTable<&'static str, &'static [u8]>>(
     })
 }
 
-/// Whether mail to `sender` reaches the mailbox of `user`.
+/// Whether mail to `sender` reaches the mailbox of `user`; a role's mail is none of the catch-all's.
 pub(super) fn leads_to(
     transaction: &ReadTransaction,
     sender: &Address,
     user: &Address,
     separator: TagSeparator,
 ) -> Result<bool, Fault> {
-    let mailboxes = Names::of(transaction, separator)?.mailboxes_of(sender)?;
+    let names = Names::of(transaction, separator)?;
+    let mailboxes = match Role::of(sender.local_part(), separator.0) {
+        Some(_) => names.reached_from(names.find(sender)?)?,
+        None => names.mailboxes_of(sender)?,
+    };
     Ok(mailboxes.iter().any(|(_, address)| address == user))
 }
 

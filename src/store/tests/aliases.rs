@@ -470,3 +470,23 @@ fn a_user_may_send_under_what_leads_to_him() {
         assert!(!leads_to("nobody@home.lan"), "{sender}");
     }
 }
+
+/// A catch-all's user could send as `postmaster` and `abuse`, since its mail was asked for like any other name's; but
+/// what comes for those goes to the administrator.
+#[test]
+fn a_catch_all_lends_nobody_the_name_of_a_role_m10() {
+    let folder = Folder::new();
+    let store = house(&folder);
+    set(&store, "home.example", &["home.lan"]).unwrap();
+    set(&store, "*@home.lan", &["bob@home.lan"]).unwrap();
+    let leads_to = |sender: &str| store.leads_to(address(sender), address("bob@home.lan")).wait().unwrap();
+    for domain in ["home.lan", "home.example"] {
+        for role in ["postmaster", "abuse", "postmaster+x", "abuse+"] {
+            assert!(!leads_to(&format!("{role}@{domain}")), "{role} {domain}");
+        }
+        assert!(leads_to(&format!("postmasters@{domain}")) && leads_to(&format!("x+abuse@{domain}")));
+    }
+    set(&store, "abuse@home.lan", &["bob@home.lan"]).unwrap();
+    assert!(leads_to("abuse+x@home.example"), "who has the role by its name may send under it");
+    assert!(!leads_to("postmaster@home.lan"));
+}

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test that can't go on fails here.
 
+#[path = "senders/devices.rs"]
+mod devices;
 #[allow(dead_code)] // Made for other tests too.
 mod house;
 
@@ -196,48 +198,6 @@ fn who_has_proved_nothing_is_marked_or_refused_in_our_users_names_s_113() {
     device(&house, |_| ());
     let mut smtp = greeted(&house, ListenerKind::Smtp);
     smtp.dialog(&[("MAIL FROM:<boss@home.lan>\r\n", "250 ")]);
-}
-
-#[test]
-fn a_device_sends_without_a_logon_as_its_profile_says_m11() {
-    let house = House::open();
-    let mut stranger = greeted(&house, ListenerKind::Submission);
-    stranger.dialog(&[("MAIL FROM:<scanner@home.lan>\r\n", "530 ")]);
-    device(&house, |device| {
-        device.sender = Some("alice@home.lan".parse().unwrap());
-        device.is_lenient = true;
-    });
-    for kind in [ListenerKind::Submission, ListenerKind::Smtp] {
-        let mut smtp = house.connect(kind);
-        // Bare LFs, a name that is none, no angle brackets (S-022).
-        smtp.expect("220 ");
-        smtp.dialog(&[
-            ("HELO NPIF65E56_\n", "250 "),
-            ("MAIL FROM: scanner\n", "250 "),
-            ("RCPT TO: alice@home.lan\n", "250 "),
-            ("DATA\n", "354 "),
-            ("Subject: scan\n\nline\n\r\n.\r\n", "250 "),
-            ("RCPT TO:<a@example.org>\n", "503 "),
-            ("QUIT\n", "221 "),
-        ]);
-    }
-    let mails = mails(&house, "alice@home.lan");
-    assert_eq!(mails.len(), 2);
-    for mail in mails {
-        assert!(mail.starts_with("Return-Path: <alice@home.lan>\r\n"), "{mail}");
-        assert!(mail.contains("\r\nDate: ") && mail.contains("\r\nMessage-ID: "), "{mail}");
-        assert!(mail.ends_with("\r\n\r\nline\r\n\r\n"), "{mail:?}");
-    }
-}
-
-#[test]
-fn a_lenient_device_is_so_inside_tls_too_m11() {
-    let house = House::open();
-    device(&house, |device| device.is_lenient = true);
-    let mut smtp = greeted(&house, ListenerKind::Smtp);
-    smtp.dialog(&[("STARTTLS\r\n", "220 ")]);
-    let mut smtp = smtp.begin_tls(&house, &[]).unwrap();
-    smtp.dialog(&[("HELO x\n", "250 "), ("MAIL FROM:<a@home.lan>\n", "250 ")]);
 }
 
 #[test]

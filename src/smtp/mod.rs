@@ -165,6 +165,7 @@ pub enum Event<'a> {
     /// No line came in time. RFC 5321 §3.8.
     TimedOut,
     /// The mailbox that he logged on to has been removed or locked, or has a new password (S-180).
+    /// Without a logon: the device that he is has another profile, or none any more (M11).
     Evicted,
     /// The administrator ends this session, whatever is under way.
     Kicked,

@@ -27,6 +27,7 @@ replies! {
     STOPPING = "421 4.3.2 The server is stopping, try again later";
     WAITED_TOO_LONG = "421 4.4.2 Waited too long for a command, connect again";
     EVICTED = "421 4.7.0 The mailbox has been changed, log on again";
+    DEVICE_CHANGED = "421 4.7.0 What you may do without a logon has been changed, connect again";
     KICKED = "421 4.3.2 The administrator has ended this session, try again later";
     TOO_MANY_ERRORS = "421 4.7.0 Too many errors, connect again";
     TOO_MANY_IDLE = "421 4.7.0 Too many commands without a mail, connect again";

@@ -135,6 +135,7 @@ impl Session {
                 Next::Read
             }
             Event::TimedOut => self.hang_up(reply::WAITED_TOO_LONG, out),
+            Event::Evicted if self.device().is_some() => self.hang_up(reply::DEVICE_CHANGED, out),
             Event::Evicted => self.hang_up(reply::EVICTED, out),
             Event::Kicked => self.hang_up(reply::KICKED, out),
             Event::LoggedIn { .. } | Event::LoginRefused | Event::LoginBusy | Event::LoginLocked => {

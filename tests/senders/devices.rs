@@ -34,6 +34,33 @@ fn a_device_sends_without_a_logon_as_its_profile_says_m11() {
     }
 }
 
+/// A profile was read once, when the peer connected: one who stayed sent on without a logon, mail after mail, though the
+/// administrator had taken the profile away.
+#[test]
+fn a_device_that_stays_connected_has_no_more_than_its_profile_gives_now_m11() {
+    let house = House::open();
+    let bob = add(&house, "bob");
+    for kind in [ListenerKind::Submission, ListenerKind::Smtp] {
+        device(&house, |_| ());
+        let mut scanner = greeted(&house, kind);
+        mail(&mut scanner, "<scanner@home.lan>", &format!("<{bob}>"), "Subject: scan\r\n\r\n");
+        house.store().remove_device("scanner").wait().unwrap();
+        scanner.dialog(&[("MAIL FROM:<scanner@home.lan>\r\n", "421 4.7.0 What you may do without a logon ")]);
+        scanner.expect_end();
+
+        device(&house, |_| ());
+        let mut scanner = greeted(&house, kind);
+        let mut user = greeted(&house, ListenerKind::Submission);
+        user.dialog(&[LOG_ON]);
+        house.store().remove_device("scanner").wait().unwrap();
+        device(&house, |device| device.sender = Some("alice@home.lan".parse().unwrap()));
+        scanner.dialog(&[("MAIL FROM:<scanner@home.lan>\r\n", "421 4.7.0 What you may do without a logon ")]);
+        user.dialog(&[("MAIL FROM:<alice@home.lan>\r\n", "250 ")]);
+        house.store().remove_device("scanner").wait().unwrap();
+    }
+    assert_eq!(mails(&house, &bob).len(), 2);
+}
+
 #[test]
 fn a_lenient_device_is_so_inside_tls_too_m11() {
     let house = House::open();

@@ -4,6 +4,7 @@ use super::Driver;
 use crate::mail::{Address, Domain};
 use crate::net::allowance::{Account, Taken};
 use crate::net::fold::Topic;
+use crate::net::seat::Order;
 use crate::net::server::Server;
 use crate::settings::{Sender, Unproven};
 use crate::smtp::{Event, Next, ReversePath};
@@ -14,6 +15,9 @@ pub(super) struct Spent;
 
 impl<'a> Driver<'a> {
     pub(super) async fn check_sender(&mut self, path: ReversePath) -> Next {
+        if self.has_lost_profile() {
+            return self.tell(Order::End);
+        }
         let event = match self.judge_sender(&path).await {
             Ok(event) => event,
             Err(error) => return self.answer("looking up a sender", Err(error)),
@@ -60,6 +64,12 @@ impl<'a> Driver<'a> {
             (true, Unproven::Accept) => Event::SenderUnproven,
             (true, Unproven::Refuse) => Event::SenderForeign,
         })
+    }
+
+    /// Whether the peer sends by a device profile that is not his any more: changed, taken away, or overruled.
+    fn has_lost_profile(&self) -> bool {
+        let Some(device) = self.device.as_deref().filter(|_| self.user().is_none()) else { return false };
+        self.server.store.device_at(self.peer).as_ref() != Some(device)
     }
 
     fn has_mails_left(&self) -> bool {

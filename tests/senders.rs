@@ -190,6 +190,7 @@ fn who_has_proved_nothing_is_marked_or_refused_in_our_users_names_s_113() {
         ("<boss@home.lan>", "553 5.7.1 "),
         ("<boss@HOME.LAN>", "553 5.7.1 "),
         ("<\"boss\"@home.lan>", "553 5.7.1 "),
+        ("<boss@\u{ff48}ome.lan> SMTPUTF8", "553 5.7.1 "),
         ("<boss@example.org>", "250 "),
         ("<>", "250 "),
     ] {

@@ -30,6 +30,18 @@ pub fn has_hyphens_in_third_place(letters: impl Iterator<Item = char>) -> bool {
     letters.skip(2).take(2).eq(['-', '-'])
 }
 
+/// A domain as the name system has it, from one as people write it: in letters of any case and width, however they are
+/// composed. What is no domain beyond ASCII gives a text that is no domain either. RFC 5895 §2.
+pub fn coded(domain: &str) -> String {
+    let letters = domain.chars().map(|letter| if FULL_STOPS.contains(&letter) { '.' } else { letter });
+    let common = form::form_c(letters.map(form::common_width).flat_map(char::to_lowercase));
+    let label = |label: &str| match label.is_ascii() {
+        true => label.to_owned(),
+        false => format!("{PREFIX}{}", encode(label)),
+    };
+    common.split('.').map(label).collect::<Vec<_>>().join(".")
+}
+
 fn strip_prefix(label: &str) -> Option<&str> {
     let (prefix, code) = label.split_at_checked(PREFIX.len())?;
     prefix.eq_ignore_ascii_case(PREFIX).then_some(code)
@@ -61,6 +73,45 @@ fn decode(code: &str) -> Option<Vec<char>> {
         place += 1;
     }
     Some(letters)
+}
+
+/// Encodes letters in Punycode. RFC 3492 §6.3.
+fn encode(text: &str) -> String {
+    let letters: Vec<u32> = text.chars().map(u32::from).collect();
+    let mut code: String = text.chars().filter(char::is_ascii).collect();
+    let basic = code.len() as u32;
+    if basic > 0 {
+        code.push('-');
+    }
+    let (mut number, mut delta, mut bias, mut done) = (INITIAL_NUMBER, 0u32, INITIAL_BIAS, basic);
+    while let Some(next) = letters.iter().copied().filter(|&letter| letter >= number).min() {
+        delta = delta.saturating_add((next - number).saturating_mul(done + 1));
+        number = next;
+        for &letter in &letters {
+            delta = delta.saturating_add(u32::from(letter < number));
+            if letter == number {
+                put_delta(&mut code, delta, bias);
+                bias = adapt(delta, done + 1, done == basic);
+                (delta, done) = (0, done + 1);
+            }
+        }
+        (delta, number) = (delta.saturating_add(1), number + 1);
+    }
+    code
+}
+
+fn put_delta(code: &mut String, mut delta: u32, bias: u32) {
+    // Letters are 0 to 25 here, and figures the rest.
+    let digit = |number: u32| char::from(b"abcdefghijklmnopqrstuvwxyz0123456789"[number as usize % 36]);
+    for at in (BASE..).step_by(BASE as usize) {
+        let threshold = at.saturating_sub(bias).clamp(LEAST_THRESHOLD, MOST_THRESHOLD);
+        if delta < threshold {
+            break;
+        }
+        code.push(digit(threshold + (delta - threshold) % (BASE - threshold)));
+        delta = (delta - threshold) / (BASE - threshold);
+    }
+    code.push(digit(delta));
 }
 
 /// A number of variable length. RFC 3492 §3.3.
@@ -97,6 +148,8 @@ fn adapt(delta: u32, count: u32, is_first: bool) -> u32 {
 }
 
 const PREFIX: &str = "xn--";
+/// What parts labels in scripts that have no dot. RFC 5895 §2.
+const FULL_STOPS: [char; 2] = ['\u{3002}', '\u{FF61}'];
 // RFC 3492 §5.
 const BASE: u32 = 36;
 const LEAST_THRESHOLD: u32 = 1;
@@ -109,48 +162,6 @@ const INITIAL_NUMBER: u32 = 128;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// RFC 3492 §6.3, to compare with.
-    fn encode(text: &str) -> String {
-        let letters: Vec<char> = text.chars().collect();
-        let mut code: String = letters.iter().filter(|letter| letter.is_ascii()).collect();
-        let basic = code.len();
-        if basic > 0 {
-            code.push('-');
-        }
-        let (mut number, mut delta, mut bias, mut done) = (INITIAL_NUMBER, 0u32, INITIAL_BIAS, basic);
-        while done < letters.len() {
-            let next =
-                letters.iter().map(|&letter| u32::from(letter)).filter(|&letter| letter >= number).min();
-            delta += (next.unwrap() - number) * (done as u32 + 1);
-            number = next.unwrap();
-            for letter in letters.iter().map(|&letter| u32::from(letter)) {
-                delta += u32::from(letter < number);
-                if letter == number {
-                    put_delta(&mut code, delta, bias);
-                    bias = adapt(delta, done as u32 + 1, done == basic);
-                    (delta, done) = (0, done + 1);
-                }
-            }
-            (delta, number) = (delta + 1, number + 1);
-        }
-        code
-    }
-
-    fn put_delta(code: &mut String, mut delta: u32, bias: u32) {
-        let digit = |digit: u32| char::from_digit(digit, 36).unwrap();
-        // Letters are 0 to 25 here and figures the rest; from_digit has it the other way round.
-        let digit = |number: u32| digit(if number < 26 { number + 10 } else { number - 26 });
-        for at in (BASE..).step_by(BASE as usize) {
-            let threshold = at.saturating_sub(bias).clamp(LEAST_THRESHOLD, MOST_THRESHOLD);
-            if delta < threshold {
-                break;
-            }
-            code.push(digit(threshold + (delta - threshold) % (BASE - threshold)));
-            delta = (delta - threshold) / (BASE - threshold);
-        }
-        code.push(digit(delta));
-    }
 
     #[test]
     fn labels_of_living_languages_are_taken() {
@@ -185,6 +196,25 @@ mod tests {
             assert_eq!(decode(code).unwrap().iter().collect::<String>(), text, "{code}");
             assert_eq!(encode(text), code);
         }
+    }
+
+    #[test]
+    fn however_a_domain_is_written_the_name_system_has_one_form_of_it() {
+        for (written, wanted) in [
+            ("höme.lan", "xn--hme-sna.lan"),
+            ("HÖME.Lan", "xn--hme-sna.lan"),
+            ("ho\u{308}me.lan", "xn--hme-sna.lan"),
+            ("ｈｏｍｅ．ｌａｎ", "home.lan"),
+            ("h\u{FF4F}me.lan", "home.lan"),
+            ("höme\u{3002}lan", "xn--hme-sna.lan"),
+            ("mail.höme\u{FF61}lan", "mail.xn--hme-sna.lan"),
+            ("例え.lan", "xn--r8jz45g.lan"),
+            ("home.lan", "home.lan"),
+            ("", ""),
+        ] {
+            assert_eq!(coded(written), wanted, "{written}");
+        }
+        assert!(coded(&"\u{10FFFF}\u{80}".repeat(3000)).len() > 6000, "no length makes it panic");
     }
 
     #[test]

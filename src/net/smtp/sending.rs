@@ -1,7 +1,7 @@
 //! As whom the peer may send (M10, M11, S-113, S-114), and how often in a day.
 
 use super::Driver;
-use crate::mail::{Address, Domain};
+use crate::mail::{Address, Domain, a_label};
 use crate::net::allowance::{Account, Taken};
 use crate::net::fold::Topic;
 use crate::net::seat::Order;
@@ -112,9 +112,10 @@ fn address(path: &ReversePath, home: &Domain) -> Option<Address> {
     }
 }
 
-/// The domain of a path, if it has the form of ours.
+/// The domain of a path, if it has the form of ours once it is written as the name system has it: whoever reads the mail
+/// sees no difference.
 fn domain(path: &ReversePath) -> Option<Domain> {
-    path.as_str().rsplit_once('@')?.1.parse().ok()
+    a_label::coded(path.as_str().rsplit_once('@')?.1).parse().ok()
 }
 
 #[cfg(test)]
@@ -146,6 +147,8 @@ mod tests {
         }
     }
 
+    /// A stranger could send as `boss@höme.lan` or `boss@ｈome.lan`, unmarked and even where our names were refused to
+    /// him: a domain beyond ASCII was taken for none of ours.
     #[test]
     fn the_domain_of_a_path_is_known_whatever_stands_before_it_s_113() {
         for (text, wanted) in [
@@ -154,7 +157,9 @@ mod tests {
             ("\"a@b\"@home.lan", Some("home.lan")),
             ("a=b@home.lan", Some("home.lan")),
             ("boss@[192.0.2.1]", None),
-            ("boss@h\u{f6}me.lan", None),
+            ("boss@h\u{f6}me.lan", Some("xn--hme-sna.lan")),
+            ("boss@HO\u{308}ME.lan", Some("xn--hme-sna.lan")),
+            ("boss@\u{ff48}ome.lan", Some("home.lan")),
             ("boss", None),
             ("", None),
         ] {

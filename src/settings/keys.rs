@@ -246,7 +246,7 @@ pub static KEYS: &[Key] = &[
     Key {
         name: "tag_separator",
         meaning: "what parts a user from a tag in his address, as in alice+shop@home.lan",
-        values: "off, or one of + - . _ =",
+        values: "off, or one of + - . _",
         effect: Effect::AtOnce,
         assign: |settings, value| {
             settings.tag_separator = value.parse().ok()?;

@@ -332,7 +332,9 @@ fn a_lock_is_for_reading_or_for_all_c2() {
     assert_eq!(states(), ["open", "locked"]);
     house.run("lock bob@home.lan --all").done();
     assert_eq!(states(), ["open", "locked all"]);
-    house.run("lock home.lan --all").done();
+    house
+        .run("lock home.lan --all")
+        .warned("No mailbox takes mail now, so mail for postmaster is refused too");
     assert_eq!(states(), ["domain-locked all", "locked all"]);
     assert_eq!(house.run("list").done(), "home.lan\tlocked all\t2\t0\n");
     assert!(house.run("stat").done().ends_with("\tlocked all\n"));
@@ -358,10 +360,35 @@ fn a_lock_for_all_counts_at_once_in_the_running_server_c2() {
         ("unlock home.lan", "550 5.2.1 ", "250 "),
         ("lock bob@home.lan", "250 ", "250 "),
     ] {
-        house.run(line).done();
+        assert_eq!(house.run(line).code, 0, "{line}");
         assert!(rcpt(&server, "bob@home.lan").starts_with(bob), "{line}");
         assert!(rcpt(&server, "alice@home.lan").starts_with(alice), "{line}");
     }
+}
+
+#[test]
+fn who_locks_the_postmaster_for_all_is_told_who_gets_that_mail_c2() {
+    // The administrator before was locked with --all, and mail for postmaster and abuse was refused with his own.
+    let house = with_bob();
+    let server = house.serve();
+    let goes_on = "Mail for postmaster, which alice@home.lan got, goes to bob@home.lan meanwhile: \"poppet set postmaster";
+    house.run("lock alice@home.lan").done();
+    house.run("lock alice@home.lan --all").warned(goes_on);
+    assert!(rcpt(&server, "alice@home.lan").starts_with("550 5.2.1 "));
+    for role in ["postmaster", "postmaster@home.lan", "abuse@home.lan"] {
+        assert!(rcpt(&server, role).starts_with("250 "), "{role}");
+    }
+    let refused =
+        "No mailbox takes mail now, so mail for postmaster is refused too: \"poppet unlock home.lan\"";
+    house.run("lock home.lan --all").warned(refused);
+    assert!(rcpt(&server, "postmaster").starts_with("550 5.2.1 "));
+    house.run("unlock home.lan").done();
+    house.run("unlock alice@home.lan").done();
+    assert_eq!(
+        house.run("lock bob@home.lan --all --json").json()["meaning"],
+        json!([]),
+        "he gets no such mail"
+    );
 }
 
 // ---- final settings ----------------------------------------------------------------------------

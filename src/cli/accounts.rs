@@ -7,7 +7,7 @@ use super::desk::{Desk, stranger};
 use super::password;
 use super::table::{Cell, Report, Said};
 use super::verbs::{Add, Del, Passwd};
-use crate::admin::{AdminError, AliasRow, Answer, Command, Failure, Lock, Target};
+use crate::admin::{AdminError, AliasRow, Answer, Command, Failure, Lock, MailboxRow, Target};
 use crate::mail::{Address, Alias, Secret};
 
 pub(super) fn add(verb: &Add, desk: &Desk) -> Result<Report, AdminError> {
@@ -122,12 +122,45 @@ pub(super) fn lock(target: &str, lock: Lock, desk: &Desk) -> Result<Report, Admi
         Lock::Reading => "locked: it can't be read, while mail still arrives",
         Lock::All => "locked: it can't be read, and takes no mail",
     };
+    let meaning = match lock {
+        Lock::All => passed_over(&target, desk)?,
+        Lock::Open | Lock::Reading => Vec::new(),
+    };
     let facts = vec![
         ("target", Cell::text(&target)),
         ("locked", Cell::Is(lock.is_locked())),
         ("takes_mail", Cell::Is(lock != Lock::All)),
+        ("meaning", Cell::Texts(meaning.clone())),
     ];
-    Ok(Report::Said(format!("{target} is {state}."), facts, Said::Quiet))
+    Ok(Report::Said(format!("{target} is {state}."), facts, Said::Meaning(meaning)))
+}
+
+/// Who gets the mail for postmaster now that this target takes none, in a line for people; nothing where somebody else
+/// gets it anyway.
+fn passed_over(target: &Target, desk: &Desk) -> Result<Vec<String>, AdminError> {
+    let Answer::Settings(settings) = desk.ask(Command::Settings(Some("postmaster".into())))? else {
+        return Err(stranger());
+    };
+    let Answer::Mailboxes(mut rows) = desk.ask(Command::Mailboxes(None))? else { return Err(stranger()) };
+    rows.sort_by_key(|row| row.id);
+    let is_named = |row: &&MailboxRow| settings.iter().any(|setting| setting.value == row.address.as_str());
+    let Some(holder) = rows.iter().find(is_named).or(rows.first()) else { return Ok(Vec::new()) };
+    let is_in_target = match target {
+        Target::Domain(domain) => holder.address.domain() == *domain,
+        Target::Mailbox(address) => holder.address == *address,
+    };
+    if !is_in_target {
+        return Ok(Vec::new());
+    }
+    Ok(vec![match rows.iter().find(|row| row.is_open()) {
+        Some(next) => format!(
+            "Mail for postmaster, which {} got, goes to {} meanwhile: \"poppet set postmaster ADDRESS\" names another.",
+            holder.address, next.address
+        ),
+        None => format!(
+            "No mailbox takes mail now, so mail for postmaster is refused too: \"poppet unlock {target}\" ends that."
+        ),
+    }])
 }
 
 /// The address of a mailbox as typed.

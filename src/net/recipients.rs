@@ -7,7 +7,8 @@ use crate::store::{Destination, Resolved, Store, StoreError};
 
 /// Finds out who a forward-path is, for a message of so many octets; 0 if they are not known. Every domain of ours has
 /// a postmaster and somebody for complaints of abuse: a mailbox or alias of that name, else who the settings name, else
-/// the oldest mailbox; a catch-all is for other names. RFC 5321 §4.5.1, RFC 2142 §4.
+/// the oldest mailbox, each passed over while it is locked for all; a catch-all is for other names. RFC 5321 §4.5.1,
+/// RFC 2142 §4.
 pub async fn look_up(
     store: &Store,
     settings: &Settings,
@@ -60,25 +61,107 @@ fn judge(store: &Store, mut found: Vec<Destination>, octets: u64) -> Recipient {
 
 /// A name that every domain of ours has.
 async fn role(store: &Store, settings: &Settings, address: Address) -> Result<Resolved, StoreError> {
-    match store.resolve_named(address).await? {
-        Resolved::UnknownUser => administrator(store, settings).await,
-        found => Ok(found),
+    let named = store.resolve_named(address).await?;
+    if takes_mail(&named) || named == Resolved::ForeignDomain {
+        return Ok(named);
+    }
+    let next = administrator(store, settings).await?;
+    let is_passed_over = named == Resolved::UnknownUser || takes_mail(&next);
+    Ok(if is_passed_over { next } else { named })
+}
+
+/// Who the settings name, else the oldest mailbox; one that takes mail, if there is any.
+async fn administrator(store: &Store, settings: &Settings) -> Result<Resolved, StoreError> {
+    let named = match &settings.postmaster {
+        Some(address) => store.resolve(address.clone()).await?,
+        None => Resolved::UnknownUser,
+    };
+    if takes_mail(&named) {
+        return Ok(named);
+    }
+    let rows = store.mailboxes(None).await?;
+    match rows.into_iter().min_by_key(|row| (!row.is_open(), row.id)) {
+        Some(next) if next.is_open() || !matches!(named, Resolved::Mailboxes(_)) => {
+            store.resolve(next.address).await
+        }
+        Some(_) => Ok(named),
+        None => Ok(Resolved::UnknownUser),
     }
 }
 
-async fn administrator(store: &Store, settings: &Settings) -> Result<Resolved, StoreError> {
-    if let Some(address) = &settings.postmaster
-        && let Resolved::Mailboxes(found) = store.resolve(address.clone()).await?
-    {
-        return Ok(Resolved::Mailboxes(found));
-    }
-    match store.mailboxes(None).await?.into_iter().min_by_key(|row| row.id) {
-        Some(oldest) => store.resolve(oldest.address).await,
-        None => Ok(Resolved::UnknownUser),
-    }
+fn takes_mail(found: &Resolved) -> bool {
+    matches!(found, Resolved::Mailboxes(found) if found.iter().any(|it| it.is_open))
 }
 
 async fn unknown_at(store: &Store, domain: Domain) -> Result<Resolved, StoreError> {
     let is_ours = store.has_domain(domain).await?;
     Ok(if is_ours { Resolved::UnknownUser } else { Resolved::ForeignDomain })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::tests::Folder;
+    use crate::clock::{Clock, UnixTime};
+    use crate::mail::{Alias, AliasTarget, MailboxMark};
+    use crate::store::{Lock, Options};
+    use crate::ticket::block_on;
+
+    #[test]
+    fn a_postmaster_who_is_locked_for_all_is_passed_over() {
+        // An administrator left, was locked with --all, and nobody could tell the house any more that something is
+        // wrong with its mail: postmaster and abuse were refused for good.
+        let folder = Folder::new();
+        let store =
+            Store::create(&folder.database(), &Options::default(), Clock::system(UnixTime(0))).unwrap();
+        store.add_domain("home.lan".parse().unwrap()).wait().unwrap();
+        for (name, mark) in [("alice", 1), ("bob", 2), ("carl", 3)] {
+            store.add_mailbox(named(name), MailboxMark([mark; 16]), vec![]).wait().unwrap();
+        }
+        store.set_setting("postmaster", Some("bob@home.lan")).wait().unwrap();
+        let lock = |name, lock| store.lock_mailbox(named(name), lock).wait().unwrap();
+        let all = |wanted: Option<&str>| {
+            for path in [
+                ForwardPath::Postmaster,
+                ForwardPath::Address(named("postmaster")),
+                ForwardPath::Address(named("abuse")),
+            ] {
+                let what = format!("{path:?}");
+                assert_eq!(reached(&store, path).as_deref(), wanted, "{what}");
+            }
+        };
+        all(Some("bob@home.lan"));
+        lock("bob", Lock::Reading);
+        all(Some("bob@home.lan"));
+        lock("bob", Lock::All);
+        all(Some("alice@home.lan"));
+        lock("alice", Lock::All);
+        all(Some("carl@home.lan"));
+        lock("carl", Lock::All);
+        all(None);
+        lock("bob", Lock::Open);
+        all(Some("bob@home.lan"));
+        let to_carl = vec![AliasTarget::Address(named("carl"))];
+        store.set_alias(Alias::Address(named("abuse")), to_carl).wait().unwrap();
+        assert_eq!(reached(&store, ForwardPath::Address(named("abuse"))).as_deref(), Some("bob@home.lan"));
+        lock("carl", Lock::Open);
+        assert_eq!(reached(&store, ForwardPath::Address(named("abuse"))).as_deref(), Some("carl@home.lan"));
+        lock("carl", Lock::All);
+        assert_eq!(reached(&store, ForwardPath::Address(named("carl"))), None, "others are not passed over");
+    }
+
+    fn named(name: &str) -> Address {
+        format!("{name}@home.lan").parse().unwrap()
+    }
+
+    /// Who gets the mail; none where it is locked.
+    fn reached(store: &Store, path: ForwardPath) -> Option<String> {
+        match block_on(look_up(store, &store.settings(), path, 0)).unwrap() {
+            Recipient::Mailboxes(found) => {
+                Some(found.into_iter().map(|(_, address)| address.to_string()).collect())
+            }
+            Recipient::Locked => None,
+            other => panic!("{other:?}"),
+        }
+    }
 }

@@ -88,6 +88,13 @@ pub struct MailboxRow {
     pub recoverable: Recoverable,
 }
 
+impl MailboxRow {
+    /// Whether it gets mail: neither it nor its domain is locked for all.
+    pub fn is_open(&self) -> bool {
+        self.lock != Lock::All && self.domain_lock != Lock::All
+    }
+}
+
 pub(super) fn domains(transaction: &ReadTransaction) -> Result<Vec<DomainRow>, Fault> {
     let mailboxes = transaction.open_table(MAILBOXES)?;
     let mut rows = Vec::new();

@@ -42,6 +42,15 @@ fn check(device: &Device, is_forced: bool) -> Result<(), AdminError> {
              with --force if it is yours alone"
         ));
     }
+    // Its mail bears the address as if it had said it, and it says no SMTPUTF8. RFC 6531 §3.4.
+    if let Some(sender) = &device.sender
+        && !sender.as_str().is_ascii()
+    {
+        return Err(AdminError::usage(format!(
+            "--from can't be {}: a device sends no international mail, so its address has only letters a-z",
+            quoted(sender.as_str())
+        )));
+    }
     if device.reach == Reach::SmartHost {
         return refused(format!(
             "there is no smart host yet, so {name} can send to mailboxes here only: say --to local, or leave it out"
@@ -116,6 +125,16 @@ mod tests {
             let wanted = if is_taken { Ok(()) } else { Err(Failure::Refused) };
             assert_eq!(check(&device, false).map_err(|error| error.kind), wanted, "{network}");
             assert_eq!(check(&device, true), Ok(()), "{network}");
+        }
+    }
+
+    #[test]
+    fn a_sender_beyond_ascii_is_none_for_a_device() {
+        // One was taken, and its mails bore it though nobody had said SMTPUTF8.
+        for (sender, is_taken) in [("scanner@xn--hme-sna.lan", true), ("jörg@home.lan", false)] {
+            let device = Device { sender: Some(sender.parse().unwrap()), ..device("scanner", "10.0.0.1") };
+            let wanted = if is_taken { Ok(()) } else { Err(Failure::Usage) };
+            assert_eq!(check(&device, true).map_err(|error| error.kind), wanted, "{sender}");
         }
     }
 

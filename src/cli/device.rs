@@ -27,6 +27,9 @@ pub(super) fn device(verb: &DeviceVerb, desk: &Desk) -> Result<Report, AdminErro
             "say the name of one device, as in \"poppet device del scanner\"; \"poppet device\" lists them",
         )),
         [] | ["list"] => list(desk),
+        ["list", ..] => {
+            Err(AdminError::usage("\"poppet device list\" shows all of them: leave out what follows"))
+        }
         [other, ..] => Err(unknown(other)),
     }
 }

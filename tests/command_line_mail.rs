@@ -119,10 +119,17 @@ fn aliases_that_can_not_be_are_refused_with_advice() {
         ("alias *@home.lan", 3, "\"poppet alias '*@home.lan' ADDRESS\" makes one"),
         ("alias nowhere.lan", 3, "there is no domain nowhere.lan"),
         ("del *@home.lan", 3, "has no catch-all"),
+        (
+            "del all@home.lan",
+            3,
+            "there is no mailbox all@home.lan, nor an alias of that name: \"poppet list home.lan\" and",
+        ),
+        ("del home.test", 3, "there is no domain home.test, nor an alias of that name: \"poppet list\" and"),
         ("alias x@home.lan a@example.com", 5, "mail can't leave this server yet"),
         ("alias x@home.lan o'brien@example.com", 5, "mail can't leave this server yet"),
         ("alias x@home.lan home.lan", 5, "home.lan"),
-        ("alias x.lan alice@home.lan", 5, "x.lan is a domain"),
+        ("alias x.lan alice@home.lan", 5, "x.lan is a domain, having no @: it can lead to one domain"),
+        ("alias sales alice@home.lan", 5, "an address is written as sales@home.lan"),
         ("alias info@home.lan info@home.lan", 5, "would lead to itself"),
         ("alias x@home.example bob@home.lan", 5, "make x@home.lan the alias"),
         ("alias a..b@home.lan alice@home.lan", 2, "a mailbox name"),
@@ -242,6 +249,8 @@ fn devices_that_can_not_be_are_refused_with_advice() {
         ("device list --force", 2, "belong to \"poppet device add NAME ADDRESS\""),
         ("device remove scanner", 2, "did you mean del?"),
         ("device lst", 2, "did you mean list?"),
+        ("device list scanner", 2, "\"poppet device list\" shows all of them"),
+        ("device add x 10.0.0.1 --from jörg@home.lan", 2, "its address has only letters a-z"),
         ("device scanner", 2, "say list, add NAME ADDRESS, or del NAME"),
     ] {
         house.run(line).failed(code, wanted);

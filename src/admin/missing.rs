@@ -15,14 +15,32 @@ pub(super) async fn no_domain(context: &Context, domain: &Domain) -> AdminError 
     }
 }
 
+/// The error for a name without @ that nothing here has: neither a domain nor an alias.
+pub(super) async fn no_domain_or_alias(context: &Context, domain: &Domain) -> AdminError {
+    match context.store.devices().iter().any(|device| device.name == domain.as_str()) {
+        true => no_domain(context, domain).await,
+        false => not_found(format!(
+            "there is no domain {domain}, nor an alias of that name: \"poppet list\" and \"poppet alias\" show those \
+             there are"
+        )),
+    }
+}
+
 /// The error for a mailbox that is not here.
 pub(super) async fn no_mailbox(context: &Context, address: &Address) -> AdminError {
-    match look(context, address).await {
+    match look(context, address, false).await {
         Ok(error) | Err(error) => error,
     }
 }
 
-async fn look(context: &Context, address: &Address) -> Result<AdminError, AdminError> {
+/// The error for an address that nothing here has: neither a mailbox nor an alias.
+pub(super) async fn no_mailbox_or_alias(context: &Context, address: &Address) -> AdminError {
+    match look(context, address, true).await {
+        Ok(error) | Err(error) => error,
+    }
+}
+
+async fn look(context: &Context, address: &Address, may_be_alias: bool) -> Result<AdminError, AdminError> {
     if let Some(row) = aliases::find(context, &Alias::Address(address.clone())).await? {
         let targets = aliases::shown(&row.targets);
         return Ok(not_found(format!("{address} is no mailbox but an alias of {targets}: name a mailbox")));
@@ -38,7 +56,13 @@ async fn look(context: &Context, address: &Address) -> Result<AdminError, AdminE
     if !context.store.has_domain(domain.clone()).await? {
         return Ok(no_domain(context, &domain).await);
     }
-    Ok(not_found(format!("there is no mailbox {address}: \"poppet list {domain}\" shows those there are")))
+    Ok(not_found(match may_be_alias {
+        false => format!("there is no mailbox {address}: \"poppet list {domain}\" shows those there are"),
+        true => format!(
+            "there is no mailbox {address}, nor an alias of that name: \"poppet list {domain}\" and \"poppet alias\" \
+             show those there are"
+        ),
+    }))
 }
 
 /// To which domain that one leads; none if it is no alias.

@@ -1,6 +1,7 @@
 //! Domains, mailboxes and aliases go, and what goes with them is told.
 
-use super::accounts::{end_sessions, mailbox, rows};
+use super::accounts::{end_sessions, rows};
+use super::missing::{no_domain_or_alias, no_mailbox_or_alias};
 use super::{AdminError, Answer, Context, Failure, aliases};
 use crate::mail::{Address, Alias, Domain};
 use crate::store::MailboxRow;
@@ -13,6 +14,9 @@ pub(super) async fn remove_domain(
     let alias = Alias::Domain(domain.clone());
     if aliases::find(context, &alias).await?.is_some() {
         return aliases::remove(context, alias).await;
+    }
+    if !context.store.has_domain(domain.clone()).await? {
+        return Err(no_domain_or_alias(context, &domain).await);
     }
     let mailboxes = rows(context, Some(domain.clone())).await?;
     let postmaster = postmaster_among(context, &mailboxes);
@@ -40,7 +44,9 @@ pub(super) async fn remove_mailbox(
     if aliases::find(context, &alias).await?.is_some() {
         return aliases::remove(context, alias).await;
     }
-    let mailbox = mailbox(context, &address).await?;
+    let Some(mailbox) = context.store.mailbox(address.clone()).await? else {
+        return Err(no_mailbox_or_alias(context, &address).await);
+    };
     let mut mailboxes = rows(context, Some(address.domain())).await?;
     mailboxes.retain(|row| row.id == mailbox.id);
     let postmaster = postmaster_among(context, &mailboxes);

@@ -143,7 +143,12 @@ fn must_suit(alias: &Alias, targets: &[AliasTarget]) -> Result<(), StoreError> {
         (_, []) => refuse(format!("{alias} leads nowhere: name where its mail shall go")),
         (Alias::Domain(_), [AliasTarget::Domain(_)]) => Ok(()),
         (Alias::Domain(_), _) => {
-            refuse(format!("{alias} is a domain: it can lead to one domain, as home.lan"))
+            let name = alias.domain();
+            let name = name.as_str().split('.').next().unwrap_or_default();
+            refuse(format!(
+                "{alias} is a domain, having no @: it can lead to one domain, as home.lan; an address is written as \
+                 {name}@home.lan"
+            ))
         }
         (_, targets) if targets.len() > limits::ALIAS_TARGETS => refuse(bound_text(alias, Bound::Targets)),
         (_, targets) => match targets.iter().find(|target| matches!(target, AliasTarget::Domain(_))) {

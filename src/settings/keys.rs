@@ -21,7 +21,7 @@ pub static KEYS: &[Key] = &[
     },
     Key {
         name: "postmaster",
-        meaning: "who gets mail for postmaster",
+        meaning: "who gets mail for postmaster and abuse, where no mailbox or alias has that name",
         values: "the address of a mailbox",
         effect: Effect::AtOnce,
         assign: |settings, value| {
@@ -306,7 +306,7 @@ pub static KEYS: &[Key] = &[
     },
     Key {
         name: "connections",
-        meaning: "connections in all",
+        meaning: "connections in all; an eighth is kept for this machine, devices and networks whose users log on",
         values: "a number from 10 to 100000",
         effect: Effect::AtOnce,
         assign: |settings, value| number(value, 10, 100_000, &mut settings.connections),

@@ -10,9 +10,10 @@ use argh::FromArgs;
     example = "{command_name}\n{command_name} info@home.lan alice@home.lan\n\
     {command_name} all@home.lan alice@home.lan bob@home.lan\n\
     {command_name} '*@home.lan' alice@home.lan\n{command_name} home.example home.lan\n{command_name} home.lan",
-    note = "ALIAS is an address, *@home.lan for every name of that domain that nobody has, or a domain whose addresses\n\
-    all lead to the same name at another. TO is a mailbox or another alias here; several make a list. What was\n\
-    set before is replaced; \"poppet del ALIAS\" removes it. Mail to one mailbox by several ways arrives once.\n\
+    note = "ALIAS is an address, *@home.lan or @home.lan for every name of that domain that nobody has, or a domain\n\
+    whose addresses all lead to the same name at another. TO is a mailbox or another alias here; several make a\n\
+    list. What was set before is replaced; \"poppet del ALIAS\" removes it. Mail to one mailbox by several ways\n\
+    arrives once.\n\
     Without TO it shows that alias; or those that lead to that domain or mailbox; without ALIAS all of them.\n\
     Columns: alias, targets (with spaces between), created.\n\
     Nobody needs an alias for alice+tag@home.lan: see \"poppet get tag_separator\"."
@@ -33,7 +34,7 @@ pub(super) struct AliasVerb {
     {command_name} add cameras 192.168.1.64/26 --lenient\n{command_name} del scanner",
     note = "Say list, add NAME ADDRESS, or del NAME. ADDRESS is what the device sends from, IPv4 or IPv6, or a network\n\
     with its bits behind a stroke: /24 or more for IPv4, /64 or more for IPv6. NAME is for you and the log:\n\
-    letters a-z, digits, - and _.\n\
+    letters A-Z and a-z, digits, - and _.\n\
     A device sends to mailboxes here without a password and without TLS: whoever has its address is the device,\n\
     so a public one is refused without --force. --lenient takes from it what old firmware says: lines that end\n\
     in LF alone, addresses without their brackets and the like.\n\
@@ -44,10 +45,10 @@ pub(super) struct DeviceVerb {
     /// what is done, and with which device
     #[argh(positional, arg_name = "list|add|del NAME ADDRESS")]
     pub words: Vec<String>,
-    /// the sender of all its mail; without it the one that it says
+    /// the sender of all its mail, in letters a-z; without it the one that it says
     #[argh(option, arg_name = "ADDR")]
     pub from: Option<String>,
-    /// where its mail may go: local (mailboxes here, the default), or smarthost
+    /// where its mail may go: local (mailboxes here, the default); there is no smarthost yet
     #[argh(option, arg_name = "WHERE")]
     pub to: Option<String>,
     /// mails that it may send in a day; without it as many as it likes

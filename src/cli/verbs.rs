@@ -92,8 +92,8 @@ pub(super) struct Add {
     example = "{command_name} bob@home.lan\n{command_name} home.lan --yes\n{command_name} info@home.lan",
     note = "A domain goes with its mailboxes and aliases, a mailbox with its mail. What would take some with it is asked\n\
     about on a terminal, and needs --yes elsewhere.\n\
-    So does the mailbox that gets the mail for postmaster: then nobody gets it until \"poppet set postmaster\"\n\
-    names another.\n\
+    So does the mailbox that gets the mail for postmaster: then the oldest one gets it until \"poppet set\n\
+    postmaster\" names another.\n\
     \"poppet undelete\" brings mailboxes and mail back within undo_days, as long as the disk has room for them.\n\
     Aliases go for good; those that lead nowhere because of it are named, on standard error without a terminal."
 )]
@@ -156,7 +156,8 @@ pub(super) struct Stat {
     example = "{command_name} alice@home.lan\n{command_name} home.lan\n{command_name} alice@home.lan --all",
     note = "Mail still arrives and its users can still send. POP3 sessions end at once.\n\
     With --all no mail is taken for it either: senders are told so. Saying it without\n\
-    --all lets mail arrive again."
+    --all lets mail arrive again. Mail for postmaster and abuse, if it got that, goes to\n\
+    the oldest mailbox that takes mail meanwhile."
 )]
 /// lock
 pub(super) struct Lock {

@@ -1,12 +1,13 @@
 //! As whom the peer may send (M10, M11, S-113, S-114), and how often in a day.
 
 use super::Driver;
-use crate::mail::{Address, Domain, a_label};
+use crate::mail::{Address, Domain, Role, a_label};
 use crate::net::allowance::{Account, Taken};
 use crate::net::fold::Topic;
 use crate::net::seat::Order;
 use crate::net::server::Server;
 use crate::settings::{Sender, Unproven};
+use crate::smtp::path::{ForwardPath, PathError};
 use crate::smtp::{Event, Next, ReversePath};
 use crate::store::StoreError;
 
@@ -103,12 +104,19 @@ impl<'a> Driver<'a> {
     }
 }
 
-/// The address of a path as ours are written, at that domain where the path names none; none of another form.
+/// The address of a path as ours are written, at that domain where the path names none; none of another form. It is
+/// read as a recipient's is: `"bob"@x` and `bob@x` are one mailbox. RFC 5321 §4.1.2.
 fn address(path: &ReversePath, home: &Domain) -> Option<Address> {
-    let path = path.as_str();
-    match path.contains('@') {
-        true => path.parse().ok(),
-        false => Address::new(path, home).ok(),
+    let text = path.as_str();
+    let read = match ForwardPath::parse(text.as_bytes(), true) {
+        Err(PathError::NoDomain) => ForwardPath::parse(format!("{text}@{home}").as_bytes(), true),
+        read => read,
+    };
+    match read.ok()? {
+        ForwardPath::Address(address) => Some(address),
+        ForwardPath::Role(role, domain) => Address::new(role.as_str(), &domain).ok(),
+        ForwardPath::Postmaster => Address::new(Role::Postmaster.as_str(), home).ok(),
+        ForwardPath::OtherLocalPart(_) | ForwardPath::Foreign => None,
     }
 }
 
@@ -127,6 +135,8 @@ mod tests {
         ReversePath::parse(text.as_bytes(), Strictness::Lenient, true).unwrap()
     }
 
+    /// Alice, who wrote `MAIL FROM:<"alice"@home.lan>`, was told that the address isn't hers, though mail to it came
+    /// to her.
     #[test]
     fn a_path_is_an_address_of_ours_only_in_our_form_m10() {
         let home: Domain = "home.lan".parse().unwrap();
@@ -136,7 +146,16 @@ mod tests {
             ("scanner", Some("scanner@home.lan")),
             ("a+b@home.lan", Some("a+b@home.lan")),
             ("alice@other.lan", Some("alice@other.lan")),
-            ("\"alice\"@home.lan", None),
+            ("\"alice\"@home.lan", Some("alice@home.lan")),
+            ("\"A\\lice\"@HOME.lan", Some("alice@home.lan")),
+            ("\"J\u{d6}RG\"@home.lan", Some("j\u{f6}rg@home.lan")),
+            ("\"Alice\"", Some("alice@home.lan")),
+            ("postmaster", Some("postmaster@home.lan")),
+            ("PostMaster@home.lan", Some("postmaster@home.lan")),
+            ("\"abuse\"@home.lan", Some("abuse@home.lan")),
+            ("\"alice \"@home.lan", None),
+            ("\"alice@home.lan\"@home.lan", None),
+            ("\"\"@home.lan", None),
             ("\"a@home.lan\"", None),
             ("a=b@home.lan", None),
             ("alice@[192.0.2.1]", None),

@@ -4,18 +4,15 @@ use super::{AdminError, Context, Failure, Origin, Target};
 use crate::settings::Key;
 use crate::store::Level;
 
-/// Makes the value that has just been set for all or for a domain final, or lets others below count. Gives whose own
-/// values count no more by that, or count again, if those in `before` counted until then.
-pub(super) async fn settle(
+/// Whose own values count no more since a value above them is final, or count again since it is not, if those in
+/// `before` counted until then.
+pub(super) async fn changed_below(
     context: &Context,
     level: Option<&Level>,
     key: &Key,
     is_final: bool,
     before: Vec<Target>,
 ) -> Result<Vec<Target>, AdminError> {
-    if is_final != context.store.is_final(level, key.name) {
-        context.store.set_final(level.cloned(), key.name, is_final).await?;
-    }
     let after = own_below(context, level, key).await?;
     let (changed, others) = if is_final { (before, after) } else { (after, before) };
     Ok(changed.into_iter().filter(|target| !others.contains(target)).collect())

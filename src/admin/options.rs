@@ -44,11 +44,11 @@ pub(super) async fn assign(
     let consequence = match key.name {
         "challenge" if !settings.challenge => Some(consequences::wipe_secrets(context, value).await?),
         name => {
-            context.store.set_setting(name, value).await?;
+            context.store.assign(None, name, value, is_final).await?;
             consequences::of(context, name, &settings).await?
         }
     };
-    let below = finals::settle(context, None, key, is_final, own_before).await?;
+    let below = finals::changed_below(context, None, key, is_final, own_before).await?;
     Ok(Answer::Assigned {
         value: key.value(&context.store.settings()),
         waits_for_restart: key.effect == Effect::AtRestart && context.live.is_some(),
@@ -92,11 +92,8 @@ pub(super) async fn assign_for(
         finals::must_count(context, &level, key)?;
     }
     let own_before = finals::own_below(context, Some(&level), key).await?;
-    context.store.set_level(level.clone(), key.name, value).await?;
-    let below = match level {
-        Level::Domain(_) => finals::settle(context, Some(&level), key, is_final, own_before).await?,
-        Level::Mailbox(_) => Vec::new(),
-    };
+    context.store.assign(Some(level.clone()), key.name, value, is_final).await?;
+    let below = finals::changed_below(context, Some(&level), key, is_final, own_before).await?;
     Ok(Answer::Assigned {
         value: key.value(&context.store.settings_of(&level)),
         waits_for_restart: key.effect == Effect::AtRestart && context.live.is_some(),

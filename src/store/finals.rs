@@ -7,9 +7,9 @@ use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 
 use super::engine::Fault;
 use super::error::{Ask, StoreError};
-use super::levels::Level;
+use super::levels::{self, Level};
 use super::schema::{self, FINALS};
-use super::{Store, accounts};
+use super::{Store, accounts, records};
 use crate::settings::Key;
 
 impl Store {
@@ -18,18 +18,35 @@ impl Store {
     /// [`StoreError::NotFound`] if there is no such domain, with [`StoreError::Refused`] for a mailbox, below which
     /// is nothing, for a setting without levels, and where the value above is final itself.
     pub fn set_final(&self, level: Option<Level>, key: &str, is_final: bool) -> Ask<()> {
-        let refuse = |text: String| Ask::ready(Err(StoreError::Refused(text)));
-        let key = match Key::find(key) {
-            Ok(key) if key.has_levels() => key.name,
-            Ok(key) => return refuse(format!("{} counts for all, and is final as it is", key.name)),
-            Err(error) => return refuse(error.to_string()),
+        let key = match may_be_final(level.as_ref(), key) {
+            Ok(key) => key,
+            Err(error) => return Ask::ready(Err(error)),
         };
-        if let Some(Level::Mailbox(address)) = &level {
-            return refuse(format!("{key} of {address} can't be final: there is nothing below a mailbox"));
-        }
         let shared = Arc::clone(&self.shared);
         self.change_then(
             move |transaction| set(transaction, level.as_ref(), key, is_final),
+            move |()| shared.reload_settings(),
+        )
+    }
+
+    /// Sets a setting as [`Store::set_setting`] does, or [`Store::set_level`] for a domain or mailbox, and in the same
+    /// transaction makes it final, or no longer so, as [`Store::set_final`] does; errs as these do.
+    pub fn assign(&self, level: Option<Level>, key: &str, value: Option<&str>, is_final: bool) -> Ask<()> {
+        let checked = match &level {
+            None => self.check_setting(key, value),
+            Some(_) => self.check_level(key, value).map(drop),
+        };
+        let checked = checked.and_then(|()| match is_final {
+            true => may_be_final(level.as_ref(), key).map(drop),
+            false => Ok(()),
+        });
+        if let Err(error) = checked {
+            return Ask::ready(Err(error));
+        }
+        let (key, value) = (key.to_owned(), value.map(str::to_owned));
+        let shared = Arc::clone(&self.shared);
+        self.change_then(
+            move |transaction| assign(transaction, level.as_ref(), &key, value.as_deref(), is_final),
             move |()| shared.reload_settings(),
         )
     }
@@ -39,6 +56,40 @@ impl Store {
     pub fn is_final(&self, level: Option<&Level>, key: &str) -> bool {
         self.shared.levels().is_final(level, key)
     }
+}
+
+/// The name of a setting that can be final at that level; errs with [`StoreError::Refused`].
+fn may_be_final(level: Option<&Level>, key: &str) -> Result<&'static str, StoreError> {
+    let refuse = |text: String| Err(StoreError::Refused(text));
+    match (Key::find(key), level) {
+        (Err(error), _) => refuse(error.to_string()),
+        (Ok(key), _) if !key.has_levels() => {
+            refuse(format!("{} counts for all, and is final as it is", key.name))
+        }
+        (Ok(key), Some(Level::Mailbox(address))) => {
+            refuse(format!("{} of {address} can't be final: there is nothing below a mailbox", key.name))
+        }
+        (Ok(key), _) => Ok(key.name),
+    }
+}
+
+/// Everything that can be refused is looked at before the first write.
+fn assign(
+    transaction: &WriteTransaction,
+    level: Option<&Level>,
+    name: &str,
+    value: Option<&str>,
+    is_final: bool,
+) -> Result<(), Fault> {
+    let target = level.map(Level::key).unwrap_or_default();
+    if is_final {
+        must_be_open(transaction, &target, name)?;
+    }
+    match level {
+        None => records::set_setting(transaction, name, value)?,
+        Some(level) => levels::set(transaction, level, name, value)?,
+    }
+    put(transaction, &target, name, is_final)
 }
 
 fn set(

@@ -95,21 +95,9 @@ impl Store {
     /// [`StoreError::Refused`] if the value is not valid, the setting has no levels, or a value above is final. The
     /// levels of what is removed go with it.
     pub fn set_level(&self, level: Level, key: &str, value: Option<&str>) -> Ask<()> {
-        let mut settings = Settings::clone(&self.settings());
-        let known = Key::find(key).and_then(|key| match value {
-            Some(value) => settings.assign(key.name, value).map(|()| key),
-            None => Ok(key),
-        });
-        let key = match known {
-            Ok(key) if key.has_levels() => key.name,
-            Ok(key) => {
-                let text = format!(
-                    "{} counts for all: leave out --for, as in \"poppet set {} VALUE\"",
-                    key.name, key.name
-                );
-                return Ask::ready(Err(StoreError::Refused(text)));
-            }
-            Err(error) => return Ask::ready(Err(StoreError::Refused(error.to_string()))),
+        let key = match self.check_level(key, value) {
+            Ok(key) => key,
+            Err(error) => return Ask::ready(Err(error)),
         };
         let value = value.map(str::to_owned);
         let shared = Arc::clone(&self.shared);
@@ -117,6 +105,29 @@ impl Store {
             move |transaction| set(transaction, &level, key, value.as_deref()),
             move |()| shared.reload_settings(),
         )
+    }
+
+    /// Errs with [`StoreError::Refused`] unless that is a setting and a value of it.
+    pub(super) fn check_setting(&self, key: &str, value: Option<&str>) -> Result<(), StoreError> {
+        let mut settings = Settings::clone(&self.settings());
+        let known = match value {
+            Some(value) => settings.assign(key, value),
+            None => settings.take_from(&Settings::default(), key),
+        };
+        known.map_err(|error| StoreError::Refused(error.to_string()))
+    }
+
+    /// The name of a setting with levels; errs with [`StoreError::Refused`] unless that is a value of it.
+    pub(super) fn check_level(&self, key: &str, value: Option<&str>) -> Result<&'static str, StoreError> {
+        self.check_setting(key, value)?;
+        match Key::find(key) {
+            Ok(key) if key.has_levels() => Ok(key.name),
+            Ok(key) => Err(StoreError::Refused(format!(
+                "{} counts for all: leave out --for, as in \"poppet set {} VALUE\"",
+                key.name, key.name
+            ))),
+            Err(error) => Err(StoreError::Refused(error.to_string())),
+        }
     }
 }
 

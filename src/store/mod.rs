@@ -194,14 +194,8 @@ impl Store {
     /// Sets a setting durably; none takes it back to its default, which is not final. The value should have been
     /// checked with [`Settings::assign`]; errs with [`StoreError::Refused`] if it is not valid.
     pub fn set_setting(&self, key: &str, value: Option<&str>) -> Ask<()> {
-        let mut settings = Settings::clone(&self.settings());
-        let default = Settings::default();
-        let known = match value {
-            Some(value) => settings.assign(key, value),
-            None => settings.take_from(&default, key),
-        };
-        if let Err(error) = known {
-            return Ask::ready(Err(StoreError::Refused(error.to_string())));
+        if let Err(error) = self.check_setting(key, value) {
+            return Ask::ready(Err(error));
         }
         let (key, value) = (key.to_owned(), value.map(str::to_owned));
         let shared = Arc::clone(&self.shared);

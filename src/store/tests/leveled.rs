@@ -215,3 +215,44 @@ fn what_can_not_be_final_is_refused_and_what_is_goes_with_its_domain() {
     }
     set(&store, mailbox("alice@home.lan"), "quota", Some("1G")).unwrap();
 }
+
+/// `set quota 1G --final` was two commits: a power cut between them left a value that others could overrule.
+#[test]
+fn a_value_and_its_finality_are_one_commit_c8() {
+    let folder = Folder::new();
+    let store = folder.create();
+    add_alice(&store);
+    let mailbox = mailbox("alice@home.lan");
+    for (level, value, is_final) in [
+        (None, Some("1G"), true),
+        (None, Some("2G"), false),
+        (Some(domain()), Some("3G"), true),
+        (Some(domain()), Some("4G"), false),
+        (Some(mailbox.clone()), Some("5G"), false),
+        (Some(domain()), None, false),
+        (None, None, false),
+    ] {
+        let before = store.wear().commits;
+        store.assign(level.clone(), "quota", value, is_final).wait().unwrap();
+        assert_eq!(store.wear().commits, before + 1, "{level:?} {value:?}");
+        assert_eq!(store.is_final(level.as_ref(), "quota"), is_final, "{level:?} {value:?}");
+    }
+    assert_eq!(store.settings_for(&alice()).quota.octets, Some(5 << 30));
+    store.assign(None, "quota", Some("6G"), true).wait().unwrap();
+    for (level, key, value, is_final) in [
+        (Some(domain()), "quota", Some("7G"), true),
+        (Some(domain()), "quota", Some("7G"), false),
+        (Some(domain()), "quota", None, true),
+        (Some(mailbox), "retain", Some("7"), true),
+        (Some(domain()), "retain", Some("soon"), true),
+        (Some(domain()), "commit", Some("1"), false),
+        (None, "commit", Some("1"), true),
+        (None, "nonsense", None, false),
+    ] {
+        let refused = store.assign(level.clone(), key, value, is_final).wait();
+        assert!(matches!(refused, Err(StoreError::Refused(_))), "{level:?} {key} {value:?}: {refused:?}");
+    }
+    let store = folder.reopen(&store, 1_800_000_001);
+    assert!(store.is_final(None, "quota") && !store.is_final(Some(&domain()), "retain"));
+    assert_eq!(store.settings_for(&alice()).quota.octets, Some(6 << 30));
+}

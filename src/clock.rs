@@ -3,8 +3,8 @@
 //! A board without a battery wakes up in 1970. Until the wall clock has passed the newest time that the
 //! database remembers, it is suspect: it may be written down, but nothing is decided by it (S-308–S-316).
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
@@ -123,6 +123,28 @@ const MOVED_WITHIN: Duration = Duration::from_millis(2);
 /// No clock of a running poppet can truly be earlier (S-316): 2026-11-01.
 const WRITTEN: UnixTime = UnixTime(1_793_491_200);
 
+/// Something that is to be told at most once a second: counts how often it was not.
+#[derive(Debug, Default)]
+pub struct Seldom(Mutex<Option<(Instant, u64)>>);
+
+impl Seldom {
+    /// What to add to a line that tells of it: nothing, or how often it was left out; none if it is to be left out
+    /// now (S-278).
+    pub fn turn(&self, now: Instant) -> Option<String> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *last {
+            Some((at, left_out)) if now.saturating_duration_since(*at) < Duration::from_secs(1) => {
+                *left_out = left_out.saturating_add(1);
+                None
+            }
+            _ => match last.replace((now, 0)) {
+                None | Some((_, 0)) => Some(String::new()),
+                Some((_, left_out)) => Some(format!(" (and {left_out} more of this kind before it)")),
+            },
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,5 +185,19 @@ mod tests {
         let moment = before + Duration::from_secs(7200);
         assert_eq!(fixed.alarm_at(moment), moment);
         assert!(movable.alarm_at(moment) < moment);
+    }
+
+    /// A disk that failed at every mail wrote two lines for each, as fast as a sender could send.
+    #[test]
+    fn what_comes_often_is_told_once_a_second_s_278() {
+        let (seldom, start) = (Seldom::default(), Instant::now());
+        let turn = |milliseconds| seldom.turn(start + Duration::from_millis(milliseconds));
+        assert_eq!(turn(0).as_deref(), Some(""));
+        assert_eq!(turn(1), None);
+        assert_eq!(turn(999), None);
+        assert_eq!(turn(1000).as_deref(), Some(" (and 2 more of this kind before it)"));
+        assert_eq!(turn(1999), None);
+        assert_eq!(turn(9000).as_deref(), Some(" (and 1 more of this kind before it)"));
+        assert_eq!(turn(10_000).as_deref(), Some(""));
     }
 }

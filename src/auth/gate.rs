@@ -13,8 +13,10 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Instant;
 
 use super::network::Network;
+use crate::clock::Seldom;
 use crate::limits;
 use crate::ticket::{Abandoned, Ticket, pair};
 
@@ -32,7 +34,12 @@ impl Gate {
     /// A gate with so many permits, one at least.
     pub fn new(permits: usize) -> Gate {
         let state = State { lanes: VecDeque::new(), waiting: 0, threads: 0, idle: 0 };
-        let shared = Shared { state: Mutex::new(state), work: Condvar::new(), permits: permits.max(1) };
+        let shared = Shared {
+            state: Mutex::new(state),
+            work: Condvar::new(),
+            permits: permits.max(1),
+            failures: Seldom::default(),
+        };
         Gate { shared: Arc::new(shared) }
     }
 
@@ -64,7 +71,9 @@ impl Gate {
         match builder.spawn(move || shared.serve()) {
             Ok(_) => state.threads += 1,
             Err(error) if state.threads == 0 => {
-                log::warn!("no thread for password hashes: {error}; logons are put off");
+                if let Some(more) = self.shared.failures.turn(Instant::now()) {
+                    log::warn!("no thread for password hashes: {error}; logons are put off{more}");
+                }
                 // Nobody would ever take them.
                 state.lanes.clear();
                 state.waiting = 0;
@@ -88,6 +97,8 @@ struct Shared {
     state: Mutex<State>,
     work: Condvar,
     permits: usize,
+    /// Every logon may find no thread.
+    failures: Seldom,
 }
 
 struct State {

@@ -17,6 +17,7 @@ use redb::{Database, Durability, ReadTransaction, ReadableDatabase, WriteTransac
 
 use super::error::StoreError;
 use super::medium::{Medium, Meter, Metered};
+use crate::clock::Seldom;
 
 /// How a transaction is committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +80,9 @@ pub(super) struct Engine {
     slot: RwLock<Slot>,
     /// Rises at each reopening: what was not synced before it is lost.
     generation: AtomicU64,
+    /// A disk may fail at every mail that a stranger sends.
+    failures: Seldom,
+    reopenings: Seldom,
 }
 
 #[derive(Debug)]
@@ -111,6 +115,8 @@ impl Engine {
             cache_octets,
             slot: RwLock::new(Slot::Open(database)),
             generation: AtomicU64::new(0),
+            failures: Seldom::default(),
+            reopenings: Seldom::default(),
         })
     }
 
@@ -206,7 +212,9 @@ impl Engine {
         let Slot::Shut { pause, .. } = *slot else { return };
         *slot = match open_database(&self.medium, &self.meter, self.cache_octets) {
             Ok(database) => {
-                log::warn!("the database has been reopened and is in use again");
+                if let Some(more) = self.reopenings.turn(Instant::now()) {
+                    log::warn!("the database has been reopened and is in use again{more}");
+                }
                 Slot::Open(database)
             }
             Err(why) => {
@@ -226,7 +234,9 @@ impl Engine {
         if self.generation() != generation || !matches!(*slot, Slot::Open(_)) {
             return;
         }
-        log::error!("the database failed and is being reopened: {why}");
+        if let Some(more) = self.failures.turn(Instant::now()) {
+            log::error!("the database failed and is being reopened: {why}{more}");
+        }
         self.generation.fetch_add(1, Ordering::AcqRel);
         let broken = std::mem::replace(
             &mut *slot,

@@ -117,7 +117,7 @@ fn aliases_that_can_not_be_are_refused_with_advice() {
         ("alias x.lan nowhere.lan", 3, "there is no domain nowhere.lan: \"poppet list\""),
         ("alias nobody@home.lan", 3, "\"poppet alias home.lan\" shows the aliases"),
         ("alias *@home.lan", 3, "\"poppet alias '*@home.lan' ADDRESS\" makes one"),
-        ("alias nowhere.lan", 3, "there is no domain nowhere.lan"),
+        ("alias nowhere.lan", 3, "there is no domain nowhere.lan, nor an alias of that name"),
         ("del *@home.lan", 3, "has no catch-all"),
         (
             "del all@home.lan",

@@ -1,6 +1,6 @@
 //! Addresses that are no mailboxes (M6): aliases with one target or many, catch-alls, alias domains.
 
-use super::missing::{alias_of, no_domain};
+use super::missing::{alias_of, no_domain, no_domain_or_alias};
 use super::{AdminError, Answer, Context, Failure};
 use crate::mail::{Address, Alias, AliasTarget, Domain};
 use crate::store::{AliasRow, Resolved, StoreError};
@@ -15,7 +15,9 @@ pub(super) async fn aliases(context: &Context, of: Option<Alias>) -> Result<Answ
     }
     match of {
         Alias::Domain(domain) => {
-            must_be_domain(context, &domain).await?;
+            if !context.store.has_domain(domain.clone()).await? {
+                return Err(no_domain_or_alias(context, &domain).await);
+            }
             let itself = AliasTarget::Domain(domain.clone());
             rows.retain(|row| row.alias.domain() == domain || row.targets.contains(&itself));
         }

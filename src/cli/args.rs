@@ -120,11 +120,15 @@ fn near_option(typed: &str, verb: Option<&str>) -> Option<String> {
         .map(String::from)
 }
 
-/// What is missing behind the command or an option, or what should have been a number.
+/// What is missing behind the command or an option, there twice, or should have been a number.
 fn not_given_or_no_number(complaint: &str) -> String {
     let line = complaint.split_whitespace().collect::<Vec<_>>().join(" ");
     if let Some(option) = line.strip_prefix("No value provided for option '") {
         return format!("{} needs a value", option.trim_end_matches(['\'', '.']));
+    }
+    if line.ends_with("duplicate values provided") {
+        let option = line.split('\'').nth(1).unwrap_or_default();
+        return format!("{} is given twice", printable(option.as_bytes()));
     }
     if let Some((value, _)) = line.split_once(" with value '").and_then(|(_, value)| value.rsplit_once("': "))
     {
@@ -224,6 +228,15 @@ mod tests {
             ("quotas", "did you mean quota?"),
             ("device add x 10.0.0.1 --perday", "did you mean --per-day? \"poppet device --help\""),
             ("device add x 10.0.0.1 --per-day many", "\"many\" is no number; \"poppet device --help\""),
+            // The second of two was called no number, even where none was meant.
+            (
+                "device add x 10.0.0.1 --per-day 5 --per-day 6",
+                "--per-day is given twice; \"poppet device --help\"",
+            ),
+            (
+                "device add x 10.0.0.1 --from a@b --from c@d",
+                "--from is given twice; \"poppet device --help\"",
+            ),
             ("quota home.lan --messages", "--messages needs a value; \"poppet quota --help\""),
             ("frobnicate", "poppet --help"),
             ("help frobnicate", "no command \"frobnicate\""),

@@ -70,15 +70,16 @@ fn sentence(target: &Target, rows: &[QuotaRow]) -> String {
     match (target, rows) {
         (Target::Mailbox(address), [row]) => {
             let octets = row.octets_allowed.map(size);
-            let messages = row.messages_allowed.map(|most| format!("{most} messages"));
+            let counted = |count: u32| format!("{count} message{}", if count == 1 { "" } else { "s" });
+            let messages = row.messages_allowed.map(counted);
             let allowed: Vec<_> = octets.into_iter().chain(messages).collect();
             let allowed = match allowed.is_empty() {
                 true => "as much as the disk takes".to_owned(),
                 false => allowed.join(" and "),
             };
             let percent = row.percent().map(|percent| format!(", {percent} percent")).unwrap_or_default();
-            let (held, messages) = (size(row.octets), row.messages);
-            format!("{address} may hold {allowed}; it holds {held} in {messages} messages{percent}.")
+            let (held, messages) = (size(row.octets), counted(row.messages));
+            format!("{address} may hold {allowed}; it holds {held} in {messages}{percent}.")
         }
         _ => format!("The quota of {target} is set for each mailbox that has none of its own."),
     }
@@ -135,6 +136,10 @@ mod tests {
             let said = sentence(&target, &[row(1024, octets_allowed, messages_allowed)]);
             assert_eq!(said, format!("alice@home.lan may hold {wanted}"));
         }
+        // One mail was "1 messages".
+        let one = QuotaRow { messages: 1, ..row(1024, None, Some(1)) };
+        let wanted = "alice@home.lan may hold 1 message; it holds 1.0 KiB in 1 message, 100 percent.";
+        assert_eq!(sentence(&target, &[one]), wanted);
     }
 
     #[test]

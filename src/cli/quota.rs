@@ -30,8 +30,15 @@ pub(super) fn quota(verb: &QuotaVerb, desk: &Desk) -> Result<Report, AdminError>
     let Answer::Quotas(rows) = desk.ask(command)? else { return Err(stranger()) };
     let full = full(&rows);
     let meaning = meaning(&full);
+    // Mailboxes of a domain may have quotas of their own: "poppet quota DOMAIN" shows them.
+    let [most_octets, most_messages] = match (&target, rows.as_slice()) {
+        (Target::Mailbox(_), [row]) => allowed(row),
+        _ => [Cell::None, Cell::None],
+    };
     let facts = vec![
         ("target", Cell::text(&target)),
+        ("quota", most_octets),
+        ("quota_messages", most_messages),
         ("full", Cell::Texts(full)),
         ("meaning", Cell::Texts(meaning.clone())),
     ];

@@ -79,10 +79,9 @@ async fn administrator(store: &Store, settings: &Settings) -> Result<Resolved, S
     if takes_mail(&named) {
         return Ok(named);
     }
-    let rows = store.mailboxes(None).await?;
-    match rows.into_iter().min_by_key(|row| (!row.is_open(), row.id)) {
-        Some(next) if next.is_open() || !matches!(named, Resolved::Mailboxes(_)) => {
-            store.resolve(next.address).await
+    match store.oldest_mailbox().await? {
+        Some((next, is_open)) if is_open || !matches!(named, Resolved::Mailboxes(_)) => {
+            store.resolve(next).await
         }
         Some(_) => Ok(named),
         None => Ok(Resolved::UnknownUser),

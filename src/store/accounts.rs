@@ -178,6 +178,23 @@ pub(super) fn mailboxes(
     Ok(rows)
 }
 
+/// Reads no more than the mailboxes' own records: strangers can ask for it as often as they like.
+pub(super) fn oldest_mailbox(transaction: &ReadTransaction) -> Result<Option<(Address, bool)>, Fault> {
+    let domains = transaction.open_table(DOMAINS)?;
+    let mut oldest = None;
+    for entry in transaction.open_table(MAILBOXES)?.iter()? {
+        let (key, stored) = entry?;
+        let record: MailboxRecord = schema::decode(&MAILBOXES, key.value(), stored.value())?;
+        let address = schema::key_address(key.value())?;
+        let is_locked = record.lock.max(find_domain(&domains, &address.domain())?.lock) == Lock::All;
+        let rank = (is_locked, record.id);
+        if oldest.as_ref().is_none_or(|(least, _)| rank < *least) {
+            oldest = Some((rank, address));
+        }
+    }
+    Ok(oldest.map(|((is_locked, _), address)| (address, !is_locked)))
+}
+
 /// Whether a domain is ours: one with mailboxes, or an alias of one.
 pub(super) fn has_domain(transaction: &ReadTransaction, domain: &Domain) -> Result<bool, Fault> {
     Ok(transaction.open_table(DOMAINS)?.get(domain.as_str())?.is_some()

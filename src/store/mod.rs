@@ -247,6 +247,12 @@ impl Store {
         self.ask(move |transaction| accounts::mailboxes(transaction, domain, undo_days))
     }
 
+    /// The mailbox that was made first of those that take mail, or else of all, and whether it takes mail; none if there
+    /// is none.
+    pub fn oldest_mailbox(&self) -> Ask<Option<(Address, bool)>> {
+        self.ask(accounts::oldest_mailbox)
+    }
+
     /// Adds a mailbox; errs with [`StoreError::NotFound`] (the domain) or [`StoreError::Exists`].
     pub fn add_mailbox(&self, address: Address, mark: MailboxMark, password: Vec<u8>) -> Ask<MailboxId> {
         let now = self.clock.now();

@@ -12,6 +12,7 @@ mod joined;
 mod leveled;
 mod memory;
 mod model;
+mod numbers;
 mod quotas;
 mod random;
 mod undoing;

@@ -130,8 +130,8 @@ impl Stream {
         self.earned = self.clock.monotonic();
     }
 
-    /// Begins TLS within [`limits::HANDSHAKE`] (S-042). What the peer sent before in the clear must have been used up, or he is an attacker's
-    /// victim: errs then, if the handshake fails, and if the session is told something; the connection is lost then.
+    /// Begins TLS within [`limits::HANDSHAKE`] (S-042). Errs if octets in the clear are left over, for then the peer is
+    /// an attacker's victim, if the handshake fails, and if the session is told something; the connection is lost.
     pub async fn begin_tls(&mut self, tls: &Tls, speaks: Speaks) -> Result<(), Lost> {
         if !self.input().is_empty() {
             return Err(Lost::Handshake("there are octets in the clear behind the command".into()));

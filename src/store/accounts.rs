@@ -214,7 +214,8 @@ pub(super) fn add_domain(
     put_domain(&mut table, domain, &DomainRecord { lock: Lock::Open, created: now })
 }
 
-/// Takes a domain away, with its mailboxes, its aliases and those that lead to it as a whole; tells the octets of their mail.
+/// Takes a domain away, with its mailboxes, its aliases and those that lead to it as a whole; tells the octets of their
+/// mail.
 pub(super) fn remove_domain(
     transaction: &WriteTransaction,
     domain: &Domain,

@@ -108,7 +108,8 @@ impl Upload {
     }
 
     /// Makes the message durable for all recipients, or for none: those mailboxes that have been removed
-    /// meanwhile are left out; [`Delivered::Full`] where no mailbox may hold it. Errs with [`StoreError::Full`] below the disk reserve.
+    /// meanwhile are left out; [`Delivered::Full`] where no mailbox may hold it. Errs with [`StoreError::Full`] below
+    /// the disk reserve.
     pub fn finish(mut self, deliveries: Vec<Delivery>) -> Ask<Delivered> {
         let mut chunks = std::mem::take(&mut self.full);
         chunks.extend(blob::cut(std::mem::take(&mut self.tail)));

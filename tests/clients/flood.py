@@ -295,7 +295,7 @@ def hold_200(house, what):
 
 
 def many_mails_at_once(house):
-    """200 sessions with 2 MiB each: they stream into the file within one budget of memory."""
+    """200 sessions with 2 MiB each: they stream into the file within one budget of memory (S-271, S-272)."""
     house.poppet("set", "connections_per_address", "1000")
     house.start()
     body = b"a line of seventy-two octets, as a mail program makes of an attachment..\r\n" * (2 * MIB // 74)

@@ -264,7 +264,7 @@ fn left_of_bodies(store: &Store) -> u64 {
 }
 
 #[test]
-fn bodies_share_one_budget_and_nobody_waits_for_ever() {
+fn bodies_share_one_budget_and_nobody_waits_for_ever_s_272() {
     let folder = Folder::new();
     let store = folder.create();
     let alice = add_alice(&store);

@@ -285,6 +285,7 @@ fn status_tells_of_server_and_database() {
     let server = house.serve();
     let live = house.run("status --json").json();
     assert_eq!((live["server"].as_str(), live["pid"].as_u64()), (Some("running"), Some(server.pid().into())));
+    assert_eq!(json!([alone["broken_off"], live["broken_off"]]), json!([null, 0]));
     assert!(live["listeners"].as_array().unwrap().contains(&format!("pop3={}", server.at("pop3")).into()));
 }
 

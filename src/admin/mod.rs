@@ -73,6 +73,8 @@ pub struct LiveStatus {
     pub sessions: Vec<(String, u32)>,
     /// Whether the wall clock is known to be wrong.
     pub is_clock_suspect: bool,
+    /// Sessions that a bug in poppet has ended since it was ready (S-273).
+    pub broken_off: u64,
 }
 
 /// Carries a command out; on a failure nothing has changed. Needs no runtime: [`crate::ticket::block_on`]

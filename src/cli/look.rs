@@ -84,6 +84,7 @@ pub(super) fn status(desk: &Desk) -> Result<Report, AdminError> {
         ("uptime_seconds", live.map_or(Cell::None, |live| Cell::Seconds(live.uptime_seconds))),
         ("listeners", listeners.map_or(Cell::None, Cell::Texts)),
         ("sessions", sessions.map_or(Cell::None, Cell::Texts)),
+        ("broken_off", live.map_or(Cell::None, |live| Cell::Number(live.broken_off))),
         ("clock", live.map_or(Cell::None, |live| Cell::text(clock(live.is_clock_suspect)))),
         ("database", Cell::text(desk.database().display())),
         ("domains", Cell::Number(status.domains.into())),

@@ -156,6 +156,7 @@ impl Live for Server {
             listeners: self.bound.get().into_iter().flatten().map(|(kind, at)| (named(*kind), *at)).collect(),
             sessions: self.sessions.counts().into_iter().map(|(kind, count)| (named(kind), count)).collect(),
             is_clock_suspect: self.clock.is_suspect(),
+            broken_off: self.broken_off.load(Ordering::Relaxed),
         }
     }
 

@@ -3,11 +3,11 @@
 
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread;
 
 use super::super::listener;
 use super::trial::{Hanging, OWN, Peer, Trial, serving, serving_on, stranger};
+use crate::admin::Live;
 use crate::settings::ListenerKind::{Pop3, Pop3s, Smtp, Submission};
 
 /// Of 16 connections strangers may have 14, and must be quick when 12 stand.
@@ -259,7 +259,7 @@ fn a_disk_that_hangs_leaves_nobody_without_a_word_s_275() {
     });
 }
 
-/// The others don't notice, and the log and the count tell of it.
+/// The others don't notice, and the log and the count tell of it; `poppet status` knew nothing of it.
 #[test]
 fn a_bug_in_one_session_ends_no_other_s_273() {
     serving(&[], |trial| {
@@ -267,7 +267,7 @@ fn a_bug_in_one_session_ends_no_other_s_273() {
         for count in 1..=2 {
             let session = async { panic!("a bug that a test has planted") };
             smol::block_on(listener::guarded(Arc::clone(trial.server()), session));
-            assert_eq!(trial.server().broken_off.load(Ordering::Relaxed), count);
+            assert_eq!(trial.server().status().broken_off, count);
         }
         smtp.dialog(&[("NOOP\r\n", "250 ")]);
     });

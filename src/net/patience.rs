@@ -46,6 +46,35 @@ impl LineWait {
     }
 }
 
+/// How long a peer has taken nothing, counted anew with each octet that he takes: what waits behind TLS may be
+/// more than a slow peer takes in time.
+#[derive(Debug)]
+pub(super) struct Stall {
+    pub patience: Duration,
+    written: u64,
+    deadline: Option<Instant>,
+}
+
+impl Stall {
+    /// Nothing has been waited for yet.
+    pub fn new(patience: Duration) -> Stall {
+        Stall { patience, written: 0, deadline: None }
+    }
+
+    /// Whether the peer had to be waited for.
+    pub fn has_begun(&self) -> bool {
+        self.deadline.is_some()
+    }
+
+    /// Until when he must take an octet; so many have gone out by now.
+    pub fn deadline(&mut self, written: u64, now: impl FnOnce() -> Instant) -> Instant {
+        if written != self.written {
+            *self = Stall { written, ..Stall::new(self.patience) };
+        }
+        *self.deadline.get_or_insert_with(|| now() + self.patience)
+    }
+}
+
 /// What the store answers within [`limits::STORE_PATIENCE`]: a disk that hangs leaves no peer without a word (S-275).
 /// What was asked for may happen after all.
 pub async fn in_time<T>(

@@ -207,7 +207,7 @@ impl<'a> Driver<'a> {
             let next_look = self.next_look(usual);
             match self.stream.fill(Deadline { usual: next_look, ..wait.deadline() }, self.told).await {
                 Input::Octets(_) => {}
-                Input::TimedOut if next_look < usual && !self.stream.is_pressed() => {
+                Input::TimedOut if next_look < usual && !self.stream.has_passed(wait.deadline()) => {
                     Box::pin(self.give_way()).await;
                 }
                 Input::End => {

@@ -14,7 +14,7 @@ use zeroize::Zeroize;
 
 use super::alarm::{self, Alarm};
 use super::meter::Meter;
-use super::patience::Deadline;
+use super::patience::{Deadline, Stall};
 use super::peers::Place;
 use super::seat::{Doing, Order, Seat};
 use super::tls::{self, Shaken, Speaks, Tls};
@@ -192,8 +192,10 @@ impl Stream {
         self.input.extend_from_slice(octets);
     }
 
-    /// Waits until more input is there; what the session is told beyond `heard` ends the wait.
+    /// Waits until more input is there; what the session is told beyond `heard` ends the wait. A stranger is waited
+    /// for no longer than his session may last while places are scarce.
     pub async fn fill(&mut self, deadline: Deadline, heard: Order) -> Input {
+        let deadline = self.for_strangers(deadline);
         self.shift();
         self.breathe().await;
         poll_fn(|context| {
@@ -206,6 +208,12 @@ impl Stream {
             Poll::Ready(input)
         })
         .await
+    }
+
+    /// Whether such a wait for a line is over.
+    pub fn has_passed(&self, deadline: Deadline) -> bool {
+        let deadline = self.for_strangers(deadline);
+        self.clock.monotonic() >= if self.is_pressed() { deadline.pressed } else { deadline.usual }
     }
 
     /// Reads into `buffer`; the input must have been used up. What is told beyond `heard` ends the wait. Who is pressed
@@ -345,11 +353,7 @@ impl Stream {
         }
         match self.seat.poll_order(context) {
             order if order > heard => Poll::Ready(Input::Told(order)),
-            _ => {
-                let earned = self.earned + limits::PRESSED_SESSION;
-                let pressed = deadline.pressed.min(deadline.usual.min(earned));
-                self.poll_deadline(context, Deadline { pressed, ..deadline }).map(|()| Input::TimedOut)
-            }
+            _ => self.poll_deadline(context, deadline).map(|()| Input::TimedOut),
         }
     }
 
@@ -389,6 +393,11 @@ impl Stream {
         }
     }
 
+    fn for_strangers(&self, deadline: Deadline) -> Deadline {
+        let most = deadline.usual.min(self.earned + limits::PRESSED_SESSION);
+        Deadline { pressed: deadline.pressed.min(most), ..deadline }
+    }
+
     fn shift(&mut self) {
         // A password may have been in it.
         self.input[..self.used].zeroize();
@@ -398,32 +407,6 @@ impl Stream {
             self.input.drain(..self.used);
         }
         self.used = 0;
-    }
-}
-
-/// How long a peer has taken nothing, counted anew with each octet that he takes: what waits behind TLS may be
-/// more than a slow peer takes in time.
-#[derive(Debug)]
-struct Stall {
-    patience: Duration,
-    written: u64,
-    deadline: Option<Instant>,
-}
-
-impl Stall {
-    fn new(patience: Duration) -> Stall {
-        Stall { patience, written: 0, deadline: None }
-    }
-
-    fn has_begun(&self) -> bool {
-        self.deadline.is_some()
-    }
-
-    fn deadline(&mut self, written: u64, now: impl FnOnce() -> Instant) -> Instant {
-        if written != self.written {
-            *self = Stall { written, ..Stall::new(self.patience) };
-        }
-        *self.deadline.get_or_insert_with(|| now() + self.patience)
     }
 }
 

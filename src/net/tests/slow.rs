@@ -8,6 +8,7 @@ use std::thread;
 use super::super::listener;
 use super::trial::{Hanging, OWN, Peer, Trial, serving, serving_on, stranger};
 use crate::admin::Live;
+use crate::limits;
 use crate::settings::ListenerKind::{Pop3, Pop3s, Smtp, Submission};
 
 /// Of 16 connections strangers may have 14, and must be quick when 12 stand.
@@ -206,6 +207,55 @@ fn scarce_places_are_not_held_by_data_that_does_not_come_s_266() {
             trickling.is_gone()
         });
         assert!(rounds.is_some_and(|rounds| (3..10).contains(&rounds)), "{rounds:?}");
+    });
+}
+
+/// A stranger's session of more than a minute, in its data while places were scarce, asked the clock over and over
+/// instead of waiting, and no other session was served meanwhile. Found by reading who shortens whose deadline.
+#[test]
+fn who_sends_a_long_mail_where_places_are_scarce_lets_others_be_served_s_266() {
+    serving(&[SIXTEEN], |trial| {
+        let mut long = trial.greeted(Smtp, stranger(1));
+        long.dialog(&[("HELO client.lan\r\n", "250 ")]);
+        trial.pass(61);
+        long.dialog(&[
+            ("MAIL FROM:<>\r\n", "250 "),
+            ("RCPT TO:<alice@home.lan>\r\n", "250 "),
+            ("DATA\r\n", "354 "),
+        ]);
+        let _more: Vec<_> = (2..14).map(|number| trial.greeted(Smtp, stranger(number))).collect();
+        let mut own = trial.greeted(Smtp, OWN);
+        long.trickle(trial);
+        let begun = std::time::Instant::now();
+        for _ in 0..10 {
+            own.dialog(&[("NOOP\r\n", "250 ")]);
+        }
+        assert!(begun.elapsed() < limits::PRESSED_PATIENCE / 2, "{:?}", begun.elapsed());
+        long.dialog(&[("\r\n.\r\n", "250 ")]);
+    });
+}
+
+/// Between two chunks a stranger had 2 s where places are scarce, not 10: the look whether others want his mail's memory
+/// was taken for the end of his time.
+#[test]
+fn who_sends_chunks_has_his_time_also_where_places_are_scarce_s_266() {
+    serving(&[SIXTEEN], |trial| {
+        let mut chunks = trial.greeted(Smtp, stranger(1));
+        chunks.dialog(&[
+            ("HELO client.lan\r\n", "250 "),
+            ("MAIL FROM:<>\r\n", "250 "),
+            ("RCPT TO:<alice@home.lan>\r\n", "250 "),
+        ]);
+        let mut others: Vec<_> = (2..14).map(|number| trial.greeted(Smtp, stranger(number))).collect();
+        let chunk = ("BDAT 6\r\ntext\r\n", "250 2.0.0 6 octets");
+        for _ in 0..3 {
+            chunks.dialog(&[chunk]);
+            trial.pass(4);
+            // What they wait for comes after its look.
+            trial.pass(4);
+            others.iter_mut().for_each(|peer| peer.dialog(&[("NOOP\r\n", "250 ")]));
+        }
+        chunks.dialog(&[chunk, ("BDAT 0 LAST\r\n", "250 ")]);
     });
 }
 

@@ -12,7 +12,9 @@ fuzz_target!(|input: &[u8]| exchange::play(Mechanism::Ntlm, input, |claim, _, pl
     assert!(sent.starts_with(b"NTLMSSP\0\x03\0\0\0"), "NTLM takes another message for the last one");
     let is_there = |name: &str| {
         let wide: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
-        [&wide[..], name.as_bytes()].iter().any(|octets| sent.windows(octets.len().max(1)).any(|seen| seen == *octets))
+        [&wide[..], name.as_bytes()]
+            .iter()
+            .any(|octets| sent.windows(octets.len().max(1)).any(|seen| seen == *octets))
     };
     // Either name may have an @ of its own, beside the one that poppet puts between them.
     let parted = claim.user_name.match_indices('@').map(|(at, _)| claim.user_name.split_at(at));

@@ -309,5 +309,7 @@ pub const FILE_OVERHEAD_OCTETS: u64 = 8 * 1024 * 1024;
 /// minutes; what is stored after all comes twice then, which is better than never. Worn flash cards stall for half a
 /// minute.
 pub const STORE_PATIENCE: Duration = Duration::from_secs(120);
+/// Room above the reserve from which on the alarm of a full disk is over: a large mail or two.
+pub const ROOM_AGAIN_OCTETS: u64 = 32 * 1024 * 1024;
 /// How long a free-space figure is believed.
 pub const FREE_SPACE_AGE: Duration = Duration::from_secs(1);

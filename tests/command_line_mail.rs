@@ -331,6 +331,29 @@ fn a_quota_counts_at_once_and_names_who_is_full() {
     assert!(rcpt(&server, "alice@home.lan").starts_with("250 "));
 }
 
+/// Mail was refused for want of room, and neither log nor `status` said a word.
+#[test]
+fn a_disk_short_of_room_is_told_once_and_shown_m9() {
+    let house = House::with_alice();
+    let err = std::fs::File::create(house.file("err")).unwrap();
+    let server = house.serve_with(&[("POPPET_LOG", "info")], err.into());
+    let room = || house.run("status --json").json()["room"].as_str().unwrap().to_owned();
+    let told = |line: &str| std::fs::read_to_string(house.file("err")).unwrap().matches(line).count();
+    assert_eq!(room(), "enough");
+    house.run("set reserve_mib 1048576").done();
+    assert_eq!(room(), "less than reserve_mib: mail is refused");
+    for _ in 0..3 {
+        // MAIL was refused, so RCPT comes too early.
+        assert!(rcpt(&server, "alice@home.lan").starts_with("503 5.5.1 "));
+    }
+    assert_eq!((told("the disk is short of room"), told("room again")), (1, 0));
+    house.run("set reserve_mib 1").done();
+    for _ in 0..3 {
+        assert!(rcpt(&server, "alice@home.lan").starts_with("250 "));
+    }
+    assert_eq!((told("the disk is short of room"), told("room again")), (1, 1));
+}
+
 // ---- lock --all --------------------------------------------------------------------------------
 
 #[test]

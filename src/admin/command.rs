@@ -357,4 +357,6 @@ pub struct Status {
     pub file_octets: u64,
     /// Free space of its disk.
     pub free_octets: u64,
+    /// Whether the disk has no room for mail above its reserve.
+    pub is_short_of_room: bool,
 }

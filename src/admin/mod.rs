@@ -177,5 +177,6 @@ async fn status(context: &Context) -> Result<Answer, AdminError> {
         octets: mailboxes.iter().map(|mailbox| mailbox.octets).sum(),
         file_octets: wear.file_octets,
         free_octets: wear.free_octets,
+        is_short_of_room: !context.store.has_space_for(0),
     }))
 }

@@ -93,7 +93,12 @@ pub(super) fn status(desk: &Desk) -> Result<Report, AdminError> {
         ("octets", Cell::Octets(status.octets)),
         ("file_octets", Cell::Octets(status.file_octets)),
         ("free_octets", Cell::Octets(status.free_octets)),
+        ("room", Cell::text(room(status.is_short_of_room))),
     ]))
+}
+
+fn room(is_short: bool) -> &'static str {
+    if is_short { "less than reserve_mib: mail is refused" } else { "enough" }
 }
 
 fn clock(is_suspect: bool) -> &'static str {

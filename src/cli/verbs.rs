@@ -316,7 +316,7 @@ pub(super) struct Read {
     description = "show how the server and the database are",
     example = "{command_name}\n{command_name} --json",
     note = "Lines of a name and a value: server (running or not running), version, pid, uptime_seconds, listeners,\n\
-    sessions, clock, database, domains, mailboxes, messages, octets, file_octets, free_octets.\n\
+    sessions, clock, database, domains, mailboxes, messages, octets, file_octets, free_octets, room.\n\
     What only a running server knows is empty without one; the exit code is 0 either way."
 )]
 /// status

@@ -34,6 +34,7 @@ mod server;
 mod session;
 mod sessions;
 mod smtp;
+mod space;
 mod stream;
 mod terms;
 mod tls;

@@ -20,6 +20,7 @@ use super::listener::{self, Door};
 use super::maildrops::Maildrops;
 use super::peers::{self, Admission};
 use super::sessions::Sessions;
+use super::space::SpaceAlarm;
 use super::tls::Tls;
 use super::{Plan, ServeError, control};
 use crate::admin::{Context, Live, LiveStatus, SessionRow, Whom};
@@ -58,6 +59,8 @@ pub struct Server {
     pub familiar: Familiar,
     /// Log lines that strangers cause.
     pub fold: Fold,
+    /// Whether the log knows that the disk has no room.
+    pub space: SpaceAlarm,
     /// Connections for which there are descriptors, whatever the settings say (S-269).
     pub most_connections: u32,
     /// Sessions that a bug has ended (S-273).
@@ -201,6 +204,7 @@ impl Running {
             intervals: Intervals::default(),
             readers: Arc::default(),
             fold: Fold::default(),
+            space: SpaceAlarm::default(),
             broken_off: AtomicU64::new(0),
             bound: OnceLock::new(),
             store: context.store.clone(),

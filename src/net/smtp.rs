@@ -139,7 +139,7 @@ impl<'a> Driver<'a> {
                     self.answer("looking up a recipient", found.map(Event::Recipient))
                 }
                 Next::CheckSpace { octets } => {
-                    let is_found = self.server.store.has_space_for(octets);
+                    let is_found = self.server.space.has_space_for(&self.server.store, octets);
                     self.handle(if is_found { Event::SpaceFound } else { Event::SpaceLacking })
                 }
                 Next::Receive => Box::pin(self.receive()).await?,
@@ -168,10 +168,13 @@ impl<'a> Driver<'a> {
     fn answer(&mut self, act: &str, result: Result<Event<'_>, StoreError>) -> Next {
         match result {
             Ok(event) => self.handle(event),
+            Err(StoreError::Full) => {
+                self.server.space.has_space_for(&self.server.store, 0);
+                self.handle(Event::StoreFull)
+            }
             Err(error) => {
                 self.server.store_failed(act, &error);
-                let is_full = error == StoreError::Full;
-                self.handle(if is_full { Event::StoreFull } else { Event::StoreFailed })
+                self.handle(Event::StoreFailed)
             }
         }
     }

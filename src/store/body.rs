@@ -69,7 +69,7 @@ impl Body {
         insert_chunks(transaction, blob, first_index, &self.chunks)?;
         if owners.len() > 1 && chunks > 0 {
             let body = SharedBody { owners: owners.len() as u32, octets: self.octets };
-            let body = schema::encode(&REFS, blob.0, &body)?;
+            let body = schema::encode(&REFS, blob.0, &body).map_err(Fault::fatal)?;
             transaction.open_table(REFS)?.insert(blob.0, body.as_slice())?;
         }
         let mut mail = transaction.open_table(MAIL)?;
@@ -160,7 +160,8 @@ fn append(
             Fault::fatal(StoreError::Refused("the mailbox has no message number left".into()))
         })?;
     let key = schema::mail_key(MessageId { mailbox, uid });
-    mail.insert(key, schema::encode(&MAIL, key, row)?.as_slice())?;
+    // Some of the mail is written by now: a mere refusal would commit that.
+    mail.insert(key, schema::encode(&MAIL, key, row).map_err(Fault::fatal)?.as_slice())?;
     let mut live = counters.live;
     live.add(Tally::of(row));
     // Only here the quota is known, and only here a mailbox gets fuller: so here is seen that it was emptier.

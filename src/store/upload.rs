@@ -292,6 +292,6 @@ pub(super) fn write_counters(
     counters: &Counters,
 ) -> Result<(), Fault> {
     let key = schema::counters_key(mailbox);
-    mail.insert(key, schema::encode(&MAIL, key, counters)?.as_slice())?;
+    mail.insert(key, schema::encode(&MAIL, key, counters).map_err(Fault::fatal)?.as_slice())?;
     Ok(())
 }

@@ -256,8 +256,10 @@ impl<'a> Play<'a> {
 impl Model {
     fn follow_authorization(&mut self, line: &[u8], lines: &[&str], was_exchanging: bool) {
         let is_ok = lines[0].starts_with("+OK");
+        // Behind a blank no command begins, so the name that was told before stays.
+        let is_command = !was_exchanging && line.first() != Some(&b' ');
         match words(line).first().map(|verb| verb.to_ascii_uppercase()).as_deref() {
-            _ if was_exchanging => {}
+            _ if !is_command => {}
             Some(b"USER") if is_ok => {
                 let end = line.iter().rposition(|&octet| octet != b' ').map_or(0, |last| last + 1);
                 self.named = Some(line[5..end].to_vec());

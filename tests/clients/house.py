@@ -6,6 +6,7 @@ import select
 import signal
 import subprocess
 import time
+import traceback
 from pathlib import Path
 
 PASSWORD = "correct horse battery"
@@ -102,3 +103,18 @@ def read_line(process, seconds):
             break
         line += piece
     return line.decode(errors="replace").rstrip("\n")
+
+
+def passes(name, run, lab):
+    """Whether a test passes, which it prints with what the test tells; it gets the lab."""
+    try:
+        told = run(lab)
+    except Failed as why:
+        print(f"FAILED {name}: {why}", flush=True)
+        return False
+    except Exception as why:
+        where = traceback.extract_tb(why.__traceback__)[-1]
+        print(f"FAILED {name}: {type(why).__name__}: {why} ({Path(where.filename).name}:{where.lineno})", flush=True)
+        return False
+    print(f"ok {name}: {told}" if told else f"ok {name}", flush=True)
+    return True

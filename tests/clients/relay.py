@@ -20,12 +20,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
-from house import ADDRESS, PASSWORD, Failed, House
+from house import ADDRESS, Failed, House, PASSWORD, passes
 from network import DEVICE, NEIGHBOUR, OTHER, PEER, SERVER, Network
 from packages import ENVIRONMENT, Packages
 
@@ -378,20 +377,6 @@ def main():
         print(f"FAILED the server: {why}")
         failed += 1
     return 1 if failed else 0
-
-
-def passes(name, run, lab):
-    try:
-        told = run(lab)
-    except Failed as why:
-        print(f"FAILED {name}: {why}", flush=True)
-        return False
-    except Exception as why:
-        where = traceback.extract_tb(why.__traceback__)[-1]
-        print(f"FAILED {name}: {type(why).__name__}: {why} ({Path(where.filename).name}:{where.lineno})", flush=True)
-        return False
-    print(f"ok {name}: {told}" if told else f"ok {name}", flush=True)
-    return True
 
 
 if __name__ == "__main__":

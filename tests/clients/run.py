@@ -17,11 +17,10 @@ import ssl
 import subprocess
 import sys
 import tempfile
-import traceback
 from pathlib import Path
 
 from corpus import completed, corpus
-from house import ADDRESS, PASSWORD, Failed, House
+from house import ADDRESS, Failed, House, PASSWORD, passes
 
 poplib._MAXLINE = 1 << 20           # Its own limit of 2,048 octets is lower than what mail has.
 TRACE = re.compile(rb"\AReturn-Path: <[^\r\n]*>\r\nDelivered-To: [^\r\n]+\r\nReceived: [^\r\n]+(\r\n[ \t][^\r\n]*)*\r\n\Z")
@@ -383,20 +382,6 @@ def main():
         finally:
             house.kill()
     return 1 if failed else 0
-
-
-def passes(name, run, lab):
-    try:
-        run(lab)
-    except Failed as why:
-        print(f"FAILED {name}: {why}", flush=True)
-        return False
-    except Exception as why:
-        where = traceback.extract_tb(why.__traceback__)[-1]
-        print(f"FAILED {name}: {type(why).__name__}: {why} ({Path(where.filename).name}:{where.lineno})", flush=True)
-        return False
-    print(f"ok {name}", flush=True)
-    return True
 
 
 if __name__ == "__main__":

@@ -20,11 +20,10 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 from pathlib import Path
 
 from corpus import HEADER, completed, corpus
-from house import PASSWORD, Failed, House
+from house import Failed, House, PASSWORD, passes
 from packages import Packages
 
 poplib._MAXLINE = 1 << 20           # Its own limit of 2,048 octets is lower than what mail has.
@@ -417,20 +416,6 @@ def main():
         finally:
             house.kill()
     return 1 if failed else 0
-
-
-def passes(name, run, lab):
-    try:
-        told = run(lab)
-    except Failed as why:
-        print(f"FAILED {name}: {why}", flush=True)
-        return False
-    except Exception as why:
-        where = traceback.extract_tb(why.__traceback__)[-1]
-        print(f"FAILED {name}: {type(why).__name__}: {why} ({Path(where.filename).name}:{where.lineno})", flush=True)
-        return False
-    print(f"ok {name}: {told}", flush=True)
-    return True
 
 
 if __name__ == "__main__":

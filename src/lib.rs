@@ -7,7 +7,7 @@
 //! | room | what it is | may use |
 //! |---|---|---|
 //! | [`limits`] | every size, count and time-out, with its reason | std |
-//! | [`mail`] | the shared nouns: address, domain, mailbox, secret | `limits` |
+//! | [`mail`] | the shared nouns: address, alias, domain, network, mailbox, secret | `limits` |
 //! | [`clock`] | the only clock | std |
 //! | [`memory`] | memory that goes back to the system; the only `unsafe` | std, libc |
 //! | [`ticket`] | a promise that another thread keeps | std |

@@ -12,16 +12,19 @@
 //! | [`memory`] | memory that goes back to the system; the only `unsafe` | std, libc |
 //! | [`ticket`] | a promise that another thread keeps | std |
 //! | [`settings`] | what an administrator can set, with types and defaults | `mail`, `limits` |
-//! | [`wire`] | codecs without a protocol: lines, end of data, chunks, dot-stuffing, surrogate headers | `limits` |
+//! | [`wire`] | codecs without a protocol: lines, end of data, chunks, dot-stuffing, surrogate headers, BER | `limits` |
 //! | [`sasl`] | logon exchanges, one file each | `mail`, `limits` |
 //! | [`pop3`] | the POP3 session: events in, replies and wishes out | `wire`, `sasl`, `mail`, `limits` |
 //! | [`smtp`] | the SMTP session: events in, replies and wishes out | `wire`, `sasl`, `mail`, `limits` |
+//! | [`ldap`] | the LDAP client: requests out, answers in | `wire`, `mail`, `limits` |
+//! | [`crypt`] | hashes of the system's passwords | `mail`, `limits` |
+//! | [`local`] | the system's accounts, and the small process that alone reads shadow | `crypt`, and the nouns |
 //! | [`store`] | the only room that knows redb | `mail`, `limits`, `clock`, `ticket`, `settings` |
 //! | [`auth`] | who may come in: device key, passwords and what proves them, gate, recognition, throttle | `store`, `sasl`, `mail`, `limits`, `clock`, `ticket`, `settings` |
-//! | [`cert`] | the small certificate authority and what it signs | `store`, `auth`, `mail`, `limits`, `clock` |
+//! | [`cert`] | the small certificate authority and what it signs; certificates of users | `wire`, `store`, `auth`, `mail`, `limits`, `clock` |
 //! | [`admin`] | every administrative act: a command in, a typed answer out | `store`, `auth`, `cert`, and the nouns |
 //! | [`net`] | the only room that awaits sockets: listeners, TLS, one driver a protocol, the control socket | all of the above |
-//! | [`cli`] | argv, questions, tables, exit codes | `admin`, `net`, and the nouns |
+//! | [`cli`] | argv, questions, tables, exit codes | `admin`, `net`, `local`, and the nouns |
 //!
 //! `tests/tidy.rs` holds this table.
 //!
@@ -54,7 +57,10 @@ pub mod auth;
 pub mod cert;
 pub mod cli;
 pub mod clock;
+pub mod crypt;
+pub mod ldap;
 pub mod limits;
+pub mod local;
 pub mod mail;
 pub mod memory;
 pub mod net;

@@ -96,6 +96,21 @@ pub const ENVELOPE_ID_OCTETS: usize = 100;
 /// Octets of an original recipient, coded. RFC 3461 §4.2.
 pub const ORIGINAL_RECIPIENT_OCTETS: usize = 500;
 
+// ---- ways to know a user --------------------------------------------------------------------------
+
+/// What `tries` may be set to.
+pub const LOCKOUT_TRIES: u32 = 1000;
+/// What `lock_minutes` and `window_minutes` may be set to: a year.
+pub const LOCKOUT_MINUTES: u32 = 525_600;
+/// Servers of a directory: each that does not answer costs a logon its time-out.
+pub const DIRECTORY_SERVERS: usize = 8;
+/// How long the system or a directory may take for an answer, all tries together (S-197).
+pub const OUTSIDE_ANSWER: Duration = Duration::from_secs(10);
+/// Questions to the system or a directory at once (S-198).
+pub const OUTSIDE_QUESTIONS: usize = 8;
+/// Octets of the name of an account elsewhere.
+pub const ACCOUNT_OCTETS: usize = 256;
+
 // ---- passwords ---------------------------------------------------------------------------------
 
 /// Octets of a password; a longer one is refused before it is hashed (S-159).

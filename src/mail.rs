@@ -1,12 +1,14 @@
 //! The shared nouns, parsed once and valid ever after: domain, address, mailbox, message, secret.
 
 pub mod a_label;
+mod account;
 mod alias;
 pub mod form;
 pub mod name;
 mod network;
 mod role;
 
+pub use account::Account;
 pub use alias::{Alias, AliasTarget};
 pub use network::{Network, NetworkError, is_local};
 pub use role::Role;

@@ -3,13 +3,18 @@
 //! The database keeps the texts that an administrator set; this file gives them their types. A setting
 //! that was never set has its default.
 
+mod access;
+mod access_keys;
 mod keys;
 mod policy;
 
 use std::fmt::{self, Write};
 use std::net::SocketAddr;
 
-pub use keys::{KEYS, LEVELED};
+pub use access::{
+    Bind, ClientCertificates, Demand, Directory, DirectoryServer, Lockout, Method, Names, Recognise,
+};
+pub use keys::LEVELED;
 pub use policy::{EarlyTalker, FullMailbox, Quota, Retain, Sender, TagSeparator, Unproven};
 
 use crate::limits;
@@ -34,6 +39,26 @@ pub struct Settings {
     pub challenge: bool,
     /// Whether clear-text passwords are refused even inside TLS (A7).
     pub sparequired: bool,
+    /// How users are known.
+    pub auth: Method,
+    /// Whose word counts once for a mailbox that has no password, after the method was changed to `file`.
+    pub auth_learn: Option<Method>,
+    /// With what names users log on.
+    pub names: Names,
+    /// Whether NTLM is passed on to Samba's helper (A7).
+    pub spa: bool,
+    /// Whose logons are recognised without being proved again.
+    pub recognise: Recognise,
+    /// When an account is locked out.
+    pub lockout: Lockout,
+    /// Whether clients are asked for certificates.
+    pub clientcert: ClientCertificates,
+    /// Whether a certificate needs the password, too.
+    pub certpassword: bool,
+    /// Whether local accounts with old kinds of hashes may log on (S-215).
+    pub old_hashes: bool,
+    /// The directory.
+    pub directory: Directory,
     /// How long mail stays (P15).
     pub retain: Retain,
     /// Seconds between two POP3 logons to one mailbox; 0 for no such rule. RFC 2449 §6.5.
@@ -225,6 +250,16 @@ impl Default for Settings {
             plaintext: Plaintext::Tls,
             challenge: false,
             sparequired: false,
+            auth: Method::File,
+            auth_learn: None,
+            names: Names::Strict,
+            spa: false,
+            recognise: Recognise::File,
+            lockout: Lockout { tries: 0, lock_minutes: 30, window_minutes: 60 },
+            clientcert: ClientCertificates::default(),
+            certpassword: false,
+            old_hashes: false,
+            directory: Directory::default(),
             retain: Retain::default(),
             login_delay_seconds: 0,
             undo_days: limits::UNDO_DAYS,
@@ -279,11 +314,16 @@ impl Settings {
 }
 
 impl Key {
+    /// Every setting, in the order in which `poppet get` shows them.
+    pub fn all() -> impl Iterator<Item = &'static Key> {
+        keys::KEYS.iter().chain(access_keys::ACCESS_KEYS)
+    }
+
     /// The entry of that name; errs with the nearest one.
     pub fn find(name: &str) -> Result<&'static Key, SettingError> {
-        KEYS.iter().find(|key| key.name == name).ok_or_else(|| {
+        Key::all().find(|key| key.name == name).ok_or_else(|| {
             let typed = name.to_ascii_lowercase().replace('-', "_");
-            let known = || KEYS.iter().map(|key| key.name);
+            let known = || Key::all().map(|key| key.name);
             let begins = |known: &&str| typed.len() > 2 && known.starts_with(&typed);
             let near = known().find(|known| is_near(known, &typed)).or_else(|| known().find(begins));
             SettingError::UnknownKey(name.into(), near)
@@ -348,7 +388,7 @@ mod tests {
     #[test]
     fn every_shown_value_can_be_set_again() {
         let settings = Settings::default();
-        for key in KEYS {
+        for key in Key::all() {
             let shown = key.value(&settings);
             let mut copy = settings.clone();
             if !shown.is_empty() {

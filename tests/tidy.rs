@@ -19,7 +19,7 @@ const LINES: usize = 500;
 /// Crates in the shipped binary. DESIGN §4.
 const CRATES: usize = 90;
 /// Rooms without sockets, files, clocks and logs.
-const PURE: &[&str] = &["wire", "sasl", "pop3", "smtp"];
+const PURE: &[&str] = &["wire", "sasl", "pop3", "smtp", "ldap", "crypt"];
 /// What a pure room never names.
 const IMPURE: &[&str] = &[
     "std::fs",
@@ -38,6 +38,7 @@ const ADDRESS_TYPES: &[&str] = &["IpAddr", "Ipv4Addr", "Ipv6Addr"];
 const CRATES_OF: &[(&str, &[&str])] = &[
     ("mail", &["serde", "unicode_normalization", "zeroize"]),
     ("clock", &["serde", "time"]),
+    ("settings", &["serde"]),
     ("wire", &["memchr"]),
     ("sasl", &["base64ct", "hmac", "md4", "md5", "ring", "unicode_normalization", "zeroize"]),
     ("pop3", &["base64ct"]),

@@ -5,13 +5,13 @@ use super::{
     AdminError, Answer, Context, Failure, Origin, SettingRow, Target, accounts, consequences, finals, missing,
 };
 use crate::mail::printable;
-use crate::settings::{Effect, KEYS, Key, LEVELED, Settings};
+use crate::settings::{Effect, Key, LEVELED, Settings};
 use crate::store::Level;
 
 pub(super) fn settings(context: &Context, key: Option<&str>) -> Result<Answer, AdminError> {
     let row = |key: &Key| row(context, key, None);
     let Some(name) = key else {
-        return Ok(Answer::Settings(KEYS.iter().map(row).chain(FIXED.iter().map(Fixed::row)).collect()));
+        return Ok(Answer::Settings(Key::all().map(row).chain(FIXED.iter().map(Fixed::row)).collect()));
     };
     match FIXED.iter().find(|limit| limit.name == name) {
         Some(limit) => Ok(Answer::Settings(vec![limit.row()])),
@@ -28,6 +28,10 @@ pub(super) async fn assign(
 ) -> Result<Answer, AdminError> {
     if FIXED.iter().any(|limit| limit.name == key) {
         let text = format!("{key} is a fixed limit and can't be set: \"poppet get\" marks those");
+        return Err(AdminError::new(Failure::Refused, text));
+    }
+    if matches!(key, "auth" | "auth_learn") {
+        let text = "how users are known is chosen by \"poppet auth METHOD\", not by \"poppet set\"";
         return Err(AdminError::new(Failure::Refused, text));
     }
     let key = find(key)?;

@@ -1,7 +1,6 @@
 //! A logon: a claim held against a mailbox, or against the decoy at the same cost.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use super::password;
 use super::subject::{Caller, Subject};
 use super::throttle::Attempt;
 use super::work::Work;
-use super::{Gatekeeper, Inner, Verdict, Welcome, gate};
+use super::{Gatekeeper, Inner, Peer, Verdict, Welcome, gate};
 use crate::mail::Secret;
 use crate::sasl::{Claim, Proof};
 use crate::store::{Lock, Mailbox};
@@ -20,13 +19,13 @@ use crate::store::{Lock, Mailbox};
 impl Gatekeeper {
     /// Finds out whether a claim is true of the mailbox as it was when the claim came. Whoever opens a session
     /// for it must end that one if the password has been changed since (S-180).
-    pub async fn login(&self, claim: Claim, peer: IpAddr) -> Verdict {
+    pub async fn login(&self, claim: Claim, peer: &Peer) -> Verdict {
         let Claim { user_name, proof } = claim;
-        let caller = Caller::new(&user_name, peer, proof.kind());
+        let caller = Caller::new(&user_name, peer.address, proof.kind());
         let Some(decoy) = self.decoy() else { return self.put_off("no hash can be made", &caller) };
         match proof {
             Proof::Password(password) => self.login_by_password(&caller, decoy, &password).await,
-            Proof::Certificate => Verdict::Refused { delay: Duration::ZERO },
+            Proof::Certificate | Proof::Relayed => Verdict::Refused { delay: Duration::ZERO },
             proof => self.login_by_proof(&caller, decoy, &proof).await,
         }
     }
@@ -156,7 +155,7 @@ impl Gatekeeper {
                 let signature = proof.verify(own.unwrap_or(&subject.decoy().verifier));
                 return signature.filter(|_| own.is_some()).map(Some);
             }
-            Proof::Password(_) | Proof::Certificate => false,
+            Proof::Password(_) | Proof::Certificate | Proof::Relayed => false,
         };
         (is_right && own.is_some()).then_some(None)
     }

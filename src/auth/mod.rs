@@ -19,8 +19,10 @@ pub mod key;
 mod login;
 mod machine;
 mod network;
+mod outside;
 mod pace;
 mod password;
+mod peer;
 mod random;
 mod recognition;
 mod record;
@@ -37,11 +39,13 @@ mod words;
 mod work;
 
 pub use key::DeviceKey;
+pub use outside::{Absence, Answering, Finding, Outside, Person};
 pub use password::PasswordError;
+pub use peer::Peer;
 pub use records::Records;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use ring::hmac;
@@ -82,6 +86,8 @@ pub enum Verdict {
     Busy,
     /// The store can't answer; logged already.
     StoreFailed,
+    /// Whoever knows the users can't be asked now (S-196); logged already.
+    Unavailable,
 }
 
 /// A user who proved himself.
@@ -126,11 +132,22 @@ impl Gatekeeper {
             randomness: Arc::new(randomness),
             clock: Clock::system(UnixTime(0)),
             ledger: Ledger::default(),
+            outside: OnceLock::new(),
             store,
         };
         let gatekeeper = Gatekeeper { inner: Arc::new(inner) };
         gatekeeper.bind()?;
         Ok(gatekeeper)
+    }
+
+    /// Says who knows the users that are not in the password file; the first word counts.
+    pub fn ask_outside(&self, outside: Arc<dyn Outside>) {
+        let _ = self.inner.outside.set(outside);
+    }
+
+    /// Who knows the users that are not in the password file; none if nobody was named.
+    pub fn outside(&self) -> Option<&Arc<dyn Outside>> {
+        self.inner.outside.get()
     }
 
     /// Makes the sealed record of a password for [`Store::add_mailbox`] or [`Store::set_password`];
@@ -242,6 +259,7 @@ struct Inner {
     randomness: Arc<Randomness>,
     clock: Clock,
     ledger: Ledger,
+    outside: OnceLock<Arc<dyn Outside>>,
 }
 
 /// The record that binds a database to its key, and what is sealed in it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::random::Randomness;
 use super::record::Record;
 use super::seal::Sealer;
-use crate::mail::{Address, MailboxMark};
+use crate::mail::{Address, MailboxMark, Secret};
 
 /// Opens sealed records; it holds no store, so it may travel into one.
 #[derive(Clone)]
@@ -35,6 +35,11 @@ impl Records {
             verifier: record.verifier().is_some(),
             secret: record.secret().is_some(),
         })
+    }
+
+    /// Opens what [`super::Gatekeeper::seal`] made for the same purpose; none if it is not that.
+    pub fn unseal(&self, purpose: &str, sealed: &[u8]) -> Option<Secret> {
+        self.sealer.unseal(purpose, b"", sealed)
     }
 
     /// The record sealed anew without its secret; none if it holds none.

@@ -98,7 +98,7 @@ impl House {
     }
 
     fn login(&self, user_name: &str, password: &str) -> Verdict {
-        block_on(self.gatekeeper.login(claim(user_name, password), PEER))
+        block_on(self.gatekeeper.login(claim(user_name, password), &PEER.into()))
     }
 }
 
@@ -178,7 +178,7 @@ fn guesses_sent_at_once_are_no_more_than_guesses_one_by_one_s_169_s_175() {
     let guess = |number: usize| {
         let gatekeeper = gatekeeper.clone();
         let claim = claim("alice@home.lan", &number.to_string());
-        std::thread::spawn(move || block_on(gatekeeper.login(claim, PEER)))
+        std::thread::spawn(move || block_on(gatekeeper.login(claim, &PEER.into())))
     };
     let verdicts: Vec<_> =
         (0..30).map(guess).collect::<Vec<_>>().into_iter().map(|it| it.join().unwrap()).collect();

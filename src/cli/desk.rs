@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::admin::{self, AdminError, Answer, Command, Context, Failure, Status};
 use crate::clock::{Clock, UnixTime};
-use crate::net::control;
+use crate::net::{Outsiders, control};
 use crate::ticket::block_on;
 
 /// Carries commands out, whoever has the database open.
@@ -58,6 +58,7 @@ impl Desk {
             return Ok(context);
         }
         let context = admin::open(&self.database, &Clock::system(UnixTime(0)))?;
+        Outsiders::introduce(&context.store, &context.gatekeeper);
         Ok(self.opened.get_or_init(|| context))
     }
 }

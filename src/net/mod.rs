@@ -6,6 +6,7 @@
 //!            |                                      |-> pop3: lines, wishes -> body out, or international
 //!            |                                      |-> smtp: lines, wishes -> recipients, allowance, intake in
 //!            |                                      '-> seat: orders in; counts out, for sessions to show
+//!            |-> outside: users whom the system or a directory knows, for the gatekeeper; spa: their NTLM
 //!            |-> control::door: commands of the command line -> admin
 //!            '-> signals: SIGTERM, SIGINT stop it; SIGHUP loads the certificate anew
 //! ```
@@ -25,6 +26,7 @@ mod intervals;
 mod listener;
 mod maildrops;
 mod meter;
+mod outside;
 mod patience;
 mod peers;
 mod pop3;
@@ -34,6 +36,7 @@ mod server;
 mod session;
 mod sessions;
 mod smtp;
+mod spa;
 mod space;
 mod stream;
 mod terms;
@@ -49,6 +52,8 @@ use std::{fmt, io, thread};
 use async_signal::{Signal, Signals};
 use smol::future::FutureExt;
 use smol::stream::StreamExt;
+
+pub use outside::Outsiders;
 
 use crate::admin::Context;
 use crate::clock::Clock;

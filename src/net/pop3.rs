@@ -12,8 +12,8 @@ use super::seat::{Doing, Order};
 use super::server::Server;
 use super::session::{Ended, Tally, log_on};
 use super::stream::{Input, Lost, Stream};
-use super::terms;
 use super::tls::Speaks;
+use super::{spa, terms};
 use crate::auth::{Verdict, Welcome};
 use crate::limits;
 use crate::mail::{MailboxId, MessageId, Uid};
@@ -39,6 +39,8 @@ pub struct Driver<'a> {
     hold: Option<Hold>,
     /// Whose maildrop it has, or had until the end.
     mailbox: Option<MailboxId>,
+    /// Samba's helper, once it was asked.
+    spa: spa::Helper,
     opened: Option<(Uid, Outgoing)>,
     ahead: Ahead,
     /// Messages sent whole that the store has not been told of.
@@ -64,6 +66,7 @@ impl<'a> Driver<'a> {
             verified: None,
             hold: None,
             mailbox: None,
+            spa: spa::Helper::default(),
             opened: None,
             ahead: Ahead::default(),
             retrieved: Vec::new(),
@@ -108,6 +111,10 @@ impl<'a> Driver<'a> {
                         Ok(salt) => self.handle(Event::Salted(salt)),
                         Err(_) => self.handle(Event::StoreFailed),
                     }
+                }
+                Next::Relay { message } => {
+                    let answer = Box::pin(self.spa.ask(&message)).await;
+                    self.handle(Event::Relayed(answer))
                 }
                 Next::Verify(claim) => Box::pin(self.verify(claim)).await?,
                 Next::Enter => Box::pin(self.enter()).await,
@@ -214,7 +221,7 @@ impl<'a> Driver<'a> {
                 LoginRefusal::BadCredentials
             }
             Verdict::Busy => LoginRefusal::Busy,
-            Verdict::StoreFailed => return Ok(self.handle(Event::StoreFailed)),
+            Verdict::StoreFailed | Verdict::Unavailable => return Ok(self.handle(Event::StoreFailed)),
         };
         Ok(self.handle(Event::LoginRefused(refusal)))
     }

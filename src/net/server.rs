@@ -22,7 +22,7 @@ use super::peers::{self, Admission};
 use super::sessions::Sessions;
 use super::space::SpaceAlarm;
 use super::tls::Tls;
-use super::{Plan, ServeError, control};
+use super::{Outsiders, Plan, ServeError, control};
 use crate::admin::{Context, Live, LiveStatus, SessionRow, Whom};
 use crate::auth::Gatekeeper;
 use crate::cert;
@@ -189,6 +189,7 @@ impl Running {
                  (`ulimit -n`, or LimitNOFILE= of its unit)"
             );
         }
+        Outsiders::introduce(&context.store, &context.gatekeeper);
         let server = Arc::new(Server {
             most_connections,
             // Wall-clock seconds first: numbers of different runs differ.

@@ -12,7 +12,7 @@ use super::server::Server;
 use super::stream::{Lost, Stream};
 use super::tls::Speaks;
 use super::{pop3, smtp};
-use crate::auth::Verdict;
+use crate::auth::{self, Verdict};
 use crate::mail::Address;
 use crate::sasl::Claim;
 use crate::settings::ListenerKind;
@@ -94,7 +94,7 @@ pub async fn serve(
 
 /// Asks the gatekeeper. Who proves himself is a stranger no more, nor are others from there (S-265).
 pub async fn log_on(server: &Server, stream: &mut Stream, claim: Claim, peer: IpAddr) -> Verdict {
-    let verdict = server.gatekeeper.login(claim, peer).await;
+    let verdict = server.gatekeeper.login(claim, &auth::Peer::from(peer)).await;
     if let Verdict::Welcome(_) = verdict {
         stream.befriend();
         server.familiar.note(peer, server.clock.monotonic());

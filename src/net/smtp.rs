@@ -17,8 +17,8 @@ use super::seat::{Doing, Order};
 use super::server::Server;
 use super::session::{Ended, Tally, log_on};
 use super::stream::{Input, Lost, Stream};
-use super::terms;
 use super::tls::Speaks;
+use super::{spa, terms};
 use crate::auth::Verdict;
 use crate::limits;
 use crate::mail::MailboxId;
@@ -45,6 +45,8 @@ pub struct Driver<'a> {
     device: Option<Box<Device>>,
     /// Whose logon was the last.
     mailbox: Option<MailboxId>,
+    /// Samba's helper, once it was asked.
+    spa: spa::Helper,
     has_spoken: bool,
     /// What the session has been told.
     told: Order,
@@ -92,6 +94,7 @@ impl<'a> Driver<'a> {
             intake: None,
             device,
             mailbox: None,
+            spa: spa::Helper::default(),
             has_spoken: false,
             told: Order::GoOn,
             ended: Ended::HungUp,
@@ -131,6 +134,10 @@ impl<'a> Driver<'a> {
                         Ok(salt) => self.handle(Event::Salted(salt)),
                         Err(_) => self.handle(Event::StoreFailed),
                     }
+                }
+                Next::Relay(message) => {
+                    let answer = Box::pin(self.spa.ask(&message)).await;
+                    self.handle(Event::Relayed(answer))
                 }
                 Next::Login(claim) => Box::pin(self.login(claim)).await?,
                 Next::CheckSender(path) => Box::pin(self.check_sender(path)).await,
@@ -282,7 +289,7 @@ impl<'a> Driver<'a> {
                 self.handle(Event::LoginRefused)
             }
             Verdict::Busy => self.handle(Event::LoginBusy),
-            Verdict::StoreFailed => self.handle(Event::StoreFailed),
+            Verdict::StoreFailed | Verdict::Unavailable => self.handle(Event::StoreFailed),
         })
     }
 

@@ -6,6 +6,7 @@ use super::server::Server;
 use super::stream::Stream;
 use crate::clock::Clock;
 use crate::sasl::{Channel, Seed, Terms};
+use crate::settings::Method;
 
 /// The terms of a connection as it is now; to be asked again once TLS has begun.
 pub fn of(server: &Server, stream: &Stream, peer: IpAddr) -> Terms {
@@ -20,11 +21,16 @@ pub fn inside_tls(server: &Server, peer: IpAddr) -> Terms {
 fn with(server: &Server, channel: Option<Channel>, peer: IpAddr) -> Terms {
     let settings = server.store.settings();
     let may_speak_clearly = server.takes_passwords(channel.is_some(), peer);
+    let is_file = settings.auth == Method::File;
+    let relays_ntlm =
+        !is_file && settings.spa && server.gatekeeper.outside().is_some_and(|it| it.relays_ntlm());
     Terms {
+        lacks_verifiers: !is_file,
+        relays_ntlm,
         takes_passwords: may_speak_clearly && !settings.sparequired,
         // In the clear who stands between may give challenges of his own, and learns of the password what a
         // broken hash tells (S-183): there they stand no better than passwords.
-        takes_challenges: settings.challenge && (channel.is_some() || may_speak_clearly),
+        takes_challenges: is_file && settings.challenge && (channel.is_some() || may_speak_clearly),
         channel,
         hostname: server.hostname(&settings),
         seed: Seed(server.gatekeeper.draw()),

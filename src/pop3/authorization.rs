@@ -17,7 +17,7 @@ use super::transaction::OutOfStep;
 use super::{Facts, LoginRefusal, Next};
 use crate::limits;
 use crate::sasl::scram::Salt;
-use crate::sasl::{self, Claim, Exchange, Mechanism, Proof, SaslError, Step, apop};
+use crate::sasl::{self, Claim, Exchange, Mechanism, Proof, Relayed, SaslError, Step, apop};
 
 /// What is known before logon.
 #[derive(Debug)]
@@ -40,6 +40,8 @@ enum At {
     Exchange(Exchange),
     /// The salt of a user is looked for.
     Salting(Exchange),
+    /// Samba's helper looks into a message.
+    Relaying(Exchange),
     /// A claim is looked into; without an exchange it came by USER and PASS or by APOP.
     Verifying {
         user_name: String,
@@ -155,7 +157,7 @@ impl Authorization {
 
     /// Whether an answer to a question of the logon is awaited.
     pub fn is_asking(&self) -> bool {
-        matches!(self.step, At::Salting(_) | At::Verifying { .. } | At::Entering { .. })
+        matches!(self.step, At::Salting(_) | At::Relaying(_) | At::Verifying { .. } | At::Entering { .. })
     }
 
     /// Goes on with the salt that the exchange has asked for; errs if it has not.
@@ -163,6 +165,21 @@ impl Authorization {
         match std::mem::replace(&mut self.step, At::Idle) {
             At::Salting(mut exchange) => {
                 let step = exchange.salted(salt);
+                Ok(self.proceed(exchange, step, out))
+            }
+            _ => Err(OutOfStep),
+        }
+    }
+
+    /// Goes on with what Samba's helper says; errs if it was not asked.
+    pub fn relayed(
+        &mut self,
+        answer: Relayed,
+        out: &mut Replies<'_>,
+    ) -> Result<Result<Next, Mistake>, OutOfStep> {
+        match std::mem::replace(&mut self.step, At::Idle) {
+            At::Relaying(mut exchange) => {
+                let step = exchange.relayed(answer);
                 Ok(self.proceed(exchange, step, out))
             }
             _ => Err(OutOfStep),
@@ -266,6 +283,10 @@ impl Authorization {
             Step::Salt(user_name) => {
                 self.step = At::Salting(exchange);
                 Ok(Next::Salt { user_name })
+            }
+            Step::Relay(message) => {
+                self.step = At::Relaying(exchange);
+                Ok(Next::Relay { message })
             }
             Step::Claim(claim) => {
                 self.step = At::Verifying { user_name: claim.user_name.clone(), exchange: Some(exchange) };

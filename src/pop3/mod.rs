@@ -25,7 +25,7 @@ pub use session::Session;
 
 use crate::mail::{Language, Uid};
 use crate::sasl::scram::Salt;
-use crate::sasl::{Claim, Terms};
+use crate::sasl::{Claim, Relayed, Terms};
 use crate::wire::line::LineFault;
 
 /// What the session must know of its connection.
@@ -83,6 +83,8 @@ pub enum Event<'a> {
     TlsStarted(Box<Facts>),
     /// The answer to [`Next::Salt`].
     Salted(Salt),
+    /// The answer to [`Next::Relay`].
+    Relayed(Relayed),
     /// The answer to [`Next::Verify`]: it is true; with SCRAM's signature where the claim was SCRAM's.
     Verified {
         /// What proves the server to the peer. RFC 5802 §3.
@@ -105,7 +107,7 @@ pub enum Event<'a> {
     Flushed,
     /// The answer to [`Next::Commit`]: the deletions are durable.
     Committed,
-    /// The answer to [`Next::Salt`], [`Next::Verify`], [`Next::Enter`], [`Next::Open`] or [`Next::Commit`]: the
+    /// The answer to [`Next::Salt`], [`Next::Relay`], [`Next::Verify`], [`Next::Enter`], [`Next::Open`] or [`Next::Commit`]: the
     /// store can't do it now.
     StoreFailed,
 }
@@ -143,6 +145,11 @@ pub enum Next {
     Salt {
         /// As it was typed.
         user_name: String,
+    },
+    /// Hand that NTLM message to Samba's helper, base64: the first one of an exchange begins with a new helper.
+    Relay {
+        /// The message.
+        message: String,
     },
     /// Find out whether that is true.
     Verify(Claim),

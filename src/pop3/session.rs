@@ -63,6 +63,7 @@ impl Session {
             Event::FaultyLine(fault) => Ok(self.faulty_line(fault, out)),
             Event::TlsStarted(facts) => self.tls_started(facts, out),
             Event::Salted(salt) => self.asked(|it, out| it.salted(salt, out), out),
+            Event::Relayed(answer) => self.asked(|it, out| it.relayed(answer, out), out),
             Event::Verified { signature } => self.asked(|it, out| it.verified(signature, out), out),
             Event::LoggedIn(maildrop, policy) => self.logged_in(maildrop, policy, out),
             Event::LoginRefused(refusal) => self.login_refused(refusal, out),

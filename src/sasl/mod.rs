@@ -3,6 +3,7 @@
 //! An exchange never decides; it gives what the peer claims and how he proves it, and `auth` decides.
 //!
 //! ```text
+//!                              | Relay: what does the helper say? --relayed--> Challenge, Claim or Failed
 //! begin --initial response--> Challenge --respond--> ... --> Claim --verified--> Done
 //!                              | Salt: whose salt? --salted--^          |          ^
 //!                              |                                        +-Challenge+  SCRAM's own signature
@@ -53,6 +54,8 @@ pub enum Proof {
     Scram(Box<scram::Proof>),
     /// By the certificate of his TLS connection, which must be that user's.
     Certificate,
+    /// By NTLM, which Samba's helper has looked into and found right; the user name is what the helper calls him.
+    Relayed,
 }
 
 impl Proof {
@@ -65,6 +68,7 @@ impl Proof {
             Proof::Ntlm(_) => "NTLM",
             Proof::Scram(_) => "SCRAM",
             Proof::Certificate => "certificate",
+            Proof::Relayed => "NTLM",
         }
     }
 }
@@ -130,6 +134,8 @@ enum State {
     CramMd5(cram_md5::Exchange),
     Ntlm(Box<ntlm::Exchange>),
     Scram(Box<scram::Exchange>),
+    /// NTLM that somebody else looks into.
+    Relay,
     /// A claim without further words waits for its verdict.
     Claimed,
     Over,
@@ -142,12 +148,25 @@ pub enum Step {
     Challenge(String),
     /// Find the salt of that user, or one made up, and say [`Exchange::salted`].
     Salt(String),
+    /// Hand that message to Samba's helper, and say [`Exchange::relayed`]; base64 already.
+    Relay(String),
     /// Find out whether that is true, and say [`Exchange::verified`] if it is.
     Claim(Claim),
     /// The peer has proved himself.
     Done,
     /// The exchange is over without success.
     Failed(SaslError),
+}
+
+/// What Samba's helper says to a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Relayed {
+    /// Its own message, base64.
+    Challenge(String),
+    /// He is who he says; what the helper calls him: `DOMAIN\\user`.
+    User(String),
+    /// He is not, or the message makes no sense.
+    Refused,
 }
 
 /// What a mechanism makes of a response: as [`Step`], before base64.
@@ -221,6 +240,7 @@ impl Mechanism {
                 }
                 (State::CramMd5(exchange), Some(challenge))
             }
+            Mechanism::Ntlm if terms.relays_ntlm => (State::Relay, Some(Vec::new())),
             Mechanism::Ntlm => (State::Ntlm(Box::new(ntlm::Exchange::new(terms, count))), Some(Vec::new())),
             Mechanism::ScramSha256 | Mechanism::ScramSha256Plus => {
                 let is_plus = self == Mechanism::ScramSha256Plus;
@@ -266,12 +286,28 @@ impl Exchange {
         self.step(outcome)
     }
 
+    /// Takes the answer to [`Step::Relay`].
+    pub fn relayed(&mut self, answer: Relayed) -> Step {
+        if !matches!(self.state, State::Relay) {
+            return self.step(Err(SaslError::BadResponse));
+        }
+        match answer {
+            Relayed::Challenge(challenge) => Step::Challenge(challenge),
+            Relayed::User(user_name) => {
+                self.step(Ok(Turn::Claim(Claim { user_name, proof: Proof::Relayed })))
+            }
+            Relayed::Refused => self.step(Err(SaslError::BadResponse)),
+        }
+    }
+
     fn take(&mut self, text: &[u8]) -> Step {
         let Some(response) = base64::decode(text) else {
             self.state = State::Over;
             return Step::Failed(SaslError::BadBase64);
         };
         let outcome = match &mut self.state {
+            State::Relay if response.is_empty() => Ok(Turn::Challenge(Vec::new())),
+            State::Relay => return Step::Relay(Base64::encode_string(&response)),
             State::External => external::parse(&response).map(Turn::Claim),
             State::Plain => plain::parse(&response).map(Turn::Claim),
             State::LoginUserName => match parse_user_name(&response) {

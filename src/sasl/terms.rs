@@ -11,6 +11,10 @@ pub struct Terms {
     pub takes_passwords: bool,
     /// Whether proofs with MD5 are taken: APOP, CRAM-MD5 and, inside TLS, NTLM (A4, `challenge`).
     pub takes_challenges: bool,
+    /// Whether users are not known by the password file, so that there are no verifiers for SCRAM.
+    pub lacks_verifiers: bool,
+    /// Whether NTLM is passed on to Samba's helper, where users are not known by the password file (A7).
+    pub relays_ntlm: bool,
     /// The TLS connection; none in the clear.
     pub channel: Option<Channel>,
     /// The name that the server goes by.
@@ -43,12 +47,14 @@ impl Terms {
         match mechanism {
             Mechanism::External => channel.is_some_and(|channel| channel.has_certificate),
             // RFC 5802 §6: PLUS beside the other wherever we can bind.
-            Mechanism::ScramSha256Plus => channel.is_some_and(|channel| channel.exporter.is_some()),
-            Mechanism::ScramSha256 => true,
+            Mechanism::ScramSha256Plus => {
+                !self.lacks_verifiers && channel.is_some_and(|channel| channel.exporter.is_some())
+            }
+            Mechanism::ScramSha256 => !self.lacks_verifiers,
             Mechanism::Plain | Mechanism::Login => self.takes_passwords,
             Mechanism::CramMd5 => self.takes_challenges,
             // In the clear it could be relayed to or from any other server (S-186).
-            Mechanism::Ntlm => self.takes_challenges && channel.is_some(),
+            Mechanism::Ntlm => (self.takes_challenges || self.relays_ntlm) && channel.is_some(),
         }
     }
 

@@ -5,8 +5,8 @@ use super::{Commit, Effect, Key, Peers, Plaintext};
 use crate::limits;
 use crate::mail::{Address, Domain, Language};
 
-/// Every setting, in the order in which `poppet get` shows them.
-pub static KEYS: &[Key] = &[
+/// The settings but those of `access_keys.rs`, in the order in which `poppet get` shows them.
+pub(super) static KEYS: &[Key] = &[
     Key {
         name: "hostname",
         meaning: "the name the server goes by in greetings and trace fields",
@@ -372,7 +372,7 @@ const fn listener_key<const INDEX: usize>(name: &'static str, meaning: &'static 
     }
 }
 
-fn switch(value: &str, target: &mut bool) -> Option<()> {
+pub(super) fn switch(value: &str, target: &mut bool) -> Option<()> {
     *target = match value {
         "on" => true,
         "off" => false,
@@ -381,7 +381,7 @@ fn switch(value: &str, target: &mut bool) -> Option<()> {
     Some(())
 }
 
-fn on_or_off(is_on: bool) -> String {
+pub(super) fn on_or_off(is_on: bool) -> String {
     if is_on { "on".into() } else { "off".into() }
 }
 

@@ -34,7 +34,7 @@ use std::net::IpAddr;
 use crate::clock::UnixTime;
 use crate::mail::{Address, MailboxId};
 use crate::sasl::scram::Salt;
-use crate::sasl::{Claim, Terms};
+use crate::sasl::{Claim, Relayed, Terms};
 use crate::wire::line::LineFault;
 
 /// What kind of door the peer came through.
@@ -107,6 +107,8 @@ pub enum Event<'a> {
     },
     /// The answer to [`Next::Salt`].
     Salted(Salt),
+    /// The answer to [`Next::Relay`].
+    Relayed(Relayed),
     /// The answer to [`Next::Login`]: he is that user.
     LoggedIn {
         /// His address.
@@ -155,7 +157,7 @@ pub enum Event<'a> {
     /// To `Receive`, it ends the session: the rest of the data must not be taken for commands. A chunk has been read to
     /// its end all the same.
     StoreFull,
-    /// The answer to [`Next::Salt`], [`Next::Login`], [`Next::CheckSender`], [`Next::LookUp`], [`Next::CheckSpace`],
+    /// The answer to [`Next::Salt`], [`Next::Relay`], [`Next::Login`], [`Next::CheckSender`], [`Next::LookUp`], [`Next::CheckSpace`],
     /// [`Next::Receive`], [`Next::ReceiveChunk`] or [`Next::Store`]: the store can't do it now. To `Receive`, it ends the
     /// session as [`Event::StoreFull`] does.
     StoreFailed,
@@ -236,6 +238,8 @@ pub enum Next {
     Login(Claim),
     /// Find the salt of that user, or one made up that stays the same (A11).
     Salt(String),
+    /// Hand that NTLM message to Samba's helper, base64: the first one of an exchange begins with a new helper.
+    Relay(String),
     /// Find out whether the peer, as who he has proved to be, may send as that.
     CheckSender(ReversePath),
     /// Find out who that is, and whether his mailbox has room.

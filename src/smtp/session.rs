@@ -55,6 +55,8 @@ enum Phase {
     Response(Exchange),
     /// The salt of a user, for that exchange.
     Salt(Exchange),
+    /// Samba's helper looks into a message.
+    Relay(Exchange),
     /// The answer to a wish.
     TlsHandshake,
     Login(Exchange),
@@ -130,6 +132,7 @@ impl Session {
             Event::FaultyLine(fault) => self.take_faulty_line(fault, out),
             Event::TlsStarted { tls, terms } => self.begin_again(tls, *terms, out),
             Event::Salted(salt) => self.take_salt(salt, out),
+            Event::Relayed(answer) => self.take_relayed(answer, out),
             Event::ShuttingDown => {
                 self.is_stopping = true;
                 Next::Read
@@ -141,7 +144,9 @@ impl Session {
             Event::LoggedIn { .. } | Event::LoginRefused | Event::LoginBusy | Event::LoginLocked => {
                 self.take_verdict(event, out)
             }
-            Event::StoreFailed if matches!(self.phase, Phase::Login(_) | Phase::Salt(_)) => {
+            Event::StoreFailed
+                if matches!(self.phase, Phase::Login(_) | Phase::Salt(_) | Phase::Relay(_)) =>
+            {
                 self.take_verdict(event, out)
             }
             _ => self.take_answer(event, out),

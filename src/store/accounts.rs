@@ -16,7 +16,7 @@ use super::schema::{
 use super::undo::{self, Recoverable};
 use super::upload::{read_counters, write_counters};
 use crate::clock::UnixTime;
-use crate::mail::{Address, Alias, Domain, MailboxId, MailboxMark};
+use crate::mail::{Account, Address, Alias, Domain, MailboxId, MailboxMark};
 
 /// What can't be done with a domain or mailbox (C2).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -57,8 +57,10 @@ pub struct Mailbox {
     pub address: Address,
     /// Its random mark.
     pub mark: MailboxMark,
-    /// The sealed password record, as `auth` made it.
+    /// The sealed password record, as `auth` made it; empty for none.
     pub password: Vec<u8>,
+    /// Whose account elsewhere it is, where users are not known by the password file.
+    pub account: Option<Account>,
     /// Its own lock.
     pub lock: Lock,
     /// Its domain's.
@@ -134,6 +136,7 @@ pub(super) fn mailbox(transaction: &ReadTransaction, address: Address) -> Result
         address,
         mark: record.mark,
         password: record.password,
+        account: record.account,
         lock: record.lock,
         domain_lock,
     }))
@@ -254,7 +257,7 @@ pub(super) fn add_mailbox(
     transaction: &WriteTransaction,
     address: &Address,
     mark: MailboxMark,
-    password: Vec<u8>,
+    (password, account): (Vec<u8>, Option<Account>),
     now: UnixTime,
 ) -> Result<MailboxId, Fault> {
     let aliases = transaction.open_table(ALIASES)?;
@@ -267,7 +270,7 @@ pub(super) fn add_mailbox(
         return Err(StoreError::Exists(format!("the mailbox {address} exists already")).into());
     }
     let id = next_mailbox(transaction)?;
-    let record = MailboxRecord { id, mark, lock: Lock::Open, created: now, password };
+    let record = MailboxRecord { id, mark, lock: Lock::Open, created: now, password, account };
     put_mailbox(&mut table, address, &record)?;
     count_mailboxes(transaction, table.len()?)?;
     let counters = Counters {

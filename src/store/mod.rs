@@ -39,6 +39,7 @@ mod schema;
 mod shared;
 mod undo;
 mod upload;
+mod users;
 mod writer;
 
 #[cfg(test)]
@@ -54,6 +55,7 @@ pub use medium::Medium;
 pub use options::{Options, Wear};
 pub use undo::{GoneRow, Recoverable, Undeleted};
 pub use upload::{Delivery, Upload};
+pub use users::NewMailbox;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -256,7 +258,9 @@ impl Store {
     /// Adds a mailbox; errs with [`StoreError::NotFound`] (the domain) or [`StoreError::Exists`].
     pub fn add_mailbox(&self, address: Address, mark: MailboxMark, password: Vec<u8>) -> Ask<MailboxId> {
         let now = self.clock.now();
-        self.change(move |transaction| accounts::add_mailbox(transaction, &address, mark, password, now))
+        self.change(move |transaction| {
+            accounts::add_mailbox(transaction, &address, mark, (password, None), now)
+        })
     }
 
     /// Locks or unlocks a mailbox; errs with [`StoreError::NotFound`].

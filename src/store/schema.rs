@@ -30,7 +30,7 @@ use super::accounts::Lock;
 use super::error::StoreError;
 use crate::clock::UnixTime;
 use crate::limits;
-use crate::mail::{Address, Alias, AliasTarget, Domain, MailboxId, MailboxMark, MessageId, Uid};
+use crate::mail::{Account, Address, Alias, AliasTarget, Domain, MailboxId, MailboxMark, MessageId, Uid};
 
 /// The version of this layout.
 pub(super) const SCHEMA: u32 = 1;
@@ -79,8 +79,11 @@ pub(super) struct MailboxRecord {
     pub mark: MailboxMark,
     pub lock: Lock,
     pub created: UnixTime,
-    /// Sealed by `auth`; opaque here.
+    /// Sealed by `auth`; opaque here. Empty where users are not known by the password file, or where the password is to
+    /// be learnt at the next logon.
     pub password: Vec<u8>,
+    /// Whose account elsewhere it is.
+    pub account: Option<Account>,
 }
 
 /// An alias.

@@ -130,6 +130,7 @@ impl Connection {
                 Next::Read => return,
                 Next::Discard => return drop(self.take_message()),
                 Next::Close => return self.is_closed = true,
+                Next::Relay(_) => Event::StoreFailed,
                 Next::Receive => {
                     self.takes = Takes::Data;
                     return self.receiver = Some(self.session.receiver(NOW, 1));

@@ -115,7 +115,7 @@ impl House {
     }
 
     pub(super) fn prove(&self, kind: Kind, user_name: &str, password: &str) -> Verdict {
-        block_on(self.gatekeeper.login(self.claim(kind, user_name, password), PEER))
+        block_on(self.gatekeeper.login(self.claim(kind, user_name, password), &PEER.into()))
     }
 }
 
@@ -219,7 +219,7 @@ fn a_claim_made_with_the_old_password_is_nothing_after_the_new_one() {
     house.set_password("alice@home.lan", "looking-glass");
     for claim in claims {
         house.forget();
-        assert_eq!(block_on(house.gatekeeper.login(claim, PEER)), refused(1));
+        assert_eq!(block_on(house.gatekeeper.login(claim, &PEER.into())), refused(1));
     }
     assert!(KINDS.iter().all(|&kind| is_welcome(&house.prove(kind, "alice@home.lan", "looking-glass"))));
 }
@@ -250,7 +250,7 @@ fn proofs_sent_at_once_are_no_more_than_proofs_one_by_one_s_169_s_175() {
         let guess = |number: usize| {
             let (gatekeeper, claim) =
                 (house.gatekeeper.clone(), house.claim(kind, "alice@home.lan", &number.to_string()));
-            std::thread::spawn(move || block_on(gatekeeper.login(claim, PEER)))
+            std::thread::spawn(move || block_on(gatekeeper.login(claim, &PEER.into())))
         };
         let guesses: Vec<_> = (0..30).map(guess).collect();
         let verdicts: Vec<_> = guesses.into_iter().map(|guess| guess.join().unwrap()).collect();
@@ -269,7 +269,7 @@ fn guesses_over_many_accounts_or_from_many_networks_cost_a_hash_each() {
     let guess = |number: u8, from: u8| {
         let user_name = format!("user{number}@home.lan");
         let peer = IpAddr::V4(Ipv4Addr::new(192, 0, 2, from));
-        block_on(house.gatekeeper.login(house.claim(Kind::CramMd5, &user_name, "x"), peer))
+        block_on(house.gatekeeper.login(house.claim(Kind::CramMd5, &user_name, "x"), &peer.into()))
     };
     hashes();
     assert!((0..10).all(|number| matches!(guess(number, 1), Verdict::Refused { .. })));
@@ -324,7 +324,7 @@ fn a_closed_store_is_neither_right_nor_wrong_for_a_proof_s_196() {
     let claims = KINDS.map(|kind| house.claim(kind, "alice@home.lan", "wonderland"));
     house.store.close();
     for claim in claims {
-        assert_eq!(block_on(house.gatekeeper.login(claim, PEER)), Verdict::StoreFailed);
+        assert_eq!(block_on(house.gatekeeper.login(claim, &PEER.into())), Verdict::StoreFailed);
     }
     assert!(block_on(house.gatekeeper.salt("alice@home.lan", PEER)).is_err());
 }
@@ -334,5 +334,5 @@ fn a_certificate_proves_nothing_yet() {
     let house = House::new();
     let claim = Claim { user_name: "alice@home.lan".into(), proof: Proof::Certificate };
     let refused = Verdict::Refused { delay: Duration::ZERO };
-    assert_eq!(block_on(house.gatekeeper.login(claim, PEER)), refused);
+    assert_eq!(block_on(house.gatekeeper.login(claim, &PEER.into())), refused);
 }

@@ -55,7 +55,7 @@ fn measure(house: &House, name: &str, claim_of: impl Fn(&str, &str, &str) -> Cla
             house.forget();
             let claim = claims[class].clone();
             let begun = Instant::now();
-            let _ = black_box(block_on(house.gatekeeper.login(claim, PEER)));
+            let _ = black_box(block_on(house.gatekeeper.login(claim, &PEER.into())));
             samples[class].push(begun.elapsed());
         }
     }

@@ -63,7 +63,7 @@ fn a_proof_costs_the_same_whatever_is_wrong_with_it_s_185() {
             house.forget();
             let claim = house.claim(kind, user_name, password);
             work(&house);
-            let _ = block_on(house.gatekeeper.login(claim, PEER));
+            let _ = block_on(house.gatekeeper.login(claim, &PEER.into()));
             assert_eq!(
                 work(&house),
                 [Work::LookUp, Work::Setting, Work::Opening, Work::Proof],
@@ -84,7 +84,7 @@ fn a_proof_that_must_be_paid_for_costs_the_same_whatever_is_wrong_with_it() {
             }
             let claim = house.claim(kind, user_name, password);
             work(&house);
-            let _ = block_on(house.gatekeeper.login(claim, PEER));
+            let _ = block_on(house.gatekeeper.login(claim, &PEER.into()));
             let twice = [Work::LookUp, Work::Setting, Work::Opening].into_iter().flat_map(|work| [work; 2]);
             let paid: Vec<_> = twice.chain([HASH, Work::Proof]).collect();
             assert_eq!(work(&house), paid, "{kind:?}: {class}");

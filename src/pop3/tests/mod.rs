@@ -29,6 +29,8 @@ const fn facts(takes_passwords: bool, offers_stls: bool, channel: Option<Channel
     let terms = Terms {
         takes_passwords,
         takes_challenges: false,
+        lacks_verifiers: false,
+        relays_ntlm: false,
         channel,
         hostname: String::new(),
         seed: Seed([7; 32]),

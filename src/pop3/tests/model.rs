@@ -1,6 +1,7 @@
 //! Random commands against a reference that knows the maildrop as a plain list.
 
 use super::*;
+use crate::sasl::Relayed;
 
 const SEEDS: std::ops::Range<u64> = 1939..2139;
 const COMMANDS: usize = 300;
@@ -195,13 +196,16 @@ fn random_octets_never_confuse_the_session() {
             let was_logged_in = play.session.is_logged_in();
             let (mut next, mut text) = play.event(Event::Line { line: &line.concat(), is_followed });
             while !matches!(next, Next::Read | Next::Close) {
-                let is_for_logged_in =
-                    !matches!(next, Next::Salt { .. } | Next::Verify(_) | Next::Enter | Next::StartTls);
+                let is_for_logged_in = !matches!(
+                    next,
+                    Next::Salt { .. } | Next::Relay { .. } | Next::Verify(_) | Next::Enter | Next::StartTls
+                );
                 assert_eq!(was_logged_in, is_for_logged_in, "{next:?}");
                 (next, text) = match next {
                     Next::Salt { .. } => {
                         play.event(Event::Salted(Salt { octets: [1; 16], iterations: 4096 }))
                     }
+                    Next::Relay { .. } => play.event(Event::Relayed(Relayed::Refused)),
                     Next::Verify(_) if random.bool() => {
                         play.event(Event::Verified { signature: Some([1; 32]) })
                     }

@@ -3,7 +3,7 @@
 use super::{Phase, Session};
 use crate::limits;
 use crate::sasl::scram::Salt;
-use crate::sasl::{Exchange, Mechanism, SaslError, Step, Terms};
+use crate::sasl::{Exchange, Mechanism, Relayed, SaslError, Step, Terms};
 use crate::smtp::reply::{self, say};
 use crate::smtp::{Door, Event, Next};
 
@@ -84,6 +84,16 @@ impl Session {
         }
     }
 
+    pub(super) fn take_relayed(&mut self, answer: Relayed, out: &mut Vec<u8>) -> Next {
+        match std::mem::replace(&mut self.phase, Phase::Command) {
+            Phase::Relay(mut exchange) => {
+                let step = exchange.relayed(answer);
+                self.take_step(exchange, step, out)
+            }
+            _ => self.hang_up(reply::OUT_OF_STEP, out),
+        }
+    }
+
     fn take_step(&mut self, exchange: Exchange, step: Step, out: &mut Vec<u8>) -> Next {
         match step {
             Step::Challenge(challenge) => {
@@ -94,6 +104,10 @@ impl Session {
             Step::Salt(user_name) => {
                 self.phase = Phase::Salt(exchange);
                 Next::Salt(user_name)
+            }
+            Step::Relay(message) => {
+                self.phase = Phase::Relay(exchange);
+                Next::Relay(message)
             }
             Step::Claim(claim) => {
                 self.phase = Phase::Login(exchange);
@@ -124,7 +138,7 @@ impl Session {
             (Phase::Login(_), Event::LoginRefused) => self.refuse_logon(out),
             (Phase::Login(_), Event::LoginLocked) => self.refuse(reply::ACCOUNT_LOCKED, out),
             (Phase::Login(_), Event::LoginBusy) => self.refuse(reply::LOGON_BUSY, out),
-            (Phase::Login(_) | Phase::Salt(_), Event::StoreFailed) => {
+            (Phase::Login(_) | Phase::Salt(_) | Phase::Relay(_), Event::StoreFailed) => {
                 self.refuse(reply::LOGON_UNDECIDED, out)
             }
             _ => self.hang_up(reply::OUT_OF_STEP, out),

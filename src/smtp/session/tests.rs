@@ -12,7 +12,7 @@ mod senders;
 use super::*;
 use crate::clock::UnixTime;
 use crate::mail::MailboxId;
-use crate::sasl::{Channel, Proof, Terms};
+use crate::sasl::{Channel, Proof, Relayed, Terms};
 use crate::smtp::{DataEnd, Door, ForwardPath, Recipient};
 
 /// base64 of NUL alice NUL right, and of NUL alice NUL wrong.
@@ -141,6 +141,7 @@ impl Talk {
                 terms: Box::new(self.terms_inside_tls.clone()),
             },
             Next::Salt(_) => Event::StoreFailed,
+            Next::Relay(_) => Event::Relayed(Relayed::Refused),
             Next::Login(claim) => match claim.proof {
                 Proof::Password(password) if password.expose() == b"right" => alice_logged_in(None),
                 Proof::Password(password) if password.expose() == b"busy" => Event::LoginBusy,

@@ -1,0 +1,63 @@
+//! Mailboxes whose users are known elsewhere: by the system, or by a directory.
+
+use redb::WriteTransaction;
+
+use super::accounts::{self, change_mailbox};
+use super::engine::Fault;
+use super::error::Ask;
+use super::schema::{self, MAILBOXES};
+use super::{Store, StoreError};
+use crate::clock::UnixTime;
+use crate::mail::{Account, Address, MailboxId, MailboxMark};
+use redb::ReadableTable;
+
+/// A mailbox to be added.
+#[derive(Debug, Clone)]
+pub struct NewMailbox {
+    /// Its address.
+    pub address: Address,
+    /// Its random mark.
+    pub mark: MailboxMark,
+    /// Its sealed password record; empty for none.
+    pub password: Vec<u8>,
+    /// Whose account elsewhere it is.
+    pub account: Option<Account>,
+    /// Whether no mailbox of another domain may have the same local part, as local accounts want it (A5).
+    pub is_name_unique: bool,
+}
+
+impl Store {
+    /// Adds a mailbox; errs with [`StoreError::NotFound`] (the domain), [`StoreError::Exists`], or
+    /// [`StoreError::Refused`] if its name must be unique and is not.
+    pub fn add_user(&self, new: NewMailbox) -> Ask<MailboxId> {
+        let now = self.clock.now();
+        self.change(move |transaction| add(transaction, new, now))
+    }
+
+    /// Binds a mailbox to an account, or to none; errs with [`StoreError::NotFound`].
+    pub fn bind_account(&self, address: Address, account: Option<Account>) -> Ask<()> {
+        self.change(move |transaction| {
+            change_mailbox(transaction, &address, |record| record.account = account)
+        })
+    }
+}
+
+fn add(transaction: &WriteTransaction, new: NewMailbox, now: UnixTime) -> Result<MailboxId, Fault> {
+    let NewMailbox { address, mark, password, account, is_name_unique } = new;
+    if is_name_unique && let Some(other) = of_name(transaction, &address)? {
+        let text = format!("{other} has that name already, and the users of local accounts are known by it");
+        return Err(StoreError::Refused(text).into());
+    }
+    accounts::add_mailbox(transaction, &address, mark, (password, account), now)
+}
+
+/// Another mailbox with the same local part.
+fn of_name(transaction: &WriteTransaction, address: &Address) -> Result<Option<Address>, Fault> {
+    for entry in transaction.open_table(MAILBOXES)?.iter()? {
+        let other = schema::key_address(entry?.0.value())?;
+        if other.local_part() == address.local_part() && other != *address {
+            return Ok(Some(other));
+        }
+    }
+    Ok(None)
+}

@@ -108,6 +108,8 @@ pub const DIRECTORY_SERVERS: usize = 8;
 pub const OUTSIDE_ANSWER: Duration = Duration::from_secs(10);
 /// Questions to the system or a directory at once (S-198).
 pub const OUTSIDE_QUESTIONS: usize = 8;
+/// Elements in one another that are read: certificates have ten, answers of a directory five (S-199).
+pub const BER_DEPTH: usize = 32;
 /// Octets of the name of an account elsewhere.
 pub const ACCOUNT_OCTETS: usize = 256;
 

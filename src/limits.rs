@@ -110,6 +110,12 @@ pub const OUTSIDE_ANSWER: Duration = Duration::from_secs(10);
 pub const OUTSIDE_QUESTIONS: usize = 8;
 /// Elements in one another that are read: certificates have ten, answers of a directory five (S-199).
 pub const BER_DEPTH: usize = 32;
+/// Octets of one message of a directory: an entry of which an identity is asked has some hundred (S-199).
+pub const LDAP_MESSAGE_OCTETS: usize = 256 * 1024;
+/// Messages of one answer of a directory: two entries, and references to a forest's other parts, which are not followed.
+pub const LDAP_ANSWER_MESSAGES: usize = 64;
+/// Brackets in one another in a filter.
+pub const FILTER_DEPTH: usize = 16;
 /// Octets of the name of an account elsewhere.
 pub const ACCOUNT_OCTETS: usize = 256;
 

@@ -167,6 +167,24 @@ pub const IDLE_HASHING: Duration = Duration::from_secs(2);
 pub const CERTIFICATE_DAYS: u64 = 820;
 /// A server certificate with less time left is made anew.
 pub const CERTIFICATE_RENEWAL_DAYS: u64 = 60;
+/// Octets of a user's certificate, or of an authority's: with a key of RSA-4096 and a page of names it has 4 KiB.
+pub const CLIENT_CERTIFICATE_OCTETS: usize = 16 * 1024;
+/// Certificates that a client may send behind its own, as many as lead to an authority (S-250).
+pub const CLIENT_CHAIN: usize = 6;
+/// Names of one certificate that are looked at.
+pub const CERTIFICATE_NAMES: usize = 64;
+/// Authorities of users' certificates, and of directories: each costs a look in every handshake.
+pub const CERTIFICATE_AUTHORITIES: usize = 32;
+/// Certificates that are allowed by their fingerprints; some 150 octets of memory each.
+pub const ALLOWED_CERTIFICATES: usize = 10_000;
+/// Octets of a file with certificates or a revocation list; it travels in one request of the control socket.
+pub const CERTIFICATE_FILE_OCTETS: usize = 60 * 1024;
+/// Letters of the label of an allowed certificate.
+pub const CERTIFICATE_LABEL_LETTERS: usize = 64;
+/// Days that a certificate for a user's device is valid by default: three years, since nobody renews it by himself.
+pub const CLIENT_CERTIFICATE_DAYS: u32 = 1095;
+/// Days that it may be asked for: to the end of the authority at most.
+pub const MOST_CLIENT_CERTIFICATE_DAYS: u32 = 7300;
 /// Domains whose names stand in the server certificate: it travels in every handshake, 50 octets a domain.
 pub const CERTIFICATE_DOMAINS: usize = 32;
 /// Octets of a common name. RFC 5280, appendix A: `ub-common-name`.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType,
+    KeyPair, KeyUsagePurpose, OtherNameValue, PKCS_ECDSA_P256_SHA256, SanType,
 };
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, DnsName, PrivatePkcs8KeyDer};
@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, DnsName, PrivatePkcs8KeyDer};
 use super::{CertError, Identity};
 use crate::clock::UnixTime;
 use crate::limits;
-use crate::mail::Secret;
+use crate::mail::{Address, Secret};
 
 /// Makes an authority: P-256, valid from 1970 to 2100, for `organisation`. It can sign servers but no
 /// other authorities. Errs if the system gives no random numbers.
@@ -52,13 +52,46 @@ pub fn make_server(
     Ok(Identity { certificate: certificate.der().to_vec(), private_key: Secret::new(key.serialize_der()) })
 }
 
+/// Makes a user's certificate signed by `authority`, which says nothing but his address and that he is a client, and its
+/// key. It is valid for so many days, or at any time that may be if the clock can't be right; until when is given, too.
+/// Errs if the authority is not one of ours.
+pub fn make_client(
+    authority: &Identity,
+    address: &Address,
+    days: u32,
+    now: UnixTime,
+) -> Result<(Identity, UnixTime), CertError> {
+    let mut params = CertificateParams::default();
+    let text = address.as_str();
+    params.subject_alt_names = vec![match text.try_into() {
+        Ok(ascii) => SanType::Rfc822Name(ascii),
+        Err(_) => SanType::OtherName((SMTP_UTF8_MAILBOX.to_vec(), OtherNameValue::Utf8String(text.into()))),
+    }];
+    params.distinguished_name = named(text);
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params.use_authority_key_identifier_extension = true;
+    let (begin, end) = validity(now, days.into());
+    params.not_before = begin.calendar();
+    params.not_after = end.calendar();
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(failed)?;
+    let certificate = params.signed_by(&key, &issuer(authority)?).map_err(failed)?;
+    let identity =
+        Identity { certificate: certificate.der().to_vec(), private_key: Secret::new(key.serialize_der()) };
+    Ok((identity, end))
+}
+
 /// From when to when a server certificate made now is valid.
 ///
 /// Apple's clients take at most 825 days from an authority that the user added. A clock that can't be
 /// right says nothing, so the certificate is then valid at any time that it may be.
 pub fn server_validity(now: UnixTime) -> (UnixTime, UnixTime) {
+    validity(now, limits::CERTIFICATE_DAYS)
+}
+
+fn validity(now: UnixTime, days: u64) -> (UnixTime, UnixTime) {
     if is_plausible(now) {
-        (UnixTime(now.0 - 2 * DAY), UnixTime((now.0 + limits::CERTIFICATE_DAYS * DAY).min(AUTHORITY_END.0)))
+        (UnixTime(now.0 - 2 * DAY), UnixTime((now.0 + days * DAY).min(AUTHORITY_END.0)))
     } else {
         (UnixTime(0), SUSPECT_END)
     }
@@ -132,6 +165,8 @@ fn failed(error: rcgen::Error) -> CertError {
 const AUTHORITY_NAME: &str = "poppet authority of ";
 /// SET, SEQUENCE, the object identifier 2.5.4.3, UTF8String, each with its length.
 const SUBJECT_HEAD: usize = 11;
+/// RFC 8398 §3.
+const SMTP_UTF8_MAILBOX: [u64; 9] = [1, 3, 6, 1, 5, 5, 7, 8, 9];
 const DAY: u64 = 86_400;
 /// 2026-01-01: no right clock is older than this program.
 const PROGRAM_TIME: UnixTime = UnixTime(1_767_225_600);

@@ -1,18 +1,36 @@
-//! The small certificate authority that `setup` makes, and the server certificate that it signs (T1).
+//! The small certificate authority that `setup` makes, what it signs, and whose certificates of users are believed
+//! (T1, A8).
 //!
 //! ```text
 //! ensure (setup, each start of serve)
 //!        -> "tls.server" covers the names and has time left? then nothing
 //!        -> "tls.authority", or make one (2100) -> sign a server (820 days) -> both kept, keys sealed
+//! issue -> the authority signs a user's certificate -> allowed by its fingerprint -> pkcs12, encrypted
+//! kept: authorities, revocation lists, allowed fingerprints -> trust: judges what clients show
 //! ```
 
+mod certificate;
+mod fingerprint;
+mod issue;
+mod kept;
 mod make;
 mod pem;
+mod pkcs12;
+mod signature;
 #[cfg(test)]
 mod tests;
+mod trust;
 
-pub use make::{is_name, make_authority, make_server};
+pub use certificate::{Certificate, RevocationList, fingerprint, read, read_revocations};
+pub use fingerprint::Fingerprint;
+pub use issue::{Issued, issue};
+pub use kept::{
+    Allowed, Vouches, add_authorities, add_revocations, allow, allowed, authorities, deny, remove_authority,
+    remove_revocations, revocations,
+};
+pub use make::{is_name, make_authority, make_client, make_server};
 pub use pem::pem;
+pub use trust::{Judged, Trust, Verifier};
 
 use std::fmt;
 use std::net::IpAddr;

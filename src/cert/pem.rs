@@ -2,6 +2,8 @@
 
 use base64ct::{Base64, Encoding};
 
+use super::CertError;
+
 /// A certificate as PEM text: lines of 64 characters. RFC 7468 §2, §5.
 pub fn pem(certificate: &[u8]) -> String {
     let base64 = Base64::encode_string(certificate);
@@ -16,6 +18,28 @@ pub fn pem(certificate: &[u8]) -> String {
     }
     text.push_str("-----END CERTIFICATE-----\n");
     text
+}
+
+/// What a file holds: the blocks of that label if it is PEM, else all of it as DER. Errs if there is none, or if one is
+/// broken. What stands between the blocks, and blocks of other labels, are passed over. RFC 7468 §2.
+pub fn blocks(file: &[u8], label: &str) -> Result<Vec<Vec<u8>>, CertError> {
+    if file.first() == Some(&0x30) {
+        return Ok(vec![file.to_vec()]);
+    }
+    let none = || {
+        CertError(format!("the file has no {label}: it must be PEM, with a line -----BEGIN {label}-----, or DER"))
+    };
+    let mut text = std::str::from_utf8(file).map_err(|_| none())?;
+    let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
+    let mut blocks = Vec::new();
+    while let Some((_, behind)) = text.split_once(&begin) {
+        let broken = || CertError(format!("the file has a broken {label}: fetch it anew"));
+        let (base64, rest) = behind.split_once(&end).ok_or_else(broken)?;
+        let base64: String = base64.split_ascii_whitespace().collect();
+        blocks.push(Base64::decode_vec(&base64).map_err(|_| broken())?);
+        text = rest;
+    }
+    if blocks.is_empty() { Err(none()) } else { Ok(blocks) }
 }
 
 const COLUMNS: usize = 64;
@@ -36,5 +60,18 @@ mod tests {
             assert!(full.iter().all(|line| line.len() == 64) && (1..=64).contains(&end.len()), "{length}");
             assert_eq!(Base64::decode_vec(&body.concat()).unwrap(), octets);
         }
+    }
+
+    #[test]
+    fn blocks_of_a_label_are_found_among_others() {
+        let (one, two) = (pem(b"one"), pem(b"two"));
+        let key = one.replace("CERTIFICATE", "PRIVATE KEY");
+        let file = format!("Bag Attributes\n{one}{key}\r\n{}", two.replace('\n', "\r\n"));
+        assert_eq!(blocks(file.as_bytes(), "CERTIFICATE"), Ok(vec![b"one".to_vec(), b"two".to_vec()]));
+        assert_eq!(blocks(b"0\x03abc", "CERTIFICATE"), Ok(vec![b"0\x03abc".to_vec()]));
+        for bad in ["", "\u{1}", &key, &one.replace("END", "AND"), &one.replace('b', "!"), "-----BEGIN CERTIFICATE-----"] {
+            assert!(blocks(bad.as_bytes(), "CERTIFICATE").is_err(), "{bad}");
+        }
+        assert!(blocks(b"\xff\xfe", "CERTIFICATE").is_err());
     }
 }

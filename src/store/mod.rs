@@ -219,6 +219,17 @@ impl Store {
         self.change(move |transaction| records::put_record(transaction, &name, value))
     }
 
+    /// Changes such a record durably, in one transaction: `change` gets what it is and gives what it is to be, with an
+    /// answer. Nothing is changed if it errs.
+    pub fn change_record<T: Send + 'static>(
+        &self,
+        name: &str,
+        change: impl FnOnce(Option<&[u8]>) -> Result<(Vec<u8>, T), StoreError> + Send + 'static,
+    ) -> Ask<T> {
+        let name = name.to_owned();
+        self.change(move |transaction| records::change_record(transaction, &name, change))
+    }
+
     // ---- domains and mailboxes ----
 
     /// All domains in alphabetical order.

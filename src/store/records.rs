@@ -100,6 +100,21 @@ pub(super) fn put_record(transaction: &WriteTransaction, name: &str, value: Vec<
     Ok(())
 }
 
+/// Changes a record of another room; `change` gives what it is to be and an answer.
+pub(super) fn change_record<T>(
+    transaction: &WriteTransaction,
+    name: &str,
+    change: impl FnOnce(Option<&[u8]>) -> Result<(Vec<u8>, T), StoreError>,
+) -> Result<T, Fault> {
+    let table = transaction.open_table(RECORDS)?;
+    let stored = table.get(name)?.map(|stored| stored.value().to_vec());
+    drop(table);
+    let before = stored.as_deref().map(|stored| schema::unseal(&RECORDS, name, stored)).transpose()?;
+    let (record, answer) = change(before)?;
+    put_record(transaction, name, record)?;
+    Ok(answer)
+}
+
 /// The number that no body has reached yet.
 pub(super) fn blob_bound(transaction: &ReadTransaction) -> Result<u64, Fault> {
     match transaction.open_table(META)?.get(META_BLOB)? {

@@ -58,6 +58,8 @@ pub trait Live: Send + Sync {
     fn kick(&self, whom: &Whom) -> u32;
     /// Ends every session of that mailbox: it has been removed, locked, or has a new password (S-180).
     fn end_sessions(&self, mailbox: crate::mail::MailboxId);
+    /// Goes by the certificates that the store has now, from the next handshake and logon on; blocks.
+    fn certificates_changed(&self);
 }
 
 /// How the running server is doing.

@@ -6,6 +6,7 @@
 //!            |                                      |-> pop3: lines, wishes -> body out, or international
 //!            |                                      |-> smtp: lines, wishes -> recipients, allowance, intake in
 //!            |                                      '-> seat: orders in; counts out, for sessions to show
+//!            |-> shown: the certificate of a peer, and whom it names, for the gatekeeper
 //!            |-> outside: users whom the system or a directory knows, for the gatekeeper; spa: their NTLM
 //!            |-> control::door: commands of the command line -> admin
 //!            '-> signals: SIGTERM, SIGINT stop it; SIGHUP loads the certificate anew
@@ -35,6 +36,7 @@ mod seat;
 mod server;
 mod session;
 mod sessions;
+mod shown;
 mod smtp;
 mod spa;
 mod space;

@@ -11,6 +11,7 @@ use super::patience::{Deadline, LineWait, in_time};
 use super::seat::{Doing, Order};
 use super::server::Server;
 use super::session::{Ended, Tally, log_on};
+use super::shown;
 use super::stream::{Input, Lost, Stream};
 use super::tls::Speaks;
 use super::{spa, terms};
@@ -100,7 +101,7 @@ impl<'a> Driver<'a> {
                 }
                 Next::StartTls => {
                     self.write().await?;
-                    Box::pin(self.stream.begin_tls(&self.server.tls, Speaks::Pop3)).await?;
+                    Box::pin(shown::begin_tls(self.server, self.stream, Speaks::Pop3)).await?;
                     self.lines = LineReader::default();
                     let facts = facts(self.server, self.stream, self.peer);
                     self.handle(Event::TlsStarted(Box::new(facts)))
@@ -388,7 +389,7 @@ fn entries(snapshot: Snapshot, is_utf8: bool) -> Vec<Entry> {
 
 fn facts(server: &Server, stream: &Stream, peer: IpAddr) -> Facts {
     let terms = terms::of(server, stream, peer);
-    let inside = terms::inside_tls(server, peer);
+    let inside = terms::inside_tls(server, stream, peer);
     let policies = server.store.policies();
     Facts {
         offers_stls: terms.channel.is_none() && server.tls.is_ready(),

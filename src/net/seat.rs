@@ -112,7 +112,12 @@ impl Seat {
         (state.mailbox, state.user) = (None, None);
     }
 
-    /// Shows the version and suite of its TLS connection.
+    /// The listener through which the peer came.
+    pub fn kind(&self) -> ListenerKind {
+        self.line.kind
+    }
+
+    /// Shows the version and suite of its TLS connection, and the certificate that the peer has shown.
     pub fn show_tls(&self, description: String) {
         self.line.lock().tls = Some(description);
     }

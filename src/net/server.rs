@@ -122,10 +122,18 @@ impl Server {
         self.fold.warn(Topic::Store, self.clock.monotonic(), format_args!("{act}: {error}"));
     }
 
-    /// Presents the certificate that the store has now; keeps the present one if that is not to be had.
+    /// Presents the certificate, and believes those of users, that the store has now; keeps what was if that is not to be
+    /// had.
     pub async fn load_certificate(&self) {
+        let trust = match cert::Trust::load(&self.store).await {
+            Ok(trust) => Arc::new(trust),
+            Err(cert::CertError(text)) => {
+                log::warn!("certificates of users can't be believed anew: {text}");
+                self.tls.trust()
+            }
+        };
         match cert::server_identity(&self.store, &self.gatekeeper).await {
-            Ok(Some(identity)) => match self.tls.present(&identity) {
+            Ok(Some(identity)) => match self.tls.present(&identity, trust, &self.clock) {
                 Ok(()) => log::info!("the certificate is loaded"),
                 Err(error) => log::warn!("the certificate can't be used: {error}"),
             },
@@ -173,6 +181,10 @@ impl Live for Server {
 
     fn end_sessions(&self, mailbox: MailboxId) {
         self.sessions.end(mailbox);
+    }
+
+    fn certificates_changed(&self) {
+        ticket::block_on(self.load_certificate());
     }
 }
 

@@ -11,8 +11,8 @@ use super::seat::{Look, Order, Seat};
 use super::server::Server;
 use super::stream::{Lost, Stream};
 use super::tls::Speaks;
-use super::{pop3, smtp};
-use crate::auth::{self, Verdict};
+use super::{pop3, shown, smtp};
+use crate::auth::Verdict;
 use crate::mail::Address;
 use crate::sasl::Claim;
 use crate::settings::ListenerKind;
@@ -94,7 +94,14 @@ pub async fn serve(
 
 /// Asks the gatekeeper. Who proves himself is a stranger no more, nor are others from there (S-265).
 pub async fn log_on(server: &Server, stream: &mut Stream, claim: Claim, peer: IpAddr) -> Verdict {
-    let verdict = server.gatekeeper.login(claim, &auth::Peer::from(peer)).await;
+    let at = match shown::peer(server, stream, peer).await {
+        Ok(at) => at,
+        Err(error) => {
+            server.store_failed("looking up whom a certificate names", &error);
+            return Verdict::StoreFailed;
+        }
+    };
+    let verdict = server.gatekeeper.login(claim, &at).await;
     if let Verdict::Welcome(_) = verdict {
         stream.befriend();
         server.familiar.note(peer, server.clock.monotonic());
@@ -111,7 +118,7 @@ async fn talk(
     tally: &mut Tally,
 ) -> Result<Ended, Lost> {
     if kind.is_implicit_tls() {
-        stream.begin_tls(&server.tls, speaks(kind)).await?;
+        shown::begin_tls(server, stream, speaks(kind)).await?;
     }
     let door = match kind {
         ListenerKind::Pop3 | ListenerKind::Pop3s => {

@@ -16,6 +16,7 @@ use super::recipients::look_up;
 use super::seat::{Doing, Order};
 use super::server::Server;
 use super::session::{Ended, Tally, log_on};
+use super::shown;
 use super::stream::{Input, Lost, Stream};
 use super::tls::Speaks;
 use super::{spa, terms};
@@ -67,7 +68,7 @@ impl<'a> Driver<'a> {
         let tls = stream.tls_description();
         let offers_starttls = tls.is_none() && server.tls.is_ready();
         let wants_tls_terms = offers_starttls && door == Door::Submission;
-        let tls_terms = wants_tls_terms.then(|| Box::new(terms::inside_tls(server, peer)));
+        let tls_terms = wants_tls_terms.then(|| Box::new(terms::inside_tls(server, stream, peer)));
         let device = server.store.device_at(peer).map(Box::new);
         let session = Session::new(Facts {
             door,
@@ -122,7 +123,7 @@ impl<'a> Driver<'a> {
                 },
                 Next::StartTls => {
                     self.write().await?;
-                    Box::pin(self.stream.begin_tls(&self.server.tls, Speaks::Smtp)).await?;
+                    Box::pin(shown::begin_tls(self.server, self.stream, Speaks::Smtp)).await?;
                     self.lines = line_reader(self.device.as_deref());
                     let tls = self.stream.tls_description().unwrap_or_default();
                     let terms = Box::new(terms::of(self.server, self.stream, self.peer));

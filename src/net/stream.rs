@@ -21,7 +21,7 @@ use super::tls::{self, Shaken, Speaks, Tls};
 use crate::clock::Clock;
 use crate::limits;
 use crate::memory;
-use crate::sasl::Channel;
+use crate::settings::Demand;
 
 /// A connection to a peer.
 #[derive(Debug)]
@@ -132,7 +132,7 @@ impl Stream {
 
     /// Begins TLS within [`limits::HANDSHAKE`] (S-042). Errs if octets in the clear are left over, for then the peer is
     /// an attacker's victim, if the handshake fails, and if the session is told something; the connection is lost.
-    pub async fn begin_tls(&mut self, tls: &Tls, speaks: Speaks) -> Result<(), Lost> {
+    pub async fn begin_tls(&mut self, tls: &Tls, speaks: Speaks, demand: Demand) -> Result<(), Lost> {
         if !self.input().is_empty() {
             return Err(Lost::Handshake("there are octets in the clear behind the command".into()));
         }
@@ -145,30 +145,30 @@ impl Stream {
             alarm::rest(&self.clock, limits::HANDSHAKE).await;
             Err(Lost::Handshake("the peer took too long".into()))
         };
-        let shaken = Box::pin(tls.accept(speaks, socket).or(told).or(late)).await?;
+        let shaken = Box::pin(tls.accept(speaks, demand, socket).or(told).or(late)).await?;
         self.seat.show_tls(tls::description(&shaken.stream));
         self.socket = Socket::Tls(Box::new(shaken));
         Ok(())
     }
 
-    /// What a logon can be bound to; none in the clear.
-    pub fn channel(&self) -> Option<Channel> {
+    /// The TLS connection; none in the clear.
+    pub fn shaken(&self) -> Option<&Shaken> {
         match &self.socket {
             Socket::Lost | Socket::Plain(_) => None,
-            Socket::Tls(shaken) => Some(Channel {
-                exporter: tls::exporter(&shaken.stream),
-                end_point: shaken.end_point.as_deref().map(<[u8]>::to_vec),
-                has_certificate: false,
-            }),
+            Socket::Tls(shaken) => Some(shaken),
+        }
+    }
+
+    /// The peer's certificate is somebody's here: he may log on by it.
+    pub fn names_somebody(&mut self) {
+        if let Socket::Tls(shaken) = &mut self.socket {
+            shaken.names_somebody = true;
         }
     }
 
     /// Version and suite; none in the clear.
     pub fn tls_description(&self) -> Option<String> {
-        match &self.socket {
-            Socket::Lost | Socket::Plain(_) => None,
-            Socket::Tls(shaken) => Some(tls::description(&shaken.stream)),
-        }
+        self.shaken().map(|shaken| tls::description(&shaken.stream))
     }
 
     /// Whether octets of the peer are there that nobody has read; takes none, and doesn't wait.

@@ -1,5 +1,5 @@
-//! TLS for the doors: one configuration a protocol, swapped when the certificate is; handshakes have threads of
-//! their own.
+//! TLS for the doors: one configuration for each protocol and what it asks of certificates, swapped when a certificate
+//! or what is believed of those of users changes; handshakes have threads of their own.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -8,14 +8,18 @@ use futures_rustls::server::TlsStream;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
-use rustls::server::NoServerSessionStorage;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use smol::Executor;
 
 use super::end_point;
 use super::meter::Meter;
 use super::stream::Lost;
-use crate::cert::ServerIdentity;
+use crate::cert::{ServerIdentity, Trust, Verifier};
+use crate::clock::Clock;
 use crate::limits;
+use crate::sasl::Channel;
+use crate::settings::Demand;
 
 /// What a door speaks inside TLS; a peer that names another protocol is refused (S-048). RFC 7301 §3.2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,14 +45,20 @@ pub struct Shaken {
     pub stream: TlsStream<Meter>,
     /// `tls-server-end-point` of the certificate that was shown to the peer, which may be another one by now.
     pub end_point: Option<Arc<[u8]>>,
+    /// Whether the peer has shown a certificate that is somebody's here.
+    pub names_somebody: bool,
 }
 
 #[derive(Debug, Clone)]
 struct Configs {
-    pop3: Arc<ServerConfig>,
-    smtp: Arc<ServerConfig>,
+    pop3: Demands,
+    smtp: Demands,
+    trust: Arc<Trust>,
     end_point: Option<Arc<[u8]>>,
 }
+
+/// What a door asks of certificates, in the order of [`Demand::ALL`].
+type Demands = [Arc<ServerConfig>; 3];
 
 impl Tls {
     /// No certificate yet; `handshakes` is run by threads that do nothing else.
@@ -56,17 +66,30 @@ impl Tls {
         Tls { configs: RwLock::new(None), handshakes }
     }
 
-    /// Presents `identity` from the next handshake on. Errs, and keeps what was, if key and certificate
-    /// don't fit together.
-    pub fn present(&self, identity: &ServerIdentity) -> Result<(), rustls::Error> {
+    /// Presents `identity`, and believes those of users that `trust` does, from the next handshake on. Errs, and keeps
+    /// what was, if key and certificate don't fit together.
+    pub fn present(
+        &self,
+        identity: &ServerIdentity,
+        trust: Arc<Trust>,
+        clock: &Clock,
+    ) -> Result<(), rustls::Error> {
         let end_point = identity.chain.first().and_then(|certificate| end_point::of(certificate));
-        let configs = Configs {
-            pop3: config(identity, b"pop3")?,
-            smtp: config(identity, b"smtp")?,
-            end_point: end_point.map(Arc::from),
+        let own = Arc::new(SingleCertAndKey::from(certified(identity)?));
+        let demands = |protocol: &[u8]| -> Result<Demands, rustls::Error> {
+            let config = |demand| config(&own, protocol, demand, &trust, clock);
+            Ok([config(Demand::Off)?, config(Demand::Optional)?, config(Demand::Required)?])
         };
+        let (pop3, smtp) = (demands(b"pop3")?, demands(b"smtp")?);
+        let configs = Configs { pop3, smtp, trust, end_point: end_point.map(Arc::from) };
         *self.configs.write().unwrap_or_else(PoisonError::into_inner) = Some(configs);
         Ok(())
+    }
+
+    /// What is believed of users' certificates now.
+    pub fn trust(&self) -> Arc<Trust> {
+        let configs = self.configs.read().unwrap_or_else(PoisonError::into_inner);
+        configs.as_ref().map(|configs| Arc::clone(&configs.trust)).unwrap_or_default()
     }
 
     /// Whether there is a certificate to present.
@@ -75,21 +98,47 @@ impl Tls {
     }
 
     /// Shakes hands for as long as it is awaited. Errs with what the log may say.
-    pub async fn accept(&self, speaks: Speaks, socket: Meter) -> Result<Shaken, Lost> {
-        let configs = self.configs.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(Configs { pop3, smtp, end_point }) = configs else {
+    pub async fn accept(&self, speaks: Speaks, demand: Demand, socket: Meter) -> Result<Shaken, Lost> {
+        let Some((config, end_point)) = self.config(speaks, demand) else {
             return Err(Lost::Handshake("there is no certificate".into()));
-        };
-        let config = match speaks {
-            Speaks::Pop3 => pop3,
-            Speaks::Smtp => smtp,
         };
         let shaking = TlsAcceptor::from(config).accept_with(socket, |connection| {
             connection.set_buffer_limit(Some(limits::TLS_OUTPUT_OCTETS));
         });
         let shaken = async { shaking.await.map_err(|error| Lost::Handshake(error.to_string())) };
         let stream = self.handshakes.spawn(shaken).await?;
-        Ok(Shaken { stream, end_point })
+        Ok(Shaken { stream, end_point, names_somebody: false })
+    }
+
+    fn config(&self, speaks: Speaks, demand: Demand) -> Option<(Arc<ServerConfig>, Option<Arc<[u8]>>)> {
+        let configs = self.configs.read().unwrap_or_else(PoisonError::into_inner);
+        let Configs { pop3, smtp, end_point, .. } = configs.as_ref()?;
+        let [off, optional, required] = match speaks {
+            Speaks::Pop3 => pop3,
+            Speaks::Smtp => smtp,
+        };
+        let config = match demand {
+            Demand::Off => off,
+            Demand::Optional => optional,
+            Demand::Required => required,
+        };
+        Some((Arc::clone(config), end_point.clone()))
+    }
+}
+
+impl Shaken {
+    /// What a logon can be bound to.
+    pub fn channel(&self) -> Channel {
+        Channel {
+            exporter: exporter(&self.stream),
+            end_point: self.end_point.as_deref().map(<[u8]>::to_vec),
+            has_certificate: self.names_somebody,
+        }
+    }
+
+    /// The certificates that the peer has shown and that were believed then, his own first; none if he has shown none.
+    pub fn certificates(&self) -> Option<&[CertificateDer<'static>]> {
+        self.stream.get_ref().1.peer_certificates()
     }
 }
 
@@ -106,7 +155,7 @@ pub fn description(stream: &TlsStream<Meter>) -> String {
 }
 
 /// `tls-exporter`; none before TLS 1.3, where it may not be unique. RFC 9266 §2.
-pub fn exporter(stream: &TlsStream<Meter>) -> Option<[u8; 32]> {
+fn exporter(stream: &TlsStream<Meter>) -> Option<[u8; 32]> {
     let (_, connection) = stream.get_ref();
     if connection.protocol_version() != Some(rustls::ProtocolVersion::TLSv1_3) {
         return None;
@@ -115,17 +164,36 @@ pub fn exporter(stream: &TlsStream<Meter>) -> Option<[u8; 32]> {
     connection.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b"")).ok()
 }
 
-fn config(identity: &ServerIdentity, protocol: &[u8]) -> Result<Arc<ServerConfig>, rustls::Error> {
+/// Errs if key and certificate don't fit together.
+fn certified(identity: &ServerIdentity) -> Result<CertifiedKey, rustls::Error> {
     let chain = identity.chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
     let key = PrivatePkcs8KeyDer::from(identity.private_key.expose().to_vec());
+    CertifiedKey::from_der(chain, key.into(), &ring::default_provider())
+}
+
+fn config(
+    own: &Arc<SingleCertAndKey>,
+    protocol: &[u8],
+    demand: Demand,
+    trust: &Arc<Trust>,
+    clock: &Clock,
+) -> Result<Arc<ServerConfig>, rustls::Error> {
+    let (trust, clock) = (Arc::clone(trust), clock.clone());
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, key.into())?;
-    // Tickets keep the state at the peer; one is enough for clients that connect once at a time.
-    config.ticketer = ring::Ticketer::new()?;
+        .with_client_cert_verifier(match demand {
+            Demand::Off => WebPkiClientVerifier::no_client_auth(),
+            demand => Arc::new(Verifier { trust, clock, is_required: demand == Demand::Required }),
+        })
+        .with_cert_resolver(Arc::clone(own) as _);
     config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.send_tls13_tickets = 1;
+    config.send_tls13_tickets = 0;
+    // A session that is taken up again would bring a certificate that is revoked by now (S-256).
+    if demand == Demand::Off {
+        // Tickets keep the state at the peer; one is enough for clients that connect once at a time.
+        config.ticketer = ring::Ticketer::new()?;
+        config.send_tls13_tickets = 1;
+    }
     config.alpn_protocols = vec![protocol.to_vec()];
     Ok(Arc::new(config))
 }
@@ -178,7 +246,7 @@ mod tests {
         });
         let socket = Meter::new(Async::new(listener.accept().unwrap().0).unwrap());
         let handshakes = Arc::clone(&tls.handshakes);
-        let shaken = smol::block_on(handshakes.run(tls.accept(Speaks::Pop3, socket))).unwrap();
+        let shaken = smol::block_on(handshakes.run(tls.accept(Speaks::Pop3, Demand::Off, socket))).unwrap();
         shaken.stream.get_ref().0.tcp().shutdown(std::net::Shutdown::Both).unwrap();
         (shaken, connecting.join().unwrap())
     }
@@ -187,7 +255,7 @@ mod tests {
     fn both_sides_of_tls_1_3_export_the_same_and_tls_1_2_nothing_s_181() {
         let (identity, authority) = identity();
         let tls = Tls::new(Arc::default());
-        tls.present(&identity).unwrap();
+        tls.present(&identity, Arc::default(), &Clock::fixed(UnixTime(0))).unwrap();
         let mut exported = Vec::new();
         for _ in 0..2 {
             let (shaken, client) = shake(&tls, client(&authority, &rustls::version::TLS13));
@@ -206,10 +274,10 @@ mod tests {
     fn a_connection_is_bound_to_the_certificate_that_it_was_shown() {
         let tls = Tls::new(Arc::default());
         let (first, authority) = identity();
-        tls.present(&first).unwrap();
+        tls.present(&first, Arc::default(), &Clock::fixed(UnixTime(0))).unwrap();
         let (shaken, _) = shake(&tls, client(&authority, &rustls::version::TLS13));
         let (second, authority) = identity();
-        tls.present(&second).unwrap();
+        tls.present(&second, Arc::default(), &Clock::fixed(UnixTime(0))).unwrap();
         assert_eq!(shaken.end_point.as_deref().map(<[u8]>::to_vec), end_point::of(&first.chain[0]));
         let (shaken, _) = shake(&tls, client(&authority, &rustls::version::TLS13));
         assert_eq!(shaken.end_point.as_deref().map(<[u8]>::to_vec), end_point::of(&second.chain[0]));

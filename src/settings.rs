@@ -47,6 +47,8 @@ pub struct Settings {
     pub names: Names,
     /// Whether NTLM is passed on to Samba's helper (A7).
     pub spa: bool,
+    /// Where Samba's helper is; where its packages put it unless it is set.
+    pub ntlm_auth: Option<String>,
     /// Whose logons are recognised without being proved again.
     pub recognise: Recognise,
     /// When an account is locked out.
@@ -254,6 +256,7 @@ impl Default for Settings {
             auth_learn: None,
             names: Names::Strict,
             spa: false,
+            ntlm_auth: None,
             recognise: Recognise::File,
             lockout: Lockout { tries: 0, lock_minutes: 30, window_minutes: 60 },
             clientcert: ClientCertificates::default(),

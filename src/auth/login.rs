@@ -12,7 +12,7 @@ use super::subject::{Caller, Subject};
 use super::throttle::Attempt;
 use super::work::Work;
 use super::{Gatekeeper, Inner, Peer, Verdict, Welcome, gate};
-use crate::mail::Secret;
+use crate::mail::{Secret, printable};
 use crate::sasl::{Claim, Proof};
 use crate::store::{Lock, Mailbox};
 
@@ -26,6 +26,7 @@ impl Gatekeeper {
         match proof {
             Proof::Password(password) => self.login_by_password(&caller, decoy, &password).await,
             Proof::Certificate | Proof::Relayed => Verdict::Refused { delay: Duration::ZERO },
+            Proof::RelayRefused(why) => self.note_wrong_relay(&caller, &why),
             proof => self.login_by_proof(&caller, decoy, &proof).await,
         }
     }
@@ -155,9 +156,18 @@ impl Gatekeeper {
                 let signature = proof.verify(own.unwrap_or(&subject.decoy().verifier));
                 return signature.filter(|_| own.is_some()).map(Some);
             }
-            Proof::Password(_) | Proof::Certificate | Proof::Relayed => false,
+            Proof::Password(_) | Proof::Certificate | Proof::Relayed | Proof::RelayRefused(_) => false,
         };
         (is_right && own.is_some()).then_some(None)
+    }
+
+    /// Counts NTLM that was found wrong elsewhere, and says why in the log (S-204).
+    fn note_wrong_relay(&self, caller: &Caller, why: &str) -> Verdict {
+        let mut throttle = self.throttle();
+        let attempt = throttle.attempt(&caller.account, caller.peer);
+        let delay = throttle.failed_proof(&attempt, self.inner.clock.monotonic());
+        drop(throttle);
+        self.refused(caller, delay, format!("; {}", printable(why.as_bytes())).into())
     }
 
     /// Computes a hash for nothing; [`Answer::Right`] once that is done.

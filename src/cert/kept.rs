@@ -153,7 +153,9 @@ pub async fn add_revocations(store: &Store, file: &[u8]) -> Result<Vec<Revocatio
     super::trust::check_revocations(&authorities, new.clone()).map_err(refused)?;
     change(store, REVOCATIONS, move |lists: &mut Vec<Vec<u8>>| {
         for (der, list) in new.into_iter().zip(&read) {
-            let same = |kept: &Vec<u8>| certificate::read_revocations(kept).ok().filter(|kept| kept.issuer == list.issuer);
+            let same = |kept: &Vec<u8>| {
+                certificate::read_revocations(kept).ok().filter(|kept| kept.issuer == list.issuer)
+            };
             if lists.iter().filter_map(same).any(|kept| kept.made > list.made) {
                 return Err(StoreError::Refused(format!(
                     "a newer revocation list of {} is here; \"poppet cert crl del\" would remove it",

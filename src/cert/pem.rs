@@ -27,7 +27,9 @@ pub fn blocks(file: &[u8], label: &str) -> Result<Vec<Vec<u8>>, CertError> {
         return Ok(vec![file.to_vec()]);
     }
     let none = || {
-        CertError(format!("the file has no {label}: it must be PEM, with a line -----BEGIN {label}-----, or DER"))
+        CertError(format!(
+            "the file has no {label}: it must be PEM, with a line -----BEGIN {label}-----, or DER"
+        ))
     };
     let mut text = std::str::from_utf8(file).map_err(|_| none())?;
     let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
@@ -69,7 +71,14 @@ mod tests {
         let file = format!("Bag Attributes\n{one}{key}\r\n{}", two.replace('\n', "\r\n"));
         assert_eq!(blocks(file.as_bytes(), "CERTIFICATE"), Ok(vec![b"one".to_vec(), b"two".to_vec()]));
         assert_eq!(blocks(b"0\x03abc", "CERTIFICATE"), Ok(vec![b"0\x03abc".to_vec()]));
-        for bad in ["", "\u{1}", &key, &one.replace("END", "AND"), &one.replace('b', "!"), "-----BEGIN CERTIFICATE-----"] {
+        for bad in [
+            "",
+            "\u{1}",
+            &key,
+            &one.replace("END", "AND"),
+            &one.replace('b', "!"),
+            "-----BEGIN CERTIFICATE-----",
+        ] {
             assert!(blocks(bad.as_bytes(), "CERTIFICATE").is_err(), "{bad}");
         }
         assert!(blocks(b"\xff\xfe", "CERTIFICATE").is_err());

@@ -25,7 +25,8 @@ pub struct Contents<'a> {
 /// The file, DER. `draw` gives random octets, others each time.
 pub fn seal(contents: &Contents<'_>, password: &Secret, draw: impl Fn() -> [u8; SALT_OCTETS]) -> Vec<u8> {
     let own = contents.certificates.first().copied().unwrap_or_default();
-    let own_bags = Bags { name: contents.name, key_id: digest::digest(&digest::SHA256, own).as_ref().to_vec() };
+    let own_bags =
+        Bags { name: contents.name, key_id: digest::digest(&digest::SHA256, own).as_ref().to_vec() };
     let mut certificates = Writer::default();
     certificates.inside(Tag::SEQUENCE, |bags| {
         for (index, der) in contents.certificates.iter().enumerate() {

@@ -21,7 +21,8 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime a
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore, SignatureScheme,
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore,
+    SignatureScheme,
 };
 
 use super::certificate::{self, Certificate};
@@ -159,7 +160,8 @@ impl ClientCertVerifier for Verifier {
         others: &[CertificateDer<'_>],
         _now: TlsTime,
     ) -> Result<ClientCertVerified, Error> {
-        let chain: Vec<_> = std::iter::once(own).chain(others).map(|der| CertificateDer::from(der.as_ref())).collect();
+        let chain: Vec<_> =
+            std::iter::once(own).chain(others).map(|der| CertificateDer::from(der.as_ref())).collect();
         match self.trust.judge(&chain, &self.clock) {
             Ok(_) => Ok(ClientCertVerified::assertion()),
             Err(error) => {

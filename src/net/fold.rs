@@ -31,11 +31,13 @@ pub enum Topic {
     Report,
     /// A session that a bug has ended.
     Bug,
+    /// Samba's helper, when it can't tell.
+    Spa,
     /// What a session has done.
     Session,
 }
 
-const TOPICS: usize = 12;
+const TOPICS: usize = 13;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Remembers when each topic was last in the log, and how many lines were left out since.
@@ -147,6 +149,7 @@ mod tests {
             Topic::Allowance,
             Topic::Report,
             Topic::Bug,
+            Topic::Spa,
             Topic::Session,
         ] {
             for _ in 0..topic.most_lines() {

@@ -10,7 +10,7 @@ use super::maildrops::Hold;
 use super::patience::{Deadline, LineWait, in_time};
 use super::seat::{Doing, Order};
 use super::server::Server;
-use super::session::{Ended, Tally, log_on};
+use super::session::{Ended, Tally, log_on, relay};
 use super::shown;
 use super::stream::{Input, Lost, Stream};
 use super::tls::Speaks;
@@ -114,8 +114,10 @@ impl<'a> Driver<'a> {
                     }
                 }
                 Next::Relay { message } => {
-                    let answer = Box::pin(self.spa.ask(&message)).await;
-                    self.handle(Event::Relayed(answer))
+                    match Box::pin(relay(self.server, &mut self.spa, &message)).await {
+                        Some(answer) => self.handle(Event::Relayed(answer)),
+                        None => self.handle(Event::StoreFailed),
+                    }
                 }
                 Next::Verify(claim) => Box::pin(self.verify(claim)).await?,
                 Next::Enter => Box::pin(self.enter()).await,

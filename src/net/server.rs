@@ -22,7 +22,7 @@ use super::peers::{self, Admission};
 use super::sessions::Sessions;
 use super::space::SpaceAlarm;
 use super::tls::Tls;
-use super::{Outsiders, Plan, ServeError, control};
+use super::{Outsiders, Plan, ServeError, control, spa};
 use crate::admin::{Context, Live, LiveStatus, SessionRow, Whom};
 use crate::auth::Gatekeeper;
 use crate::cert;
@@ -57,6 +57,8 @@ pub struct Server {
     pub admission: Arc<Admission>,
     /// Whence users have logged on lately.
     pub familiar: Familiar,
+    /// Samba's helpers, for those who log on by NTLM elsewhere.
+    pub helpers: Arc<spa::Helpers>,
     /// Log lines that strangers cause.
     pub fold: Fold,
     /// Whether the log knows that the disk has no room.
@@ -216,6 +218,7 @@ impl Running {
             familiar: Familiar::default(),
             intervals: Intervals::default(),
             readers: Arc::default(),
+            helpers: Arc::default(),
             fold: Fold::default(),
             space: SpaceAlarm::default(),
             broken_off: AtomicU64::new(0),

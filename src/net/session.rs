@@ -11,10 +11,10 @@ use super::seat::{Look, Order, Seat};
 use super::server::Server;
 use super::stream::{Lost, Stream};
 use super::tls::Speaks;
-use super::{pop3, shown, smtp};
+use super::{pop3, shown, smtp, spa};
 use crate::auth::Verdict;
 use crate::mail::Address;
-use crate::sasl::Claim;
+use crate::sasl::{Claim, Relayed};
 use crate::settings::ListenerKind;
 use crate::smtp::Door;
 
@@ -107,6 +107,18 @@ pub async fn log_on(server: &Server, stream: &mut Stream, claim: Claim, peer: Ip
         server.familiar.note(peer, server.clock.monotonic());
     }
     verdict
+}
+
+/// Asks Samba's helper; none if it can't tell, which the log is told.
+pub async fn relay(server: &Server, helper: &mut spa::Helper, message: &str) -> Option<Relayed> {
+    let program = spa::program(&server.store.settings());
+    match helper.ask(&server.helpers, program, message).await {
+        Ok(answer) => Some(answer),
+        Err(spa::Unavailable(why)) => {
+            server.fold.warn(Topic::Spa, server.clock.monotonic(), format_args!("ntlm_auth: {why}"));
+            None
+        }
+    }
 }
 
 /// Drivers and what they do are boxed, so that a session of one protocol has no room for the other's.

@@ -39,7 +39,9 @@ pub async fn peer(server: &Server, stream: &Stream, address: IpAddr) -> Result<P
 }
 
 async fn users(server: &Server, stream: &Stream) -> Result<Option<Vec<Address>>, StoreError> {
-    let Some(certificates) = stream.shaken().and_then(|shaken| shaken.certificates()) else { return Ok(None) };
+    let Some(certificates) = stream.shaken().and_then(|shaken| shaken.certificates()) else {
+        return Ok(None);
+    };
     match server.tls.trust().judge(certificates, &server.clock) {
         Ok(judged) => judged.users(&server.store).await.map(Some),
         Err(_) => Ok(Some(Vec::new())),

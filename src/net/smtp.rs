@@ -15,7 +15,7 @@ use super::patience::{Deadline, LineWait};
 use super::recipients::look_up;
 use super::seat::{Doing, Order};
 use super::server::Server;
-use super::session::{Ended, Tally, log_on};
+use super::session::{Ended, Tally, log_on, relay};
 use super::shown;
 use super::stream::{Input, Lost, Stream};
 use super::tls::Speaks;
@@ -136,10 +136,10 @@ impl<'a> Driver<'a> {
                         Err(_) => self.handle(Event::StoreFailed),
                     }
                 }
-                Next::Relay(message) => {
-                    let answer = Box::pin(self.spa.ask(&message)).await;
-                    self.handle(Event::Relayed(answer))
-                }
+                Next::Relay(message) => match Box::pin(relay(self.server, &mut self.spa, &message)).await {
+                    Some(answer) => self.handle(Event::Relayed(answer)),
+                    None => self.handle(Event::StoreFailed),
+                },
                 Next::Login(claim) => Box::pin(self.login(claim)).await?,
                 Next::CheckSender(path) => Box::pin(self.check_sender(path)).await,
                 Next::LookUp { path, octets } => {

@@ -347,7 +347,7 @@ impl Authorization {
             Mechanism::CramMd5 | Mechanism::Ntlm if *offers_stls && behind_stls.takes_challenges => {
                 Mistake::MechanismNeedsTls
             }
-            Mechanism::Ntlm if !terms.takes_challenges => Mistake::MechanismNotOffered,
+            Mechanism::Ntlm if !terms.takes_challenges && !terms.relays_ntlm => Mistake::MechanismNotOffered,
             Mechanism::External | Mechanism::Ntlm | Mechanism::ScramSha256Plus if terms.channel.is_none() => {
                 Mistake::MechanismNeedsTls
             }

@@ -56,6 +56,9 @@ pub enum Proof {
     Certificate,
     /// By NTLM, which Samba's helper has looked into and found right; the user name is what the helper calls him.
     Relayed,
+    /// By NTLM that was passed on and is not right, or may not be passed on: a wrong try like any other, of the user
+    /// whom the message names. Why, for the log.
+    RelayRefused(String),
 }
 
 impl Proof {
@@ -68,7 +71,7 @@ impl Proof {
             Proof::Ntlm(_) => "NTLM",
             Proof::Scram(_) => "SCRAM",
             Proof::Certificate => "certificate",
-            Proof::Relayed => "NTLM",
+            Proof::Relayed | Proof::RelayRefused(_) => "NTLM",
         }
     }
 }
@@ -135,7 +138,7 @@ enum State {
     Ntlm(Box<ntlm::Exchange>),
     Scram(Box<scram::Exchange>),
     /// NTLM that somebody else looks into.
-    Relay,
+    Relay(Box<ntlm::Relay>),
     /// A claim without further words waits for its verdict.
     Claimed,
     Over,
@@ -165,14 +168,15 @@ pub enum Relayed {
     Challenge(String),
     /// He is who he says; what the helper calls him: `DOMAIN\\user`.
     User(String),
-    /// He is not, or the message makes no sense.
-    Refused,
+    /// He is not, or may not come in, or the message makes no sense. Why, for the log.
+    Refused(String),
 }
 
 /// What a mechanism makes of a response: as [`Step`], before base64.
 enum Turn {
     Challenge(Vec<u8>),
     Salt(String),
+    Relay(Vec<u8>),
     Claim(Claim),
     Done,
 }
@@ -240,7 +244,9 @@ impl Mechanism {
                 }
                 (State::CramMd5(exchange), Some(challenge))
             }
-            Mechanism::Ntlm if terms.relays_ntlm => (State::Relay, Some(Vec::new())),
+            Mechanism::Ntlm if terms.relays_ntlm => {
+                (State::Relay(Box::new(ntlm::Relay::new(terms))), Some(Vec::new()))
+            }
             Mechanism::Ntlm => (State::Ntlm(Box::new(ntlm::Exchange::new(terms, count))), Some(Vec::new())),
             Mechanism::ScramSha256 | Mechanism::ScramSha256Plus => {
                 let is_plus = self == Mechanism::ScramSha256Plus;
@@ -288,16 +294,11 @@ impl Exchange {
 
     /// Takes the answer to [`Step::Relay`].
     pub fn relayed(&mut self, answer: Relayed) -> Step {
-        if !matches!(self.state, State::Relay) {
-            return self.step(Err(SaslError::BadResponse));
-        }
-        match answer {
-            Relayed::Challenge(challenge) => Step::Challenge(challenge),
-            Relayed::User(user_name) => {
-                self.step(Ok(Turn::Claim(Claim { user_name, proof: Proof::Relayed })))
-            }
-            Relayed::Refused => self.step(Err(SaslError::BadResponse)),
-        }
+        let outcome = match &mut self.state {
+            State::Relay(exchange) => exchange.answered(answer),
+            _ => Err(SaslError::BadResponse),
+        };
+        self.step(outcome)
     }
 
     fn take(&mut self, text: &[u8]) -> Step {
@@ -306,8 +307,6 @@ impl Exchange {
             return Step::Failed(SaslError::BadBase64);
         };
         let outcome = match &mut self.state {
-            State::Relay if response.is_empty() => Ok(Turn::Challenge(Vec::new())),
-            State::Relay => return Step::Relay(Base64::encode_string(&response)),
             State::External => external::parse(&response).map(Turn::Claim),
             State::Plain => plain::parse(&response).map(Turn::Claim),
             State::LoginUserName => match parse_user_name(&response) {
@@ -322,6 +321,7 @@ impl Exchange {
             }
             State::CramMd5(exchange) => exchange.take(&response).map(Turn::Claim),
             State::Ntlm(exchange) => exchange.take(&response),
+            State::Relay(exchange) => exchange.take(&response),
             State::Scram(exchange) => exchange.take(&response),
             State::Claimed | State::Over => Err(SaslError::BadResponse),
         };
@@ -332,6 +332,7 @@ impl Exchange {
         match outcome {
             Ok(Turn::Challenge(octets)) => Step::Challenge(Base64::encode_string(&octets)),
             Ok(Turn::Salt(user_name)) => Step::Salt(user_name),
+            Ok(Turn::Relay(message)) => Step::Relay(Base64::encode_string(&message)),
             Ok(Turn::Claim(claim)) => {
                 if !matches!(self.state, State::Scram(_)) {
                     self.state = State::Claimed;

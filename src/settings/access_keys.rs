@@ -61,6 +61,21 @@ pub(super) static ACCESS_KEYS: &[Key] = &[
         show: |settings| on_or_off(settings.spa),
     },
     Key {
+        name: "ntlm_auth",
+        meaning: "where Samba's ntlm_auth is",
+        values: "auto (where Samba's packages put it), or a path such as /opt/samba/bin/ntlm_auth",
+        effect: Effect::AtOnce,
+        assign: |settings, value| {
+            settings.ntlm_auth = match value {
+                "auto" => None,
+                path if path.starts_with('/') => Some(path.into()),
+                _ => return None,
+            };
+            Some(())
+        },
+        show: |settings| settings.ntlm_auth.clone().unwrap_or_else(|| "auto".into()),
+    },
+    Key {
         name: "recognise",
         meaning: "whose logons count for five minutes without being proved again",
         values: "file (users of the password file), or all (then changes of accounts elsewhere count late, and users \

@@ -5,6 +5,7 @@ mod local;
 
 use std::sync::Arc;
 
+use super::spa;
 use crate::auth::{Absence, Answering, Finding, Gatekeeper, Outside, Person};
 use crate::mail::{Account, Secret};
 use crate::settings::Method;
@@ -14,6 +15,7 @@ use local::Local;
 
 /// Asks the helper for local accounts and the directory's servers.
 pub struct Outsiders {
+    store: Store,
     local: Local,
     directory: Directory,
 }
@@ -22,6 +24,7 @@ impl Outsiders {
     /// Has the gatekeeper ask here from now on; no connection is made before it does.
     pub fn introduce(store: &Store, gatekeeper: &Gatekeeper) {
         let outsiders = Outsiders {
+            store: store.clone(),
             local: Local::new(store.clone()),
             directory: Directory::new(store.clone(), gatekeeper.records()),
         };
@@ -51,6 +54,6 @@ impl Outside for Outsiders {
     }
 
     fn relays_ntlm(&self) -> bool {
-        false
+        spa::program(&self.store.settings()).is_some()
     }
 }

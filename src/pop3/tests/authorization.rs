@@ -4,6 +4,7 @@ use base64ct::{Base64, Encoding};
 
 use super::*;
 use crate::pop3::LoginRefusal;
+use crate::sasl::Relayed;
 
 const NOT_IN_THE_CLEAR: &str = "-ERR STLS first: passwords are not taken in the clear";
 
@@ -466,4 +467,27 @@ fn who_never_logs_on_is_sent_away_s_173_s_267() {
     for _ in 0..limits::LINES_BEFORE_LOGON {
         play.reply("NOOP");
     }
+}
+
+#[test]
+fn who_can_not_be_asked_about_ntlm_has_refused_nobody_s_196() {
+    let message = "TlRMTVNTUAABAAAAB4IIog==";
+    let relaying = |facts: Facts| Facts { terms: Terms { relays_ntlm: true, ..facts.terms }, ..facts };
+    let mut play = Play::new(relaying(SECURE));
+    for _ in 0..limits::LOGONS_PER_SESSION + 1 {
+        assert_eq!(play.reply("AUTH NTLM"), "+ ");
+        assert_eq!(play.line(message), (Next::Relay { message: message.into() }, String::new()));
+        let (next, reply) = play.event(Event::StoreFailed);
+        assert!(next == Next::Read && reply.starts_with("-ERR [SYS/TEMP] "), "{reply}");
+    }
+    assert_eq!(play.reply("AUTH NTLM"), "+ ");
+    let _ = play.line(message);
+    let challenge = Relayed::Challenge("TlRMTVNTUAACAAAAAAAAAAAAAAAAAAAAAQIDBAUGBwg=".into());
+    let (next, reply) = play.event(Event::Relayed(challenge));
+    assert!(next == Next::Read && reply.starts_with("+ TlRMTVNTUAACAAAA"), "{reply}");
+    assert!(play.reply("*").starts_with("-ERR "));
+    assert_eq!(play.event(Event::Relayed(Relayed::User("x".into()))), (Next::Close, String::new()));
+
+    let reply = Play::new(relaying(CLEAR)).reply("AUTH NTLM");
+    assert!(reply.ends_with("begin TLS first"), "{reply}");
 }

@@ -205,7 +205,7 @@ fn random_octets_never_confuse_the_session() {
                     Next::Salt { .. } => {
                         play.event(Event::Salted(Salt { octets: [1; 16], iterations: 4096 }))
                     }
-                    Next::Relay { .. } => play.event(Event::Relayed(Relayed::Refused)),
+                    Next::Relay { .. } => play.event(Event::Relayed(Relayed::Refused(String::new()))),
                     Next::Verify(_) if random.bool() => {
                         play.event(Event::Verified { signature: Some([1; 32]) })
                     }

@@ -13,6 +13,12 @@ pub(super) fn negotiated_flags(message: &[u8]) -> Result<u32, SaslError> {
     long(message, 12).ok_or(SaslError::BadResponse)
 }
 
+/// The challenge of a CHALLENGE message that another has made. Errs with [`SaslError::BadResponse`] if it is none.
+pub(super) fn server_challenge(message: &[u8]) -> Result<[u8; 8], SaslError> {
+    let octets = message.get(24..32).filter(|_| kind(message) == Some(CHALLENGE));
+    octets.and_then(|octets| octets.try_into().ok()).ok_or(SaslError::BadResponse)
+}
+
 /// What a CHALLENGE message is made of.
 pub(super) struct Challenge<'a> {
     /// What the client asked for.

@@ -12,6 +12,7 @@
 mod av_pair;
 mod message;
 mod proof;
+mod relay;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -20,6 +21,7 @@ use super::{Claim, SaslError, Terms, Turn, parse_user_name};
 use message::{Authenticate, Challenge};
 
 pub use proof::{Flaw, Proof};
+pub(super) use relay::Relay;
 
 /// An exchange under way.
 #[derive(Debug)]

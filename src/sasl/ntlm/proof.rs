@@ -74,13 +74,23 @@ impl Proof {
     pub fn is_made_with(&self, password: &Secret) -> bool {
         let text = std::str::from_utf8(password.expose());
         let key = response_key(text.unwrap_or_default(), &self.identity);
-        let proven = keyed(&key, &[&self.server_challenge, &self.blob]).verify_slice(&self.sent).is_ok();
+        let proven = self.is_keyed_with(&key);
         let session_key = session_key(&key, &self.sent);
         let signed = match &self.code {
             Some((code, messages)) => keyed(&session_key, &[messages]).verify_slice(code).is_ok(),
             None => true,
         };
         proven & signed & text.is_ok() & self.flaw.is_none()
+    }
+
+    /// Whether the response is that of the password, whatever the rest is worth.
+    pub(super) fn answers_with(&self, password: &Secret) -> bool {
+        let text = std::str::from_utf8(password.expose());
+        text.is_ok_and(|text| self.is_keyed_with(&response_key(text, &self.identity)))
+    }
+
+    fn is_keyed_with(&self, key: &[u8; 16]) -> bool {
+        keyed(key, &[&self.server_challenge, &self.blob]).verify_slice(&self.sent).is_ok()
     }
 
     /// Why no password makes it true, if that is so.

@@ -1,5 +1,7 @@
 //! Whole exchanges of NTLM with a small client, and what damage does to them.
 
+mod relay;
+
 use base64ct::{Base64, Encoding};
 use hmac::{Hmac, KeyInit, Mac};
 use md4::{Digest, Md4};
@@ -31,8 +33,12 @@ impl Client {
     }
 
     fn authenticate(&self, challenge: &[u8]) -> Vec<u8> {
+        self.authenticate_by(PASSWORD, challenge)
+    }
+
+    fn authenticate_by(&self, password: &str, challenge: &[u8]) -> Vec<u8> {
         let key = hmac(
-            &Md4::digest(utf_16(PASSWORD)),
+            &Md4::digest(utf_16(password)),
             &[&utf_16(&self.user_name.to_uppercase()), &utf_16(self.domain)],
         );
         let blob = self.blob(challenge);

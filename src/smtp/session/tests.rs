@@ -141,7 +141,7 @@ impl Talk {
                 terms: Box::new(self.terms_inside_tls.clone()),
             },
             Next::Salt(_) => Event::StoreFailed,
-            Next::Relay(_) => Event::Relayed(Relayed::Refused),
+            Next::Relay(_) => Event::Relayed(Relayed::Refused(String::new())),
             Next::Login(claim) => match claim.proof {
                 Proof::Password(password) if password.expose() == b"right" => alice_logged_in(None),
                 Proof::Password(password) if password.expose() == b"busy" => Event::LoginBusy,

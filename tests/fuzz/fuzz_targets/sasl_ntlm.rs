@@ -7,6 +7,9 @@ use poppet::sasl::{Mechanism, Proof};
 use poppet_fuzz::exchange;
 
 fuzz_target!(|input: &[u8]| exchange::play(Mechanism::Ntlm, input, |claim, _, play| {
+    if matches!(claim.proof, Proof::Relayed | Proof::RelayRefused(_)) {
+        return;
+    }
     assert!(matches!(claim.proof, Proof::Ntlm(_)), "NTLM proves with its response");
     let sent = play.responses.last().map_or(&b""[..], |response| response);
     assert!(sent.starts_with(b"NTLMSSP\0\x03\0\0\0"), "NTLM takes another message for the last one");

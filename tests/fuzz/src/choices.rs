@@ -42,9 +42,13 @@ impl<'a> Choices<'a> {
             end_point: has(4).then(|| vec![b'P'; 32]),
             has_certificate: has(5),
         };
+        // A control character or digit: users are known elsewhere.
+        let is_elsewhere = !has(6);
         Terms {
             takes_passwords: has(0),
-            takes_challenges: has(1),
+            takes_challenges: has(1) && !is_elsewhere,
+            lacks_verifiers: is_elsewhere,
+            relays_ntlm: is_elsewhere,
             channel: has(2).then_some(channel),
             hostname: "home.lan".into(),
             seed: Seed([bits; 32]),

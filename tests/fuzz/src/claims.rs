@@ -3,10 +3,20 @@
 use poppet::limits;
 use poppet::mail::Secret;
 use poppet::sasl::scram::{Salt, Verifier};
-use poppet::sasl::{Claim, Proof, Terms};
+use poppet::sasl::{Claim, Proof, Relayed, Terms};
 
 /// A salt as the server would find it.
 pub const SALT: Salt = Salt { octets: *b"salt of somebody", iterations: 4096 };
+
+/// What somebody says to NTLM that was passed on: mostly what is due.
+pub fn relayed(choice: u8) -> Relayed {
+    match choice % 8 {
+        0..=3 => Relayed::Challenge("TlRMTVNTUAACAAAAAAAAAAAAAAAAAAAAAQIDBAUGBwg=".into()),
+        4 | 5 => Relayed::User("HOME\\alice".into()),
+        6 => Relayed::User("\n".into()),
+        _ => Relayed::Refused("NT_STATUS_WRONG_PASSWORD".into()),
+    }
+}
 
 /// Panics unless a claim is well-formed and of a kind that the terms allow.
 pub fn check(claim: &Claim, terms: &Terms) {
@@ -37,6 +47,9 @@ pub fn check(claim: &Claim, terms: &Terms) {
             assert!(terms.takes_challenges && terms.channel.is_some(), "NTLM is taken where it may not be");
         }
         Proof::Scram(_) => {}
+        Proof::Relayed | Proof::RelayRefused(_) => {
+            assert!(terms.relays_ntlm && terms.channel.is_some(), "NTLM is passed on where it may not be");
+        }
         Proof::Certificate => {
             let has_certificate = terms.channel.as_ref().is_some_and(|channel| channel.has_certificate);
             assert!(has_certificate, "a certificate is claimed where there is none");
@@ -56,7 +69,7 @@ fn judge(proof: &Proof) {
             let verifier = Verifier { salt: SALT, stored_key: [1; 32], server_key: [2; 32] };
             proof.verify(&verifier).is_some()
         }
-        Proof::Password(_) | Proof::Certificate => false,
+        Proof::Password(_) | Proof::Certificate | Proof::Relayed | Proof::RelayRefused(_) => false,
     };
     assert!(!is_believed, "a proof is believed that nobody can have made");
 }

@@ -41,6 +41,7 @@ pub fn play(mechanism: Mechanism, input: &[u8], check: impl Fn(&Claim, &Terms, &
         play.hold(&step, &check);
         step = match &step {
             Step::Salt(_) if choices.one_of(8) != 0 => exchange.salted(claims::SALT),
+            Step::Relay(_) if choices.one_of(8) != 0 => exchange.relayed(claims::relayed(choices.octet())),
             Step::Claim(claim) if choices.one_of(8) != 0 => play.verify(&mut exchange, claim, &mut choices),
             // Not what was asked for.
             Step::Challenge(_) if choices.octet() == 0xFF => exchange.verified(Some([3; 32])),
@@ -105,6 +106,10 @@ impl Play {
                 self.challenges.push(challenge);
             }
             Step::Salt(user_name) => assert!(!user_name.is_empty(), "the salt of nobody is asked for"),
+            Step::Relay(message) => {
+                let message = Base64::decode_vec(message).expect("what is handed over is no base64");
+                assert!(message.starts_with(b"NTLMSSP\0"), "what is no NTLM is handed over");
+            }
             Step::Claim(claim) => {
                 self.is_verified = false;
                 claims::check(claim, &self.terms);

@@ -100,7 +100,7 @@ impl<'a> Play<'a> {
         let (mut next, mut reply) = self.handle(Event::Line { line, is_followed });
         while !matches!(next, Next::Read | Next::Close) {
             let is_of_transaction =
-                !matches!(next, Next::StartTls | Next::Salt { .. } | Next::Verify(_) | Next::Enter);
+                !matches!(next, Next::StartTls | Next::Salt { .. } | Next::Relay { .. } | Next::Verify(_) | Next::Enter);
             assert_eq!(
                 is_of_transaction, self.model.is_logged_in,
                 "that wish is not of this state: {next:?}"
@@ -145,6 +145,8 @@ impl<'a> Play<'a> {
             }
             Next::Salt { .. } if choice.is_multiple_of(8) => self.handle(Event::StoreFailed),
             Next::Salt { .. } => self.handle(Event::Salted(claims::SALT)),
+            Next::Relay { .. } if choice.is_multiple_of(8) => self.handle(Event::StoreFailed),
+            Next::Relay { .. } => self.handle(Event::Relayed(claims::relayed(choice))),
             Next::Verify(claim) => self.verify(&claim, line, was_exchanging, choice),
             Next::Enter => self.enter(choice),
             Next::Open { uid } => self.open(uid, choice),
@@ -227,7 +229,7 @@ impl<'a> Play<'a> {
     /// An event that answers another wish: the session ends, and says nothing.
     fn answer_wrongly(&mut self, next: &Next) {
         let event = match next {
-            Next::Verify(_) | Next::Salt { .. } => {
+            Next::Verify(_) | Next::Salt { .. } | Next::Relay { .. } => {
                 Event::LoggedIn(Maildrop::new(MailboxMark([7; 16]), Vec::new()), Policy::default())
             }
             Next::Enter => Event::Verified { signature: None },

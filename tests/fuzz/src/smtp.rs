@@ -213,6 +213,8 @@ impl<'a> Play<'a> {
             }
             Next::Salt(_) if choice.is_multiple_of(8) => self.handle(Event::LoginBusy),
             Next::Salt(_) => self.handle(Event::Salted(claims::SALT)),
+            Next::Relay(_) if choice.is_multiple_of(8) => self.handle(Event::StoreFailed),
+            Next::Relay(_) => self.handle(Event::Relayed(claims::relayed(choice))),
             Next::Login(claim) => {
                 let may_log_on = self.facts.door == Door::Submission
                     && self.model.has_said_hello

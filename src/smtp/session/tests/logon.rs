@@ -159,3 +159,31 @@ fn a_response_is_a_response_and_nothing_else_s_039_s_065_s_157_s_163() {
     assert!(talk.tell(Event::FaultyLine(LineFault::BareCr)).starts_with("501 5.5.2"));
     talk.dialog(&[("NOOP", "250")]);
 }
+
+#[test]
+fn who_can_not_be_asked_about_ntlm_has_refused_nobody_s_196() {
+    let terms = Terms { relays_ntlm: true, channel: Some(Channel::default()), ..Terms::default() };
+    let mut session = Session::new(Facts { terms, ..facts(Door::Submission) });
+    let mut tell = |event: Event<'_>| {
+        let mut out = Vec::new();
+        let next = session.handle(event, &mut out);
+        (next, String::from_utf8(out).unwrap())
+    };
+    let say = |line: &'static str| Event::Line { line: line.as_bytes(), is_followed: false };
+    let _ = tell(Event::Connected);
+    let _ = tell(say("EHLO x"));
+    for _ in 0..limits::LOGONS_PER_SESSION + 1 {
+        assert_eq!(tell(say("AUTH NTLM")).1, "334 \r\n");
+        let (next, reply) = tell(say("TlRMTVNTUAABAAAAB4IIog=="));
+        assert!(matches!(next, Next::Relay(message) if message == "TlRMTVNTUAABAAAAB4IIog=="), "{reply}");
+        let (next, reply) = tell(Event::StoreFailed);
+        assert!(matches!(next, Next::Read) && reply.starts_with("454 4.7.0 "), "{reply}");
+    }
+    let _ = tell(say("AUTH NTLM TlRMTVNTUAABAAAAB4IIog=="));
+    let challenge = Relayed::Challenge("TlRMTVNTUAACAAAAAAAAAAAAAAAAAAAAAQIDBAUGBwg=".into());
+    let (next, reply) = tell(Event::Relayed(challenge));
+    assert!(matches!(next, Next::Read) && reply.starts_with("334 TlRMTVNTUAACAAAA"), "{reply}");
+    let (next, reply) = tell(say("*"));
+    assert!(matches!(next, Next::Read) && reply.starts_with("501 5.7.0 "), "{reply}");
+    assert!(matches!(tell(Event::Relayed(Relayed::User("x".into()))).0, Next::Close), "nobody was asked");
+}

@@ -476,6 +476,6 @@ fn put_mailbox(
     Ok(())
 }
 
-fn parse_domain(key: &str) -> Result<Domain, StoreError> {
+pub(super) fn parse_domain(key: &str) -> Result<Domain, StoreError> {
     key.parse().map_err(|_| schema::damaged(&DOMAINS, "a key is no domain"))
 }

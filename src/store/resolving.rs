@@ -78,6 +78,27 @@ pub(super) fn leads_to(
     Ok(mailboxes.iter().any(|(_, address)| address == user))
 }
 
+/// The address with an alias domain replaced by what that stands for, and the mailbox to which alone an alias of that
+/// name leads. Neither tags of the name itself nor catch-alls count: they are no names of a user's own.
+pub(super) fn user_of(
+    transaction: &ReadTransaction,
+    address: &Address,
+    separator: TagSeparator,
+) -> Result<(Address, Option<Address>), Fault> {
+    let names = Names::of(transaction, separator)?;
+    let home = names.home_of(&address.domain())?;
+    let at_home = home.and_then(|home| Address::new(address.local_part(), &home).ok());
+    let at_home = at_home.unwrap_or_else(|| address.clone());
+    let key = schema::mailbox_key(&at_home);
+    let Some(record) = names.alias(&key)? else { return Ok((at_home, None)) };
+    let reached = names.expand(&key, record.targets)?;
+    let target = match &reached.mailboxes[..] {
+        [(_, target)] if reached.bound.is_none() => Some(target.clone()),
+        _ => None,
+    };
+    Ok((at_home, target))
+}
+
 /// The mailboxes with what senders must know of them.
 fn destinations(
     transaction: &ReadTransaction,

@@ -25,10 +25,10 @@ use crate::limits;
 use crate::ticket::block_on;
 
 /// A folder of its own, gone when the test ends.
-struct Folder(PathBuf);
+pub(super) struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Folder {
+    pub(super) fn new() -> Folder {
         let path = std::env::temp_dir().join(format!("poppet-store-{:016x}", fastrand::u64(..)));
         std::fs::create_dir(&path).unwrap();
         Folder(path)
@@ -38,7 +38,7 @@ impl Folder {
         self.0.join("poppet.redb")
     }
 
-    fn create(&self) -> Store {
+    pub(super) fn create(&self) -> Store {
         let store = Store::create(&self.database(), &Options::default(), clock()).unwrap();
         // The machine that runs the tests may have a full disk.
         store.set_setting("reserve_mib", Some("1")).wait().unwrap();
@@ -79,7 +79,7 @@ fn add_alice(store: &Store) -> MailboxId {
     add(store, "alice@home.lan")
 }
 
-fn add(store: &Store, address: &str) -> MailboxId {
+pub(super) fn add(store: &Store, address: &str) -> MailboxId {
     let address: Address = address.parse().unwrap();
     let mut mark = [0; 16];
     mark[..address.as_str().len().min(16)]

@@ -4,9 +4,10 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LiveStatus, QuotaRow, Target, Whom};
+use super::{AuthView, LiveStatus, QuotaRow, Target, Whom};
 use crate::clock::UnixTime;
 use crate::mail::{Address, Alias, AliasTarget, Domain, Secret, Uid};
+use crate::settings::Method;
 use crate::store::{AliasRow, Device, DomainRow, GoneRow, Lock, MailboxRow, Origin, Undeleted, Wear};
 
 /// An administrative act.
@@ -162,6 +163,18 @@ pub enum Command {
         /// The new value of `quota_messages`; none leaves it.
         messages: Option<String>,
     },
+    /// Asks how users are known: [`Answer::Auth`].
+    Auth,
+    /// Chooses how users are known, while no domain is here; or gives the directory's account its password:
+    /// [`Answer::AuthChosen`] or [`Answer::DirectoryPasswordWanted`].
+    ChooseAuth {
+        /// The method.
+        method: Method,
+        /// The password of the directory's account; none leaves the one that is kept.
+        directory_password: Option<Secret>,
+        /// Whether it is chosen without a look whether it can be used.
+        is_forced: bool,
+    },
 }
 
 /// What an act came to.
@@ -257,6 +270,20 @@ pub enum Answer {
     Devices(Vec<Device>),
     /// How full mailboxes are.
     Quotas(Vec<QuotaRow>),
+    /// How users are known.
+    Auth(AuthView),
+    /// The method is chosen.
+    AuthChosen {
+        /// What it was before.
+        before: Method,
+        /// What is to be known of it, in lines for people.
+        notes: Vec<String>,
+    },
+    /// Nothing was done: the directory's account has no password yet.
+    DirectoryPasswordWanted {
+        /// The account.
+        account: String,
+    },
 }
 
 /// What a changed setting means for the passwords that are kept.

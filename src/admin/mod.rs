@@ -5,6 +5,7 @@
 
 mod accounts;
 mod aliases;
+mod auth;
 pub mod command;
 mod consequences;
 mod devices;
@@ -12,21 +13,26 @@ mod failure;
 mod finals;
 mod fixed;
 mod founding;
+mod joined;
 mod locks;
+mod mechanisms;
 mod missing;
 mod options;
 mod quotas;
 mod reading;
 mod removing;
 mod target;
+mod together;
 mod undo;
 
 pub use crate::store::{
     AliasRow, Device, DomainRow, GoneRow, Lock, MailboxRow, Origin, Reach, Recoverable, Undeleted, Wear,
 };
+pub use auth::{AuthView, MethodRow};
 pub use command::{Answer, Command, Consequence, MessageSummary, SessionRow, SettingRow, Status};
 pub use failure::{AdminError, Failure, quoted};
 pub use founding::{Founded, found, open};
+pub use mechanisms::{MechanismRow, MechanismState};
 pub use quotas::QuotaRow;
 pub use target::{Target, Whom};
 
@@ -140,6 +146,10 @@ pub async fn execute(context: &Context, command: Command) -> Result<Answer, Admi
         Command::Quotas(target) => quotas::quotas(context, target.as_ref()).await.map(Answer::Quotas),
         Command::SetQuota { target, octets, messages } => {
             quotas::set(context, &target, octets.as_deref(), messages.as_deref()).await
+        }
+        Command::Auth => auth::show(context).await,
+        Command::ChooseAuth { method, directory_password, is_forced } => {
+            auth::choose(context, method, directory_password, is_forced).await
         }
     }
 }

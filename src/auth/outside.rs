@@ -27,6 +27,18 @@ pub trait Outside: Send + Sync {
     /// The person's account, for a mailbox that is to be added or moved to that method.
     fn find(&self, method: Method, person: Person) -> Answering<'_, Result<Account, Absence>>;
 
+    /// Whether that method can be used now; else why not and what to do, in one line. Unless it is known better, by
+    /// asking for a person who is none.
+    fn probe(&self, method: Method) -> Answering<'_, Result<(), String>> {
+        Box::pin(async move {
+            let Ok(address) = NOBODY.parse() else { return Ok(()) };
+            match self.find(method, Person { address, account: None }).await {
+                Ok(_) | Err(Absence::Refused(_)) => Ok(()),
+                Err(Absence::Unavailable(why)) => Err(why),
+            }
+        })
+    }
+
     /// Whether NTLM can be passed on: Samba's helper is installed (A7).
     fn relays_ntlm(&self) -> bool;
 }
@@ -52,3 +64,6 @@ pub enum Absence {
     /// Nobody could tell: what is wrong and what to do, in one line.
     Unavailable(String),
 }
+
+/// A person who is known nowhere.
+const NOBODY: &str = "poppet-probe@poppet.invalid";

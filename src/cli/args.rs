@@ -4,6 +4,7 @@ use argh::{FromArgs, SubCommands};
 
 use super::globals::PASSWORD_ON_COMMAND_LINE;
 use super::mail_verbs::{AliasVerb, DeviceVerb, QuotaVerb};
+use super::user_verbs::Auth;
 use super::verbs::{
     Add, Del, Get, Kick, List, Lock, Passwd, Read, Serve, Set, Setup, Stat, Status, Undelete, Unlock, Who,
 };
@@ -86,6 +87,8 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("limit", "quota"),
     ("disable", "lock"),
     ("enable", "unlock"),
+    ("method", "auth"),
+    ("migrate", "auth"),
 ];
 
 /// argh's complaint as one line. A surplus word is not repeated where it may be a password (S-321).
@@ -100,7 +103,7 @@ fn misused(complaint: &str, verb: Option<&str>) -> AdminError {
                 None => format!("there is no option {shown}"),
             }
         }
-        Some(_) if matches!(verb, Some("passwd" | "add" | "setup")) => {
+        Some(_) if matches!(verb, Some("passwd" | "add" | "setup" | "auth")) => {
             return AdminError::usage(format!("too many arguments; {PASSWORD_ON_COMMAND_LINE}"));
         }
         Some(surplus) => format!("one argument too many: {}", printable(surplus.as_bytes())),
@@ -193,6 +196,7 @@ pub(super) enum Verb {
     Status(Status),
     Who(Who),
     Kick(Kick),
+    Auth(Auth),
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 mod accounts;
 mod alias;
 mod args;
+mod auth;
 mod consequence;
 mod desk;
 mod device;
@@ -28,6 +29,7 @@ mod sessions;
 mod setup;
 mod table;
 mod undo;
+mod user_verbs;
 mod verbs;
 
 use std::process::ExitCode;
@@ -82,6 +84,7 @@ fn carry_out(verb: Verb, globals: &Globals, output: &Output) -> Result<(), Admin
         Verb::Status(_) => look::status(&desk)?,
         Verb::Who(_) => sessions::who(&desk)?,
         Verb::Kick(verb) => sessions::kick(&verb, &desk)?,
+        Verb::Auth(verb) => return auth::auth(&verb, &desk, output),
     };
     output.report(&report)
 }

@@ -5,6 +5,7 @@ use std::io::{ErrorKind, IsTerminal, Read, Stdin, Write};
 use rustix::termios::{self, LocalModes, OptionalActions, SpecialCodeIndex, Termios};
 
 use super::output;
+use super::table::harmless;
 use crate::admin::{AdminError, Failure};
 use crate::mail::{Address, Secret};
 use crate::{limits, net};
@@ -16,6 +17,19 @@ pub(super) fn obtain(address: &Address, is_on_stdin: bool) -> Result<Option<Secr
         (true, _) => first_line(stdin.lock()).map(Some),
         (false, true) => ask_twice(&stdin, address),
         (false, false) => Ok(None),
+    }
+}
+
+/// The password of the directory's account: from standard input, or asked for if its name is given.
+pub(super) fn of_directory(asked_for: Option<&str>) -> Result<Secret, AdminError> {
+    let stdin = std::io::stdin();
+    let Some(account) = asked_for else { return first_line(stdin.lock()) };
+    let quiet = Quiet::begin(&stdin).map_err(|error| failed(&error))?;
+    let password = ask(&stdin, &format!("Password of {} at the directory: ", harmless(account)))?;
+    drop(quiet);
+    match password.expose().is_empty() {
+        true => Err(AdminError::new(Failure::Refused, "a password is not empty; nothing was changed")),
+        false => Ok(password),
     }
 }
 

@@ -1,0 +1,227 @@
+//! How users are known: shown, and chosen while no domain is here (A1, A2).
+
+use serde::{Deserialize, Serialize};
+
+use super::mechanisms::{self, MechanismRow};
+use super::together::together;
+use super::{AdminError, Answer, Context, Failure, joined};
+use crate::auth::Answering;
+use crate::mail::{Domain, Secret};
+use crate::settings::{Method, Settings};
+use crate::store::Switch;
+
+/// How users are known, and what else could be chosen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthView {
+    /// The method.
+    pub method: Method,
+    /// Whose word counts once for a mailbox without a password.
+    pub learns_from: Option<Method>,
+    /// Mailboxes without a password, where the method wants them to have one.
+    pub without_password: u32,
+    /// What tells that this machine is a member of a domain.
+    pub joined: Vec<String>,
+    /// Every method, the one that this machine suggests first.
+    pub methods: Vec<MethodRow>,
+    /// What each way to log on can do with the method.
+    pub mechanisms: Vec<MechanismRow>,
+}
+
+/// A method.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MethodRow {
+    /// Which.
+    pub method: Method,
+    /// Why it can't be used now and what to do; none if it can.
+    pub hindrance: Option<String>,
+}
+
+/// Shows how users are known. Where the last password has been learnt, nothing more is: that is noted here.
+pub(super) async fn show(context: &Context) -> Result<Answer, AdminError> {
+    let without = context.store.mailboxes_by_password(|_, _, sealed| sealed.is_empty()).await?.len();
+    let settings = context.store.settings();
+    if settings.auth_learn.is_some() && without == 0 {
+        context.store.set_setting("auth_learn", None).await?;
+    }
+    let joined = joined::signs();
+    let mut methods = Method::ALL;
+    if !joined.is_empty() {
+        methods.rotate_right(1);
+    }
+    let questions: Vec<Answering<'_, _>> =
+        methods.iter().map(|method| Box::pin(hindrance(context, *method)) as Answering<'_, _>).collect();
+    let hindrances = together(methods.len(), questions, |_| true).await;
+    let rows = methods.into_iter().zip(hindrances);
+    Ok(Answer::Auth(AuthView {
+        method: settings.auth,
+        learns_from: context.store.settings().auth_learn,
+        without_password: if settings.auth == Method::File { without as u32 } else { 0 },
+        joined: joined.into_iter().map(String::from).collect(),
+        methods: rows.map(|(method, it)| MethodRow { method, hindrance: it.flatten() }).collect(),
+        mechanisms: mechanisms::with(settings.auth, &settings, relays_ntlm(context)),
+    }))
+}
+
+/// Chooses the method while no domain is here, or gives the directory's account its password. Errs with
+/// [`Failure::Refused`] if a domain is here or the method can't be used; `is_forced` has it chosen without a look
+/// whether it can be used.
+pub(super) async fn choose(
+    context: &Context,
+    method: Method,
+    password: Option<Secret>,
+    is_forced: bool,
+) -> Result<Answer, AdminError> {
+    let before = context.store.settings().auth;
+    if method != before {
+        must_have_no_domain(context, before, method).await?;
+    }
+    if method == before && password.is_none() {
+        return Ok(Answer::AuthChosen { before, notes: Vec::new() });
+    }
+    if let Some(answer) = make_ready(context, method, password, is_forced).await? {
+        return Ok(answer);
+    }
+    if method != before {
+        let switch = Switch { from: before, to: method, learn: None, users: None };
+        context.store.switch_method(switch).await?;
+    }
+    Ok(Answer::AuthChosen { before, notes: notes(context) })
+}
+
+/// Has a method ready to be used: with the directory account's password, if one is given, which is kept only if it is
+/// of use. Gives an answer if that password is missing.
+pub(super) async fn make_ready(
+    context: &Context,
+    method: Method,
+    password: Option<Secret>,
+    is_forced: bool,
+) -> Result<Option<Answer>, AdminError> {
+    let settings = context.store.settings();
+    if method != Method::Directory && password.is_some() {
+        let text = format!("only a directory's account has a password here: leave it out for {method}");
+        return Err(AdminError::usage(text));
+    }
+    if method == Method::Directory {
+        must_have_servers(&settings)?;
+        let has_account = !settings.directory.account.is_empty();
+        if password.is_some() && !has_account {
+            let text = "the password of which account? Say \"poppet set directory_account NAME\" first";
+            return Err(AdminError::new(Failure::Refused, text));
+        }
+        let is_missing = has_account && password.is_none() && !has_password(context).await?;
+        if is_missing && !is_forced {
+            return Ok(Some(Answer::DirectoryPasswordWanted { account: settings.directory.account.clone() }));
+        }
+    }
+    let earlier = context.store.record(DIRECTORY_PASSWORD).await?;
+    let is_given = password.is_some();
+    if let Some(password) = password {
+        let sealed = context.gatekeeper.seal(DIRECTORY_PASSWORD, password.expose());
+        context.store.put_record(DIRECTORY_PASSWORD, sealed).await?;
+    }
+    let hindrance = if is_forced { None } else { hindrance(context, method).await };
+    let Some(why) = hindrance else { return Ok(None) };
+    match earlier {
+        _ if !is_given => {}
+        Some(earlier) => context.store.put_record(DIRECTORY_PASSWORD, earlier).await?,
+        None => context.store.remove_record(DIRECTORY_PASSWORD).await?,
+    }
+    let text = format!("{method} can't be used now: {why}; nothing was changed, --force does not look");
+    Err(AdminError::new(Failure::Refused, text))
+}
+
+/// What is to be known of the method as it is now, in lines for people.
+pub(super) fn notes(context: &Context) -> Vec<String> {
+    let settings = context.store.settings();
+    let mut notes = Vec::new();
+    if settings.auth == Method::Local {
+        let signs = joined::signs();
+        if !signs.is_empty() {
+            notes.push(format!(
+                "This machine is a member of a domain ({}): users of the domain are known by \"poppet auth directory\", \
+                 and only the machine's own by local.",
+                signs.join(", ")
+            ));
+        }
+        notes.push(
+            "Mail clients send the system's passwords themselves, by USER and PASS, PLAIN or LOGIN: inside TLS only, \
+             unless \"plaintext\" is set otherwise."
+                .into(),
+        );
+    }
+    if settings.auth == Method::Directory && settings.directory.is_clear {
+        notes.push(
+            "Passwords may go to the directory without TLS (directory_clear): whoever listens in between can read them."
+                .into(),
+        );
+    }
+    let rows = mechanisms::with(settings.auth, &settings, relays_ntlm(context));
+    if !mechanisms::lets_in(&rows) {
+        notes.push(
+            "Warning: nobody can log on without a certificate as things are set: \"poppet auth\" shows why."
+                .into(),
+        );
+    }
+    notes
+}
+
+/// Whether NTLM can be passed on.
+fn relays_ntlm(context: &Context) -> bool {
+    context.gatekeeper.outside().is_some_and(|outside| outside.relays_ntlm())
+}
+
+/// Why a method can't be used now; none if it can.
+async fn hindrance(context: &Context, method: Method) -> Option<String> {
+    if method == Method::File {
+        return None;
+    }
+    if method == Method::Directory
+        && let Err(error) = must_have_servers(&context.store.settings())
+    {
+        return Some(error.text);
+    }
+    match context.gatekeeper.outside() {
+        Some(outside) => outside.probe(method).await.err(),
+        None => Some("nobody here can ask for them".into()),
+    }
+}
+
+fn must_have_servers(settings: &Settings) -> Result<(), AdminError> {
+    if !settings.directory.servers.is_empty() {
+        return Ok(());
+    }
+    let text = "no server of the directory is known: say \"poppet set directory_servers ldaps://HOST\" first; then \"poppet set \
+                directory_bind upn\" for Active Directory, or directory_base and directory_account where users are \
+                searched; then \"poppet auth directory\"";
+    Err(AdminError::new(Failure::Refused, text))
+}
+
+async fn must_have_no_domain(context: &Context, before: Method, method: Method) -> Result<(), AdminError> {
+    let domains: Vec<_> = context.store.domains().await?.into_iter().map(|row| row.domain).collect();
+    if domains.is_empty() {
+        return Ok(());
+    }
+    let text = format!(
+        "users are known by {before} as long as domains are here ({}): \"poppet auth {method} --migrate\" moves every \
+         mailbox and keeps its mail, with --dry-run it only shows what would not fit",
+        names(&domains)
+    );
+    Err(AdminError::new(Failure::Refused, text))
+}
+
+fn names(domains: &[Domain]) -> String {
+    let shown: Vec<_> = domains.iter().take(SHOWN).map(Domain::as_str).collect();
+    match domains.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+async fn has_password(context: &Context) -> Result<bool, AdminError> {
+    Ok(context.store.record(DIRECTORY_PASSWORD).await?.is_some())
+}
+
+/// The record with the sealed password of the directory's account.
+pub(super) const DIRECTORY_PASSWORD: &str = "directory.password";
+/// Domains in a sentence.
+const SHOWN: usize = 10;

@@ -1,0 +1,45 @@
+//! The commands about how users are known, with their arguments; their help texts are the manual.
+
+use argh::FromArgs;
+
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "auth",
+    description = "show or choose how users are known",
+    example = "{command_name}\n{command_name} local\n\
+    {command_name} directory\n\
+    {command_name} directory --migrate --dry-run\n{command_name} file --migrate --learn",
+    note = "METHOD is file (passwords in the database), local (the system's accounts) or directory (LDAP or Active\n\
+    Directory; its settings are set first, \"poppet auth\" says which).\n\
+    Without METHOD, columns: kind, name, state, note. The kind is method (state chosen, ready or not ready),\n\
+    mechanism (works, settable or never), or learn (mailboxes whose password is still to be learnt).\n\
+    A method is chosen before the first domain. Later --migrate moves every mailbox at once, and keeps its mail,\n\
+    UIDLs, settings and aliases: first every rule of the new method is checked for every mailbox. What fails is\n\
+    printed in columns mailbox, rule, remedy; then nothing is changed and the exit code is 5.\n\
+    From file to local or directory the passwords kept here are dropped. Back to file each mailbox gets a new one,\n\
+    printed once behind its address and a tab; with --learn it gets the one that its user proves at the old method\n\
+    when he logs on next. All sessions end.\n\
+    --force chooses a method that can't be used now, and moves mailboxes whose account is not found."
+)]
+/// auth
+pub(super) struct Auth {
+    /// file, local or directory
+    #[argh(positional, arg_name = "METHOD")]
+    pub method: Option<String>,
+    /// move every mailbox to the method
+    #[argh(switch)]
+    pub migrate: bool,
+    /// with --migrate: only say what would fail
+    #[argh(switch)]
+    pub dry_run: bool,
+    /// with file --migrate: learn the passwords at the users' next logons
+    #[argh(switch)]
+    pub learn: bool,
+    /// don't look whether it can be used
+    #[argh(switch)]
+    pub force: bool,
+    /// take the password of the directory's account from the first line of standard input
+    #[argh(switch)]
+    pub password_stdin: bool,
+}

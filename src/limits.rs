@@ -284,6 +284,18 @@ pub const CONTROL_REQUEST: Duration = Duration::from_secs(5);
 pub const CONTROL_ANSWER_OCTETS: usize = 64 * 1024 * 1024;
 /// How long the command line waits for an answer: the removal of a large domain takes its time.
 pub const CONTROL_ANSWER: Duration = Duration::from_secs(600);
+/// Users at once who change their own passwords, each at most [`OWN_CLIENTS_PER_USER`] times: apart from the
+/// administrators, who must get in (S-324).
+pub const OWN_CLIENTS: usize = 16;
+/// See [`OWN_CLIENTS`].
+pub const OWN_CLIENTS_PER_USER: usize = 2;
+/// Octets of such a request: a name and two passwords, with room to tell that one is too long.
+pub const OWN_REQUEST_OCTETS: usize = 4096;
+/// How long the public socket rests when it has turned somebody away: 200 a second cost next to nothing.
+pub const OWN_REST: Duration = Duration::from_millis(5);
+/// How often a change is tried that another one was faster than: a record is made anew once at most, and an
+/// administrator who changes it all the time is none.
+pub const OWN_ROUNDS: usize = 3;
 
 // ---- the store ---------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ mod locks;
 mod mechanisms;
 mod missing;
 mod options;
+pub mod own;
 mod quotas;
 mod reading;
 mod removing;

@@ -20,6 +20,7 @@ mod login;
 mod machine;
 mod network;
 mod outside;
+mod own;
 mod pace;
 mod password;
 mod peer;
@@ -40,7 +41,7 @@ mod work;
 
 pub use key::DeviceKey;
 pub use outside::{Absence, Answering, Finding, Outside, Person};
-pub use password::PasswordError;
+pub use password::{PasswordError, check as check_password};
 pub use peer::Peer;
 pub use records::Records;
 

@@ -20,6 +20,7 @@ mod machine;
 mod mail_verbs;
 mod options;
 mod output;
+mod own;
 mod password;
 mod place;
 mod quota;
@@ -61,6 +62,11 @@ fn run() -> Result<(), AdminError> {
 }
 
 fn carry_out(verb: Verb, globals: &Globals, output: &Output) -> Result<(), AdminError> {
+    if let Verb::Passwd(verb) = &verb
+        && verb.own
+    {
+        return output.report(&own::passwd(verb, globals.database.as_deref())?);
+    }
     let database = place::database(globals.database.as_deref())?;
     let desk = Desk::new(database.clone());
     let report = match verb {

@@ -33,8 +33,60 @@ pub(super) fn of_directory(asked_for: Option<&str>) -> Result<Secret, AdminError
     }
 }
 
-/// The first line without its end. Reads octet by octet: what follows belongs to somebody else.
-fn first_line(mut input: impl Read) -> Result<Secret, AdminError> {
+/// A user's old password and the one that he wants, from the terminal or from two lines of standard input.
+pub(super) fn obtain_own(name: &str, is_on_stdin: bool) -> Result<(Secret, Secret), AdminError> {
+    let stdin = std::io::stdin();
+    match (is_on_stdin, stdin.is_terminal()) {
+        (true, _) => two_lines(stdin.lock()),
+        (false, true) => ask_for_own(&stdin, name),
+        (false, false) => Err(AdminError::usage(
+            "there is no terminal to ask at: pipe in the old password and the new one, each in a line, with \
+             --password-stdin",
+        )),
+    }
+}
+
+fn two_lines(mut input: impl Read) -> Result<(Secret, Secret), AdminError> {
+    let lines = (line(&mut input)?, line(&mut input)?);
+    match lines.0.expose().is_empty() || lines.1.expose().is_empty() {
+        true => Err(AdminError::new(
+            Failure::Refused,
+            "standard input has not two passwords: write the old one in its first line, the new one in its second",
+        )),
+        false => Ok(lines),
+    }
+}
+
+fn ask_for_own(stdin: &Stdin, name: &str) -> Result<(Secret, Secret), AdminError> {
+    let quiet = Quiet::begin(stdin).map_err(|error| failed(&error))?;
+    let old = ask(stdin, &format!("Old password for {name}: "))?;
+    let new = ask(stdin, "New password: ")?;
+    let again = ask(stdin, "The same again: ")?;
+    drop(quiet);
+    if old.expose().is_empty() || new.expose().is_empty() {
+        let text = "a password can't be empty; nothing was changed, try again";
+        return Err(AdminError::new(Failure::Refused, text));
+    }
+    match new == again {
+        true => Ok((old, new)),
+        false => Err(differ()),
+    }
+}
+
+/// The first line, which must hold something.
+fn first_line(input: impl Read) -> Result<Secret, AdminError> {
+    let secret = line(input)?;
+    match secret.expose().is_empty() {
+        true => Err(AdminError::new(
+            Failure::Refused,
+            "standard input has no password in its first line: write one there, or leave out --password-stdin",
+        )),
+        false => Ok(secret),
+    }
+}
+
+/// A line without its end. Reads octet by octet: what follows belongs to somebody else.
+fn line(mut input: impl Read) -> Result<Secret, AdminError> {
     let mut line = Vec::with_capacity(limits::PASSWORD_OCTETS + 2);
     while let Some(octet) = next_octet(&mut input)? {
         match octet {
@@ -48,14 +100,7 @@ fn first_line(mut input: impl Read) -> Result<Secret, AdminError> {
     if line.last() == Some(&b'\r') {
         line.pop();
     }
-    let secret = Secret::new(line);
-    match secret.expose().is_empty() {
-        true => Err(AdminError::new(
-            Failure::Refused,
-            "standard input has no password in its first line: write one there, or leave out --password-stdin",
-        )),
-        false => Ok(secret),
-    }
+    Ok(Secret::new(line))
 }
 
 fn ask_twice(stdin: &Stdin, address: &Address) -> Result<Option<Secret>, AdminError> {
@@ -68,10 +113,12 @@ fn ask_twice(stdin: &Stdin, address: &Address) -> Result<Option<Secret>, AdminEr
     drop(quiet);
     match first == second {
         true => Ok(Some(first)),
-        false => {
-            Err(AdminError::new(Failure::Failed, "the two passwords differ; nothing was changed, try again"))
-        }
+        false => Err(differ()),
     }
+}
+
+fn differ() -> AdminError {
+    AdminError::new(Failure::Failed, "the two passwords differ; nothing was changed, try again")
 }
 
 fn ask(input: impl Read, question: &str) -> Result<Secret, AdminError> {
@@ -183,6 +230,17 @@ mod tests {
         }
         for input in ["", "\n", "\r\nhunter2"] {
             assert_eq!(first_line(input.as_bytes()).unwrap_err().kind, Failure::Refused, "{input:?}");
+        }
+    }
+
+    #[test]
+    fn two_lines_of_standard_input_are_the_old_password_and_the_new_one() {
+        for input in ["old\nnew\nrest", "old\r\nnew\r\n", "old\nnew"] {
+            let (old, new) = two_lines(input.as_bytes()).unwrap();
+            assert_eq!((old.expose(), new.expose()), (&b"old"[..], &b"new"[..]), "{input:?}");
+        }
+        for input in ["", "old", "old\n", "old\n\nnew", "\nnew"] {
+            assert_eq!(two_lines(input.as_bytes()).unwrap_err().kind, Failure::Refused, "{input:?}");
         }
     }
 

@@ -6,8 +6,16 @@ use crate::admin::AdminError;
 
 /// The database: as named, else by `POPPET_DB`, else the service's for root, else in the user's data folder.
 pub(super) fn database(named: Option<&Path>) -> Result<PathBuf, AdminError> {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     choose(named, variable("POPPET_DB"), is_root(), variable("XDG_DATA_HOME"), variable("HOME"))
+}
+
+/// The database that somebody named, by an option or by `POPPET_DB`.
+pub(super) fn named_database(named: Option<&Path>) -> Option<PathBuf> {
+    named.map(Path::to_owned).or_else(|| variable("POPPET_DB"))
+}
+
+fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 /// Whether this process may have the standard ports and the service's folder.

@@ -191,19 +191,25 @@ pub(super) struct Unlock {
     name = "passwd",
     description = "give a mailbox a new password",
     example = "{command_name} alice@home.lan\n\
-    printf '%s\\n' \"$secret\" | {command_name} alice@home.lan --password-stdin",
+    printf '%s\\n' \"$secret\" | {command_name} alice@home.lan --password-stdin\n\
+    {command_name} --own alice@home.lan",
     note = "The password is asked for on a terminal; elsewhere one is generated and printed once, behind the\n\
     address and a tab.\n\
-    Sessions with the old password end at once."
+    Sessions with the old password end at once.\n\
+    --own is for every user of this machine: who knows the old password gives his mailbox a new one, through the\n\
+    running server, which answers wrong ones as slowly as at a logon. ADDRESS is any name that logs on."
 )]
 /// passwd
 pub(super) struct Passwd {
     /// the mailbox
     #[argh(positional, arg_name = "ADDRESS")]
     pub address: String,
-    /// take the password from the first line of standard input
+    /// take the password from the first line of standard input; with --own the old one, and the new one from the second
     #[argh(switch)]
     pub password_stdin: bool,
+    /// change your own: the old password proves that it is yours
+    #[argh(switch)]
+    pub own: bool,
 }
 
 #[derive(FromArgs)]

@@ -35,6 +35,8 @@ pub enum Topic {
     Spa,
     /// What a session has done.
     Session,
+    /// A user who wanted to change his own password and could not.
+    OwnPassword,
 }
 
 const TOPICS: usize = 13;

@@ -8,7 +8,7 @@
 //!            |                                      '-> seat: orders in; counts out, for sessions to show
 //!            |-> shown: the certificate of a peer, and whom it names, for the gatekeeper
 //!            |-> outside: users whom the system or a directory knows, for the gatekeeper; spa: their NTLM
-//!            |-> control::door: commands of the command line -> admin
+//!            |-> control::door: commands of the command line -> admin; control::public: a user's own password
 //!            '-> signals: SIGTERM, SIGINT stop it; SIGHUP loads the certificate anew
 //! ```
 

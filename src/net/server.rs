@@ -81,6 +81,8 @@ pub struct Running {
     /// Dropped, the threads end.
     quit: smol::channel::Sender<()>,
     control: control::Door,
+    /// None if there is no place for it: the mail goes on without.
+    public: Option<control::PublicDoor>,
 }
 
 impl Server {
@@ -231,6 +233,10 @@ impl Running {
         let wanted = server.wanted(plan).into_iter();
         let doors: Vec<Door> = wanted.map(|(kind, at)| listener::bind(kind, at)).collect::<Result<_, _>>()?;
         let control = control::Door::bind(&plan.database)?;
+        let public = control::PublicDoor::bind(&plan.database).inspect_err(|error| {
+            log::warn!("users can't change their passwords: {error}");
+        });
+        let public = public.ok();
         let _ = server.bound.set(doors.iter().map(|door| (door.kind, door.address)).collect());
 
         let (quit, quitting) = smol::channel::bounded(1);
@@ -247,8 +253,12 @@ impl Running {
             .map(|door| executor.spawn(listener::accept(door, Arc::clone(&server), Arc::clone(&executor))))
             .collect();
         tasks.push(executor.spawn(allowance::write_down(Arc::clone(&server))));
+        if let Some(public) = &public {
+            let (server, threads) = (Arc::clone(&server), Arc::clone(&executor));
+            tasks.push(executor.spawn(public.accept(context.clone(), server, threads)));
+        }
         tasks.push(executor.spawn(control.accept(context, Arc::clone(&server), Arc::clone(&executor))));
-        Ok(Running { server, executor, doors: tasks, workers, quit, control })
+        Ok(Running { server, executor, doors: tasks, workers, quit, control, public })
     }
 
     /// What all sessions share.
@@ -275,6 +285,9 @@ impl Running {
             smol::block_on(self.executor.run(door.cancel()));
         }
         self.control.remove();
+        if let Some(public) = self.public {
+            public.remove();
+        }
         self.server.sessions.stop();
         smol::block_on(self.executor.run(self.server.sessions.gone().or(async {
             smol::Timer::after(limits::STOPPING).await;

@@ -1,21 +1,22 @@
 //! The server's side of the control socket: a few clients at once, each with little time (S-324).
 
-use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use rustix::fs::Mode;
-use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
+use rustix::net::sockopt;
 use rustix::process::geteuid;
 use smol::future::FutureExt;
-use smol::io::{AsyncReadExt, AsyncWriteExt};
+use smol::io::AsyncWriteExt;
 use smol::lock::Semaphore;
 use smol::{Async, Executor};
 
-use super::{frame, place, socket_path};
+use super::bound::Bound;
+use super::frame::{self, Speech};
+use super::socket_path;
+use super::talk::{late, read_request};
 use crate::admin::{self, Command, Context};
 use crate::net::ServeError;
 use crate::net::alarm;
@@ -25,29 +26,14 @@ use crate::{limits, ticket};
 
 /// The bound control socket.
 #[derive(Debug)]
-pub struct Door {
-    path: PathBuf,
-    /// Device and inode, to tell our own socket from that of a successor.
-    identity: (u64, u64),
-    socket: Arc<Async<UnixListener>>,
-}
+pub struct Door(Bound);
 
 impl Door {
     /// Makes the socket beside the database, for this user and root alone. What a dead server left is
     /// removed; errs if a server listens there, or if something else is in the place (S-325).
     pub fn bind(database: &Path) -> Result<Door, ServeError> {
-        let path = socket_path(database);
-        let failed = |error: io::Error| {
-            ServeError(format!(
-                "can't make the control socket {}: {error}; its folder must be this user's",
-                path.display()
-            ))
-        };
-        clear(&path)?;
-        let socket = place::reach(&path, bind_socket).map_err(failed)?;
-        let about = std::fs::symlink_metadata(&path).map_err(failed)?;
-        let socket = Async::new_nonblocking(socket).map_err(failed)?;
-        Ok(Door { identity: (about.dev(), about.ino()), path, socket: Arc::new(socket) })
+        let mode = Mode::RUSR | Mode::WUSR;
+        Bound::bind(socket_path(database), mode, limits::CONTROL_CLIENTS as i32).map(Door)
     }
 
     /// Accepts for ever.
@@ -57,49 +43,13 @@ impl Door {
         server: Arc<Server>,
         executor: Arc<Executor<'static>>,
     ) -> impl Future<Output = ()> + Send + use<> {
-        accept(Arc::clone(&self.socket), context, server, executor)
+        accept(self.0.socket(), context, server, executor)
     }
 
     /// Removes the socket, unless another one has taken its place.
     pub fn remove(self) {
-        let about = std::fs::symlink_metadata(&self.path);
-        if about.is_ok_and(|about| (about.dev(), about.ino()) == self.identity) {
-            let _ = std::fs::remove_file(&self.path);
-        }
+        self.0.remove();
     }
-}
-
-/// Frees the place, if it was a dead server's.
-fn clear(path: &Path) -> Result<(), ServeError> {
-    let about = match std::fs::symlink_metadata(path) {
-        Ok(about) => about,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(ServeError(format!("can't look at {}: {error}", path.display()))),
-    };
-    if !about.file_type().is_socket() || about.uid() != geteuid().as_raw() {
-        return Err(ServeError(format!(
-            "{} is in the place of the control socket and is not this server's; move it away",
-            path.display()
-        )));
-    }
-    if place::reach(path, |short| UnixStream::connect(short)).is_ok() {
-        return Err(ServeError(format!(
-            "another server runs on this database, for {} answers; stop it first",
-            path.display()
-        )));
-    }
-    std::fs::remove_file(path)
-        .map_err(|error| ServeError(format!("can't remove the old {}: {error}", path.display())))
-}
-
-/// Nobody can connect between the making and the change of the mode: it listens only after that.
-fn bind_socket(path: &Path) -> io::Result<UnixListener> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-    net::bind(&socket, &SocketAddrUnix::new(path)?)?;
-    rustix::fs::chmod(path, Mode::RUSR | Mode::WUSR)?;
-    net::listen(&socket, limits::CONTROL_CLIENTS as i32)?;
-    Ok(socket.into())
 }
 
 async fn accept(
@@ -150,7 +100,7 @@ async fn serve(mut client: Async<UnixStream>, context: Context) -> Result<(), St
     // A command may hash a password, which would hold up the sessions of this thread.
     let answer = smol::unblock(move || {
         let answer = ticket::block_on(admin::execute(&context, command));
-        frame::encode(&answer)
+        frame::encode(Speech::Administrator, &answer)
     })
     .await
     .ok_or("the answer is too long")?;
@@ -159,22 +109,17 @@ async fn serve(mut client: Async<UnixStream>, context: Context) -> Result<(), St
 }
 
 async fn request(client: &mut Async<UnixStream>) -> Result<Command, String> {
-    let mut header = [0; frame::HEADER_OCTETS];
-    client.read_exact(&mut header).await.map_err(|error| error.to_string())?;
-    let octets = frame::length(&header, limits::CONTROL_REQUEST_OCTETS).ok_or("it sent no request")?;
-    let mut content = vec![0; octets];
-    client.read_exact(&mut content).await.map_err(|error| error.to_string())?;
-    postcard::from_bytes(&content).map_err(|_| "it sent an unknown command".into())
-}
-
-async fn late<T>(time: std::time::Duration) -> Result<T, String> {
-    smol::Timer::after(time).await;
-    Err("it took too long".into())
+    let content = read_request(client, Speech::Administrator, limits::CONTROL_REQUEST_OCTETS).await?;
+    postcard::from_bytes(content.expose()).map_err(|_| "it sent an unknown command".into())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+    use std::path::PathBuf;
+
     use super::*;
+    use crate::net::control::place;
 
     struct Folder(PathBuf);
 

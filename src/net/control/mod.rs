@@ -1,18 +1,35 @@
 //! The control socket: the command line's way into the running server. Length-prefixed, versioned,
-//! for root and the service's user only (S-323).
+//! for root and the service's user only (S-323). Its public half takes one thing from everybody: a new password of
+//! his own.
+//!
+//! ```text
+//! poppet.sock   0600  ppc1  root, server's user -> door   -> admin::execute
+//! own.sock      0666  ppo1  every local user    -> public -> admin::own::change, as slow as a logon
+//! ```
 
+mod bound;
 pub mod door;
 mod frame;
+mod own;
 mod place;
+pub mod public;
+mod talk;
 
 pub use door::Door;
+pub use own::change_own;
+pub use public::PublicDoor;
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use crate::admin::{AdminError, Answer, Command, Failure};
 use crate::limits;
+use crate::mail::Secret;
+use frame::Speech;
 
 /// Where the control socket of a database is: `poppet.redb` gives `poppet.sock`.
 pub fn socket_path(database: &Path) -> PathBuf {
@@ -23,7 +40,7 @@ pub fn socket_path(database: &Path) -> PathBuf {
 pub fn ask(database: &Path, command: &Command) -> Option<Result<Answer, AdminError>> {
     let path = socket_path(database);
     match place::reach(&path, |short| UnixStream::connect(short)) {
-        Ok(socket) => Some(converse(socket, command)),
+        Ok(socket) => Some(converse(Speech::Administrator, socket, command)),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => None,
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Some(Err(unreachable(format!(
             "{} is not for this user; run this as root or as the server's user",
@@ -36,11 +53,16 @@ pub fn ask(database: &Path, command: &Command) -> Option<Result<Answer, AdminErr
     }
 }
 
-fn converse(mut socket: UnixStream, command: &Command) -> Result<Answer, AdminError> {
-    let request = frame::encode(command).ok_or_else(|| {
+/// Says one thing and hears one.
+fn converse<T: DeserializeOwned>(
+    speech: Speech,
+    mut socket: UnixStream,
+    question: &impl Serialize,
+) -> Result<T, AdminError> {
+    let request = frame::encode(speech, question).map(Secret::new).ok_or_else(|| {
         unreachable("the command is too long for the running server; give less at once".into())
     })?;
-    let answer = exchange(&mut socket, &request).map_err(|error| match error.kind() {
+    let answer = exchange(speech, &mut socket, request.expose()).map_err(|error| match error.kind() {
         // A server that does not understand hangs up.
         ErrorKind::UnexpectedEof
         | ErrorKind::ConnectionReset
@@ -51,16 +73,17 @@ fn converse(mut socket: UnixStream, command: &Command) -> Result<Answer, AdminEr
         }
         _ => unreachable(format!("the connection to the server broke: {error}; try again")),
     })?;
-    postcard::from_bytes::<Result<Answer, AdminError>>(&answer).map_err(|_| other_version())?
+    postcard::from_bytes::<Result<T, AdminError>>(&answer).map_err(|_| other_version())?
 }
 
-fn exchange(socket: &mut UnixStream, request: &[u8]) -> io::Result<Vec<u8>> {
+fn exchange(speech: Speech, socket: &mut UnixStream, request: &[u8]) -> io::Result<Vec<u8>> {
     socket.set_write_timeout(Some(limits::CONTROL_REQUEST))?;
     socket.set_read_timeout(Some(limits::CONTROL_ANSWER))?;
     socket.write_all(request)?;
     let mut header = [0; frame::HEADER_OCTETS];
     socket.read_exact(&mut header)?;
-    let octets = frame::length(&header, limits::CONTROL_ANSWER_OCTETS).ok_or(ErrorKind::InvalidData)?;
+    let octets =
+        frame::length(speech, &header, limits::CONTROL_ANSWER_OCTETS).ok_or(ErrorKind::InvalidData)?;
     // What is announced need not come: memory follows what does.
     let mut answer = Vec::new();
     socket.take(octets as u64).read_to_end(&mut answer)?;
@@ -93,7 +116,7 @@ mod tests {
             let (mut server, mut client) = UnixStream::pair().unwrap();
             server.write_all(answer).unwrap();
             server.shutdown(std::net::Shutdown::Write).unwrap();
-            let error = exchange(&mut client, b"?").unwrap_err();
+            let error = exchange(Speech::Administrator, &mut client, b"?").unwrap_err();
             assert!(
                 matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::InvalidData),
                 "{answer:?}: {error}"
@@ -105,6 +128,6 @@ mod tests {
     fn an_answer_comes_back_whole() {
         let (mut server, mut client) = UnixStream::pair().unwrap();
         server.write_all(b"ppc1\x03\0\0\0abc").unwrap();
-        assert_eq!(exchange(&mut client, b"?").unwrap(), b"abc");
+        assert_eq!(exchange(Speech::Administrator, &mut client, b"?").unwrap(), b"abc");
     }
 }

@@ -118,7 +118,11 @@ fn an_account_has_one_mailbox_or_none_s_206() {
     assert_eq!(find("cn=alice", b"", &[], "x").as_deref(), Some("alice@home.lan"));
     assert_eq!(find("CN=Bob", b"3", &["home\\Robert"], "bob").as_deref(), Some("bob@home.lan"));
     assert_eq!(find("CN=Bob", b"3", &["HOME\\bob"], "bob"), None, "two have that local part");
-    assert_eq!(find("CN=Alice2", b"4", &["HOME\\alice"], "alice"), None, "alice's is bound to another account");
+    assert_eq!(
+        find("CN=Alice2", b"4", &["HOME\\alice"], "alice"),
+        None,
+        "alice's is bound to another account"
+    );
     assert_eq!(find("CN=Carol", b"5", &["HOME\\carol"], "carol").as_deref(), Some("carol@work.lan"));
     bind("carol@work.lan", "CN=Alice", b"1");
     assert_eq!(find("CN=Alice", b"1", &[], "alice"), None, "two mailboxes of one account");

@@ -1,0 +1,88 @@
+//! A socket in the file system: made where no other stands, for whom its mode says, and taken away at the end.
+
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::Mode;
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::process::geteuid;
+use smol::Async;
+
+use super::place;
+use crate::net::ServeError;
+
+/// A bound socket that listens.
+#[derive(Debug)]
+pub struct Bound {
+    path: PathBuf,
+    /// Device and inode, to tell our own socket from that of a successor.
+    identity: (u64, u64),
+    socket: Arc<Async<UnixListener>>,
+}
+
+impl Bound {
+    /// Makes the socket at that path. What a dead server left is removed; errs if a server listens there, or if
+    /// something else is in the place (S-325).
+    pub fn bind(path: PathBuf, mode: Mode, backlog: i32) -> Result<Bound, ServeError> {
+        let failed = |error: io::Error| {
+            ServeError(format!(
+                "can't make the control socket {}: {error}; its folder must be this user's",
+                path.display()
+            ))
+        };
+        clear(&path)?;
+        let socket = place::reach(&path, |short| listen(short, mode, backlog)).map_err(failed)?;
+        let about = std::fs::symlink_metadata(&path).map_err(failed)?;
+        let socket = Async::new_nonblocking(socket).map_err(failed)?;
+        Ok(Bound { identity: (about.dev(), about.ino()), path, socket: Arc::new(socket) })
+    }
+
+    /// The socket, which outlives this only as long as somebody accepts.
+    pub fn socket(&self) -> Arc<Async<UnixListener>> {
+        Arc::clone(&self.socket)
+    }
+
+    /// Removes the socket, unless another one has taken its place.
+    pub fn remove(self) {
+        let about = std::fs::symlink_metadata(&self.path);
+        if about.is_ok_and(|about| (about.dev(), about.ino()) == self.identity) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Frees the place, if it was a dead server's.
+fn clear(path: &Path) -> Result<(), ServeError> {
+    let about = match std::fs::symlink_metadata(path) {
+        Ok(about) => about,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(ServeError(format!("can't look at {}: {error}", path.display()))),
+    };
+    if !about.file_type().is_socket() || about.uid() != geteuid().as_raw() {
+        return Err(ServeError(format!(
+            "{} is in the place of the control socket and is not this server's; move it away",
+            path.display()
+        )));
+    }
+    if place::reach(path, |short| UnixStream::connect(short)).is_ok() {
+        return Err(ServeError(format!(
+            "another server runs on this database, for {} answers; stop it first",
+            path.display()
+        )));
+    }
+    std::fs::remove_file(path)
+        .map_err(|error| ServeError(format!("can't remove the old {}: {error}", path.display())))
+}
+
+/// Nobody can connect between the making and the change of the mode: it listens only after that.
+fn listen(path: &Path, mode: Mode, backlog: i32) -> io::Result<UnixListener> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    net::bind(&socket, &SocketAddrUnix::new(path)?)?;
+    rustix::fs::chmod(path, mode)?;
+    net::listen(&socket, backlog)?;
+    Ok(socket.into())
+}

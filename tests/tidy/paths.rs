@@ -119,6 +119,7 @@ fn rooted(path: &str, depth: usize) -> Option<String> {
 
 /// Crates whose names can stand at the front of a path: those of the manifest.
 pub const KNOWN_CRATES: &[&str] = &[
+    "aes",
     "argh",
     "argon2",
     "async_signal",

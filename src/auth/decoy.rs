@@ -15,6 +15,8 @@ pub struct Decoy {
     pub cost: Cost,
     /// For whom it is sealed; who has no address is looked up under this one.
     pub address: Address,
+    /// For whom is asked elsewhere where there is nobody; no account has such a name.
+    pub stranger: Address,
     /// For whom it is sealed.
     pub mark: MailboxMark,
     /// The sealed record.
@@ -35,10 +37,12 @@ impl Decoy {
         let hash = Hash::dummy(randomness, cost).ok()?;
         let secret = password::generate(randomness);
         let address: Address = NOBODY.parse().ok()?;
+        let number = u64::from_le_bytes(randomness.draw());
+        let stranger: Address = format!("nobody-{number:016x}@nowhere.invalid").parse().ok()?;
         let mark = MailboxMark(randomness.draw());
         let record = Record::new(hash.clone(), Some(verifier.clone()), Some(secret.clone()));
         let sealed = record.seal(sealer, randomness.draw(), &address, mark);
-        Some(Decoy { cost, address, mark, sealed, hash, verifier, secret })
+        Some(Decoy { cost, address, stranger, mark, sealed, hash, verifier, secret })
     }
 }
 

@@ -11,9 +11,10 @@ use super::password;
 use super::subject::{Caller, Subject};
 use super::throttle::Attempt;
 use super::work::Work;
-use super::{Gatekeeper, Inner, Peer, Verdict, Welcome, gate};
-use crate::mail::{Secret, printable};
+use super::{Gatekeeper, Inner, Peer, Verdict, Welcome, certified, gate};
+use crate::mail::Secret;
 use crate::sasl::{Claim, Proof};
+use crate::settings::Method;
 use crate::store::{Lock, Mailbox};
 
 impl Gatekeeper {
@@ -21,41 +22,79 @@ impl Gatekeeper {
     /// for it must end that one if the password has been changed since (S-180).
     pub async fn login(&self, claim: Claim, peer: &Peer) -> Verdict {
         let Claim { user_name, proof } = claim;
-        let caller = Caller::new(&user_name, peer.address, proof.kind());
+        let user_name = certified::name(user_name, &proof, peer);
+        let caller = self.caller(&user_name, peer.address, proof.kind());
         let Some(decoy) = self.decoy() else { return self.put_off("no hash can be made", &caller) };
-        match proof {
-            Proof::Password(password) => self.login_by_password(&caller, decoy, &password).await,
-            Proof::Certificate | Proof::Relayed => Verdict::Refused { delay: Duration::ZERO },
-            Proof::RelayRefused(why) => self.note_wrong_relay(&caller, &why),
-            proof => self.login_by_proof(&caller, decoy, &proof).await,
+        let came = match proof {
+            Proof::Password(password) => self.login_by_password(caller, decoy, &password, peer).await,
+            Proof::Certificate => self.login_by_certificate(caller, decoy, peer).await,
+            Proof::Relayed => self.login_by_relay(caller, decoy, &user_name, peer).await,
+            Proof::RelayRefused(why) => return self.note_wrong_relay(caller, decoy, &user_name, &why).await,
+            proof => return self.login_by_proof(caller, decoy, &proof, peer).await,
+        };
+        match came {
+            Ok(mailbox) => welcome(&mailbox, None),
+            Err(verdict) => verdict,
         }
     }
 
-    async fn login_by_password(&self, caller: &Caller, decoy: Arc<Decoy>, password: &Secret) -> Verdict {
-        let password = password::prepared(password);
-        let Ok(subject) = self.subject(caller, decoy).await else { return Verdict::StoreFailed };
+    /// Gives the mailbox as it was when the password was found right, or what is to be said instead.
+    pub(super) async fn login_by_password(
+        &self,
+        mut caller: Caller,
+        decoy: Arc<Decoy>,
+        password: &Secret,
+        peer: &Peer,
+    ) -> Result<Mailbox, Verdict> {
+        // The second time round there is a password, for somebody has just set it.
+        for _ in 0..2 {
+            let subject = self.subject(&caller, Arc::clone(&decoy)).await;
+            let subject = subject.map_err(|_| Verdict::StoreFailed)?;
+            caller.meant(&subject);
+            if let Some(flaw) = certified::flaw(subject.address.as_ref(), peer) {
+                return Err(self.refuse(&caller, Some(password), flaw));
+            }
+            let Some(method) = self.asked_elsewhere(&caller, &subject) else {
+                return self.login_by_record(&caller, &subject, &password::prepared(password)).await;
+            };
+            if let Some(came) = self.login_elsewhere(method, &caller, &subject, password).await {
+                return came;
+            }
+        }
+        Err(self.put_off("its password was set meanwhile", &caller))
+    }
+
+    async fn login_by_record(
+        &self,
+        caller: &Caller,
+        subject: &Subject,
+        password: &Secret,
+    ) -> Result<Mailbox, Verdict> {
         let now = self.inner.clock.monotonic();
         // Asked for the decoy too, whom nobody has been taken for.
-        let is_recognised = self.recognition().recognises(subject.sealed(), &password, now);
+        let is_recognised = self.recognition().recognises(Method::File, subject.sealed(), password, now);
         if let (true, Some(mailbox)) = (is_recognised, &subject.mailbox) {
-            return welcome(mailbox, None);
+            return Ok(mailbox.clone());
         }
         let attempt = self.throttle().attempt(&caller.account, caller.peer);
         if self.throttle().is_held(&attempt, now) {
-            return self.put_off(IS_HELD, caller);
+            return Err(self.put_off(IS_HELD, caller));
         }
-        match (self.try_password(&subject, &password, &attempt).await, &subject.mailbox) {
-            (Answer::Right(_), Some(mailbox)) => self.let_in(mailbox, &subject, &password, &attempt),
-            (Answer::Wrong { delay }, _) => self.refused(caller, delay, "".into()),
-            (Answer::Held, _) => self.put_off(IS_HELD, caller),
-            _ => self.put_off(TOO_MANY, caller),
+        match (self.try_password(subject, password, &attempt).await, &subject.mailbox) {
+            (Answer::Right(_), Some(mailbox)) => {
+                self.let_in(mailbox, subject, password, &attempt);
+                Ok(mailbox.clone())
+            }
+            (Answer::Wrong { delay }, _) => Err(self.refused(caller, delay, what_is_missing(subject).into())),
+            (Answer::Held, _) => Err(self.put_off(IS_HELD, caller)),
+            _ => Err(self.put_off(TOO_MANY, caller)),
         }
     }
 
     /// Computes one hash, whoever asks: of the mailbox's record or of the decoy (S-167). A failure is noted
     /// before the next hash begins, so that of many tries sent at once only the first few are computed.
     async fn try_password(&self, subject: &Subject, password: &Secret, attempt: &Attempt) -> Answer {
-        let is_user = subject.mailbox.is_some();
+        let is_user = subject.record().is_some();
         let (gatekeeper, password, attempt, hash) =
             (self.clone(), password.clone(), *attempt, subject.hash().clone());
         let work = move || {
@@ -69,30 +108,41 @@ impl Gatekeeper {
             }
             Ok(Answer::Wrong { delay: gatekeeper.throttle().failed(&attempt, &password, clock.monotonic()) })
         };
-        self.behind_the_gate(&attempt, work).await
+        self.behind_the_gate(&attempt, work).await.unwrap_or(Answer::Busy)
     }
 
-    fn let_in(&self, mailbox: &Mailbox, subject: &Subject, password: &Secret, attempt: &Attempt) -> Verdict {
+    fn let_in(&self, mailbox: &Mailbox, subject: &Subject, password: &Secret, attempt: &Attempt) {
         self.throttle().passed(attempt);
-        self.recognition().remember(&mailbox.password, password, self.inner.clock.monotonic());
+        let now = self.inner.clock.monotonic();
+        self.recognition().remember(Method::File, &mailbox.password, password, now);
         let settings = self.inner.store.settings();
         let is_old = |record: &super::Record| !record.is_up_to_date(Cost::of(&settings), settings.challenge);
         if subject.record().is_some_and(is_old) {
             self.renew_later(mailbox, password, subject.secret(), attempt);
         }
-        welcome(mailbox, None)
     }
 
     /// A proof costs next to nothing to check, so who must pay computes a hash for nothing first: else many
     /// guesses could be made at once where each is of another account or from another network.
-    async fn login_by_proof(&self, caller: &Caller, decoy: Arc<Decoy>, proof: &Proof) -> Verdict {
-        let attempt = self.throttle().attempt(&caller.account, caller.peer);
+    async fn login_by_proof(
+        &self,
+        mut caller: Caller,
+        decoy: Arc<Decoy>,
+        proof: &Proof,
+        peer: &Peer,
+    ) -> Verdict {
         let mut has_paid = false;
         loop {
             // Looked up again after paying, which may take long: the password may be another one now.
-            let Ok(subject) = self.subject(caller, Arc::clone(&decoy)).await else {
+            let Ok(subject) = self.subject(&caller, Arc::clone(&decoy)).await else {
                 return Verdict::StoreFailed;
             };
+            caller.meant(&subject);
+            if let Some(flaw) = certified::flaw(subject.address.as_ref(), peer) {
+                return self.refuse(&caller, None, flaw);
+            }
+            let caller = &caller;
+            let attempt = self.throttle().attempt(&caller.account, caller.peer);
             // Asked for everybody: asked only for who has a secret, it would tell in time who has one (S-185).
             let keeps_secrets = self.keeps_secrets();
             let answer = self.try_proof(&subject, keeps_secrets, proof, &attempt, has_paid);
@@ -161,15 +211,6 @@ impl Gatekeeper {
         (is_right && own.is_some()).then_some(None)
     }
 
-    /// Counts NTLM that was found wrong elsewhere, and says why in the log (S-204).
-    fn note_wrong_relay(&self, caller: &Caller, why: &str) -> Verdict {
-        let mut throttle = self.throttle();
-        let attempt = throttle.attempt(&caller.account, caller.peer);
-        let delay = throttle.failed_proof(&attempt, self.inner.clock.monotonic());
-        drop(throttle);
-        self.refused(caller, delay, format!("; {}", printable(why.as_bytes())).into())
-    }
-
     /// Computes a hash for nothing; [`Answer::Right`] once that is done.
     async fn pay(&self, decoy: &Decoy, attempt: &Attempt) -> Answer {
         let (gatekeeper, hash, attempt) = (self.clone(), decoy.hash.clone(), *attempt);
@@ -182,30 +223,45 @@ impl Gatekeeper {
             hash.verify(pepper, &Secret::new([0; 1]))?;
             Ok(Answer::Right(None))
         };
-        self.behind_the_gate(&attempt, work).await
+        self.behind_the_gate(&attempt, work).await.unwrap_or(Answer::Busy)
     }
 
-    async fn behind_the_gate(
+    /// Has a hash computed; none if it can't be now.
+    pub(super) async fn behind_the_gate<T: Send + 'static>(
         &self,
         attempt: &Attempt,
-        work: impl FnOnce() -> Result<Answer, NoMemory> + Send + 'static,
-    ) -> Answer {
+        work: impl FnOnce() -> Result<T, NoMemory> + Send + 'static,
+    ) -> Option<T> {
         let is_known = self.throttle().is_known(attempt);
         match self.inner.gate.enter(attempt.network(), is_known, work).await {
-            Ok(Ok(answer)) => answer,
+            Ok(Ok(answer)) => Some(answer),
             Ok(Err(NoMemory)) => {
                 if let Some(more) = self.admit_line(About::NoMemory) {
                     log::warn!(
                         "not enough memory for a password hash; `poppet set argon2_permits` lower{more}"
                     );
                 }
-                Answer::Busy
+                None
             }
-            Err(gate::Busy) => Answer::Busy,
+            Err(gate::Busy) => None,
         }
     }
 
-    fn put_off(&self, why: &str, caller: &Caller) -> Verdict {
+    /// Refuses before anything is computed, whoever it is: as late as a wrong password or, without one, a wrong proof.
+    pub(super) fn refuse(&self, caller: &Caller, password: Option<&Secret>, why: &str) -> Verdict {
+        let attempt = self.throttle().attempt(&caller.account, caller.peer);
+        let now = self.inner.clock.monotonic();
+        if self.throttle().is_held(&attempt, now) {
+            return self.put_off(IS_HELD, caller);
+        }
+        let delay = match password {
+            Some(password) => self.throttle().failed(&attempt, password, now),
+            None => self.throttle().failed_proof(&attempt, now),
+        };
+        self.refused(caller, delay, format!("; {why}").into())
+    }
+
+    pub(super) fn put_off(&self, why: &str, caller: &Caller) -> Verdict {
         if let Some(more) = self.admit_line(About::PutOff) {
             let Caller { peer, mechanism, .. } = caller;
             log::info!("{peer} logon by {mechanism} put off, {why}{more}: user {}", caller.shown());
@@ -213,7 +269,7 @@ impl Gatekeeper {
         Verdict::Busy
     }
 
-    fn refused(&self, caller: &Caller, delay: Duration, what_lacks: Cow<'_, str>) -> Verdict {
+    pub(super) fn refused(&self, caller: &Caller, delay: Duration, what_lacks: Cow<'_, str>) -> Verdict {
         let more = self.admit_line(About::Refused);
         let Caller { peer, mechanism, .. } = caller;
         let seconds = delay.as_secs();
@@ -225,7 +281,20 @@ impl Gatekeeper {
         if let Some(more) = more {
             log::info!("{line}{more}");
         }
-        Verdict::Refused { delay }
+        Verdict::Refused { delay: self.left_of(delay, caller) }
+    }
+
+    /// What is left to wait of a delay. Where somebody else is asked, whose answers take their time, it counts from
+    /// the claim's coming, so that all of them are heard at the same moment (S-167).
+    fn left_of(&self, delay: Duration, caller: &Caller) -> Duration {
+        let settings = self.inner.store.settings();
+        match caller.method == Method::File && settings.auth_learn.is_none() {
+            true => delay,
+            false => {
+                let now = self.inner.clock.monotonic();
+                delay.saturating_sub(now.saturating_duration_since(caller.arrived))
+            }
+        }
     }
 
     /// What to add to a line that strangers can cause; none if it is to be left out.
@@ -258,12 +327,17 @@ fn what_lacks(subject: &Subject, keeps_secrets: bool, proof: &Proof) -> Cow<'sta
     let is_scram = matches!(proof, Proof::Scram(_));
     match &subject.mailbox {
         None => "",
+        Some(_) if subject.lacks_password() => NO_PASSWORD,
         Some(_) if is_scram && subject.verifier().is_none() => NO_VERIFIER,
         Some(_) if !is_scram && !keeps_secrets => IS_OFF,
         Some(_) if !is_scram && subject.secret().is_none() => NO_SECRET,
         Some(_) => "",
     }
     .into()
+}
+
+fn what_is_missing(subject: &Subject) -> &'static str {
+    if subject.lacks_password() { NO_PASSWORD } else { "" }
 }
 
 fn welcome(mailbox: &Mailbox, signature: Option<[u8; 32]>) -> Verdict {
@@ -277,8 +351,9 @@ fn welcome(mailbox: &Mailbox, signature: Option<[u8; 32]>) -> Verdict {
     })
 }
 
-const IS_HELD: &str = "another of this user is being refused";
-const TOO_MANY: &str = "too many at once";
+pub(super) const IS_HELD: &str = "another of this user is being refused";
+pub(super) const TOO_MANY: &str = "too many at once";
+const NO_PASSWORD: &str = "; it has no password yet: set one by `poppet passwd`";
 const NO_SECRET: &str = "; the password was set while challenge was off: set it anew by `poppet passwd`";
 const NO_VERIFIER: &str =
     "; there is no verifier yet: log on by the password once, or set it by `poppet passwd`";

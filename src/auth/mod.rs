@@ -12,7 +12,9 @@
 //! ```
 
 mod aging;
+mod certified;
 mod decoy;
+mod elsewhere;
 mod gate;
 mod hash;
 pub mod key;
@@ -28,14 +30,17 @@ mod random;
 mod recognition;
 mod record;
 mod records;
+mod relayed;
 mod renewal;
 mod salt;
 mod seal;
+mod spelling;
 mod subject;
 mod tag;
 #[cfg(test)]
 pub(crate) mod tests;
 mod throttle;
+mod turns;
 mod words;
 mod work;
 
@@ -61,6 +66,7 @@ use self::record::Record;
 use self::seal::Sealer;
 use self::tag::Tagger;
 use self::throttle::Throttle;
+use self::turns::Turns;
 use self::work::{Ledger, Work};
 use crate::clock::{Clock, UnixTime};
 use crate::mail::{Address, MailboxId, MailboxMark, Secret};
@@ -134,6 +140,7 @@ impl Gatekeeper {
             clock: Clock::system(UnixTime(0)),
             ledger: Ledger::default(),
             outside: OnceLock::new(),
+            turns: Turns::default(),
             store,
         };
         let gatekeeper = Gatekeeper { inner: Arc::new(inner) };
@@ -261,6 +268,7 @@ struct Inner {
     clock: Clock,
     ledger: Ledger,
     outside: OnceLock<Arc<dyn Outside>>,
+    turns: Turns,
 }
 
 /// The record that binds a database to its key, and what is sealed in it.

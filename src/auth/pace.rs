@@ -20,9 +20,11 @@ pub enum About {
     NoMemory,
     /// The record of a password is damaged.
     Damaged,
+    /// Whoever knows the users can't be asked.
+    Unavailable,
 }
 
-const KINDS: usize = 5;
+const KINDS: usize = 6;
 
 /// Remembers when the last lines were written, and how many were left out since.
 #[derive(Debug, Default)]
@@ -99,7 +101,7 @@ mod tests {
         let lines = (0..1700).filter(|_| pace.admit(About::Refused, now).is_some()).count();
         assert_eq!(lines, limits::LOG_LINES as usize);
         assert_eq!(pace.admit(About::Refused, now + PAUSE).unwrap(), " (and 1680 more before it)");
-        for about in [About::PutOff, About::NoAnswer, About::NoMemory, About::Damaged] {
+        for about in [About::PutOff, About::NoAnswer, About::NoMemory, About::Damaged, About::Unavailable] {
             assert_eq!(pace.admit(about, now).as_deref(), Some(""), "{about:?}");
             assert_eq!(pace.admit(about, now), None, "{about:?}");
         }

@@ -9,6 +9,7 @@ use super::aging::Aging;
 use super::tag::{Tag, Tagger};
 use crate::limits;
 use crate::mail::Secret;
+use crate::settings::Method;
 
 /// The logons that are recognised.
 pub struct Recognition {
@@ -22,26 +23,28 @@ impl Recognition {
         Recognition { tagger, seen: Aging::new(limits::RECOGNISED_ENTRIES) }
     }
 
-    /// Whether that password was right for that sealed record lately; if so it counts as used now.
-    pub fn recognises(&mut self, record: &[u8], password: &Secret, now: Instant) -> bool {
-        let tag = self.tag(record, password);
+    /// Whether that password was right lately for what is known of the user: his sealed record in the password file, or
+    /// his account elsewhere. If so a record counts as used now; an account doesn't, for nobody tells when its password
+    /// is another one.
+    pub fn recognises(&mut self, method: Method, record: &[u8], password: &Secret, now: Instant) -> bool {
+        let tag = self.tag(method, record, password);
         // The look-up need not take constant time: without the key nobody can choose a tag.
         let is_recent = self.seen.peek(&tag).is_some_and(|used| !is_over(used, now));
-        if is_recent {
+        if is_recent && method == Method::File {
             self.seen.put(tag, now);
         }
         is_recent
     }
 
-    /// Remembers that the password was right for the sealed record.
-    pub fn remember(&mut self, record: &[u8], password: &Secret, now: Instant) {
-        let tag = self.tag(record, password);
+    /// Remembers that the password was right for that record or account.
+    pub fn remember(&mut self, method: Method, record: &[u8], password: &Secret, now: Instant) {
+        let tag = self.tag(method, record, password);
         self.seen.expire(|used| is_over(used, now));
         self.seen.put(tag, now);
     }
 
-    fn tag(&self, record: &[u8], password: &Secret) -> Tag {
-        self.tagger.tag(&[b"recognition", record, password.expose()])
+    fn tag(&self, method: Method, record: &[u8], password: &Secret) -> Tag {
+        self.tagger.tag(&[b"recognition", method.name().as_bytes(), record, password.expose()])
     }
 }
 
@@ -69,26 +72,57 @@ mod tests {
         let mut recognition = recognition();
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        assert!(!recognition.recognises(b"record", &password("x"), at(0)));
-        recognition.remember(b"record", &password("x"), at(0));
+        assert!(!recognition.recognises(Method::File, b"record", &password("x"), at(0)));
+        recognition.remember(Method::File, b"record", &password("x"), at(0));
         for seconds in [0, 299, 598] {
-            assert!(recognition.recognises(b"record", &password("x"), at(seconds)), "{seconds}");
+            assert!(
+                recognition.recognises(Method::File, b"record", &password("x"), at(seconds)),
+                "{seconds}"
+            );
         }
-        assert!(!recognition.recognises(b"record", &password("x"), at(598 + 300)));
-        assert!(!recognition.recognises(b"record", &password("x"), at(598 + 301)), "asking revives nothing");
+        assert!(!recognition.recognises(Method::File, b"record", &password("x"), at(598 + 300)));
+        assert!(
+            !recognition.recognises(Method::File, b"record", &password("x"), at(598 + 301)),
+            "asking revives nothing"
+        );
     }
 
     #[test]
     fn another_password_or_record_is_not_recognised_s_177() {
         let mut recognition = recognition();
         let now = Instant::now();
-        recognition.remember(b"record", &password("x"), now);
+        recognition.remember(Method::File, b"record", &password("x"), now);
         for (record, text) in
             [(&b"record"[..], "y"), (b"recordx", ""), (b"recor", "dx"), (b"new record", "x"), (b"", "")]
         {
-            assert!(!recognition.recognises(record, &password(text), now), "{record:?} {text}");
+            assert!(!recognition.recognises(Method::File, record, &password(text), now), "{record:?} {text}");
         }
-        assert!(recognition.recognises(b"record", &password("x"), now));
+        assert!(recognition.recognises(Method::File, b"record", &password("x"), now));
+    }
+
+    #[test]
+    fn what_one_method_knows_another_does_not() {
+        let mut recognition = recognition();
+        let now = Instant::now();
+        for known in Method::ALL {
+            recognition.remember(known, known.name().as_bytes(), &password("x"), now);
+            for asked in Method::ALL {
+                let is_known = recognition.recognises(asked, known.name().as_bytes(), &password("x"), now);
+                assert_eq!(is_known, asked == known, "{known} {asked}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_account_elsewhere_is_recognised_for_five_minutes_after_its_proof_however_often_it_is_used() {
+        let mut recognition = recognition();
+        let start = Instant::now();
+        recognition.remember(Method::Directory, b"alice", &password("x"), start);
+        let mut at = |seconds| {
+            let now = start + Duration::from_secs(seconds);
+            recognition.recognises(Method::Directory, b"alice", &password("x"), now)
+        };
+        assert_eq!([0, 150, 299, 300, 301].map(&mut at), [true, true, true, false, false]);
     }
 
     #[test]
@@ -96,12 +130,12 @@ mod tests {
         let mut recognition = recognition();
         let now = Instant::now();
         for number in 0..=limits::RECOGNISED_ENTRIES {
-            recognition.remember(&number.to_le_bytes(), &password("x"), now);
+            recognition.remember(Method::File, &number.to_le_bytes(), &password("x"), now);
         }
         assert_eq!(recognition.seen.len(), limits::RECOGNISED_ENTRIES);
-        assert!(!recognition.recognises(&0_usize.to_le_bytes(), &password("x"), now));
-        assert!(recognition.recognises(&1_usize.to_le_bytes(), &password("x"), now));
-        recognition.remember(b"late", &password("x"), now + limits::RECOGNISED);
+        assert!(!recognition.recognises(Method::File, &0_usize.to_le_bytes(), &password("x"), now));
+        assert!(recognition.recognises(Method::File, &1_usize.to_le_bytes(), &password("x"), now));
+        recognition.remember(Method::File, b"late", &password("x"), now + limits::RECOGNISED);
         assert_eq!(recognition.seen.len(), 1);
     }
 }

@@ -4,6 +4,7 @@ use super::Gatekeeper;
 use super::hash::NoMemory;
 use super::throttle::Attempt;
 use crate::mail::Secret;
+use crate::settings::Method;
 use crate::store::{Mailbox, StoreError};
 
 impl Gatekeeper {
@@ -35,7 +36,7 @@ impl Gatekeeper {
         let record = self.make_record(&mailbox.address, password, secret).map_err(no_memory)?;
         let sealed = record.seal(&self.inner.sealer, self.draw(), &mailbox.address, mailbox.mark);
         // Else the user's next logon would be hashed again.
-        self.recognition().remember(&sealed, password, self.inner.clock.monotonic());
+        self.recognition().remember(Method::File, &sealed, password, self.inner.clock.monotonic());
         self.inner.store.replace_password(mailbox.address, mailbox.password, sealed).wait()
     }
 }

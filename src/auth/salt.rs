@@ -9,7 +9,6 @@ use std::net::IpAddr;
 use ring::hmac;
 
 use super::Gatekeeper;
-use super::subject::Caller;
 use super::work::Work;
 use crate::limits;
 use crate::sasl::scram::Salt;
@@ -17,11 +16,13 @@ use crate::store::StoreError;
 
 impl Gatekeeper {
     /// The salt with which that user's SCRAM keys are made; who is no user, or has none, has one made up that
-    /// stays the same (A11). Errs if the store can't answer; logged already.
+    /// stays the same (A11). An alias has the salt of whom it leads to, as he needs it to log on with; who compares
+    /// salts so learns which names are aliases. Errs if the store can't answer; logged already.
     pub async fn salt(&self, user_name: &str, peer: IpAddr) -> Result<Salt, StoreError> {
-        let caller = Caller::new(user_name, peer, "SCRAM");
+        let mut caller = self.caller(user_name, peer, "SCRAM");
         let decoy = self.decoy().ok_or_else(|| StoreError::Refused("no decoy can be made".into()))?;
         let subject = self.subject(&caller, decoy).await?;
+        caller.meant(&subject);
         let made_up = self.made_up_salt(&caller.account);
         // A verifier may have been made with more or fewer iterations than today's.
         Ok(subject.verifier().map_or(made_up, |verifier| verifier.salt))

@@ -2,48 +2,93 @@
 
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
 use super::Gatekeeper;
 use super::decoy::Decoy;
 use super::hash::Hash;
 use super::pace::About;
 use super::record::Record;
+use super::spelling;
 use super::work::Work;
 use crate::mail::{Address, Secret, name, printable};
 use crate::sasl::scram::Verifier;
-use crate::store::{Mailbox, StoreError};
+use crate::settings::{Method, Names};
+use crate::store::{Found, Mailbox, StoreError, Wanted};
 
 /// Who wants to log on.
 pub struct Caller {
-    /// Whom he says to be, in the form in which he is counted and looked up.
+    /// Whom he says to be, in the form in which he is counted while it is not known who that is.
     pub account: String,
     /// Where he is.
     pub peer: IpAddr,
     /// How he proves it, for the log.
     pub mechanism: &'static str,
-    address: Option<Address>,
+    /// How users are known, the same for the whole of a logon.
+    pub method: Method,
+    /// When he came.
+    pub arrived: Instant,
+    wanted: Option<Wanted>,
     shown: String,
 }
 
 impl Caller {
-    /// Reads a user name as it was typed; what is no address of ours is an unknown user like any other (A11).
-    pub fn new(typed: &str, peer: IpAddr, mechanism: &'static str) -> Caller {
-        // The whole of it, for some keyboards type a wide @ and dots. Names from right to left can't be prepared
-        // together with their domain; as an address they are.
-        let prepared = name::prepare(typed);
-        let user_name = prepared.as_deref().unwrap_or(typed);
-        let address: Option<Address> = user_name.parse().ok();
-        let account = match &address {
-            Some(address) => address.to_string(),
-            None => user_name.to_ascii_lowercase(),
-        };
-        Caller { account, peer, mechanism, shown: shown(user_name, address.as_ref()), address }
-    }
-
     /// His name for the log, always last in its line (S-318).
     pub fn shown(&self) -> &str {
         &self.shown
     }
+
+    /// Whom the name turned out to mean: all forms of it count as one, so that none of them gives more tries.
+    pub fn meant(&mut self, subject: &Subject) {
+        let Some(address) = &subject.address else { return };
+        self.account = address.to_string();
+        if subject.mailbox.is_some() {
+            self.shown = address.to_string();
+        }
+    }
+
+    /// Looks for somebody else than was read from the name, counted as `account` until he is found.
+    pub fn look_for(&mut self, wanted: Wanted, account: String) {
+        (self.wanted, self.account) = (Some(wanted), account);
+    }
+
+    /// Whom the name meant, found in another way.
+    pub fn found(&mut self, address: &Address) {
+        (self.account, self.shown) = (address.to_string(), address.to_string());
+    }
+}
+
+impl Gatekeeper {
+    /// Reads a user name as it was typed; what is no name of ours is an unknown user like any other (A11).
+    pub(super) fn caller(&self, typed: &str, peer: IpAddr, mechanism: &'static str) -> Caller {
+        let settings = self.inner.store.settings();
+        let arrived = self.inner.clock.monotonic();
+        read(typed, peer, mechanism, (settings.auth, settings.names), arrived)
+    }
+}
+
+fn read(
+    typed: &str,
+    peer: IpAddr,
+    mechanism: &'static str,
+    (method, names): (Method, Names),
+    arrived: Instant,
+) -> Caller {
+    // The whole of it, for some keyboards type a wide @ and dots. Names from right to left can't be prepared
+    // together with their domain; as an address they are.
+    let prepared = name::prepare(typed);
+    let user_name = prepared.as_deref().unwrap_or(typed);
+    let wanted = spelling::read(user_name, method, names);
+    let address = match &wanted {
+        Some(Wanted::Address(address)) => Some(address),
+        _ => None,
+    };
+    let account = match address {
+        Some(address) => address.to_string(),
+        None => user_name.to_lowercase(),
+    };
+    let shown = shown(user_name, address);
+    Caller { account, peer, mechanism, method, arrived, wanted, shown }
 }
 
 /// What is no address may be a password in the wrong field: only its beginning is shown (S-319).
@@ -60,8 +105,10 @@ fn shown(user_name: &str, address: Option<&Address>) -> String {
 
 /// Against what a claim is held: a mailbox's record, or the decoy where something is missing.
 pub struct Subject {
-    /// The mailbox; none if there is none, or if its record can't be opened.
+    /// The mailbox; none if there is none, or if its record can't be opened where that is needed.
     pub mailbox: Option<Mailbox>,
+    /// The address that is meant, whether there is a mailbox or not; none if it could be several.
+    pub address: Option<Address>,
     record: Option<Record>,
     decoy: Arc<Decoy>,
 }
@@ -69,7 +116,13 @@ pub struct Subject {
 impl Subject {
     /// The sealed record, for recognition.
     pub fn sealed(&self) -> &[u8] {
-        self.mailbox.as_ref().map_or(&self.decoy.sealed, |mailbox| &mailbox.password)
+        let own = self.mailbox.as_ref().map(|mailbox| &mailbox.password[..]);
+        own.filter(|sealed| !sealed.is_empty()).unwrap_or(&self.decoy.sealed)
+    }
+
+    /// Whether the mailbox is in the password file, but has no password yet.
+    pub fn lacks_password(&self) -> bool {
+        self.mailbox.as_ref().is_some_and(|mailbox| mailbox.password.is_empty())
     }
 
     /// The hash to compute.
@@ -104,19 +157,23 @@ impl Gatekeeper {
     pub(super) async fn subject(&self, caller: &Caller, decoy: Arc<Decoy>) -> Result<Subject, StoreError> {
         let ledger = &self.inner.ledger;
         ledger.note(Work::LookUp);
-        let found = self.inner.store.mailbox(caller.address.as_ref().unwrap_or(&decoy.address).clone()).await;
-        let mailbox = found.inspect_err(|error| {
+        let wanted = caller.wanted.clone().unwrap_or_else(|| Wanted::Address(decoy.address.clone()));
+        let Found { mailbox, address } = self.inner.store.user(wanted).await.inspect_err(|error| {
             if let Some(more) = self.admit_line(About::NoAnswer) {
                 log::warn!("{} logon put off, the database does not answer: {error}{more}", caller.peer);
             }
         })?;
         // Somebody may have made a mailbox of the decoy's name.
-        let mailbox = mailbox.filter(|_| caller.address.is_some());
+        let mailbox = mailbox.filter(|_| caller.wanted.is_some());
+        let address = address.filter(|_| caller.wanted.is_some());
+        if caller.method != Method::File {
+            return Ok(Subject { mailbox, address, record: None, decoy });
+        }
         ledger.note(Work::Opening);
         let sealer = &self.inner.sealer;
-        let Some(found) = &mailbox else {
+        let Some(found) = mailbox.as_ref().filter(|mailbox| !mailbox.password.is_empty()) else {
             drop(Record::open(sealer, &decoy.address, decoy.mark, &decoy.sealed));
-            return Ok(Subject { mailbox: None, record: None, decoy });
+            return Ok(Subject { mailbox, address, record: None, decoy });
         };
         let record = Record::open(sealer, &found.address, found.mark, &found.password);
         if record.is_none()
@@ -128,7 +185,7 @@ impl Gatekeeper {
             );
         }
         let mailbox = mailbox.filter(|_| record.is_some());
-        Ok(Subject { mailbox, record, decoy })
+        Ok(Subject { mailbox, address, record, decoy })
     }
 
     /// The decoy of today's cost; none if there can't be a hash of it. Until their next logon, users whose
@@ -149,7 +206,8 @@ mod tests {
     use super::*;
 
     fn caller(user_name: &str) -> Caller {
-        Caller::new(user_name, IpAddr::V4([192, 0, 2, 1].into()), "password")
+        let peer = IpAddr::V4([192, 0, 2, 1].into());
+        read(user_name, peer, "password", (Method::File, Names::Strict), Instant::now())
     }
 
     #[test]
@@ -185,7 +243,7 @@ mod tests {
     #[test]
     fn what_can_not_be_prepared_names_nobody() {
         for typed in ["a b@home.lan", "\u{2163}@home.lan", "a\u{200d}b@home.lan", "\u{5e9}x@home.lan", ""] {
-            assert!(caller(typed).address.is_none(), "{typed:?}");
+            assert!(caller(typed).wanted.is_none(), "{typed:?}");
         }
     }
 }

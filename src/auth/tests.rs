@@ -1,5 +1,7 @@
 //! The whole gate on a real database.
 
+mod elsewhere;
+mod fake;
 mod proofs;
 mod renewal;
 mod timing;

@@ -15,6 +15,8 @@ pub enum Work {
     Proof,
     /// A salt was made up.
     Salt,
+    /// Somebody else was asked about a password of so many octets.
+    Question(usize),
 }
 
 /// The work done so far.

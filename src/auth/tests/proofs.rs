@@ -328,11 +328,3 @@ fn a_closed_store_is_neither_right_nor_wrong_for_a_proof_s_196() {
     }
     assert!(block_on(house.gatekeeper.salt("alice@home.lan", PEER)).is_err());
 }
-
-#[test]
-fn a_certificate_proves_nothing_yet() {
-    let house = House::new();
-    let claim = Claim { user_name: "alice@home.lan".into(), proof: Proof::Certificate };
-    let refused = Verdict::Refused { delay: Duration::ZERO };
-    assert_eq!(block_on(house.gatekeeper.login(claim, &PEER.into())), refused);
-}

@@ -1,0 +1,204 @@
+//! NTLM that Samba's helper found right: whose mailbox that is (A7, S-206).
+//!
+//! The helper's word is a name, `DOMAIN\user`. Which account that is the system or the directory says, which also
+//! keeps out whom they refuse; whose mailbox the account is, is found by its identity, else by its name, else by the
+//! local part of a mailbox that has no account yet, of which it is then asked whose that would be. Two accounts never
+//! have the same mailbox, and where two mailboxes would do there is none.
+
+use std::sync::Arc;
+
+use super::decoy::Decoy;
+use super::login::IS_HELD;
+use super::subject::Caller;
+use super::{Absence, Gatekeeper, Outside, Peer, Person, Verdict, certified, elsewhere};
+use crate::mail::{Account, Address};
+use crate::settings::Method;
+use crate::store::{Mailbox, StoreError, Wanted};
+
+impl Gatekeeper {
+    /// Lets in whom the helper has named.
+    pub(super) async fn login_by_relay(
+        &self,
+        mut caller: Caller,
+        decoy: Arc<Decoy>,
+        told: &str,
+        peer: &Peer,
+    ) -> Result<Mailbox, Verdict> {
+        self.count_by_user(&mut caller, Arc::clone(&decoy), told).await.map_err(|_| Verdict::StoreFailed)?;
+        let attempt = self.throttle().attempt(&caller.account, caller.peer);
+        if self.throttle().is_held(&attempt, self.inner.clock.monotonic()) {
+            return Err(self.put_off(IS_HELD, &caller));
+        }
+        let is_on = caller.method != Method::File && self.inner.store.settings().spa;
+        let (true, Some(outside)) = (is_on, self.outside()) else {
+            return Err(self.refuse(&caller, None, "spa is off, or users are known by the password file"));
+        };
+        let (mailbox, found) = match self.owner(&**outside, caller.method, &decoy.address, told).await {
+            Ok(owner) => owner,
+            Err(Wrong::Refused(why)) => return Err(self.refuse(&caller, None, &why)),
+            Err(Wrong::Unavailable(why)) => return Err(self.unavailable(caller.method, &caller, &why)),
+            Err(Wrong::StoreFailed) => return Err(Verdict::StoreFailed),
+        };
+        caller.found(&mailbox.address);
+        if let Some(flaw) = certified::flaw(Some(&mailbox.address), peer) {
+            return Err(self.refuse(&caller, None, flaw));
+        }
+        // Counted by the name before, and by whose mailbox it is from here on.
+        let attempt = self.throttle().attempt(&caller.account, caller.peer);
+        if self.throttle().is_held(&attempt, self.inner.clock.monotonic()) {
+            return Err(self.put_off(IS_HELD, &caller));
+        }
+        self.throttle().passed(&attempt);
+        Ok(self.bind_to(&mailbox, Some(found)).await)
+    }
+
+    /// Counts NTLM that was found wrong elsewhere, and says why in the log (S-204).
+    pub(super) async fn note_wrong_relay(
+        &self,
+        mut caller: Caller,
+        decoy: Arc<Decoy>,
+        told: &str,
+        why: &str,
+    ) -> Verdict {
+        match self.count_by_user(&mut caller, decoy, told).await {
+            Ok(()) => self.refuse(&caller, None, &elsewhere::shown(why)),
+            Err(_) => Verdict::StoreFailed,
+        }
+    }
+
+    /// Counts the caller by the mailbox of that name if there is but one, else by the name; whatever domain he names
+    /// gives him no more tries.
+    async fn count_by_user(
+        &self,
+        caller: &mut Caller,
+        decoy: Arc<Decoy>,
+        told: &str,
+    ) -> Result<(), StoreError> {
+        let (_, user) = parts(told);
+        caller.look_for(Wanted::Name(user.to_lowercase()), user.to_lowercase());
+        let subject = self.subject(caller, decoy).await?;
+        if let Some(address) = &subject.address {
+            caller.account = address.to_string();
+        }
+        Ok(())
+    }
+
+    /// The mailbox of whom the helper has named, and his account.
+    async fn owner(
+        &self,
+        outside: &dyn Outside,
+        method: Method,
+        nobody: &Address,
+        told: &str,
+    ) -> Result<(Mailbox, Account), Wrong> {
+        let (domain, user) = parts(told);
+        let is_own = domain.is_some_and(|domain| is_own_name(domain, &own_name()));
+        // Accounts of this machine itself are known to it by the name alone.
+        let asked = if method == Method::Local && is_own { user } else { told };
+        let refused = |why: &str| Wrong::Refused(why.into());
+        let account = Account::named(asked).ok_or_else(|| refused("Samba's helper gave no name"))?;
+        let person = Person { address: nobody.clone(), account: Some(account) };
+        let found = outside.find(method, person).await?;
+        let names = vec![told.to_owned(), asked.to_owned()];
+        let store = &self.inner.store;
+        let mailbox = store.mailbox_of_account(found.clone(), names, user.to_lowercase()).await;
+        let mailbox = mailbox.map_err(|_| Wrong::StoreFailed)?;
+        let mailbox = mailbox.ok_or_else(|| refused("no mailbox, or more than one, is that account's"))?;
+        if mailbox.account.is_some() {
+            return Ok((mailbox, found));
+        }
+        let person = Person { address: mailbox.address.clone(), account: None };
+        let expected = outside.find(method, person).await?;
+        match is_same(&expected, &found) {
+            true => Ok((mailbox, found)),
+            false => Err(refused("the mailbox of that name is another account's: `poppet account` binds it")),
+        }
+    }
+}
+
+enum Wrong {
+    Refused(String),
+    Unavailable(String),
+    StoreFailed,
+}
+
+impl From<Absence> for Wrong {
+    fn from(absence: Absence) -> Wrong {
+        match absence {
+            Absence::Refused(why) => Wrong::Refused(elsewhere::shown(&why)),
+            Absence::Unavailable(why) => Wrong::Unavailable(why),
+        }
+    }
+}
+
+/// The domain, if one is named, and the user: of `DOMAIN\user`, `DOMAIN+user` or `user@domain`.
+fn parts(told: &str) -> (Option<&str>, &str) {
+    if let Some((domain, user)) = told.split_once(['\\', '+']) {
+        return (Some(domain), user);
+    }
+    match told.rsplit_once('@') {
+        Some((user, domain)) => (Some(domain), user),
+        None => (None, told),
+    }
+}
+
+/// Whether a domain of Windows is this machine, which is called by its first label, cut to 15 letters.
+fn is_own_name(domain: &str, own: &str) -> bool {
+    let label = own.split('.').next().unwrap_or_default();
+    let short: String = label.chars().take(15).collect();
+    !short.is_empty() && domain.eq_ignore_ascii_case(&short)
+}
+
+fn own_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// By identity where both have one, else by the name.
+fn is_same(one: &Account, other: &Account) -> bool {
+    match one.identity.is_empty() || other.identity.is_empty() {
+        true => one.name.to_lowercase() == other.name.to_lowercase(),
+        false => one.identity == other.identity,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_helper_s_names_have_a_domain_and_a_user() {
+        for (told, domain, user) in [
+            ("HOME\\bob", Some("HOME"), "bob"),
+            ("HOME+bob", Some("HOME"), "bob"),
+            ("bob@ad.home.lan", Some("ad.home.lan"), "bob"),
+            ("bob", None, "bob"),
+            ("HOME\\bob+x", Some("HOME"), "bob+x"),
+            ("", None, ""),
+        ] {
+            assert_eq!(parts(told), (domain, user), "{told}");
+        }
+    }
+
+    #[test]
+    fn this_machine_is_known_by_its_short_name() {
+        for (domain, own, is_own) in [
+            ("BOX", "box.home.lan", true),
+            ("BOX", "box", true),
+            ("HOME", "box.home.lan", false),
+            ("A-VERY-LONG-NAM", "a-very-long-name.lan", true),
+            ("", "", false),
+            ("BOX", "", false),
+        ] {
+            assert_eq!(is_own_name(domain, own), is_own, "{domain} {own}");
+        }
+    }
+
+    #[test]
+    fn accounts_are_the_same_by_identity_and_else_by_name_s_206() {
+        let account = |name: &str, identity: &[u8]| Account { name: name.into(), identity: identity.into() };
+        assert!(is_same(&account("a", b"1"), &account("b", b"1")));
+        assert!(!is_same(&account("a", b"1"), &account("a", b"2")));
+        assert!(is_same(&account("HOME\\A", b""), &account("home\\a", b"2")));
+        assert!(!is_same(&account("a", b""), &account("b", b"")));
+    }
+}

@@ -1,8 +1,11 @@
 //! The whole gate on a real database.
 
+mod certificates;
 mod elsewhere;
 mod fake;
+mod names;
 mod proofs;
+mod relay;
 mod renewal;
 mod timing;
 mod work;

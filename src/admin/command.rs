@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AuthView, LiveStatus, QuotaRow, Target, Whom};
+use super::{AuthView, CertificateAct, LiveStatus, QuotaRow, Target, Told, Whom};
 use crate::clock::UnixTime;
 use crate::mail::{Address, Alias, AliasTarget, Domain, Secret, Uid};
 use crate::settings::Method;
@@ -175,6 +175,8 @@ pub enum Command {
         /// Whether it is chosen without a look whether it can be used.
         is_forced: bool,
     },
+    /// Does something with certificates: [`Answer::Certificates`], or what the act says.
+    Certificates(CertificateAct),
 }
 
 /// What an act came to.
@@ -284,6 +286,8 @@ pub enum Answer {
         /// The account.
         account: String,
     },
+    /// What there is to tell of certificates.
+    Certificates(Told),
 }
 
 /// What a changed setting means for the passwords that are kept.

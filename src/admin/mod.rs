@@ -6,6 +6,7 @@
 mod accounts;
 mod aliases;
 mod auth;
+mod certificates;
 pub mod command;
 mod consequences;
 mod devices;
@@ -30,6 +31,9 @@ pub use crate::store::{
     AliasRow, Device, DomainRow, GoneRow, Lock, MailboxRow, Origin, Reach, Recoverable, Undeleted, Wear,
 };
 pub use auth::{AuthView, MethodRow};
+pub use certificates::{
+    CertificateAct, CertificateKind, CertificateRow, Fingerprint, RevocationRow, Told, Vouches,
+};
 pub use command::{Answer, Command, Consequence, MessageSummary, SessionRow, SettingRow, Status};
 pub use failure::{AdminError, Failure, quoted};
 pub use founding::{Founded, found, open};
@@ -152,6 +156,7 @@ pub async fn execute(context: &Context, command: Command) -> Result<Answer, Admi
         Command::ChooseAuth { method, directory_password, is_forced } => {
             auth::choose(context, method, directory_password, is_forced).await
         }
+        Command::Certificates(act) => certificates::act(context, act).await,
     }
 }
 

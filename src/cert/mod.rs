@@ -115,6 +115,11 @@ pub async fn server_identity(
     Ok(Some(ServerIdentity { chain: kept.certificates, private_key }))
 }
 
+/// The certificate that TLS listeners present, DER; none if none is installed. Errs if the store fails.
+pub async fn server_certificate(store: &Store) -> Result<Option<Vec<u8>>, CertError> {
+    Ok(kept(store, SERVER).await?.and_then(|kept| kept.certificates.into_iter().next()))
+}
+
 /// The authority's certificate, DER, for clients to trust; none if there is none. Errs if the store fails.
 pub async fn authority(store: &Store) -> Result<Option<Vec<u8>>, CertError> {
     Ok(kept(store, AUTHORITY).await?.and_then(|kept| kept.certificates.into_iter().next()))

@@ -2,6 +2,7 @@
 
 use argh::{FromArgs, SubCommands};
 
+use super::certificate_verb::CertVerb;
 use super::globals::PASSWORD_ON_COMMAND_LINE;
 use super::mail_verbs::{AliasVerb, DeviceVerb, QuotaVerb};
 use super::user_verbs::Auth;
@@ -89,6 +90,7 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("enable", "unlock"),
     ("method", "auth"),
     ("migrate", "auth"),
+    ("certificate", "cert"),
 ];
 
 /// argh's complaint as one line. A surplus word is not repeated where it may be a password (S-321).
@@ -197,6 +199,7 @@ pub(super) enum Verb {
     Who(Who),
     Kick(Kick),
     Auth(Auth),
+    Cert(CertVerb),
 }
 
 #[cfg(test)]

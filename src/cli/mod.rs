@@ -10,6 +10,8 @@ mod accounts;
 mod alias;
 mod args;
 mod auth;
+mod cert;
+mod certificate_verb;
 mod consequence;
 mod desk;
 mod device;
@@ -91,6 +93,7 @@ fn carry_out(verb: Verb, globals: &Globals, output: &Output) -> Result<(), Admin
         Verb::Who(_) => sessions::who(&desk)?,
         Verb::Kick(verb) => sessions::kick(&verb, &desk)?,
         Verb::Auth(verb) => return auth::auth(&verb, &desk, output),
+        Verb::Cert(verb) => return cert::cert(&verb, &desk, output),
     };
     output.report(&report)
 }

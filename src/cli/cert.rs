@@ -1,0 +1,296 @@
+//! cert.
+
+use std::fs::{self, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use super::certificate_verb::CertVerb;
+use super::desk::{Desk, stranger};
+use super::output::Output;
+use super::table::{Cell, Report, Said};
+use crate::admin::{
+    AdminError, Answer, CertificateAct, CertificateRow, Command, Failure, Fingerprint, RevocationRow, Told,
+    Vouches, quoted,
+};
+use crate::limits;
+use crate::mail::Address;
+use crate::settings;
+
+pub(super) fn cert(verb: &CertVerb, desk: &Desk, output: &Output) -> Result<(), AdminError> {
+    let words: Vec<&str> = verb.words.iter().map(String::as_str).collect();
+    check_options(verb, &words)?;
+    let report = match words.as_slice() {
+        ["show"] => return show(desk, output),
+        [] | ["list"] => rows(ask(desk, CertificateAct::List)?)?,
+        ["ca"] | ["ca", "list"] => rows(ask(desk, CertificateAct::Authorities)?)?,
+        ["ca", "add", file] => {
+            let act = CertificateAct::AddAuthorities { vouches: vouches(verb)?, file: contents(file)? };
+            rows(ask(desk, act)?)?
+        }
+        ["ca", "del", which] => {
+            let which = (*which).to_owned();
+            ask(desk, CertificateAct::RemoveAuthority { vouches: vouches(verb)?, which: which.clone() })?;
+            removed(format!("The authority {} is believed no more.", quoted(&which)), "authority", &which)
+        }
+        ["crl"] | ["crl", "list"] => revocations(ask(desk, CertificateAct::Revocations)?)?,
+        ["crl", "add", file] => revocations(ask(desk, CertificateAct::AddRevocations(contents(file)?))?)?,
+        ["crl", "del", name] => {
+            ask(desk, CertificateAct::RemoveRevocations((*name).to_owned()))?;
+            removed(format!("The revocation list of {} is forgotten.", quoted(name)), "issuer", name)
+        }
+        ["issue", address] => issue(verb, self::address(address)?, desk)?,
+        ["allow", address, fingerprint] => allow(verb, self::address(address)?, fingerprint, desk)?,
+        ["deny", address, fingerprint] => deny(self::address(address)?, fingerprint, desk)?,
+        other => return Err(misused(other)),
+    };
+    output.report(&report)
+}
+
+fn show(desk: &Desk, output: &Output) -> Result<(), AdminError> {
+    match ask(desk, CertificateAct::Show)? {
+        Answer::Certificate { authority, .. } if output.is_json => {
+            output.report(&Report::Facts(vec![("authority", Cell::text(authority))]))
+        }
+        Answer::Certificate { authority, .. } => output.text(&authority),
+        _ => Err(stranger()),
+    }
+}
+
+/// The file is made first: what can't be written is not issued.
+fn issue(verb: &CertVerb, address: Address, desk: &Desk) -> Result<Report, AdminError> {
+    let path = verb.out.as_ref().map_or_else(|| PathBuf::from(format!("{address}.p12")), PathBuf::from);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(|error| cannot_make(&path, &error))?;
+    let issued = ask(
+        desk,
+        CertificateAct::Issue {
+            address: address.clone(),
+            label: verb.label.clone().unwrap_or_default(),
+            days: verb.days.unwrap_or(limits::CLIENT_CERTIFICATE_DAYS),
+        },
+    );
+    let (contents, password, fingerprint, ends) = match issued {
+        Ok(Answer::Certificates(Told::Issued { file, password, fingerprint, ends })) => {
+            (file, password, fingerprint, ends)
+        }
+        other => {
+            let _ = fs::remove_file(&path);
+            return Err(other.err().unwrap_or_else(stranger));
+        }
+    };
+    if let Err(error) = file.write_all(&contents).and_then(|()| file.sync_all()) {
+        let _ = fs::remove_file(&path);
+        ask(desk, CertificateAct::Deny { address, fingerprint: fingerprint.to_string() })?;
+        return Err(cannot_make(&path, &error));
+    }
+    let password = String::from_utf8_lossy(password.expose()).into_owned();
+    let sentence = format!(
+        "{} has a certificate for {address}, valid until {}. The password that opens it, shown only now: {password}",
+        path.display(),
+        ends.rfc3339()
+    );
+    let facts = vec![
+        ("file", Cell::text(path.display())),
+        ("password", Cell::text(password)),
+        ("fingerprint", Cell::text(fingerprint)),
+        ("ends", Cell::Time(ends)),
+    ];
+    Ok(Report::Said(sentence, facts, Said::Line))
+}
+
+fn allow(verb: &CertVerb, address: Address, text: &str, desk: &Desk) -> Result<Report, AdminError> {
+    let fingerprint: Fingerprint = text.parse().map_err(|()| {
+        AdminError::usage(format!(
+            "{} is no SHA-256 fingerprint: \"openssl x509 -noout -fingerprint -sha256 -in FILE\" shows one, 64 \
+             hexadecimal digits",
+            quoted(text)
+        ))
+    })?;
+    let label = verb.label.clone().unwrap_or_default();
+    ask(desk, CertificateAct::Allow { address: address.clone(), fingerprint, label })?;
+    let sentence = format!("{address} may log on with the certificate {fingerprint}.");
+    let facts = vec![("address", Cell::text(address)), ("fingerprint", Cell::text(fingerprint))];
+    Ok(Report::Said(sentence, facts, Said::Quiet))
+}
+
+fn deny(address: Address, fingerprint: &str, desk: &Desk) -> Result<Report, AdminError> {
+    ask(desk, CertificateAct::Deny { address: address.clone(), fingerprint: fingerprint.to_owned() })?;
+    let sentence = format!("{address} may log on with the certificate {} no more.", quoted(fingerprint));
+    Ok(removed(sentence, "fingerprint", fingerprint))
+}
+
+fn ask(desk: &Desk, act: CertificateAct) -> Result<Answer, AdminError> {
+    desk.ask(Command::Certificates(act))
+}
+
+fn removed(sentence: String, what: &'static str, name: &str) -> Report {
+    Report::Said(sentence, vec![(what, Cell::text(name)), ("removed", Cell::Is(true))], Said::Quiet)
+}
+
+fn rows(answer: Answer) -> Result<Report, AdminError> {
+    match answer {
+        Answer::Certificates(Told::Rows(rows)) => Ok(Report::Rows(COLUMNS, rows.iter().map(cells).collect())),
+        _ => Err(stranger()),
+    }
+}
+
+fn cells(row: &CertificateRow) -> Vec<Cell> {
+    vec![
+        Cell::text(row.kind.name()),
+        row.address.as_ref().map_or(Cell::None, Cell::text),
+        if row.name.is_empty() { Cell::None } else { Cell::text(&row.name) },
+        row.ends.map_or(Cell::None, Cell::Time),
+        Cell::text(match row {
+            CertificateRow { is_nobodys: true, .. } => "nobody's",
+            CertificateRow { has_ended: true, .. } => "ended",
+            _ => "good",
+        }),
+        Cell::text(row.fingerprint),
+    ]
+}
+
+fn revocations(answer: Answer) -> Result<Report, AdminError> {
+    let Answer::Certificates(Told::Revocations(rows)) = answer else { return Err(stranger()) };
+    let cells = |row: &RevocationRow| {
+        vec![
+            Cell::text(&row.name),
+            Cell::Number(row.revoked),
+            Cell::Time(row.made),
+            row.next.map_or(Cell::None, Cell::Time),
+        ]
+    };
+    Ok(Report::Rows(REVOCATION_COLUMNS, rows.iter().map(cells).collect()))
+}
+
+fn address(text: &str) -> Result<Address, AdminError> {
+    text.parse().map_err(|error| AdminError::usage(format!("{} is no address: {error}", quoted(text))))
+}
+
+fn vouches(verb: &CertVerb) -> Result<Vouches, AdminError> {
+    match verb.vouches.as_deref() {
+        None | Some("clients") => Ok(Vouches::ForClients),
+        Some("directory") => Ok(Vouches::ForDirectory),
+        Some(other) => {
+            Err(AdminError::usage(format!("--for can't be {}: it takes clients or directory", quoted(other))))
+        }
+    }
+}
+
+fn contents(path: &str) -> Result<Vec<u8>, AdminError> {
+    let unreadable =
+        |error| AdminError::new(Failure::NotFound, format!("can't read {}: {error}", quoted(path)));
+    let file = fs::File::open(path).map_err(unreadable)?;
+    let mut octets = Vec::new();
+    file.take(limits::CERTIFICATE_FILE_OCTETS as u64 + 1).read_to_end(&mut octets).map_err(unreadable)?;
+    if octets.len() > limits::CERTIFICATE_FILE_OCTETS {
+        return Err(AdminError::new(
+            Failure::Refused,
+            format!(
+                "{} has over {} octets: split it; DER takes less than PEM",
+                quoted(path),
+                limits::CERTIFICATE_FILE_OCTETS
+            ),
+        ));
+    }
+    Ok(octets)
+}
+
+fn cannot_make(path: &Path, error: &std::io::Error) -> AdminError {
+    let text = format!("can't make {}: {error}; name another file by --out", path.display());
+    let is_there = error.kind() == std::io::ErrorKind::AlreadyExists;
+    AdminError::new(if is_there { Failure::Exists } else { Failure::Failed }, text)
+}
+
+/// Each option belongs to some acts only.
+fn check_options(verb: &CertVerb, words: &[&str]) -> Result<(), AdminError> {
+    let is_issue = words.first() == Some(&"issue");
+    let is_change_of_ca = matches!(words, ["ca", "add" | "del", ..]);
+    if verb.vouches.is_some() && !is_change_of_ca {
+        return Err(AdminError::usage("--for belongs to \"poppet cert ca add FILE\" and \"ca del NAME\""));
+    }
+    if (verb.out.is_some() || verb.days.is_some()) && !is_issue {
+        return Err(AdminError::usage("--out and --days belong to \"poppet cert issue ADDRESS\""));
+    }
+    if verb.label.is_some() && !is_issue && words.first() != Some(&"allow") {
+        return Err(AdminError::usage("--label belongs to \"poppet cert issue\" and \"poppet cert allow\""));
+    }
+    Ok(())
+}
+
+fn misused(words: &[&str]) -> AdminError {
+    AdminError::usage(match words {
+        ["show" | "list", ..] => {
+            "\"poppet cert list\" shows all of them, \"poppet cert show\" the authority: leave out what follows".into()
+        }
+        ["ca", ..] => "say ca list, ca add FILE, or ca del NAME".into(),
+        ["crl", ..] => "say crl list, crl add FILE, or crl del NAME".to_owned(),
+        ["issue", ..] => "say for whom, as in \"poppet cert issue alice@home.lan\"".into(),
+        ["allow" | "deny", ..] => {
+            format!("say whose certificate and its fingerprint, as in \"poppet cert {} alice@home.lan 3f09...\"", words[0])
+        }
+        [other, ..] => match ACTS.iter().find(|known| settings::is_near(known, other)) {
+            Some(near) => format!("there is no \"poppet cert\" {}; did you mean {near}?", quoted(other)),
+            None => format!("there is no \"poppet cert\" {}: say {}", quoted(other), ACTS.join(", ")),
+        },
+        [] => "\"poppet cert --help\" shows what can be said".into(),
+    })
+}
+
+const ACTS: &[&str] = &["list", "show", "ca", "crl", "issue", "allow", "deny"];
+const COLUMNS: &[&str] = &["kind", "address", "name", "ends", "state", "fingerprint"];
+const REVOCATION_COLUMNS: &[&str] = &["name", "revoked", "made", "next"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verb(words: &str) -> CertVerb {
+        let words = words.split_whitespace().map(str::to_owned).collect();
+        CertVerb { words, vouches: None, out: None, days: None, label: None }
+    }
+
+    fn complaint(verb: &CertVerb) -> String {
+        let desk = Desk::new("/nonexistent/poppet.redb".into());
+        let error = cert(verb, &desk, &Output { is_json: false, is_terminal: false }).unwrap_err();
+        assert_eq!(error.kind, Failure::Usage, "{}", error.text);
+        error.text
+    }
+
+    #[test]
+    fn what_is_no_act_is_misuse() {
+        for (words, wanted) in [
+            ("lst", "did you mean list?"),
+            ("frobnicate", "say list, show, ca"),
+            ("ca frob", "say ca list"),
+            ("ca add", "say ca list"),
+            ("ca add a b", "say ca list"),
+            ("crl del", "say crl list"),
+            ("show x", "leave out"),
+            ("issue", "say for whom"),
+            ("issue alice", "is no address"),
+            ("allow alice@home.lan", "and its fingerprint"),
+            ("allow alice@home.lan 3f09", "is no SHA-256 fingerprint"),
+            ("deny", "poppet cert deny"),
+        ] {
+            assert!(complaint(&verb(words)).contains(wanted), "{words}: {}", complaint(&verb(words)));
+        }
+    }
+
+    #[test]
+    fn options_belong_to_their_acts() {
+        for (wrong, wanted) in [
+            (CertVerb { vouches: Some("clients".into()), ..verb("list") }, "--for belongs"),
+            (CertVerb { vouches: Some("all".into()), ..verb("ca del x") }, "--for can't be \"all\""),
+            (CertVerb { out: Some("x".into()), ..verb("show") }, "--out and --days belong"),
+            (CertVerb { days: Some(1), ..verb("allow a@b 00") }, "--out and --days belong"),
+            (CertVerb { label: Some("x".into()), ..verb("ca list") }, "--label belongs"),
+        ] {
+            assert!(complaint(&wrong).contains(wanted), "{}", complaint(&wrong));
+        }
+    }
+}

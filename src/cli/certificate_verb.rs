@@ -1,0 +1,46 @@
+//! The arguments of cert; their help text is the manual.
+
+use argh::FromArgs;
+
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "cert",
+    description = "show certificates, and say whose certificates of users are believed",
+    example = "{command_name}\n{command_name} ca add company.pem\n{command_name} crl add company.crl\n\
+    {command_name} issue alice@home.lan --label phone\n{command_name} allow alice@home.lan 3f:09:...\n\
+    {command_name} deny alice@home.lan 3f09a1b2",
+    note = "\"poppet set clientcert optional\" or required makes the listeners ask users for certificates, \"poppet set\n\
+    certpassword on\" asks for the password too. Say:\n\
+    list                      all certificates; columns: kind, address, name, ends, state, fingerprint\n\
+    show                      the authority's certificate, which clients trust, as PEM\n\
+    ca [list]                 the authorities that vouch for users, or for a directory's servers\n\
+    ca add FILE               believe an authority; its certificates name users by their e-mail addresses\n\
+    ca del NAME               believe it no more; a fingerprint or its first 8 digits do, too\n\
+    crl [list]                the revocation lists; columns: name, revoked, made, next\n\
+    crl add FILE              revoke what an authority's list names; it takes the place of the older one\n\
+    crl del NAME              forget the list of that authority\n\
+    issue ADDRESS             make a certificate for a user's device: a PKCS #12 file, and the password for it\n\
+    allow ADDRESS PRINT       let a user log on with the certificate that has this SHA-256 fingerprint\n\
+    deny ADDRESS PRINT        no more, and end his sessions; the fingerprint's first 8 digits do\n\
+    A FILE is PEM or DER. What was issued can be denied at any time; its key is kept nowhere. For programs that want\n\
+    PEM: openssl pkcs12 -in FILE -nodes. A certificate that names no mailbox here lets nobody in."
+)]
+/// cert
+pub(super) struct CertVerb {
+    /// what is done, and with what
+    #[argh(positional, arg_name = "list|show|ca|crl|issue|allow|deny ...")]
+    pub words: Vec<String>,
+    /// whom an authority vouches for: clients (the default), or directory
+    #[argh(option, arg_name = "WHOM", long = "for")]
+    pub vouches: Option<String>,
+    /// where the PKCS #12 file goes; without it ADDRESS.p12 in this folder. No file is overwritten
+    #[argh(option, arg_name = "FILE")]
+    pub out: Option<String>,
+    /// how long what is issued is valid; without it 1095 days
+    #[argh(option, arg_name = "N")]
+    pub days: Option<u32>,
+    /// what it is called in lists, such as the device that has it
+    #[argh(option, arg_name = "TEXT")]
+    pub label: Option<String>,
+}

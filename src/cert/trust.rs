@@ -251,3 +251,6 @@ fn flaw(error: &Error) -> String {
 fn provider() -> CryptoProvider {
     ring::default_provider()
 }
+
+#[cfg(test)]
+mod tests;

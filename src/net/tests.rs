@@ -1,5 +1,6 @@
 //! What only shows from inside a running server.
 
+mod certificates;
 mod slow;
 mod trial;
 

@@ -119,6 +119,19 @@ pub const FILTER_DEPTH: usize = 16;
 /// Octets of the name of an account elsewhere.
 pub const ACCOUNT_OCTETS: usize = 256;
 
+// ---- the system's hashes and accounts ------------------------------------------------------------
+
+/// Octets of a password that crypt(3) takes, `CRYPT_MAX_PASSPHRASE_SIZE`; SHA-2's kinds hash it in each round.
+pub const CRYPT_PASSWORD_OCTETS: usize = 512;
+/// Octets of a hash with its salt: yescrypt's longest has 140, crypt(3) has room for 384.
+pub const CRYPT_HASH_OCTETS: usize = 384;
+/// Rounds of sha512-crypt and sha256-crypt (S-216): 5,000 are usual, these take a second here, some ten on a small board.
+pub const CRYPT_SHA_ROUNDS: u32 = 1_000_000;
+/// bcrypt's cost, a power of two (S-216): 12 is usual, and this takes a second.
+pub const CRYPT_BCRYPT_COST: u8 = 14;
+/// yescrypt's memory (S-216): 16 MiB are usual, and small boards have 64 in all.
+pub const CRYPT_YESCRYPT_OCTETS: u64 = 64 * 1024 * 1024;
+
 // ---- passwords ---------------------------------------------------------------------------------
 
 /// Octets of a password; a longer one is refused before it is hashed (S-159).

@@ -57,7 +57,7 @@ pub struct Settings {
     pub clientcert: ClientCertificates,
     /// Whether a certificate needs the password, too.
     pub certpassword: bool,
-    /// Whether local accounts with old kinds of hashes may log on (S-215).
+    /// Whether local accounts with a hash of MD5 may log on (S-215).
     pub old_hashes: bool,
     /// The directory.
     pub directory: Directory,

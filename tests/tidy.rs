@@ -41,6 +41,7 @@ const CRATES_OF: &[(&str, &[&str])] = &[
     ("settings", &["serde"]),
     ("wire", &["memchr"]),
     ("sasl", &["base64ct", "hmac", "md4", "md5", "ring", "unicode_normalization", "zeroize"]),
+    ("crypt", &["md5", "ring", "yescrypt", "zeroize"]),
     ("pop3", &["base64ct"]),
     ("smtp", &["memchr"]),
     ("store", &["crc32fast", "log", "postcard", "redb", "rustix", "serde"]),

@@ -143,7 +143,7 @@ pub(super) static ACCESS_KEYS: &[Key] = &[
     },
     Key {
         name: "old_hashes",
-        meaning: "whether local accounts with a DES or MD5 hash may log on",
+        meaning: "whether local accounts with an MD5 hash may log on; with one of DES nobody may",
         values: "on or off",
         effect: Effect::AtOnce,
         assign: |settings, value| switch(value, &mut settings.old_hashes),

@@ -145,6 +145,7 @@ pub const KNOWN_CRATES: &[&str] = &[
     "smol",
     "time",
     "unicode_normalization",
+    "yescrypt",
     "zeroize",
 ];
 

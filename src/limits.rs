@@ -108,6 +108,26 @@ pub const DIRECTORY_SERVERS: usize = 8;
 pub const OUTSIDE_ANSWER: Duration = Duration::from_secs(10);
 /// Questions to the system or a directory at once (S-198).
 pub const OUTSIDE_QUESTIONS: usize = 8;
+/// Questions that wait for a place among those; the next is told to come back (S-198).
+pub const OUTSIDE_WAITING: usize = 64;
+/// How long the way to a server of a directory may take, its name's look-up and all its addresses together (S-197).
+pub const DIRECTORY_CONNECT: Duration = Duration::from_secs(2);
+/// How long the beginning of TLS may take there: a slow board needs one for the proofs alone.
+pub const DIRECTORY_HANDSHAKE: Duration = Duration::from_secs(3);
+/// How long an answer may take there (S-197).
+pub const DIRECTORY_REPLY: Duration = Duration::from_secs(5);
+/// Addresses of one server that are tried.
+pub const DIRECTORY_ADDRESSES: usize = 4;
+/// Failures in a row after which a server is left out (S-197).
+pub const DIRECTORY_FAILURES: u32 = 3;
+/// For how long it is left out before it is tried again (S-197).
+pub const DIRECTORY_REST: Duration = Duration::from_secs(10);
+/// How long a link for searches is kept without use; Active Directory closes it after 15 minutes.
+pub const DIRECTORY_IDLE: Duration = Duration::from_secs(300);
+/// How long a search account that was refused is not tried again: each logon would be a try, and lock it out (S-205).
+pub const DIRECTORY_REFUSED: Duration = Duration::from_secs(60);
+/// How long the system's list of authorities is believed before it is read again.
+pub const SYSTEM_AUTHORITIES_AGE: Duration = Duration::from_secs(3600);
 /// Elements in one another that are read: certificates have ten, answers of a directory five (S-199).
 pub const BER_DEPTH: usize = 32;
 /// Octets of one message of a directory: an entry of which an identity is asked has some hundred (S-199).

@@ -25,7 +25,7 @@ pub use answer::Entry;
 pub use client::{Answer, Channel, Client, Event, Fault, Next};
 pub use filter::{Filter, FilterError};
 pub use outcome::{Judgement, Outcome};
-pub use request::{Question, Refusal, Scope, Search};
+pub use request::{Question, Refusal, Scope, Search, is_no_password};
 pub use template::{NameTemplate, Names, TemplateError};
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ pub enum Refusal {
 }
 
 /// A password that servers might take for none: nothing but blanks, or with a NUL, where some of them end (S-191).
-pub(super) fn is_no_password(password: &Secret) -> bool {
+pub fn is_no_password(password: &Secret) -> bool {
     password.expose().contains(&0) || password.expose().iter().all(|octet| *octet == b' ')
 }
 

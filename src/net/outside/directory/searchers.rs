@@ -1,0 +1,76 @@
+//! Links on which the search account is bound, kept for the next search and for nothing else (S-201).
+
+use std::time::Instant;
+
+use super::link::Link;
+use crate::limits;
+use crate::settings::DirectoryServer;
+
+/// Links that nobody uses now, and search accounts that were refused.
+#[derive(Default)]
+pub(super) struct Searchers {
+    idle: Vec<Idle>,
+    refused: Vec<Refused>,
+}
+
+/// Who searches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Who {
+    /// His name; empty for nobody in particular.
+    pub account: String,
+    /// His password as it is sealed: another one makes another searcher.
+    pub sealed: Vec<u8>,
+}
+
+/// A link on which he is bound, or nobody.
+pub(super) struct Searcher {
+    pub link: Link,
+    /// Where the server's tree begins, if that was asked.
+    pub root: Option<String>,
+}
+
+struct Idle {
+    server: DirectoryServer,
+    who: Who,
+    since: Instant,
+    searcher: Searcher,
+}
+
+struct Refused {
+    server: DirectoryServer,
+    who: Who,
+    at: Instant,
+    reason: String,
+}
+
+impl Searchers {
+    /// A link to that server that was not idle for too long; all others that are of no use are dropped.
+    pub fn take(&mut self, server: &DirectoryServer, who: &Who, now: Instant) -> Option<Searcher> {
+        self.idle.retain(|idle| idle.who == *who && now < idle.since + limits::DIRECTORY_IDLE);
+        let at = self.idle.iter().rposition(|idle| idle.server == *server)?;
+        Some(self.idle.remove(at).searcher)
+    }
+
+    /// Keeps a link whose last question was answered.
+    pub fn keep(&mut self, server: &DirectoryServer, who: Who, searcher: Searcher, now: Instant) {
+        if self.idle.len() >= limits::OUTSIDE_QUESTIONS {
+            self.idle.remove(0);
+        }
+        self.idle.push(Idle { server: server.clone(), who, since: now, searcher });
+    }
+
+    /// Why that account was refused lately; so that our tries don't lock it out (S-205).
+    pub fn refusal(&mut self, server: &DirectoryServer, who: &Who, now: Instant) -> Option<String> {
+        self.refused.retain(|refused| now < refused.at + limits::DIRECTORY_REFUSED);
+        let refused = self.refused.iter().find(|refused| refused.server == *server && refused.who == *who);
+        refused.map(|refused| refused.reason.clone())
+    }
+
+    /// Remembers that an account was refused.
+    pub fn note_refusal(&mut self, server: &DirectoryServer, who: Who, now: Instant, reason: String) {
+        if self.refused.len() >= limits::DIRECTORY_SERVERS {
+            self.refused.remove(0);
+        }
+        self.refused.push(Refused { server: server.clone(), who, at: now, reason });
+    }
+}

@@ -1,0 +1,1 @@
+//! The driver against servers of a few lines, on loopback.

@@ -329,6 +329,9 @@ pub const OWN_REST: Duration = Duration::from_millis(5);
 /// How often a change is tried that another one was faster than: a record is made anew once at most, and an
 /// administrator who changes it all the time is none.
 pub const OWN_ROUNDS: usize = 3;
+/// The same where every mailbox moves to another way of knowing its user: thousands of accounts are asked for one after
+/// the other, or as many passwords hashed on a small board.
+pub const MIGRATION_ANSWER: Duration = Duration::from_secs(2 * 3600);
 
 // ---- the store ---------------------------------------------------------------------------------
 

@@ -1,8 +1,9 @@
 //! Domains and mailboxes come, are found, and get new passwords.
 
 use super::missing::{alias_of, no_domain, no_mailbox};
-use super::{AdminError, Answer, Context, Failure, aliases};
+use super::{AdminError, Answer, Context, Failure, aliases, elsewhere};
 use crate::mail::{Address, Alias, Domain, MailboxId, MailboxMark, Secret};
+use crate::settings::Method;
 use crate::store::{Mailbox, MailboxRow, StoreError};
 
 pub(super) async fn add_domain(context: &Context, domain: Domain) -> Result<Answer, AdminError> {
@@ -27,13 +28,21 @@ pub(super) async fn add_mailbox(
     context: &Context,
     address: Address,
     password: Option<Secret>,
+    account: Option<String>,
 ) -> Result<Answer, AdminError> {
     may_be_added(context, &address).await?;
     let mark = context.gatekeeper.fresh_mark();
+    if context.store.settings().auth != Method::File {
+        return elsewhere::add_mailbox(context, address, mark, (password, account)).await;
+    }
+    if account.is_some() {
+        let text = "users are known by file, so a mailbox has no account elsewhere: leave out --account";
+        return Err(AdminError::new(Failure::Refused, text));
+    }
     let (record, generated) = seal(context, &address, mark, password)?;
     match context.store.add_mailbox(address.clone(), mark, record).await {
         Ok(_) => Ok(Answer::Password(generated)),
-        Err(StoreError::Exists(_)) => Err(exists(&address)),
+        Err(StoreError::Exists(_)) => Err(exists(context, &address)),
         Err(StoreError::NotFound(_)) => Err(foreign_domain(&address)),
         Err(error) => Err(error.into()),
     }
@@ -53,10 +62,11 @@ pub(super) async fn may_be_added(context: &Context, address: &Address) -> Result
         return Err(AdminError::new(Failure::Refused, text));
     }
     if context.store.mailbox(address.clone()).await?.is_some() {
-        return Err(exists(address));
+        return Err(exists(context, address));
     }
     match aliases::find(context, &Alias::Address(address.clone())).await? {
-        None => Ok(Answer::Done),
+        None if context.store.settings().auth == Method::File => Ok(Answer::Done),
+        None => Ok(Answer::NoPassword),
         Some(row) => Err(AdminError::new(
             Failure::Exists,
             format!(
@@ -73,10 +83,24 @@ pub(super) async fn set_password(
     password: Option<Secret>,
 ) -> Result<Answer, AdminError> {
     let mailbox = mailbox(context, &address).await?;
+    must_have_password(context, &mailbox)?;
     let (record, generated) = seal(context, &address, mailbox.mark, password)?;
     context.store.set_password(address, record).await?;
     end_sessions(context, [mailbox.id]);
     Ok(Answer::Password(generated))
+}
+
+/// Whether a mailbox of that address could get another password.
+pub(super) async fn may_have_password(context: &Context, address: &Address) -> Result<Answer, AdminError> {
+    must_have_password(context, &mailbox(context, address).await?)?;
+    Ok(Answer::Done)
+}
+
+fn must_have_password(context: &Context, mailbox: &Mailbox) -> Result<(), AdminError> {
+    match context.store.settings().auth {
+        Method::File => Ok(()),
+        method => Err(elsewhere::no_password_here(method, mailbox)),
+    }
 }
 
 pub(super) async fn mailboxes(context: &Context, domain: Option<Domain>) -> Result<Answer, AdminError> {
@@ -131,9 +155,10 @@ fn foreign_domain(address: &Address) -> AdminError {
     )
 }
 
-fn exists(address: &Address) -> AdminError {
-    AdminError::new(
-        Failure::Exists,
-        format!("the mailbox {address} is here already: \"poppet passwd {address}\" gives it a new password"),
-    )
+fn exists(context: &Context, address: &Address) -> AdminError {
+    let advice = match context.store.settings().auth {
+        Method::File => format!(": \"poppet passwd {address}\" gives it a new password"),
+        _ => String::new(),
+    };
+    AdminError::new(Failure::Exists, format!("the mailbox {address} is here already{advice}"))
 }

@@ -121,13 +121,20 @@ pub(super) async fn make_ready(
     }
     let hindrance = if is_forced { None } else { hindrance(context, method).await };
     let Some(why) = hindrance else { return Ok(None) };
-    match earlier {
-        _ if !is_given => {}
-        Some(earlier) => context.store.put_record(DIRECTORY_PASSWORD, earlier).await?,
-        None => context.store.remove_record(DIRECTORY_PASSWORD).await?,
+    if is_given {
+        put_back(context, earlier).await?;
     }
     let text = format!("{method} can't be used now: {why}; nothing was changed, --force does not look");
     Err(AdminError::new(Failure::Refused, text))
+}
+
+/// Takes a directory password back that is of no use.
+pub(super) async fn put_back(context: &Context, earlier: Option<Vec<u8>>) -> Result<(), AdminError> {
+    let change = match earlier {
+        Some(earlier) => context.store.put_record(DIRECTORY_PASSWORD, earlier),
+        None => context.store.remove_record(DIRECTORY_PASSWORD),
+    };
+    Ok(change.await?)
 }
 
 /// What is to be known of the method as it is now, in lines for people.

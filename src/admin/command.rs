@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AuthView, CertificateAct, LiveStatus, QuotaRow, Target, Told, Whom};
+use super::{AuthView, CertificateAct, LiveStatus, Migrate, Migration, QuotaRow, Target, Told, Whom};
 use crate::clock::UnixTime;
 use crate::mail::{Address, Alias, AliasTarget, Domain, Secret, Uid};
 use crate::settings::Method;
@@ -19,8 +19,10 @@ pub enum Command {
     AddMailbox {
         /// Its address.
         address: Address,
-        /// Its password; none has one generated.
+        /// Its password; none has one generated. Where users are known elsewhere there is none.
         password: Option<Secret>,
+        /// Whose account elsewhere it is; none has the address name it.
+        account: Option<String>,
     },
     /// Removes a domain or a mailbox: [`Answer::Removed`]; or the alias of that name: [`Answer::AliasRemoved`].
     Remove {
@@ -123,7 +125,7 @@ pub enum Command {
         addresses: Vec<IpAddr>,
     },
     /// Asks whether [`Command::AddMailbox`] or [`Command::SetPassword`] would be taken, before a person is
-    /// asked for a password: [`Answer::Done`], or the error of that command.
+    /// asked for a password: [`Answer::Done`], [`Answer::NoPassword`], or the error of that command.
     MayHavePassword {
         /// Whose.
         address: Address,
@@ -163,6 +165,8 @@ pub enum Command {
         /// The new value of `quota_messages`; none leaves it.
         messages: Option<String>,
     },
+    /// Asks whether there is such a mailbox: [`Answer::Done`], or [`super::Failure::NotFound`].
+    Mailbox(Address),
     /// Asks how users are known: [`Answer::Auth`].
     Auth,
     /// Chooses how users are known, while no domain is here; or gives the directory's account its password:
@@ -177,6 +181,8 @@ pub enum Command {
     },
     /// Does something with certificates: [`Answer::Certificates`], or what the act says.
     Certificates(CertificateAct),
+    /// Moves every mailbox to another method: [`Answer::Migrated`] or [`Answer::DirectoryPasswordWanted`].
+    MigrateAuth(Migrate),
 }
 
 /// What an act came to.
@@ -200,7 +206,12 @@ pub enum Answer {
         dead_ends: Vec<Alias>,
     },
     /// What was brought back, or would be.
-    Undeleted(Undeleted),
+    Undeleted {
+        /// How much.
+        undeleted: Undeleted,
+        /// What its user needs before he can log on again, in lines for people.
+        notes: Vec<String>,
+    },
     /// Removed mailboxes.
     Gone(Vec<GoneRow>),
     /// All domains.
@@ -272,6 +283,8 @@ pub enum Answer {
     Devices(Vec<Device>),
     /// How full mailboxes are.
     Quotas(Vec<QuotaRow>),
+    /// The mailbox could be added, and takes no password: its user has one elsewhere.
+    NoPassword,
     /// How users are known.
     Auth(AuthView),
     /// The method is chosen.
@@ -288,6 +301,8 @@ pub enum Answer {
     },
     /// What there is to tell of certificates.
     Certificates(Told),
+    /// What moving every mailbox came to.
+    Migrated(Migration),
 }
 
 /// What a changed setting means for the passwords that are kept.

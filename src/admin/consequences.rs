@@ -79,7 +79,7 @@ mod tests {
 
         fn add(&self, address: &str) {
             let password = Some(Secret::new("wonderland"));
-            self.act(Command::AddMailbox { address: address.parse().unwrap(), password });
+            self.act(Command::AddMailbox { address: address.parse().unwrap(), password, account: None });
         }
 
         fn set(&self, key: &str, value: Option<&str>) -> Option<Consequence> {

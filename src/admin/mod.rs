@@ -10,6 +10,7 @@ mod certificates;
 pub mod command;
 mod consequences;
 mod devices;
+mod elsewhere;
 mod failure;
 mod finals;
 mod fixed;
@@ -17,6 +18,7 @@ mod founding;
 mod joined;
 mod locks;
 mod mechanisms;
+mod migrating;
 mod missing;
 mod options;
 pub mod own;
@@ -38,6 +40,7 @@ pub use command::{Answer, Command, Consequence, MessageSummary, SessionRow, Sett
 pub use failure::{AdminError, Failure, quoted};
 pub use founding::{Founded, found, open};
 pub use mechanisms::{MechanismRow, MechanismState};
+pub use migrating::{FailingRow, Migrate, Migration};
 pub use quotas::QuotaRow;
 pub use target::{Target, Whom};
 
@@ -96,7 +99,9 @@ pub struct LiveStatus {
 pub async fn execute(context: &Context, command: Command) -> Result<Answer, AdminError> {
     match command {
         Command::AddDomain(domain) => accounts::add_domain(context, domain).await,
-        Command::AddMailbox { address, password } => accounts::add_mailbox(context, address, password).await,
+        Command::AddMailbox { address, password, account } => {
+            accounts::add_mailbox(context, address, password, account).await
+        }
         Command::Remove { target: Target::Domain(domain), is_confirmed } => {
             removing::remove_domain(context, domain, is_confirmed).await
         }
@@ -140,7 +145,7 @@ pub async fn execute(context: &Context, command: Command) -> Result<Answer, Admi
         }
         Command::MayHavePassword { address, is_new: true } => accounts::may_be_added(context, &address).await,
         Command::MayHavePassword { address, is_new: false } => {
-            accounts::mailbox(context, &address).await.map(|_| Answer::Done)
+            accounts::may_have_password(context, &address).await
         }
         Command::Aliases(of) => aliases::aliases(context, of).await,
         Command::SetAlias { alias, targets } => aliases::set(context, alias, targets).await,
@@ -152,11 +157,13 @@ pub async fn execute(context: &Context, command: Command) -> Result<Answer, Admi
         Command::SetQuota { target, octets, messages } => {
             quotas::set(context, &target, octets.as_deref(), messages.as_deref()).await
         }
+        Command::Mailbox(address) => accounts::mailbox(context, &address).await.map(|_| Answer::Done),
         Command::Auth => auth::show(context).await,
         Command::ChooseAuth { method, directory_password, is_forced } => {
             auth::choose(context, method, directory_password, is_forced).await
         }
         Command::Certificates(act) => certificates::act(context, act).await,
+        Command::MigrateAuth(migrate) => migrating::migrate(context, migrate).await,
     }
 }
 

@@ -1,8 +1,10 @@
 //! What was removed is brought back.
 
-use super::{AdminError, Answer, Context, Failure};
+use super::{AdminError, Answer, Context, Failure, elsewhere};
+use crate::auth::Person;
 use crate::clock::{Clock, UnixTime};
 use crate::mail::Address;
+use crate::settings::Method;
 
 pub(super) async fn undelete(
     context: &Context,
@@ -14,7 +16,42 @@ pub(super) async fn undelete(
         let text = "nothing that is removed is kept: \"poppet set undo_days 7\" keeps it from then on";
         return Err(AdminError::new(Failure::Refused, text));
     }
-    Ok(Answer::Undeleted(context.store.undelete(address, since, is_dry_run).await?))
+    let undeleted = context.store.undelete(address.clone(), since, is_dry_run).await?;
+    let notes = match undeleted.is_mailbox_back && !is_dry_run {
+        true => reunite(context, &address).await?,
+        false => Vec::new(),
+    };
+    Ok(Answer::Undeleted { undeleted, notes })
+}
+
+/// A mailbox that comes back after the method was changed has neither password nor account: it gets its account, or
+/// its administrator is told what to do.
+async fn reunite(context: &Context, address: &Address) -> Result<Vec<String>, AdminError> {
+    let Some(mailbox) = context.store.mailbox(address.clone()).await? else { return Ok(Vec::new()) };
+    let settings = context.store.settings();
+    if settings.auth == Method::File {
+        let is_shut = mailbox.password.is_empty() && settings.auth_learn.is_none();
+        let note = format!(
+            "Users have been known in another way meanwhile, so it has no password: \"poppet passwd {address}\" gives \
+             it one."
+        );
+        return Ok(is_shut.then_some(note).into_iter().collect());
+    }
+    if mailbox.account.is_some() {
+        return Ok(Vec::new());
+    }
+    let person = Person { address: address.clone(), account: None };
+    let why = match elsewhere::find(context, settings.auth, person).await {
+        Ok(account) => match elsewhere::holder(&context.store.users().await?, address, &account) {
+            Some(other) => format!("{} is the account of {other}", account.name),
+            None => {
+                context.store.bind_account(address.clone(), Some(account)).await?;
+                return Ok(Vec::new());
+            }
+        },
+        Err(error) => error.text,
+    };
+    Ok(vec![format!("Its user can't log on yet: {why}.")])
 }
 
 /// Until when what is removed now can be brought back; none for not at all.

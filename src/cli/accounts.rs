@@ -22,7 +22,8 @@ pub(super) fn add(verb: &Add, desk: &Desk) -> Result<Report, AdminError> {
         }
         Target::Mailbox(address) => {
             let password = password(&address, verb.password_stdin, true, desk)?;
-            let answer = desk.ask(Command::AddMailbox { address: address.clone(), password })?;
+            let answer =
+                desk.ask(Command::AddMailbox { address: address.clone(), password, account: None })?;
             Ok(with_password(&address, generated(answer)?, "The mailbox {} is added"))
         }
     }
@@ -196,7 +197,9 @@ fn password(
     if !is_on_stdin && std::io::stdin().is_terminal() {
         // By a desk of its own: the file is not kept open while somebody thinks of a password.
         let desk = Desk::new(desk.database().to_owned());
-        desk.ask(Command::MayHavePassword { address: address.clone(), is_new })?;
+        if desk.ask(Command::MayHavePassword { address: address.clone(), is_new })? == Answer::NoPassword {
+            return Ok(None);
+        }
     }
     password::obtain(address, is_on_stdin)
 }

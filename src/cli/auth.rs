@@ -5,12 +5,13 @@ use std::io::IsTerminal;
 use serde_json::{Value, json};
 
 use super::desk::{Desk, stranger};
+use super::migration;
 use super::output::Output;
 use super::password;
 use super::table::{Cell, Report, Said};
 use super::user_verbs::Auth;
 use crate::admin::{
-    self, AdminError, Answer, AuthView, Command, Failure, MechanismRow, MechanismState, MethodRow,
+    self, AdminError, Answer, AuthView, Command, Failure, MechanismRow, MechanismState, MethodRow, Migrate,
 };
 use crate::mail::Secret;
 use crate::settings::Method;
@@ -32,6 +33,9 @@ pub(super) fn auth(verb: &Auth, desk: &Desk, output: &Output) -> Result<(), Admi
     let choose = |directory_password| {
         desk.ask(Command::ChooseAuth { method, directory_password, is_forced: verb.force })
     };
+    if verb.migrate {
+        return migrate(verb, method, given, desk, output);
+    }
     let has_new_password = given.is_some();
     match with_password(given, &choose)? {
         Answer::AuthChosen { before, notes } => {
@@ -39,6 +43,26 @@ pub(super) fn auth(verb: &Auth, desk: &Desk, output: &Output) -> Result<(), Admi
         }
         _ => Err(stranger()),
     }
+}
+
+fn migrate(
+    verb: &Auth,
+    method: Method,
+    given: Option<Secret>,
+    desk: &Desk,
+    output: &Output,
+) -> Result<(), AdminError> {
+    let ask = |directory_password| {
+        desk.ask(Command::MigrateAuth(Migrate {
+            method,
+            directory_password,
+            learns: verb.learn,
+            is_dry_run: verb.dry_run,
+            is_forced: verb.force,
+        }))
+    };
+    let Answer::Migrated(migration) = with_password(given, &ask)? else { return Err(stranger()) };
+    migration::report(&migration, method, output)
 }
 
 /// Hands a command in; where the password of the directory's account is missing, a person at the terminal is asked.

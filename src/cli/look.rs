@@ -12,6 +12,7 @@ use crate::admin::{
     Target, Wear,
 };
 use crate::mail::{Address, Alias, AliasTarget, Domain};
+use crate::settings::Method;
 
 pub(super) fn list(verb: &List, desk: &Desk) -> Result<Report, AdminError> {
     let domain = match verb.domain.as_deref().map(str::parse).transpose()? {
@@ -30,17 +31,32 @@ pub(super) fn list(verb: &List, desk: &Desk) -> Result<Report, AdminError> {
     for row in &aliases {
         row.targets.iter().for_each(|target| of.entry(target).or_default().push(&row.alias));
     }
+    let has_accounts = has_accounts(desk)?;
     let row = |row: &MailboxRow| {
         let aliases = of.get(&AliasTarget::Address(row.address.clone()));
-        vec![
+        let mut cells = vec![
             Cell::text(&row.address),
             Cell::text(state(row)),
             Cell::Time(row.created),
             Cell::Texts(aliases.map(|aliases| texts(aliases)).unwrap_or_default()),
-        ]
+        ];
+        let account = || row.account.as_ref().map_or(Cell::None, |account| Cell::text(&account.name));
+        cells.extend(has_accounts.then(account));
+        cells
     };
-    let columns = &["mailbox", "state", "created", "aliases"];
+    let columns: &[&str] = match has_accounts {
+        true => &["mailbox", "state", "created", "aliases", "account"],
+        false => &["mailbox", "state", "created", "aliases"],
+    };
     Ok(Report::Rows(columns, mailboxes.iter().map(row).collect()))
+}
+
+/// Whether users are known elsewhere than in the password file.
+fn has_accounts(desk: &Desk) -> Result<bool, AdminError> {
+    match desk.ask(Command::Settings(Some("auth".into())))? {
+        Answer::Settings(rows) => Ok(rows.iter().any(|row| row.value != Method::File.name())),
+        _ => Err(stranger()),
+    }
 }
 
 fn list_domains(desk: &Desk) -> Result<Report, AdminError> {
@@ -296,6 +312,7 @@ mod tests {
                 id: MailboxId(1),
                 lock,
                 domain_lock,
+                account: None,
                 created: UnixTime(0),
                 messages: 0,
                 octets: 0,

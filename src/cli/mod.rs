@@ -20,6 +20,7 @@ mod logger;
 mod look;
 mod machine;
 mod mail_verbs;
+mod migration;
 mod options;
 mod output;
 mod own;

@@ -2,6 +2,7 @@
 
 use super::accounts::mailbox_address;
 use super::desk::{Desk, stranger};
+use super::output;
 use super::table::{Cell, Report, Said};
 use super::verbs::Undelete;
 use crate::admin::{AdminError, Answer, Command, quoted};
@@ -12,7 +13,7 @@ pub(super) fn undelete(verb: &Undelete, desk: &Desk) -> Result<Report, AdminErro
     let now = Clock::system(UnixTime(0)).now();
     let since = verb.since.as_deref().map(|text| moment(text, now)).transpose()?;
     let command = Command::Undelete { address: address.clone(), since, is_dry_run: verb.dry_run };
-    let Answer::Undeleted(undeleted) = desk.ask(command)? else { return Err(stranger()) };
+    let Answer::Undeleted { undeleted, notes } = desk.ask(command)? else { return Err(stranger()) };
     let mailbox = if undeleted.is_mailbox_back { "The mailbox and " } else { "" };
     let messages = match undeleted.messages {
         0 => "no messages".to_owned(),
@@ -41,6 +42,8 @@ pub(super) fn undelete(verb: &Undelete, desk: &Desk) -> Result<Report, AdminErro
         ("purged", Cell::Number(undeleted.purged.into())),
         ("dry_run", Cell::Is(verb.dry_run)),
     ];
+    // The line of facts is for programs; what a person must know besides stands on standard error.
+    notes.iter().for_each(|note| output::complain(note));
     Ok(Report::Said(sentence, facts, Said::Line))
 }
 

@@ -71,7 +71,8 @@ pub(super) struct Serve {
     example = "{command_name} home.lan\n{command_name} bob@home.lan\n\
     printf '%s\\n' \"$secret\" | {command_name} bob@home.lan --password-stdin",
     note = "A mailbox's password is asked for on a terminal; elsewhere one is generated and printed once, behind\n\
-    the address and a tab.\n\
+    the address and a tab. Where the system or a directory knows the users (\"poppet auth\"), the account must be\n\
+    there, and has its password there.\n\
     The certificate gets a new domain's names when the server is started next."
 )]
 /// add
@@ -113,7 +114,8 @@ pub(super) struct Del {
     name = "list",
     description = "list the domains, or the mailboxes of one",
     example = "{command_name}\n{command_name} home.lan",
-    note = "Columns without DOMAIN: domain, state, mailboxes, aliases; with it: mailbox, state, created, aliases.\n\
+    note = "Columns without DOMAIN: domain, state, mailboxes, aliases; with it: mailbox, state, created, aliases,\n\
+    and account where users are known by the system or a directory.\n\
     The state is open, locked, or domain-locked for a mailbox that only its domain locks; \" all\" stands behind it\n\
     where no mail is taken either. The aliases are a number for a domain, and those that name the mailbox."
 )]

@@ -21,11 +21,35 @@ impl Account {
             !name.is_empty() && name.len() <= limits::ACCOUNT_OCTETS && !name.chars().any(char::is_control);
         is_fine.then(|| Account { name: name.into(), identity: Vec::new() })
     }
+
+    /// Whether both are one: by what tells them apart, else by their names, in which case doesn't count (S-206).
+    pub fn is_same_as(&self, other: &Account) -> bool {
+        match self.identity.is_empty() || other.identity.is_empty() {
+            false => self.identity == other.identity,
+            true => self.name.to_lowercase() == other.name.to_lowercase(),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn accounts_are_one_by_identity_else_by_name_s_206_s_220() {
+        let account = |name: &str, identity: &str| Account { name: name.into(), identity: identity.into() };
+        for (left, right, wanted) in [
+            (account("alice", ""), account("Alice", ""), true),
+            (account("alice", ""), account("alicia", ""), false),
+            (account("alice", "1"), account("alice", "2"), false),
+            (account("alice", "1"), account("HOME\\al", "1"), true),
+            (account("alice", "1"), account("ALICE", ""), true),
+            (account("J\u{d6}RG", ""), account("j\u{f6}rg", ""), true),
+        ] {
+            let both = (left.is_same_as(&right), right.is_same_as(&left));
+            assert_eq!(both, (wanted, wanted), "{left:?} {right:?}");
+        }
+    }
 
     #[test]
     fn a_name_is_held_at_its_edge_and_has_no_controls() {

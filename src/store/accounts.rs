@@ -78,6 +78,8 @@ pub struct MailboxRow {
     pub lock: Lock,
     /// Its domain's.
     pub domain_lock: Lock,
+    /// Whose account elsewhere it is.
+    pub account: Option<Account>,
     /// When it was made.
     pub created: UnixTime,
     /// How many messages it has.
@@ -171,6 +173,7 @@ pub(super) fn mailboxes(
             address,
             id: record.id,
             lock: record.lock,
+            account: record.account,
             created: record.created,
             messages: counters.live.messages,
             octets: counters.live.octets,

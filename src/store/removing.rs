@@ -13,6 +13,7 @@ use super::{SMALL_CHANGE_OCTETS, Shared, Store, accounts, maildrop};
 use crate::clock::UnixTime;
 use crate::limits;
 use crate::mail::{Address, Domain, MailboxId, Uid};
+use crate::settings::Method;
 
 impl Store {
     /// Removes a domain with its mailboxes and mail, which [`Store::undelete`] brings back; errs with
@@ -38,13 +39,14 @@ impl Store {
     /// time. A dry run changes nothing. Open sessions don't see what came back.
     ///
     /// Errs with [`super::StoreError::NotFound`] if nothing of that name is or was here, or its domain isn't; with
-    /// [`super::StoreError::Refused`] if the mailbox was made anew and what could come back is its predecessor's.
+    /// [`super::StoreError::Refused`] if the mailbox was made anew and what could come back is its predecessor's, or if another mailbox has its account now.
     pub fn undelete(&self, address: Address, since: Option<UnixTime>, is_dry_run: bool) -> Ask<Undeleted> {
         let shared = Arc::clone(&self.shared);
         let undeleted = Arc::new(AtomicU64::new(0));
         let octets = Arc::clone(&undeleted);
+        let is_name_unique = self.settings().auth == Method::Local;
         let undelete = move |transaction: &WriteTransaction| {
-            let outcome = undo::undelete(transaction, &address, since, is_dry_run)?;
+            let outcome = undo::undelete(transaction, &address, since, is_dry_run, is_name_unique)?;
             octets.store(outcome.octets, Ordering::Relaxed);
             Ok(outcome.undeleted)
         };

@@ -19,7 +19,7 @@ use super::schema::{
     self, ALIASES, Counters, GONE, GoneRecord, MAIL, MAILBOXES, MailboxRecord, REMOVED, Tally, Tombstone,
 };
 use super::upload::{read_counters, write_counters};
-use super::{accounts, aliases};
+use super::{accounts, aliases, users};
 use crate::clock::UnixTime;
 use crate::mail::{Address, Domain, MailboxId};
 
@@ -92,6 +92,7 @@ pub(super) fn undelete(
     address: &Address,
     since: Option<UnixTime>,
     is_dry_run: bool,
+    is_name_unique: bool,
 ) -> Result<Outcome, Fault> {
     let mailboxes = transaction.open_table(MAILBOXES)?;
     let mut removed = transaction.open_table(REMOVED)?;
@@ -110,6 +111,9 @@ pub(super) fn undelete(
     accounts::must_have_domain(transaction, address)?;
     if present.is_none() {
         aliases::must_not_be_taken(&transaction.open_table(ALIASES)?, address)?;
+    }
+    if let (None, Some(record)) = (&present, &predecessor) {
+        users::must_not_be_another(&mailboxes, address, record.mailbox.account.as_ref(), is_name_unique)?;
     }
     let (tombstones, mut sum) = buried_since(&removed, id, since)?;
     if let (Some(_), Some(older), 0) = (&present, &predecessor, sum.messages) {

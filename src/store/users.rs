@@ -5,7 +5,7 @@ use redb::WriteTransaction;
 use super::accounts::{self, change_mailbox};
 use super::engine::Fault;
 use super::error::Ask;
-use super::schema::{self, MAILBOXES};
+use super::schema::{self, MAILBOXES, MailboxRecord};
 use super::{Store, StoreError};
 use crate::clock::UnixTime;
 use crate::mail::{Account, Address, MailboxId, MailboxMark};
@@ -44,7 +44,7 @@ impl Store {
 
 fn add(transaction: &WriteTransaction, new: NewMailbox, now: UnixTime) -> Result<MailboxId, Fault> {
     let NewMailbox { address, mark, password, account, is_name_unique } = new;
-    if is_name_unique && let Some(other) = of_name(transaction, &address)? {
+    if is_name_unique && let Some(other) = of_name(&transaction.open_table(MAILBOXES)?, &address)? {
         let text = format!("{other} has that name already, and the users of local accounts are known by it");
         return Err(StoreError::Refused(text).into());
     }
@@ -52,12 +52,41 @@ fn add(transaction: &WriteTransaction, new: NewMailbox, now: UnixTime) -> Result
 }
 
 /// Another mailbox with the same local part.
-fn of_name(transaction: &WriteTransaction, address: &Address) -> Result<Option<Address>, Fault> {
-    for entry in transaction.open_table(MAILBOXES)?.iter()? {
+pub(super) fn of_name(
+    mailboxes: &impl ReadableTable<&'static str, &'static [u8]>,
+    address: &Address,
+) -> Result<Option<Address>, Fault> {
+    for entry in mailboxes.iter()? {
         let other = schema::key_address(entry?.0.value())?;
         if other.local_part() == address.local_part() && other != *address {
             return Ok(Some(other));
         }
     }
     Ok(None)
+}
+
+/// Errs with [`StoreError::Refused`] if a mailbox that is to come back would be known by what another one is known by
+/// now: its account, or its name where that must be unique.
+pub(super) fn must_not_be_another(
+    mailboxes: &impl ReadableTable<&'static str, &'static [u8]>,
+    address: &Address,
+    account: Option<&Account>,
+    is_name_unique: bool,
+) -> Result<(), Fault> {
+    for entry in mailboxes.iter()? {
+        let (key, stored) = entry?;
+        let record: MailboxRecord = schema::decode(&MAILBOXES, key.value(), stored.value())?;
+        let other = schema::key_address(key.value())?;
+        let has_account = match (&record.account, account) {
+            (Some(left), Some(right)) => left.is_same_as(right),
+            _ => false,
+        };
+        if has_account || is_name_unique && other.local_part() == address.local_part() {
+            let text = format!(
+                "{other} has the account of {address} now: remove that mailbox, or give it another one"
+            );
+            return Err(StoreError::Refused(text).into());
+        }
+    }
+    Ok(())
 }

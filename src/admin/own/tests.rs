@@ -58,7 +58,11 @@ impl House {
         let house = House { context: Context { store, gatekeeper, live }, sessions, _folder: folder };
         house.carry_out(Command::AddDomain("home.lan".parse().unwrap()));
         let address = "alice@home.lan".parse().unwrap();
-        house.carry_out(Command::AddMailbox { address, password: Some(Secret::new("wonderland")) });
+        house.carry_out(Command::AddMailbox {
+            address,
+            password: Some(Secret::new("wonderland")),
+            account: None,
+        });
         house
     }
 

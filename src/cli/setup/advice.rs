@@ -25,6 +25,8 @@ pub(super) struct Advice {
     pub is_domain_new: bool,
     /// Whether the mailbox has.
     pub is_mailbox_new: bool,
+    /// Whether its password is kept here.
+    pub has_password_here: bool,
     /// Whether the certificates have.
     pub is_certificate_new: bool,
     /// The server that runs already.
@@ -105,9 +107,10 @@ impl Advice {
     }
 
     fn password_note(&self) -> String {
-        match self.is_mailbox_new {
-            true => String::new(),
-            false => format!(" (its password stays: \"poppet passwd {}\" changes it)", self.address),
+        match (self.has_password_here, self.is_mailbox_new) {
+            (false, _) => " (its password is not kept here: \"poppet auth\" tells)".into(),
+            (true, true) => String::new(),
+            (true, false) => format!(" (its password stays: \"poppet passwd {}\" changes it)", self.address),
         }
     }
 
@@ -195,6 +198,7 @@ mod tests {
             is_database_new: false,
             is_domain_new: true,
             is_mailbox_new: true,
+            has_password_here: true,
             is_certificate_new: false,
             running: Some(7),
             will_serve: false,
@@ -210,6 +214,8 @@ mod tests {
         assert_eq!(text.matches("canary").count(), 1);
         assert!(text.lines().filter(|line| line.contains("curl")).all(|line| !line.contains("canary")));
         assert!(!Advice { password: None, ..advice() }.text().contains("Password of"));
+        let elsewhere = Advice { password: None, has_password_here: false, ..advice() }.text();
+        assert!(elsewhere.contains("not kept here") && !elsewhere.contains("poppet passwd"), "{elsewhere}");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::admin::{self, AdminError, Answer, Command, Failure, LiveStatus, Origi
 use crate::clock::{Clock, UnixTime};
 use crate::mail::{Address, Domain};
 use crate::net::Plan;
-use crate::settings::{Key, Listen, ListenerKind, Settings};
+use crate::settings::{Key, Listen, ListenerKind, Method, Settings};
 use advice::Advice;
 
 pub(super) fn setup(verb: &Setup, database: PathBuf, output: &Output) -> Result<(), AdminError> {
@@ -39,11 +39,11 @@ pub(super) fn setup(verb: &Setup, database: PathBuf, output: &Output) -> Result<
     let is_domain_new = is_new(desk.ask(Command::AddDomain(domain.clone())))?.is_some();
     let settings = ensure_settings(&desk, &domain)?;
     let (is_certificate_new, authority) = ensure_authority(&desk, &domain)?;
-    let command = Command::AddMailbox { address: address.clone(), password: given };
+    let command = Command::AddMailbox { address: address.clone(), password: given, account: None };
     let (is_mailbox_new, password) = match is_new(desk.ask(command))? {
         None => {
             // The name may be an alias's.
-            desk.ask(Command::MayHavePassword { address: address.clone(), is_new: false })?;
+            desk.ask(Command::Mailbox(address.clone()))?;
             (false, None)
         }
         Some(answer) => (true, generated(answer)?),
@@ -62,6 +62,7 @@ pub(super) fn setup(verb: &Setup, database: PathBuf, output: &Output) -> Result<
         is_mailbox_new,
         is_certificate_new,
         running: running.as_ref().map(|live| live.pid),
+        has_password_here: settings.auth == Method::File,
         will_serve: running.is_none() && !verb.no_start,
         host_name: machine::host_name(),
         server: machine::addresses().first().map_or("localhost".into(), ToString::to_string),

@@ -22,6 +22,7 @@ pub use public::PublicDoor;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -40,7 +41,7 @@ pub fn socket_path(database: &Path) -> PathBuf {
 pub fn ask(database: &Path, command: &Command) -> Option<Result<Answer, AdminError>> {
     let path = socket_path(database);
     match place::reach(&path, |short| UnixStream::connect(short)) {
-        Ok(socket) => Some(converse(Speech::Administrator, socket, command)),
+        Ok(socket) => Some(converse(Speech::Administrator, socket, command, patience_for(command))),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => None,
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Some(Err(unreachable(format!(
             "{} is not for this user; run this as root or as the server's user",
@@ -53,32 +54,47 @@ pub fn ask(database: &Path, command: &Command) -> Option<Result<Answer, AdminErr
     }
 }
 
+/// How long an act may take.
+fn patience_for(command: &Command) -> Duration {
+    match command {
+        Command::MigrateAuth(_) => limits::MIGRATION_ANSWER,
+        _ => limits::CONTROL_ANSWER,
+    }
+}
+
 /// Says one thing and hears one.
 fn converse<T: DeserializeOwned>(
     speech: Speech,
     mut socket: UnixStream,
     question: &impl Serialize,
+    patience: Duration,
 ) -> Result<T, AdminError> {
     let request = frame::encode(speech, question).map(Secret::new).ok_or_else(|| {
         unreachable("the command is too long for the running server; give less at once".into())
     })?;
-    let answer = exchange(speech, &mut socket, request.expose()).map_err(|error| match error.kind() {
-        // A server that does not understand hangs up.
-        ErrorKind::UnexpectedEof
-        | ErrorKind::ConnectionReset
-        | ErrorKind::BrokenPipe
-        | ErrorKind::InvalidData => other_version(),
-        ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-            unreachable("the server does not answer; look into its log, or restart it".into())
-        }
-        _ => unreachable(format!("the connection to the server broke: {error}; try again")),
-    })?;
+    let answer =
+        exchange(speech, &mut socket, request.expose(), patience).map_err(|error| match error.kind() {
+            // A server that does not understand hangs up.
+            ErrorKind::UnexpectedEof
+            | ErrorKind::ConnectionReset
+            | ErrorKind::BrokenPipe
+            | ErrorKind::InvalidData => other_version(),
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+                unreachable("the server does not answer; look into its log, or restart it".into())
+            }
+            _ => unreachable(format!("the connection to the server broke: {error}; try again")),
+        })?;
     postcard::from_bytes::<Result<T, AdminError>>(&answer).map_err(|_| other_version())?
 }
 
-fn exchange(speech: Speech, socket: &mut UnixStream, request: &[u8]) -> io::Result<Vec<u8>> {
+fn exchange(
+    speech: Speech,
+    socket: &mut UnixStream,
+    request: &[u8],
+    patience: Duration,
+) -> io::Result<Vec<u8>> {
     socket.set_write_timeout(Some(limits::CONTROL_REQUEST))?;
-    socket.set_read_timeout(Some(limits::CONTROL_ANSWER))?;
+    socket.set_read_timeout(Some(patience))?;
     socket.write_all(request)?;
     let mut header = [0; frame::HEADER_OCTETS];
     socket.read_exact(&mut header)?;
@@ -116,7 +132,8 @@ mod tests {
             let (mut server, mut client) = UnixStream::pair().unwrap();
             server.write_all(answer).unwrap();
             server.shutdown(std::net::Shutdown::Write).unwrap();
-            let error = exchange(Speech::Administrator, &mut client, b"?").unwrap_err();
+            let error =
+                exchange(Speech::Administrator, &mut client, b"?", limits::CONTROL_ANSWER).unwrap_err();
             assert!(
                 matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::InvalidData),
                 "{answer:?}: {error}"
@@ -128,6 +145,7 @@ mod tests {
     fn an_answer_comes_back_whole() {
         let (mut server, mut client) = UnixStream::pair().unwrap();
         server.write_all(b"ppc1\x03\0\0\0abc").unwrap();
-        assert_eq!(exchange(Speech::Administrator, &mut client, b"?").unwrap(), b"abc");
+        let answer = exchange(Speech::Administrator, &mut client, b"?", limits::CONTROL_ANSWER).unwrap();
+        assert_eq!(answer, b"abc");
     }
 }

@@ -8,6 +8,7 @@ use super::frame::Speech;
 use super::{converse, place, unreachable};
 use crate::admin::AdminError;
 use crate::admin::own::OwnPassword;
+use crate::limits;
 use crate::mail::Address;
 
 /// The service's database.
@@ -26,7 +27,7 @@ pub fn change_own(
     let places = places(named, usual, runtime_folder());
     for path in &places {
         match place::reach(path, |short| UnixStream::connect(short)) {
-            Ok(socket) => return converse(Speech::Own, socket, wish),
+            Ok(socket) => return converse(Speech::Own, socket, wish, limits::CONTROL_ANSWER),
             Err(error) if is_nobody(error.kind()) => {}
             Err(error) => {
                 let path = path.display();

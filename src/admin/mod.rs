@@ -26,6 +26,8 @@ mod quotas;
 mod reading;
 mod removing;
 mod target;
+#[cfg(test)]
+mod tests;
 mod together;
 mod undo;
 

@@ -21,8 +21,8 @@ class House:
     """A database, and the server on it while it runs."""
 
     def __init__(self, binary, folder, listeners=("pop3", "pop3s", "smtp", "submission", "submissions"), addresses=None, within=()):
-        """`addresses` says where doors are that aren't on any port of 127.0.0.1, `within` is a command that runs the
-        server somewhere else."""
+        """`addresses` says where doors are that aren't on any port of 127.0.0.1, `within` is a command that runs
+        poppet somewhere else."""
         self.binary, self.folder, self.listeners = Path(binary), Path(folder), listeners
         self.addresses, self.within = addresses or {}, within
         self.database = self.folder / "poppet.redb"
@@ -30,7 +30,7 @@ class House:
 
     def poppet(self, *words, stdin=""):
         """Runs a command and returns what it printed."""
-        command = [str(self.binary), "--db", str(self.database), *words]
+        command = [*self.within, str(self.binary), "--db", str(self.database), *words]
         done = subprocess.run(command, input=stdin, text=True, capture_output=True, timeout=120)
         if done.returncode:
             raise Failed(f"{' '.join(command)}: exit {done.returncode}: {done.stderr.strip()}")

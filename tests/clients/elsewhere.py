@@ -1,0 +1,104 @@
+"""Logons of users who are known elsewhere, and what must come of them at each door."""
+
+import base64
+import contextlib
+import poplib
+import re
+import smtplib
+import ssl
+import time
+
+from house import Failed
+
+TESTS = []
+LET_IN, REFUSED, UNAVAILABLE = "let in", "refused", "unavailable"
+REPLIES = {
+    LET_IN: (r"\+OK ", r"235 2\.7\.0 "),
+    REFUSED: (r"-ERR \[AUTH\] ", r"535 5\.7\.8 "),
+    UNAVAILABLE: (r"-ERR \[SYS/TEMP\] ", r"454 4\.7\.0 "),
+}
+
+
+def test(function):
+    TESTS.append((function.__name__.replace("_", " "), function))
+    return function
+
+
+class Doors:
+    """The server's doors as a client sees them; `network` is entered to open each."""
+
+    def __init__(self, house, network=contextlib.nullcontext):
+        self.house, self.network = house, network
+        self.trust = ssl.create_default_context(cafile=house.authority)
+
+    def pop3(self, user, password):
+        """A session that has said USER and PASS, and the reply."""
+        with self.network():
+            session = poplib.POP3_SSL("localhost", self.house.ports["pop3s"], timeout=60, context=self.trust)
+        session.encoding = "utf-8"
+        try:
+            if not user.isascii() or not password.isascii():
+                session.utf8()
+            session.user(user)
+            return session, session.pass_(password).decode()
+        except poplib.error_proto as refused:
+            session.close()
+            return None, refused.args[0].decode(errors="replace")
+
+    def pop3_reply(self, user, password):
+        session, reply = self.pop3(user, password)
+        if session:
+            session.quit()
+        return reply
+
+    def submission_reply(self, user, password):
+        with self.network(), smtplib.SMTP_SSL("localhost", self.house.ports["submissions"], timeout=60, context=self.trust) as smtp:
+            smtp.ehlo("client.test")
+            code, text = smtp.docmd("AUTH", "PLAIN " + encoded(f"\0{user}\0{password}"))
+            return f"{code} {text.decode()}"
+
+    def expect(self, what, user, password, within_seconds=30):
+        """Both doors must say so."""
+        for reply, pattern in zip((self.pop3_reply, self.submission_reply), REPLIES[what]):
+            begun = time.monotonic()
+            told = reply(user, password)
+            seconds = time.monotonic() - begun
+            if not re.match(pattern, told):
+                raise Failed(f"{user} with {password!r} should be {what}, and is told {told!r}; {self.house.log()[-400:]}")
+            if seconds > within_seconds:
+                raise Failed(f"{user} is answered after {seconds:.1f} s: {told!r}")
+
+    def no_failures(self, user):
+        """Nothing may have been counted against him."""
+        told = self.house.poppet("fails")
+        if user in told:
+            raise Failed(f"a wrong try of {user} is counted: {told!r}")
+
+
+def encoded(text):
+
+    return base64.b64encode(text.encode()).decode()
+
+
+def must_be_refused(run, pattern):
+    """A command that fails with what matches the pattern."""
+    try:
+        told = run()
+    except Failed as why:
+        if not re.search(pattern, str(why)):
+            raise Failed(f"{pattern!r} is not in {why}") from None
+        return
+    raise Failed(f"it is done, and says {told!r}")
+
+
+@contextlib.contextmanager
+def settings(house, **keys):
+    """Settings that are otherwise for a while."""
+    before = {key: house.poppet("get", key).strip().split("\t")[-1] for key in keys}
+    for key, value in keys.items():
+        house.poppet("set", key, value)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            house.poppet("set", key, value)

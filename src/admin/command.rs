@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AuthView, CertificateAct, LiveStatus, Migrate, Migration, QuotaRow, Target, Told, Whom};
+use super::{
+    AccountRow, AuthView, CertificateAct, LiveStatus, Migrate, Migration, QuotaRow, Target, Told, Whom,
+};
 use crate::clock::UnixTime;
 use crate::mail::{Address, Alias, AliasTarget, Domain, Secret, Uid};
 use crate::settings::Method;
@@ -183,6 +185,15 @@ pub enum Command {
     Certificates(CertificateAct),
     /// Moves every mailbox to another method: [`Answer::Migrated`] or [`Answer::DirectoryPasswordWanted`].
     MigrateAuth(Migrate),
+    /// Asks whose account elsewhere a mailbox is: [`Answer::Account`].
+    Account(Address),
+    /// Binds a mailbox to an account elsewhere: [`Answer::Account`], as it is then.
+    BindAccount {
+        /// The mailbox.
+        address: Address,
+        /// The account's name; none has the address name it.
+        name: Option<String>,
+    },
 }
 
 /// What an act came to.
@@ -303,6 +314,8 @@ pub enum Answer {
     Certificates(Told),
     /// What moving every mailbox came to.
     Migrated(Migration),
+    /// Whose account elsewhere a mailbox is.
+    Account(AccountRow),
 }
 
 /// What a changed setting means for the passwords that are kept.

@@ -6,6 +6,7 @@
 mod accounts;
 mod aliases;
 mod auth;
+mod binding;
 mod certificates;
 pub mod command;
 mod consequences;
@@ -31,10 +32,12 @@ mod tests;
 mod together;
 mod undo;
 
+pub use crate::auth::check_password;
 pub use crate::store::{
     AliasRow, Device, DomainRow, GoneRow, Lock, MailboxRow, Origin, Reach, Recoverable, Undeleted, Wear,
 };
 pub use auth::{AuthView, MethodRow};
+pub use binding::{AccountRow, AccountState};
 pub use certificates::{
     CertificateAct, CertificateKind, CertificateRow, Fingerprint, RevocationRow, Told, Vouches,
 };
@@ -43,6 +46,7 @@ pub use failure::{AdminError, Failure, quoted};
 pub use founding::{Founded, found, open};
 pub use mechanisms::{MechanismRow, MechanismState};
 pub use migrating::{FailingRow, Migrate, Migration};
+pub use own::fresh_password;
 pub use quotas::QuotaRow;
 pub use target::{Target, Whom};
 
@@ -166,6 +170,8 @@ pub async fn execute(context: &Context, command: Command) -> Result<Answer, Admi
         }
         Command::Certificates(act) => certificates::act(context, act).await,
         Command::MigrateAuth(migrate) => migrating::migrate(context, migrate).await,
+        Command::Account(address) => binding::show(context, &address).await,
+        Command::BindAccount { address, name } => binding::bind(context, &address, name.as_deref()).await,
     }
 }
 

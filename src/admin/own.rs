@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::accounts::end_sessions;
 use super::{AdminError, Context, Failure};
-use crate::auth::{Peer, Verdict, Welcome, check_password};
+use crate::auth::{self, Peer, Verdict, Welcome, check_password};
 use crate::limits;
 use crate::mail::{Address, Secret};
 use crate::settings::Method;
@@ -53,6 +53,14 @@ pub async fn change(context: &Context, wish: OwnPassword, peer: &Peer) -> Result
         }
     }
     Err(denied(Failure::Failed, "the password has just been changed by somebody else: try again"))
+}
+
+/// A password that is easy to read and type, for an account that is made.
+pub fn fresh_password() -> Result<Secret, AdminError> {
+    auth::fresh_password().ok_or_else(|| {
+        let text = "the system gives no random numbers: look at /dev/urandom, or give a password by --password-stdin";
+        AdminError::new(Failure::Failed, text)
+    })
 }
 
 /// Only the password file is ours to change.

@@ -46,7 +46,7 @@ mod work;
 
 pub use key::DeviceKey;
 pub use outside::{Absence, Answering, Finding, Outside, Person};
-pub use password::{PasswordError, check as check_password};
+pub use password::{PasswordError, check as check_password, fresh as fresh_password};
 pub use peer::Peer;
 pub use records::Records;
 

@@ -31,6 +31,11 @@ pub fn check(password: &Secret) -> Result<(), PasswordError> {
     }
 }
 
+/// A good new password for what is not kept here; none if the system gives no random numbers.
+pub fn fresh() -> Option<Secret> {
+    Randomness::new().ok().map(|randomness| generate(&randomness))
+}
+
 /// A password for people to read and type: three groups of six, 89 random bits.
 pub fn generate(randomness: &Randomness) -> Secret {
     // Room for all from the start: growing would leave copies behind.

@@ -4,9 +4,9 @@ use std::io::{IsTerminal, Write};
 
 use super::alias::{alias_of, texts};
 use super::desk::{Desk, stranger};
-use super::password;
 use super::table::{Cell, Report, Said};
 use super::verbs::{Add, Del, Passwd};
+use super::{making, password};
 use crate::admin::{AdminError, AliasRow, Answer, Command, Failure, Lock, MailboxRow, Target};
 use crate::mail::{Address, Alias, Secret};
 
@@ -15,6 +15,10 @@ pub(super) fn add(verb: &Add, desk: &Desk) -> Result<Report, AdminError> {
         Target::Domain(_) if verb.password_stdin => Err(AdminError::usage(
             "a domain has no password: leave out --password-stdin, or name an address such as alice@home.lan",
         )),
+        Target::Domain(_) if verb.create_user || verb.account.is_some() => Err(AdminError::usage(
+            "a domain has no account: name an address such as alice@home.lan, or leave out --account and --create-user",
+        )),
+        Target::Mailbox(address) if verb.create_user => making::add(verb, &address, desk),
         Target::Domain(domain) => {
             desk.ask(Command::AddDomain(domain.clone()))?;
             let facts = vec![("domain", Cell::text(&domain)), ("added", Cell::Is(true))];
@@ -22,8 +26,11 @@ pub(super) fn add(verb: &Add, desk: &Desk) -> Result<Report, AdminError> {
         }
         Target::Mailbox(address) => {
             let password = password(&address, verb.password_stdin, true, desk)?;
-            let answer =
-                desk.ask(Command::AddMailbox { address: address.clone(), password, account: None })?;
+            let answer = desk.ask(Command::AddMailbox {
+                address: address.clone(),
+                password,
+                account: verb.account.clone(),
+            })?;
             Ok(with_password(&address, generated(answer)?, "The mailbox {} is added"))
         }
     }
@@ -37,14 +44,22 @@ pub(super) fn passwd(verb: &Passwd, desk: &Desk) -> Result<Report, AdminError> {
 }
 
 pub(super) fn del(verb: &Del, desk: &Desk) -> Result<Report, AdminError> {
+    if verb.delete_user {
+        return making::del(verb, desk);
+    }
     let target = match alias_of(&verb.target)? {
         Alias::Domain(domain) => Target::Domain(domain),
         Alias::Address(address) => Target::Mailbox(address),
         catch_all @ Alias::CatchAll(_) => return alias_removed(desk.ask(Command::RemoveAlias(catch_all))?),
     };
+    del_target(target, verb.yes, desk)
+}
+
+/// Removes a domain, a mailbox, or the alias of that name; asks a person if something goes with it.
+pub(super) fn del_target(target: Target, is_sure: bool, desk: &Desk) -> Result<Report, AdminError> {
     let remove = |is_confirmed| desk.ask(Command::Remove { target: target.clone(), is_confirmed });
-    let answer = match remove(verb.yes) {
-        Err(error) if error.kind == Failure::Refused && !verb.yes && may_ask() => {
+    let answer = match remove(is_sure) {
+        Err(error) if error.kind == Failure::Refused && !is_sure && may_ask() => {
             if !is_agreed(&target, &error) {
                 return Err(AdminError::new(Failure::Refused, format!("{target} stays as it is")));
             }
@@ -204,7 +219,8 @@ fn password(
     password::obtain(address, is_on_stdin)
 }
 
-fn with_password(address: &Address, password: Option<Secret>, sentence: &str) -> Report {
+/// A report of a mailbox with its new password, which is shown if it was generated.
+pub(super) fn with_password(address: &Address, password: Option<Secret>, sentence: &str) -> Report {
     let sentence = sentence.replace("{}", address.as_str());
     let address = Cell::text(address);
     match password {

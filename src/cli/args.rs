@@ -2,6 +2,7 @@
 
 use argh::{FromArgs, SubCommands};
 
+use super::account::AccountVerb;
 use super::certificate_verb::CertVerb;
 use super::globals::PASSWORD_ON_COMMAND_LINE;
 use super::mail_verbs::{AliasVerb, DeviceVerb, QuotaVerb};
@@ -200,6 +201,7 @@ pub(super) enum Verb {
     Kick(Kick),
     Auth(Auth),
     Cert(CertVerb),
+    Account(AccountVerb),
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //!      -> output: table, tab-separated or JSON -> exit code
 //! ```
 
+mod account;
 mod accounts;
 mod alias;
 mod args;
@@ -20,6 +21,7 @@ mod logger;
 mod look;
 mod machine;
 mod mail_verbs;
+mod making;
 mod migration;
 mod options;
 mod output;
@@ -95,6 +97,7 @@ fn carry_out(verb: Verb, globals: &Globals, output: &Output) -> Result<(), Admin
         Verb::Kick(verb) => sessions::kick(&verb, &desk)?,
         Verb::Auth(verb) => return auth::auth(&verb, &desk, output),
         Verb::Cert(verb) => return cert::cert(&verb, &desk, output),
+        Verb::Account(verb) => account::account(&verb, &desk)?,
     };
     output.report(&report)
 }

@@ -69,10 +69,14 @@ pub(super) struct Serve {
     name = "add",
     description = "add a domain or a mailbox",
     example = "{command_name} home.lan\n{command_name} bob@home.lan\n\
-    printf '%s\\n' \"$secret\" | {command_name} bob@home.lan --password-stdin",
+    printf '%s\\n' \"$secret\" | {command_name} bob@home.lan --password-stdin\n\
+    {command_name} bob@home.lan --create-user\n{command_name} bob@home.lan --account bsmith",
     note = "A mailbox's password is asked for on a terminal; elsewhere one is generated and printed once, behind\n\
     the address and a tab. Where the system or a directory knows the users (\"poppet auth\"), the account must be\n\
     there, and has its password there.\n\
+    Where users are known by local or directory, a mailbox has the password of its account, and none is asked for.\n\
+    --create-user is root's: it makes the account with that password and in the group poppet-users, without home and\n\
+    login shell. An account that is there already is only put in the group, and keeps its password.\n\
     The certificate gets a new domain's names when the server is started next."
 )]
 /// add
@@ -83,6 +87,12 @@ pub(super) struct Add {
     /// take the mailbox's password from the first line of standard input
     #[argh(switch)]
     pub password_stdin: bool,
+    /// whose account it is, with users known by local or directory, if the address doesn't name it
+    #[argh(option, arg_name = "NAME")]
+    pub account: Option<String>,
+    /// make the account too, with users known by local: without login shell, in the group poppet-users
+    #[argh(switch)]
+    pub create_user: bool,
 }
 
 #[derive(FromArgs)]
@@ -96,7 +106,9 @@ pub(super) struct Add {
     So does the mailbox that gets the mail for postmaster: then the oldest one gets it until \"poppet set\n\
     postmaster\" names another.\n\
     \"poppet undelete\" brings mailboxes and mail back within undo_days, as long as the disk has room for them.\n\
-    Aliases go for good; those that lead nowhere because of it are named, on standard error without a terminal."
+    Aliases go for good; those that lead nowhere because of it are named, on standard error without a terminal.\n\
+    --delete-user is root's: it removes the mailbox's account too, for good, if that is for mail alone: in the group\n\
+    poppet-users, of a user, and without login shell. No file of it is removed."
 )]
 /// del
 pub(super) struct Del {
@@ -106,6 +118,9 @@ pub(super) struct Del {
     /// don't ask
     #[argh(switch)]
     pub yes: bool,
+    /// remove the mailbox's account too, if it is for mail alone
+    #[argh(switch)]
+    pub delete_user: bool,
 }
 
 #[derive(FromArgs)]

@@ -34,9 +34,11 @@ impl Store {
         self.change(move |transaction| add(transaction, new, now))
     }
 
-    /// Binds a mailbox to an account, or to none; errs with [`StoreError::NotFound`].
+    /// Binds a mailbox to an account, or to none; errs with [`StoreError::NotFound`], or [`StoreError::Refused`] if it
+    /// is another mailbox's (S-206).
     pub fn bind_account(&self, address: Address, account: Option<Account>) -> Ask<()> {
         self.change(move |transaction| {
+            must_not_be_another(&transaction.open_table(MAILBOXES)?, &address, account.as_ref(), false)?;
             change_mailbox(transaction, &address, |record| record.account = account)
         })
     }
@@ -48,6 +50,7 @@ fn add(transaction: &WriteTransaction, new: NewMailbox, now: UnixTime) -> Result
         let text = format!("{other} has that name already, and the users of local accounts are known by it");
         return Err(StoreError::Refused(text).into());
     }
+    must_not_be_another(&transaction.open_table(MAILBOXES)?, &address, account.as_ref(), false)?;
     accounts::add_mailbox(transaction, &address, mark, (password, account), now)
 }
 
@@ -65,8 +68,8 @@ pub(super) fn of_name(
     Ok(None)
 }
 
-/// Errs with [`StoreError::Refused`] if a mailbox that is to come back would be known by what another one is known by
-/// now: its account, or its name where that must be unique.
+/// Errs with [`StoreError::Refused`] if a mailbox that comes, comes back or is bound anew would be known by what another
+/// one is known by now: its account, or its name where that must be unique.
 pub(super) fn must_not_be_another(
     mailboxes: &impl ReadableTable<&'static str, &'static [u8]>,
     address: &Address,
@@ -77,6 +80,9 @@ pub(super) fn must_not_be_another(
         let (key, stored) = entry?;
         let record: MailboxRecord = schema::decode(&MAILBOXES, key.value(), stored.value())?;
         let other = schema::key_address(key.value())?;
+        if other == *address {
+            continue;
+        }
         let has_account = match (&record.account, account) {
             (Some(left), Some(right)) => left.is_same_as(right),
             _ => false,

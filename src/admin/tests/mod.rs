@@ -1,6 +1,7 @@
 //! Administrative acts on a real database, where a crowd that tests make up knows the users.
 
 mod adding;
+mod binding;
 mod choosing;
 mod migrating;
 

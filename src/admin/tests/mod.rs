@@ -80,6 +80,8 @@ pub struct Sessions {
 }
 
 impl Live for Sessions {
+    fn certificates_changed(&self) {}
+
     fn status(&self) -> LiveStatus {
         LiveStatus {
             pid: 1,

@@ -27,7 +27,7 @@ pub fn inside_tls(server: &Server, stream: &Stream, peer: IpAddr) -> Terms {
 }
 
 /// Where nobody logs on without the certificate that is not there, no secret is asked for in vain.
-fn with(
+pub(super) fn with(
     server: &Server,
     settings: &Settings,
     channel: Option<Channel>,

@@ -3,6 +3,7 @@
 mod certificates;
 mod slow;
 mod trial;
+mod windows;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -149,7 +149,7 @@ impl Gatekeeper {
             return match (answer, &subject.mailbox) {
                 (Answer::Right(signature), Some(mailbox)) => welcome(mailbox, signature),
                 (Answer::Wrong { delay }, _) => {
-                    self.refused(caller, delay, what_lacks(&subject, keeps_secrets, proof))
+                    self.refused(caller, delay, what_lacks(caller.method, &subject, keeps_secrets, proof))
                 }
                 (Answer::Unpaid, _) => match self.pay(&decoy, &attempt).await {
                     Answer::Right(_) => {
@@ -318,7 +318,10 @@ enum Answer {
 
 /// What the administrator should know of a refusal: he told the user to log on in a way for which nothing
 /// is kept. It stands in the line that every refusal has, for a second one would take time (S-185).
-fn what_lacks(subject: &Subject, keeps_secrets: bool, proof: &Proof) -> Cow<'static, str> {
+fn what_lacks(method: Method, subject: &Subject, keeps_secrets: bool, proof: &Proof) -> Cow<'static, str> {
+    if method != Method::File {
+        return IS_ELSEWHERE.into();
+    }
     if let Proof::Ntlm(proof) = proof
         && let Some(flaw) = proof.flaw()
     {
@@ -354,6 +357,7 @@ fn welcome(mailbox: &Mailbox, signature: Option<[u8; 32]>) -> Verdict {
 pub(super) const IS_HELD: &str = "another of this user is being refused";
 pub(super) const TOO_MANY: &str = "too many at once";
 const NO_PASSWORD: &str = "; it has no password yet: set one by `poppet passwd`";
+const IS_ELSEWHERE: &str = "; users are known elsewhere, where only passwords can be tried";
 const NO_SECRET: &str = "; the password was set while challenge was off: set it anew by `poppet passwd`";
 const NO_VERIFIER: &str =
     "; there is no verifier yet: log on by the password once, or set it by `poppet passwd`";

@@ -12,7 +12,7 @@ use super::login::IS_HELD;
 use super::subject::Caller;
 use super::{Absence, Gatekeeper, Outside, Peer, Person, Verdict, certified, elsewhere};
 use crate::mail::{Account, Address};
-use crate::settings::Method;
+use crate::settings::{Bind, Directory, Method};
 use crate::store::{Mailbox, StoreError, Wanted};
 
 impl Gatekeeper {
@@ -104,6 +104,17 @@ impl Gatekeeper {
         let mailbox = store.mailbox_of_account(found.clone(), names, user.to_lowercase()).await;
         let mailbox = mailbox.map_err(|_| Wrong::StoreFailed)?;
         let mailbox = mailbox.ok_or_else(|| refused("no mailbox, or more than one, is that account's"))?;
+        let is_meant =
+            mailbox.account.as_ref().is_some_and(|it| it.name.to_lowercase() == told.to_lowercase());
+        if let (Method::Directory, Some(domain), false) = (method, domain, is_meant)
+            && !own_domains(&self.inner.store.settings().directory, &mailbox.address)
+                .any(|own| is_called(&own, domain))
+        {
+            // The directory was asked for the user alone, and another domain may have one of that name.
+            return Err(refused(
+                "his domain is not the directory's own: `poppet account` binds a mailbox to DOMAIN\\user",
+            ));
+        }
         if mailbox.account.is_some() {
             return Ok((mailbox, found));
         }
@@ -140,6 +151,26 @@ fn parts(told: &str) -> (Option<&str>, &str) {
         Some((user, domain)) => (Some(domain), user),
         None => (None, told),
     }
+}
+
+/// The domains whose users the directory knows, as far as the settings and the mailbox tell.
+fn own_domains(directory: &Directory, address: &Address) -> impl Iterator<Item = String> {
+    let labels = directory.base.split(',').filter_map(|part| {
+        let (kind, label) = part.split_once('=')?;
+        kind.trim().eq_ignore_ascii_case("dc").then(|| label.trim().to_owned())
+    });
+    let of_base = labels.collect::<Vec<_>>().join(".");
+    let of_bind = match &directory.bind {
+        Bind::Upn { domain } => domain.clone(),
+        Bind::Template(_) | Bind::Search => None,
+    };
+    let of_searcher = directory.account.rsplit_once('@').map(|(_, domain)| domain.to_owned());
+    [Some(of_base), of_bind, of_searcher, Some(address.domain().to_string())].into_iter().flatten()
+}
+
+/// Whether a domain is called so, in full or by its first label, which is cut to 15 letters.
+fn is_called(own: &str, domain: &str) -> bool {
+    own.eq_ignore_ascii_case(domain) || is_own_name(domain, own)
 }
 
 /// Whether a domain of Windows is this machine, which is called by its first label, cut to 15 letters.
@@ -190,6 +221,33 @@ mod tests {
             ("BOX", "", false),
         ] {
             assert_eq!(is_own_name(domain, own), is_own, "{domain} {own}");
+        }
+    }
+
+    #[test]
+    fn the_directory_s_own_domains_are_told_by_its_settings_and_the_mailbox_s_206() {
+        for (base, bind, account, domain, is_own) in [
+            ("dc=ad,dc=home,dc=lan", "search", "", "AD", true),
+            ("dc=ad,dc=home,dc=lan", "search", "", "ad.home.lan", true),
+            ("OU=People, DC=ad, DC=home,DC=lan", "search", "", "AD", true),
+            ("dc=ad,dc=home,dc=lan", "search", "", "HOME", false),
+            ("", "upn:ad.home.lan", "", "AD", true),
+            ("", "upn", "", "MAIL", true),
+            ("", "upn", "", "OTHER", false),
+            ("", "search", "poppet@ad.home.lan", "AD", true),
+            ("", "search", "", "AD", false),
+            ("o=home", "search", "cn=poppet,o=home", "HOME", false),
+            ("", "search", "", "", false),
+        ] {
+            let directory = Directory {
+                base: base.into(),
+                bind: bind.parse().unwrap(),
+                account: account.into(),
+                ..Directory::default()
+            };
+            let address = "bob@mail.lan".parse().unwrap();
+            let known = own_domains(&directory, &address).any(|own| is_called(&own, domain));
+            assert_eq!(known, is_own, "{base} {bind} {account} {domain}");
         }
     }
 

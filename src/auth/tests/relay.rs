@@ -9,6 +9,7 @@ use crate::settings::Method;
 fn house(method: Method) -> (House, Arc<Fake>) {
     let (house, fake) = House::elsewhere(method);
     house.set("spa", "on");
+    house.set("directory_base", "dc=home,dc=lan");
     house.store.add_domain("work.lan".parse().unwrap()).wait().unwrap();
     for address in ["bob@home.lan", "carl@home.lan", "carl@work.lan"] {
         house.add(address, "x");
@@ -66,6 +67,18 @@ fn an_unbound_mailbox_is_nobody_s_who_only_has_its_name_s_206() {
     assert_eq!(house.mailbox("bob@home.lan").account, None);
     house.forget();
     assert_eq!(whose(&relayed(&house, "HOME\\bob")), Some("bob@home.lan"));
+}
+
+/// The directory is asked for the user alone, so a trusted domain's user would be taken for its own.
+#[test]
+fn a_user_of_a_trusted_domain_is_nobody_here_unless_a_mailbox_is_bound_to_him_s_206() {
+    let (house, fake) = house(Method::Directory);
+    fake.add("TRUSTED\\bob", b"2", "x");
+    assert!(is_refused(&relayed(&house, "TRUSTED\\bob"), 1));
+    let account = Account::named("trusted\\bob");
+    house.store.bind_account("bob@home.lan".parse().unwrap(), account).wait().unwrap();
+    house.forget();
+    assert_eq!(whose(&relayed(&house, "TRUSTED\\bob")), Some("bob@home.lan"));
 }
 
 #[test]

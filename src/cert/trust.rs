@@ -75,10 +75,12 @@ impl Trust {
     pub fn judge(&self, chain: &[CertificateDer<'_>], clock: &Clock) -> Result<Judged, CertError> {
         let (own, others) = chain.split_first().ok_or_else(|| CertError("no certificate is there".into()))?;
         if others.len() > limits::CLIENT_CHAIN {
-            return Err(CertError(format!("over {} certificates come with it", limits::CLIENT_CHAIN)));
+            return Err(CertError(format!("comes with over {} others", limits::CLIENT_CHAIN)));
         }
-        let read = certificate::read(own)?;
         let fingerprint = certificate::fingerprint(own);
+        let read = certificate::read(own).map_err(|CertError(text)| {
+            CertError(format!("{} can't be taken: {text}", fingerprint.short()))
+        })?;
         let name = printable(read.name.as_bytes());
         let why = |text: String| CertError(format!("{name:?} ({}) {text}", fingerprint.short()));
         if !read.is_for_clients {

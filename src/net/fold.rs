@@ -37,9 +37,12 @@ pub enum Topic {
     Session,
     /// A user who wanted to change his own password and could not.
     OwnPassword,
+    /// A user's certificate that is not believed.
+    Certificate,
 }
 
-const TOPICS: usize = 13;
+/// As many as there are.
+const TOPICS: usize = Topic::Certificate as usize + 1;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Remembers when each topic was last in the log, and how many lines were left out since.
@@ -61,7 +64,7 @@ impl Topic {
     fn most_lines(self) -> u32 {
         match self {
             // Each tells of another peer, and is looked for when something is amiss.
-            Topic::Session => limits::LOG_LINES,
+            Topic::Session | Topic::Certificate => limits::LOG_LINES,
             _ => 1,
         }
     }

@@ -88,6 +88,10 @@ pub async fn serve(
             let line = format_args!("{} {peer}: no TLS: {cause}", kind.name());
             server.fold.warn(Topic::Handshake, server.clock.monotonic(), line);
         }
+        Err(Lost::Certificate(cause)) => {
+            let line = format_args!("{} {peer}: the certificate {cause}", kind.name());
+            server.fold.warn(Topic::Certificate, server.clock.monotonic(), line);
+        }
         Err(Lost::Gone | Lost::Stalled | Lost::CutOff(_) | Lost::BrokenBody) => {}
     }
 }
@@ -186,7 +190,7 @@ fn word(ended: &Result<Ended, Lost>) -> &'static str {
             Order::Kick => "kicked",
         },
         Err(Lost::Stalled) => "stalled",
-        Err(Lost::Handshake(_)) => "no TLS",
+        Err(Lost::Handshake(_) | Lost::Certificate(_)) => "no TLS",
         Err(Lost::BrokenBody) => "broken off",
     }
 }
@@ -263,6 +267,7 @@ mod tests {
             (Err(Lost::CutOff(Order::Kick)), "kicked"),
             (Err(Lost::Stalled), "stalled"),
             (Err(Lost::Handshake("x".into())), "no TLS"),
+            (Err(Lost::Certificate("x".into())), "no TLS"),
             (Err(Lost::BrokenBody), "broken off"),
         ] {
             assert_eq!(word(&ended), wanted, "{ended:?}");

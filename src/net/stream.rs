@@ -52,6 +52,8 @@ pub enum Lost {
     CutOff(Order),
     /// TLS could not begin; why.
     Handshake(String),
+    /// TLS could not begin because of the peer's certificate; whose it is and what is wrong with it.
+    Certificate(String),
     /// A body could not be read on; the peer must not take it for whole (S-238).
     BrokenBody,
 }

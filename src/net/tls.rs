@@ -1,15 +1,16 @@
 //! TLS for the doors: one configuration for each protocol and what it asks of certificates, swapped when a certificate
 //! or what is believed of those of users changes; handshakes have threads of their own.
 
+use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use futures_rustls::TlsAcceptor;
 use futures_rustls::server::TlsStream;
-use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{CertificateError, ServerConfig};
 use smol::Executor;
 
 use super::end_point;
@@ -105,7 +106,7 @@ impl Tls {
         let shaking = TlsAcceptor::from(config).accept_with(socket, |connection| {
             connection.set_buffer_limit(Some(limits::TLS_OUTPUT_OCTETS));
         });
-        let shaken = async { shaking.await.map_err(|error| Lost::Handshake(error.to_string())) };
+        let shaken = async { shaking.await.map_err(|error| failed(&error)) };
         let stream = self.handshakes.spawn(shaken).await?;
         Ok(Shaken { stream, end_point, names_somebody: false })
     }
@@ -162,6 +163,19 @@ fn exporter(stream: &TlsStream<Meter>) -> Option<[u8; 32]> {
     }
     // The context is there, and empty.
     connection.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b"")).ok()
+}
+
+/// What the log may say of a handshake that failed; of a certificate the verifier has said it.
+fn failed(error: &io::Error) -> Lost {
+    match error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(CertificateError::Other(cause))) => {
+            Lost::Certificate(cause.0.to_string())
+        }
+        Some(rustls::Error::NoCertificatesPresented) => {
+            Lost::Certificate("that `clientcert required` asks for is not there".into())
+        }
+        _ => Lost::Handshake(error.to_string()),
+    }
 }
 
 /// Errs if key and certificate don't fit together.

@@ -104,6 +104,8 @@ impl Live for Sessions {
     fn end_sessions(&self, mailbox: MailboxId) {
         self.ended.lock().unwrap().push(mailbox);
     }
+
+    fn certificates_changed(&self) {}
 }
 
 /// A database with the crowd beside it.

@@ -152,6 +152,27 @@ pub const CRYPT_BCRYPT_COST: u8 = 14;
 /// yescrypt's memory (S-216): 16 MiB are usual, and small boards have 64 in all.
 pub const CRYPT_YESCRYPT_OCTETS: u64 = 64 * 1024 * 1024;
 
+/// Octets of passwd, of shadow and of group; each is read whole for a question. 100 octets an account.
+pub const ACCOUNT_FILE_OCTETS: usize = 8 * 1024 * 1024;
+/// Lines of each of them that are looked at.
+pub const ACCOUNT_LINES: usize = 65_536;
+/// Octets of one line: a group of some thousand members.
+pub const ACCOUNT_LINE_OCTETS: usize = 64 * 1024;
+/// Uids below are the system's own: `UID_MIN` of Debian, Red Hat and Alpine (S-209).
+pub const LEAST_UID: u32 = 1000;
+/// Connections to the helper for local accounts at once: servers and command lines; the next hears that it is busy.
+pub const LOCAL_CONNECTIONS: usize = 2 * OUTSIDE_QUESTIONS;
+/// A question to it from its first octet to its end, and its answer (S-221).
+pub const LOCAL_QUESTION: Duration = Duration::from_secs(2);
+/// How long a question waits there until a hash may be computed; then it hears that the helper is busy.
+pub const LOCAL_PATIENCE: Duration = Duration::from_secs(4);
+/// Memory that each hash is thought to take when it is decided how many are computed at once: yescrypt's usual.
+pub const LOCAL_HASH_OCTETS: u64 = 16 * 1024 * 1024;
+/// Quiet time after which a helper that was started for a connection ends, and gives its memory back.
+pub const LOCAL_IDLE: Duration = Duration::from_secs(60);
+/// Octets of a path to a socket: what a socket's address takes, without its final NUL.
+pub const SOCKET_PATH_OCTETS: usize = 107;
+
 // ---- passwords ---------------------------------------------------------------------------------
 
 /// Octets of a password; a longer one is refused before it is hashed (S-159).

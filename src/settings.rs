@@ -12,7 +12,8 @@ use std::fmt::{self, Write};
 use std::net::SocketAddr;
 
 pub use access::{
-    Bind, ClientCertificates, Demand, Directory, DirectoryServer, Lockout, Method, Names, Recognise,
+    Bind, ClientCertificates, Demand, Directory, DirectoryServer, LOCAL_SOCKET, Lockout, Method, Names,
+    Recognise,
 };
 pub use keys::LEVELED;
 pub use policy::{EarlyTalker, FullMailbox, Quota, Retain, Sender, TagSeparator, Unproven};
@@ -59,6 +60,8 @@ pub struct Settings {
     pub certpassword: bool,
     /// Whether local accounts with a hash of MD5 may log on (S-215).
     pub old_hashes: bool,
+    /// Where the helper for local accounts listens.
+    pub local_socket: String,
     /// The directory.
     pub directory: Directory,
     /// How long mail stays (P15).
@@ -262,6 +265,7 @@ impl Default for Settings {
             clientcert: ClientCertificates::default(),
             certpassword: false,
             old_hashes: false,
+            local_socket: LOCAL_SOCKET.into(),
             directory: Directory::default(),
             retain: Retain::default(),
             login_delay_seconds: 0,

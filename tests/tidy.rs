@@ -42,6 +42,7 @@ const CRATES_OF: &[(&str, &[&str])] = &[
     ("wire", &["memchr"]),
     ("sasl", &["base64ct", "hmac", "md4", "md5", "ring", "unicode_normalization", "zeroize"]),
     ("crypt", &["md5", "ring", "yescrypt", "zeroize"]),
+    ("local", &["log", "rustix", "zeroize"]),
     ("pop3", &["base64ct"]),
     ("smtp", &["memchr"]),
     ("store", &["crc32fast", "log", "postcard", "redb", "rustix", "serde"]),

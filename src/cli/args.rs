@@ -8,7 +8,8 @@ use super::globals::PASSWORD_ON_COMMAND_LINE;
 use super::mail_verbs::{AliasVerb, DeviceVerb, QuotaVerb};
 use super::user_verbs::Auth;
 use super::verbs::{
-    Add, Del, Get, Kick, List, Lock, Passwd, Read, Serve, Set, Setup, Stat, Status, Undelete, Unlock, Who,
+    Add, Del, Get, Kick, List, LocalUsers, Lock, Passwd, Read, Serve, Set, Setup, Stat, Status, Undelete,
+    Unlock, Who,
 };
 use crate::admin::{self, AdminError};
 use crate::mail::printable;
@@ -202,6 +203,7 @@ pub(super) enum Verb {
     Auth(Auth),
     Cert(CertVerb),
     Account(AccountVerb),
+    LocalUsers(LocalUsers),
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod consequence;
 mod desk;
 mod device;
 mod globals;
+mod local_users;
 mod logger;
 mod look;
 mod machine;
@@ -98,6 +99,7 @@ fn carry_out(verb: Verb, globals: &Globals, output: &Output) -> Result<(), Admin
         Verb::Auth(verb) => return auth::auth(&verb, &desk, output),
         Verb::Cert(verb) => return cert::cert(&verb, &desk, output),
         Verb::Account(verb) => account::account(&verb, &desk)?,
+        Verb::LocalUsers(verb) => return local_users::serve(&verb, output),
     };
     output.report(&report)
 }

@@ -223,4 +223,18 @@ pub(super) static ACCESS_KEYS: &[Key] = &[
         assign: |settings, value| switch(value, &mut settings.directory.is_clear),
         show: |settings| on_or_off(settings.directory.is_clear),
     },
+    Key {
+        name: "local_socket",
+        meaning: "where the helper for local accounts listens, which poppet-local.socket starts",
+        values: "a path that begins with /",
+        effect: Effect::AtOnce,
+        assign: |settings, value| {
+            let is_path =
+                value.starts_with('/') && !value.ends_with('/') && !value.contains(char::is_control);
+            settings.local_socket =
+                Some(value).filter(|value| is_path && value.len() <= limits::SOCKET_PATH_OCTETS)?.into();
+            Some(())
+        },
+        show: |settings| settings.local_socket.clone(),
+    },
 ];

@@ -190,6 +190,11 @@ impl Store {
         self.shared.engine.close();
     }
 
+    /// Whether nothing should be decided by the wall clock now (S-316).
+    pub fn has_suspect_clock(&self) -> bool {
+        self.clock.is_suspect()
+    }
+
     // ---- settings and small records ----
 
     /// The settings as they are now.

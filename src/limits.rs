@@ -166,6 +166,8 @@ pub const LOCAL_CONNECTIONS: usize = 2 * OUTSIDE_QUESTIONS;
 pub const LOCAL_QUESTION: Duration = Duration::from_secs(2);
 /// How long a question waits there until a hash may be computed; then it hears that the helper is busy.
 pub const LOCAL_PATIENCE: Duration = Duration::from_secs(4);
+/// Hashes that it computes at once at most; the unit's memory is for so many of the largest kind.
+pub const LOCAL_HASHES: usize = 4;
 /// Memory that each hash is thought to take when it is decided how many are computed at once: yescrypt's usual.
 pub const LOCAL_HASH_OCTETS: u64 = 16 * 1024 * 1024;
 /// Quiet time after which a helper that was started for a connection ends, and gives its memory back.

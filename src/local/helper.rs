@@ -42,12 +42,10 @@ pub struct Helper {
 pub fn confine() {
     let kept = |has: CapabilitySet| has & CapabilitySet::DAC_READ_SEARCH;
     let lessened = rustix::thread::capabilities(None).and_then(|has| {
-        let sets = CapabilitySets {
-            effective: kept(has.permitted),
-            permitted: kept(has.permitted),
-            inheritable: CapabilitySet::empty(),
-        };
-        rustix::thread::set_capabilities(None, sets)
+        let permitted = kept(has.permitted);
+        let sets = CapabilitySets { effective: permitted, permitted, inheritable: CapabilitySet::empty() };
+        // A service manager that has taken the rest may have forbidden the call with it.
+        if sets == has { Ok(()) } else { rustix::thread::set_capabilities(None, sets) }
     });
     for (what, done) in [
         ("new privileges", rustix::thread::set_no_new_privs(true)),
@@ -237,13 +235,14 @@ impl Drop for Permit<'_> {
     }
 }
 
-/// As many hashes at once as there are processors, in a quarter of the memory; one at least.
+/// As many hashes at once as there are processors, in a quarter of the memory, up to a limit; one at least.
 fn permits() -> usize {
     let facts = rustix::system::sysinfo();
     #[allow(clippy::unnecessary_cast, reason = "the field is narrower on 32-bit machines")]
     let memory = (facts.totalram as u64).saturating_mul(facts.mem_unit.into());
     let fitting = usize::try_from(memory / 4 / limits::LOCAL_HASH_OCTETS).unwrap_or(usize::MAX);
-    thread::available_parallelism().map_or(1, usize::from).min(fitting).max(1)
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    processors.min(fitting).clamp(1, limits::LOCAL_HASHES)
 }
 
 /// Whether the system lacks descriptors or memory, which others give back.

@@ -80,8 +80,6 @@ pub struct Sessions {
 }
 
 impl Live for Sessions {
-    fn certificates_changed(&self) {}
-
     fn status(&self) -> LiveStatus {
         LiveStatus {
             pid: 1,

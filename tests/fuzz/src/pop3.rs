@@ -99,8 +99,10 @@ impl<'a> Play<'a> {
         let was_logged_in = self.model.is_logged_in;
         let (mut next, mut reply) = self.handle(Event::Line { line, is_followed });
         while !matches!(next, Next::Read | Next::Close) {
-            let is_of_transaction =
-                !matches!(next, Next::StartTls | Next::Salt { .. } | Next::Relay { .. } | Next::Verify(_) | Next::Enter);
+            let is_of_transaction = !matches!(
+                next,
+                Next::StartTls | Next::Salt { .. } | Next::Relay { .. } | Next::Verify(_) | Next::Enter
+            );
             assert_eq!(
                 is_of_transaction, self.model.is_logged_in,
                 "that wish is not of this state: {next:?}"

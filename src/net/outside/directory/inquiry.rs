@@ -54,13 +54,13 @@ impl<'a> Inquiry<'a> {
         }
         let Some(look) = &plan.look else {
             let name = plan.bind_name.as_deref().unwrap_or_default();
-            let found = self.bind(None, name, password, plan.own_look.as_ref()).await?;
+            let found = Box::pin(self.bind(None, name, password, plan.own_look.as_ref())).await?;
             return self.learnt(person, plan, found);
         };
         let (found, server) = self.search(look, plan).await?;
         let account = self.learnt(person, plan, Some(found.clone()))?;
         // By the name of what was found: that and nothing else is proved.
-        self.bind(Some(server), &found.name, password, None).await?;
+        Box::pin(self.bind(Some(server), &found.name, password, None)).await?;
         Ok(account)
     }
 
@@ -71,7 +71,7 @@ impl<'a> Inquiry<'a> {
             if !self.admits(server, &mut troubles) {
                 continue;
             }
-            match self.search_at(server, look, plan).await {
+            match Box::pin(self.search_at(server, look, plan)).await {
                 Ok(answer) => {
                     self.directory.health().note_answer(server);
                     return answer.map(|found| (found, server));

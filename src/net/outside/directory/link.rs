@@ -57,7 +57,7 @@ impl Link {
     /// Connects and begins TLS. In clear text nothing is said but StartTLS, unless that will do (S-202).
     pub async fn open(server: &DirectoryServer, way: &Way) -> Result<Link, Trouble> {
         let patience = way.patience;
-        let socket = connect(server, way).await?;
+        let socket = Box::pin(connect(server, way)).await?;
         // Questions and answers are small, and each is waited for.
         let _ = socket.get_ref().set_nodelay(true);
         let securing = async {
@@ -69,7 +69,7 @@ impl Link {
             let link = Link { transport: Transport::Clear(socket), client: Client::new(channel), patience };
             link.start_tls(server, way).await
         };
-        within(patience.handshake, securing)
+        within(patience.handshake, Box::pin(securing))
             .await
             .unwrap_or_else(|| Err(Trouble::Silent("it takes too long to begin TLS".into())))
     }
@@ -83,7 +83,7 @@ impl Link {
                 next => Err(Trouble::Failed(format!("it can't be followed: {next:?}"))),
             }
         };
-        within(patience, asking)
+        within(patience, Box::pin(asking))
             .await
             .unwrap_or_else(|| Err(Trouble::Silent("it does not answer in time".into())))
     }
@@ -126,7 +126,7 @@ impl Link {
         let lost = |error: std::io::Error| Trouble::Failed(format!("the connection was lost: {error}"));
         transport.write_all(octets.expose()).await.map_err(lost)?;
         transport.flush().await.map_err(lost)?;
-        let mut buffer = [0; BUFFER_OCTETS];
+        let mut buffer = vec![0; BUFFER_OCTETS];
         loop {
             let count = transport.read(&mut buffer).await.map_err(lost)?;
             if count == 0 {

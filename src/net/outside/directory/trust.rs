@@ -49,7 +49,8 @@ pub(super) fn explain(error: &std::io::Error, host: &str) -> String {
     let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match cause {
         Some(rustls::Error::InvalidCertificate(certificate)) => match certificate {
-            CertificateError::UnknownIssuer => {
+            // A bad signature is that of an authority with the same name and another key.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
                 "its certificate is of an authority that is not known: add that with \
                  \"poppet cert ca add FILE --for directory\""
                     .into()

@@ -1,1 +1,0 @@
-//! The driver against servers of a few lines, on loopback.

@@ -165,7 +165,9 @@ fn own_domains(directory: &Directory, address: &Address) -> impl Iterator<Item =
         Bind::Template(_) | Bind::Search => None,
     };
     let of_searcher = directory.account.rsplit_once('@').map(|(_, domain)| domain.to_owned());
-    [Some(of_base), of_bind, of_searcher, Some(address.domain().to_string())].into_iter().flatten()
+    [Some(of_base).filter(|base| !base.is_empty()), of_bind, of_searcher, Some(address.domain().to_string())]
+        .into_iter()
+        .flatten()
 }
 
 /// Whether a domain is called so, in full or by its first label, which is cut to 15 letters.

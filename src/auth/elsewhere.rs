@@ -25,7 +25,7 @@ use super::work::Work;
 use super::{Finding, Gatekeeper, Person, Verdict};
 use crate::mail::{Account, MailboxMark, Secret, printable};
 use crate::settings::{Method, Recognise};
-use crate::store::Mailbox;
+use crate::store::{Mailbox, StoreError};
 
 impl Gatekeeper {
     /// Whom a password is to be shown to instead of being held against a record: by the method, or because the
@@ -64,7 +64,7 @@ impl Gatekeeper {
         drop(turn);
         Some(match (finding, &subject.mailbox) {
             (Finding::Right(found), Some(mailbox)) if caller.method != Method::File => {
-                Ok(self.let_in_elsewhere(mailbox, found, password, &attempt).await)
+                self.let_in_elsewhere(caller, mailbox, found, password, &attempt).await
             }
             (Finding::Right(_), Some(mailbox)) => {
                 return self.learn(caller, mailbox, password, &attempt).await;
@@ -128,34 +128,38 @@ impl Gatekeeper {
     /// Gives the mailbox as it is then.
     async fn let_in_elsewhere(
         &self,
+        caller: &Caller,
         mailbox: &Mailbox,
         found: Option<Account>,
         password: &Secret,
         attempt: &Attempt,
-    ) -> Mailbox {
+    ) -> Result<Mailbox, Verdict> {
+        let bound = self.bind_to(mailbox, found).await;
+        let mailbox = bound.map_err(|why| self.refuse(caller, Some(password), &why))?;
         self.throttle().passed(attempt);
-        let mailbox = self.bind_to(mailbox, found).await;
         let settings = self.inner.store.settings();
         if settings.recognise == Recognise::All {
             let known = known_by(mailbox.mark, mailbox.account.as_ref());
             let now = self.inner.clock.monotonic();
-            self.recognition().remember(settings.auth, &known, password, now);
+            self.recognition().remember(caller.method, &known, password, now);
         }
-        mailbox
+        Ok(mailbox)
     }
 
     /// Binds a mailbox to the account that has just been found to be its user's, where it was bound to none or its
-    /// identity was not known: from then on another account of that name is somebody else (S-220).
-    pub(super) async fn bind_to(&self, mailbox: &Mailbox, found: Option<Account>) -> Mailbox {
-        let Some(account) = more_of(mailbox.account.as_ref(), found) else { return mailbox.clone() };
+    /// identity was not known: from then on another account of that name is somebody else (S-220). Errs with what the
+    /// log is to be told if the account is another mailbox's.
+    pub(super) async fn bind_to(&self, mailbox: &Mailbox, found: Option<Account>) -> Result<Mailbox, String> {
+        let Some(account) = more_of(mailbox.account.as_ref(), found) else { return Ok(mailbox.clone()) };
         match self.inner.store.learn_account(mailbox, account.clone()).await {
-            Ok(true) => Mailbox { account: Some(account), ..mailbox.clone() },
-            Ok(false) => mailbox.clone(),
+            Ok(true) => Ok(Mailbox { account: Some(account), ..mailbox.clone() }),
+            Ok(false) => Ok(mailbox.clone()),
+            Err(StoreError::Refused(why)) => Err(why),
             Err(error) => {
                 if let Some(more) = self.admit_line(About::NoAnswer) {
                     log::warn!("the account of {} is not bound to it: {error}{more}", mailbox.address);
                 }
-                mailbox.clone()
+                Ok(mailbox.clone())
             }
         }
     }

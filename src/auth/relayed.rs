@@ -48,8 +48,10 @@ impl Gatekeeper {
         if self.throttle().is_held(&attempt, self.inner.clock.monotonic()) {
             return Err(self.put_off(IS_HELD, &caller));
         }
+        let bound = self.bind_to(&mailbox, Some(found)).await;
+        let mailbox = bound.map_err(|why| self.refuse(&caller, None, &why))?;
         self.throttle().passed(&attempt);
-        Ok(self.bind_to(&mailbox, Some(found)).await)
+        Ok(mailbox)
     }
 
     /// Counts NTLM that was found wrong elsewhere, and says why in the log (S-204).

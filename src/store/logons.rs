@@ -9,7 +9,7 @@ use super::accounts::{self, change_mailbox, look_up};
 use super::engine::Fault;
 use super::error::Ask;
 use super::schema::{self, DOMAINS, MAILBOXES, MailboxRecord};
-use super::{Mailbox, Store, resolving};
+use super::{Mailbox, Store, resolving, users};
 use crate::mail::{Account, Address, Domain, MailboxMark};
 use crate::settings::TagSeparator;
 
@@ -62,13 +62,17 @@ impl Store {
         self.ask(move |transaction| of_account(transaction, &account, &names, &local_part))
     }
 
-    /// Binds a mailbox to an account, if it is still the same mailbox and bound as it was; gives whether it did.
+    /// Binds a mailbox to an account, if it is still the same mailbox and bound as it was; gives whether it did. Errs
+    /// with [`StoreError::Refused`](super::StoreError::Refused) if the account is another mailbox's (S-206).
     pub fn learn_account(&self, mailbox: &Mailbox, account: Account) -> Ask<bool> {
         let (address, mark, old) = (mailbox.address.clone(), mailbox.mark, mailbox.account.clone());
         self.change(move |transaction| {
             let table = transaction.open_table(MAILBOXES)?;
             let is_same =
                 look_up(&table, &address)?.is_some_and(|now| now.mark == mark && now.account == old);
+            if is_same {
+                users::must_not_be_another(&table, &address, Some(&account), false)?;
+            }
             drop(table);
             if is_same {
                 change_mailbox(transaction, &address, |record| record.account = Some(account))?;

@@ -191,6 +191,18 @@ fn a_mailbox_is_bound_to_the_account_that_its_user_first_proves_and_to_no_other_
     assert_eq!(account(), Some(bound), "the name as the administrator set it, and whose it is");
 }
 
+/// Both mailboxes lead to one account there: who has it gets into the first alone.
+#[test]
+fn an_account_that_is_another_mailbox_s_opens_no_second_one_s_206() {
+    let (house, _) = House::elsewhere(Method::Directory);
+    house.store.add_domain("work.lan".parse().unwrap()).wait().unwrap();
+    house.add("alice@work.lan", "x");
+    assert!(is_welcome(&house.login("alice@home.lan", "rabbit")));
+    assert!(is_refused(&house.login("alice@work.lan", "rabbit"), 1));
+    assert_eq!(house.mailbox("alice@work.lan").account, None);
+    assert!(is_welcome(&house.login("alice@home.lan", "rabbit")));
+}
+
 #[test]
 fn elsewhere_nobody_is_recognised_unless_the_administrator_allows_it_a12() {
     for (recognise, questions) in [("file", 3), ("all", 1)] {

@@ -3,6 +3,7 @@
 use super::super::tests::{Folder, add};
 use super::*;
 use crate::mail::{Alias, AliasTarget};
+use crate::store::StoreError;
 
 /// alice@home.lan, bob@home.lan and bob@work.lan, an alias, a list, a catch-all, an alias domain.
 fn store(folder: &Folder) -> Store {
@@ -127,6 +128,13 @@ fn an_account_has_one_mailbox_or_none_s_206() {
     assert_eq!(find("CN=Carol", b"5", &["HOME\\carol"], "carol").as_deref(), Some("carol@work.lan"));
     assert!(try_bind("carol@work.lan", "CN=Alice", b"1").is_err(), "two mailboxes of one account");
     assert_eq!(find("CN=Alice", b"1", &[], "alice").as_deref(), Some("alice@home.lan"));
+    let carol = store.mailbox("carol@work.lan".parse().unwrap()).wait().unwrap().unwrap();
+    let alices = Account { name: "CN=Alice".into(), identity: b"1".to_vec() };
+    let learnt = store.learn_account(&carol, alices).wait();
+    assert!(
+        matches!(learnt, Err(StoreError::Refused(_))),
+        "two mailboxes never have one account: {learnt:?}"
+    );
 }
 
 #[test]

@@ -122,7 +122,7 @@ impl Gatekeeper {
         }
         let person = Person { address: mailbox.address.clone(), account: None };
         let expected = outside.find(method, person).await?;
-        match is_same(&expected, &found) {
+        match expected.is_same_as(&found) {
             true => Ok((mailbox, found)),
             false => Err(refused("the mailbox of that name is another account's: `poppet account` binds it")),
         }
@@ -188,14 +188,6 @@ fn own_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// By identity where both have one, else by the name.
-fn is_same(one: &Account, other: &Account) -> bool {
-    match one.identity.is_empty() || other.identity.is_empty() {
-        true => one.name.to_lowercase() == other.name.to_lowercase(),
-        false => one.identity == other.identity,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -253,14 +245,5 @@ mod tests {
             let known = own_domains(&directory, &address).any(|own| is_called(&own, domain));
             assert_eq!(known, is_own, "{base} {bind} {account} {domain}");
         }
-    }
-
-    #[test]
-    fn accounts_are_the_same_by_identity_and_else_by_name_s_206() {
-        let account = |name: &str, identity: &[u8]| Account { name: name.into(), identity: identity.into() };
-        assert!(is_same(&account("a", b"1"), &account("b", b"1")));
-        assert!(!is_same(&account("a", b"1"), &account("a", b"2")));
-        assert!(is_same(&account("HOME\\A", b""), &account("home\\a", b"2")));
-        assert!(!is_same(&account("a", b""), &account("b", b"")));
     }
 }

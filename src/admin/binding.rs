@@ -45,7 +45,8 @@ pub(super) async fn show(context: &Context, address: &Address) -> Result<Answer,
     Ok(Answer::Account(AccountRow { address: address.clone(), method, account, state }))
 }
 
-/// Binds a mailbox to the account that has that name now, or lets its address name it: [`Answer::Account`]. Errs with
+/// Binds a mailbox to the account that has that name now, or lets its address name it: [`Answer::Account`]. Where users
+/// are known by file nobody is asked, and it counts once they aren't any more (A6). Errs with
 /// [`Failure::Refused`] if there is no such account or another mailbox has it, with [`Failure::Failed`] if nobody could
 /// tell. Its sessions end: they may be somebody else's.
 pub(super) async fn bind(
@@ -56,11 +57,8 @@ pub(super) async fn bind(
     let mailbox = mailbox(context, address).await?;
     let method = context.store.settings().auth;
     let account = match name {
-        Some(_) if method == Method::File => {
-            let text =
-                "users are known by file, so a mailbox has no account elsewhere: \"poppet auth\" tells more";
-            return Err(AdminError::new(Failure::Refused, text));
-        }
+        // Kept for the day when all mailboxes move; then it is looked up.
+        Some(name) if method == Method::File => Some(elsewhere::named(name)?),
         Some(name) => {
             let named = elsewhere::named(name)?;
             Some(elsewhere::find(context, method, person(address, Some(named))).await?)

@@ -22,7 +22,7 @@ use crate::settings::Method;
     The state is fits, another (the name is another account's now), refused, unknown (nobody could tell) or unused\n\
     (users are known by file).\n\
     With NAME the mailbox is bound to the account that has that name now, with --none to the one that its address\n\
-    names. Its sessions end."
+    names. Its sessions end. While users are known by file NAME is kept for \"poppet auth METHOD --migrate\"."
 )]
 /// account
 pub(super) struct AccountVerb {
@@ -107,6 +107,9 @@ fn note(row: &AccountRow) -> Option<String> {
             ))
         }
         (AccountState::Refused(why) | AccountState::Unknown(why), _) => Some(why.clone()),
+        (AccountState::NotUsed, Some(_)) => {
+            Some("users are known by file: it counts once \"poppet auth METHOD --migrate\" moves them".into())
+        }
         _ => None,
     }
 }

@@ -105,11 +105,14 @@ fn what_can_not_be_found_is_not_bound() {
 }
 
 #[test]
-fn the_file_knows_no_accounts_and_nobody_is_asked() {
+fn under_the_file_an_account_is_only_noted_for_the_day_when_all_move() {
     let house = House::with(&["bob@home.lan"]);
     house.crowd.know("bob", "bob", "1002");
-    assert!(house.refused(bind("bob@home.lan", Some("bob"))).contains("users are known by file"));
-    assert_eq!(shown(&house, "bob@home.lan").state, AccountState::NotUsed);
+    house.act(add("alice@home.lan")).unwrap();
+    house.act(bind("bob@home.lan", Some("bsmith"))).unwrap();
+    let row = shown(&house, "bob@home.lan");
+    assert_eq!((row.state, row.account), (AccountState::NotUsed, Some(account("bsmith", ""))));
+    assert!(house.refused(bind("alice@home.lan", Some("BSmith"))).contains("the account of bob@home.lan"));
     house.act(bind("bob@home.lan", None)).unwrap();
     assert!(house.crowd.take_asked().is_empty());
 }

@@ -74,6 +74,8 @@ fn a_directory_that_is_not_ready_is_refused_step_by_step_a6() {
     house.run("auth directory").failed(5, "poppet set directory_servers");
     house.run(NO_DIRECTORY).done();
     house.run("auth directory").failed(5, "directory can't be used now: ");
+    house.run("set directory_bind upn").done();
+    house.run("auth directory").failed(5, "directory can't be used now: ");
     house.run_with("auth directory --password-stdin", "secret\n").failed(5, "directory_account NAME");
     house.run("set directory_account cn=poppet").done();
     house.run("auth directory").failed(5, "cn=poppet needs its password");

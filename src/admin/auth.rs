@@ -7,7 +7,7 @@ use super::together::together;
 use super::{AdminError, Answer, Context, Failure, joined};
 use crate::auth::Answering;
 use crate::mail::{Domain, Secret};
-use crate::settings::{Method, Settings};
+use crate::settings::{Bind, Method, Settings};
 use crate::store::Switch;
 
 /// How users are known, and what else could be chosen.
@@ -162,6 +162,13 @@ pub(super) fn notes(context: &Context) -> Vec<String> {
                 .into(),
         );
     }
+    if settings.auth == Method::Directory && is_blind(&settings) {
+        notes.push(
+            "Nobody has looked whether accounts are there, for directory_bind does not search and no directory_account \
+             is set: each mailbox is bound to its account at the user's first logon."
+                .into(),
+        );
+    }
     let rows = mechanisms::with(settings.auth, &settings, relays_ntlm(context));
     if !mechanisms::lets_in(&rows) {
         notes.push(
@@ -170,6 +177,11 @@ pub(super) fn notes(context: &Context) -> Vec<String> {
         );
     }
     notes
+}
+
+/// Whether users are not searched in the directory.
+fn is_blind(settings: &Settings) -> bool {
+    settings.directory.bind != Bind::Search && settings.directory.account.is_empty()
 }
 
 /// Whether NTLM can be passed on.

@@ -45,7 +45,7 @@ mod words;
 mod work;
 
 pub use key::DeviceKey;
-pub use outside::{Absence, Answering, Finding, Outside, Person};
+pub use outside::{Absence, Answering, Finding, Outside, Person, look_for_nobody};
 pub use password::{PasswordError, check as check_password, fresh as fresh_password};
 pub use peer::Peer;
 pub use records::Records;

@@ -28,15 +28,9 @@ pub trait Outside: Send + Sync {
     fn find(&self, method: Method, person: Person) -> Answering<'_, Result<Account, Absence>>;
 
     /// Whether that method can be used now; else why not and what to do, in one line. Unless it is known better, by
-    /// asking for a person who is none.
+    /// [`look_for_nobody`].
     fn probe(&self, method: Method) -> Answering<'_, Result<(), String>> {
-        Box::pin(async move {
-            let Ok(address) = NOBODY.parse() else { return Ok(()) };
-            match self.find(method, Person { address, account: None }).await {
-                Ok(_) | Err(Absence::Refused(_)) => Ok(()),
-                Err(Absence::Unavailable(why)) => Err(why),
-            }
-        })
+        Box::pin(look_for_nobody(self, method))
     }
 
     /// Whether NTLM can be passed on: Samba's helper is installed (A7).
@@ -63,6 +57,15 @@ pub enum Absence {
     Refused(String),
     /// Nobody could tell: what is wrong and what to do, in one line.
     Unavailable(String),
+}
+
+/// Asks for a person who is known nowhere; errs with the reason if nobody could tell.
+pub async fn look_for_nobody(outside: &(impl Outside + ?Sized), method: Method) -> Result<(), String> {
+    let Ok(address) = NOBODY.parse() else { return Ok(()) };
+    match outside.find(method, Person { address, account: None }).await {
+        Ok(_) | Err(Absence::Refused(_)) => Ok(()),
+        Err(Absence::Unavailable(why)) => Err(why),
+    }
 }
 
 /// A person who is known nowhere.

@@ -131,6 +131,9 @@ fn what_a_method_means_is_told() {
     house.set("directory_clear", "on");
     assert!(notes(Method::Directory).contains("directory_clear"));
     notes(Method::File);
+    house.set("directory_bind", "upn");
+    assert!(notes(Method::Directory).contains("at the user's first logon"));
+    notes(Method::File);
     house.set("sparequired", "on");
     assert!(notes(Method::Local).contains("nobody can log on"));
     notes(Method::File);

@@ -6,7 +6,7 @@ mod local;
 use std::sync::Arc;
 
 use super::spa;
-use crate::auth::{Absence, Answering, Finding, Gatekeeper, Outside, Person};
+use crate::auth::{Absence, Answering, Finding, Gatekeeper, Outside, Person, look_for_nobody};
 use crate::mail::{Account, Secret};
 use crate::settings::Method;
 use crate::store::Store;
@@ -50,6 +50,16 @@ impl Outside for Outsiders {
                 Method::Local => self.local.find(&person).await,
                 Method::Directory => self.directory.find(&person).await,
             }
+        })
+    }
+
+    fn probe(&self, method: Method) -> Answering<'_, Result<(), String>> {
+        Box::pin(async move {
+            // Where users are not searched, looking for somebody reaches no server.
+            if method == Method::Directory {
+                self.directory.probe().await?;
+            }
+            look_for_nobody(self, method).await
         })
     }
 

@@ -82,6 +82,24 @@ impl<'a> Inquiry<'a> {
         Err(troubles.absence())
     }
 
+    /// Reaches the first server that can be, and says nothing to it.
+    pub async fn reach(&self) -> Result<(), Absence> {
+        let mut troubles = Troubles::default();
+        for server in &self.settings.directory.servers {
+            if !self.admits(server, &mut troubles) {
+                continue;
+            }
+            match Link::open(server, &self.way).await {
+                Ok(link) => {
+                    link.close().await;
+                    return Ok(());
+                }
+                Err(trouble) => self.note(server, trouble, &mut troubles),
+            }
+        }
+        Err(troubles.absence())
+    }
+
     /// Tries a password once (S-205): at the server that was asked already, or else at the first that can be reached.
     /// Looks the entry up with its own rights if `own_look` says how; there is no harm if it can't be read.
     async fn bind(

@@ -124,6 +124,15 @@ impl Directory {
         self.ask(asking).await.unwrap_or_else(|| Err(Absence::Unavailable(busy.into())))
     }
 
+    /// Whether any of its servers can be reached, with TLS where that is wanted; else why not.
+    pub async fn probe(&self) -> Result<(), String> {
+        let asking = async { Inquiry::begin(self).await?.reach().await };
+        match self.ask(asking).await {
+            Some(Err(Absence::Refused(why) | Absence::Unavailable(why))) => Err(why),
+            Some(Ok(())) | None => Ok(()),
+        }
+    }
+
     /// Gives a question its place and its time; none if there is no place for it.
     async fn ask<T>(&self, asking: impl Future<Output = Result<T, Absence>>) -> Option<Result<T, Absence>> {
         let until = Instant::now() + self.patience.whole;

@@ -1,4 +1,4 @@
-//! The real binary: a user changes his own password through the running server.
+//! The real binary: a user changes his own password through the running server; whose account a mailbox is.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test that can't go on fails here.
 
@@ -80,4 +80,47 @@ fn what_stands_in_its_place_stays_and_the_mail_goes_on_s_325() {
     let server = house.serve_with(&[], std::process::Stdio::null());
     server.deliver("alice@home.lan", "Subject: x\r\n\r\ntext");
     assert_eq!(std::fs::read(house.file("poppet.own.sock")).unwrap(), b"precious");
+}
+
+// ---- account, --create-user, --delete-user: tests/clients/accounts.py has them with real accounts ----
+
+#[test]
+fn where_users_are_known_by_file_a_mailbox_has_no_account() {
+    let house = House::with_alice();
+    let shown = "mailbox\talice@home.lan\nmethod\tfile\naccount\t\nidentity\t\nstate\tunused\nnote\t\n";
+    assert_eq!(house.run("account alice@home.lan").done(), shown);
+    let told = house.run("account alice@home.lan --json").json();
+    assert_eq!((&told["state"], &told["account"]), (&"unused".into(), &serde_json::Value::Null));
+    house.run("account alice@home.lan alice").failed(5, "users are known by file");
+    house.run("account alice@home.lan --none").done();
+    house.run("add bob@home.lan --account bob").failed(5, "--account");
+    house.run("add bob@home.lan --create-user").failed(5, "leave out --create-user");
+    house.run("del alice@home.lan --delete-user").failed(5, "leave out --delete-user");
+    assert!(house.run("list home.lan").done().starts_with("alice@home.lan\t"));
+}
+
+#[test]
+fn accounts_are_those_of_one_mailbox() {
+    let house = House::with_alice();
+    house.run("account").failed(2, "not given: ADDRESS");
+    house.run("account home.lan").failed(2, "home.lan is a domain");
+    house.run("account bob@home.lan").failed(3, "there is no mailbox bob@home.lan");
+    house.run("account alice@home.lan bob --none").failed(2, "not both");
+    house.run("add work.lan --create-user").failed(2, "a domain has no account");
+    house.run("add work.lan --account x").failed(2, "a domain has no account");
+    house.run("del home.lan --delete-user --yes").failed(2, "goes with one mailbox");
+}
+
+#[test]
+fn an_account_that_nobody_can_tell_of_is_not_taken() {
+    let house = House::empty();
+    house.run_with("setup home.lan alice --no-start --password-stdin", "wonderland\n").done();
+    house.run("del home.lan --yes").done();
+    let nowhere = house.file("nowhere.sock");
+    house.run_words(&["set", "local_socket", nowhere.to_str().unwrap()], "").done();
+    assert_eq!(house.run("auth local --force").code, 0);
+    house.run("add home.lan").done();
+    house.run("add bob@home.lan").failed(1, "poppet-local.socket");
+    house.run("add bob@home.lan --account root").failed(1, "poppet-local.socket");
+    assert_eq!(house.run("list home.lan").done(), "");
 }

@@ -133,7 +133,7 @@ fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
 }
 
 /// `nobody`, and what 16 bits can't tell from -1.
-const NOBODIES: [u32; 2] = [65_534, 65_535];
+pub const NOBODIES: [u32; 2] = [65_534, 65_535];
 /// As Debian makes them; of no password.
 const USUAL: &str = "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$...........................................";
 

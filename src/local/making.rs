@@ -14,6 +14,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::{GROUP, files};
+use crate::limits::LEAST_UID;
 use crate::mail::{Secret, printable};
 
 /// An account that is there.
@@ -112,7 +114,7 @@ pub fn remove(name: &str) -> Result<(), MakingError> {
 }
 
 fn may_be_users(name: &str, found: &Found) -> Result<(), MakingError> {
-    match found.uid >= LEAST_UID && found.uid != NOBODY {
+    match found.uid >= LEAST_UID && !files::NOBODIES.contains(&found.uid) {
         true => Ok(()),
         false => Err(MakingError(format!(
             "the account {name} is one of the system's own (uid {}), which no user has: take another name",
@@ -253,15 +255,10 @@ impl fmt::Display for MakingError {
 
 impl std::error::Error for MakingError {}
 
-/// The group whose members are users of poppet.
-const GROUP: &str = "poppet-users";
 const COMMENT: &str = "mail by poppet";
 const NO_HOME: &str = "/nonexistent";
 /// As useradd has it; utmp holds no longer one.
 const NAME_OCTETS: usize = 32;
-/// Uids below are the system's own.
-const LEAST_UID: u32 = 1000;
-const NOBODY: u32 = 65534;
 const PLACES: [&str; 4] = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 /// The best one first.
 const NO_SHELLS: [&str; 5] =
@@ -312,9 +309,15 @@ mod tests {
 
     #[test]
     fn accounts_of_the_system_itself_are_put_into_no_group_s_209() {
-        for (uid, may) in
-            [(0, false), (1, false), (999, false), (1000, true), (65533, true), (65534, false), (65535, true)]
-        {
+        for (uid, may) in [
+            (0, false),
+            (1, false),
+            (999, false),
+            (1000, true),
+            (65533, true),
+            (65534, false),
+            (65535, false),
+        ] {
             let found = Found { uid, is_member: false, has_no_login: false };
             assert_eq!(may_be_users("x", &found).is_ok(), may, "{uid}");
         }

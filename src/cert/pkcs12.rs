@@ -231,3 +231,45 @@ const HMAC_SHA256: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x02, 0x09];
 const AES256_CBC: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01, 0x2A];
 /// 2.16.840.1.101.3.4.2.1.
 const SHA256: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn octets(hex: &str) -> Vec<u8> {
+        let digit = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+        (0..hex.len()).step_by(2).map(digit).collect()
+    }
+
+    #[test]
+    fn blocks_are_chained_as_nist_says() {
+        // NIST SP 800-38A, F.2.5, and the padding that makes the fifth block.
+        let key = octets("603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4");
+        let start = octets("000102030405060708090a0b0c0d0e0f");
+        let text = octets(
+            "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e5130c81c46a35ce411e5fbc1191a0a52ef\
+             f69f2445df4f9b17ad2b417be66c3710",
+        );
+        let wanted = octets(
+            "f58c4c04d6e5f1ba779eabfb5f7bfbd69cfc4e967edb808d679f777bc6702c7d39f23369a9d9bacfa530e26304231461\
+             b2eb05e2c39be9fcda6c19078c6a9d1b",
+        );
+        let made = chained(&key.try_into().unwrap(), start.try_into().unwrap(), &text);
+        assert_eq!((&made[..64], made.len()), (&wanted[..], 80));
+    }
+
+    #[test]
+    fn padding_fills_the_last_block_or_a_block_of_its_own() {
+        for (length, padded) in [(0, 16), (1, 16), (15, 16), (16, 32), (17, 32), (31, 32), (32, 48)] {
+            assert_eq!(chained(&[1; 32], [2; 16], &vec![3; length]).len(), padded, "{length}");
+        }
+    }
+
+    #[test]
+    fn the_key_of_the_mac_is_openssl_s() {
+        // openssl kdf -keylen 32 -kdfopt digest:SHA256 -kdfopt hexpass:006100620000 -kdfopt hexsalt:0102030405060708
+        //   -kdfopt id:3 -kdfopt iter:10000 PKCS12KDF
+        let key = mac_key(&Secret::new("ab"), &octets("0102030405060708"));
+        assert_eq!(key.to_vec(), octets("3948c81d5f7b02db7455da9f467277f47ee2efe437cdb5efb6ff7b2caeb64a86"));
+    }
+}

@@ -2,6 +2,7 @@
 
 mod adding;
 mod binding;
+mod certificates;
 mod choosing;
 mod migrating;
 

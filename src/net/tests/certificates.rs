@@ -26,6 +26,11 @@ impl Client {
         line.trim_end().to_owned()
     }
 
+    fn ask(&mut self, line: &str) -> String {
+        self.0.get_mut().write_all(format!("{line}\r\n").as_bytes()).unwrap();
+        self.line()
+    }
+
     /// None if the server does not go on after the handshake.
     fn greeted(mut self) -> Option<Client> {
         self.line().starts_with("+OK").then_some(self)
@@ -128,7 +133,10 @@ fn who_is_denied_is_nobody_in_the_session_that_stands() {
         let known = identity(trial, true);
         let config = config(trial, Some(&known));
         let rows = || Live::sessions(&**trial.server());
-        let standing = connect(trial, &config).unwrap();
+        let mut standing = connect(trial, &config).unwrap();
+        let mut other = connect(trial, &config).unwrap();
+        assert!(other.ask("AUTH EXTERNAL =").starts_with("+OK"));
+        drop(other);
         let tls = rows()[0].tls.clone().unwrap();
         let print = cert::fingerprint(&known.certificate);
         assert!(tls.ends_with(&format!(" certificate \"alice@home.lan\" {}", print.short())), "{tls}");
@@ -136,7 +144,7 @@ fn who_is_denied_is_nobody_in_the_session_that_stands() {
         block_on(cert::deny(&trial.server().store, &alice, &print.to_string())).unwrap();
         trial.server().certificates_changed();
         assert!(connect(trial, &config).is_none());
-        drop(standing);
+        assert!(standing.ask("AUTH EXTERNAL =").starts_with("-ERR [AUTH]"));
     });
 }
 

@@ -34,7 +34,7 @@ pub enum Speaks {
 /// The present configurations, if there is a certificate.
 #[derive(Debug)]
 pub struct Tls {
-    configs: RwLock<Option<Configs>>,
+    configs: RwLock<Option<Arc<Configs>>>,
     /// Handshakes are costly: on threads of their own a flood of them stops no session (S-253).
     handshakes: Arc<Executor<'static>>,
 }
@@ -50,7 +50,7 @@ pub struct Shaken {
     pub names_somebody: bool,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Configs {
     pop3: Demands,
     smtp: Demands,
@@ -83,26 +83,27 @@ impl Tls {
         };
         let (pop3, smtp) = (demands(b"pop3")?, demands(b"smtp")?);
         let configs = Configs { pop3, smtp, trust, end_point: end_point.map(Arc::from) };
-        *self.configs.write().unwrap_or_else(PoisonError::into_inner) = Some(configs);
+        *self.configs.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(configs));
         Ok(())
     }
 
     /// What is believed of users' certificates now.
     pub fn trust(&self) -> Arc<Trust> {
-        let configs = self.configs.read().unwrap_or_else(PoisonError::into_inner);
-        configs.as_ref().map(|configs| Arc::clone(&configs.trust)).unwrap_or_default()
+        self.present_configs().map(|configs| Arc::clone(&configs.trust)).unwrap_or_default()
     }
 
     /// Whether there is a certificate to present.
     pub fn is_ready(&self) -> bool {
-        self.configs.read().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.present_configs().is_some()
     }
 
     /// Shakes hands for as long as it is awaited. Errs with what the log may say.
     pub async fn accept(&self, speaks: Speaks, demand: Demand, socket: Meter) -> Result<Shaken, Lost> {
-        let Some((config, end_point)) = self.config(speaks, demand) else {
+        let Some(configs) = self.present_configs() else {
             return Err(Lost::Handshake("there is no certificate".into()));
         };
+        let (config, end_point) = (configs.of(speaks, demand), configs.end_point.clone());
+        drop(configs);
         let shaking = TlsAcceptor::from(config).accept_with(socket, |connection| {
             connection.set_buffer_limit(Some(limits::TLS_OUTPUT_OCTETS));
         });
@@ -111,19 +112,22 @@ impl Tls {
         Ok(Shaken { stream, end_point, names_somebody: false })
     }
 
-    fn config(&self, speaks: Speaks, demand: Demand) -> Option<(Arc<ServerConfig>, Option<Arc<[u8]>>)> {
-        let configs = self.configs.read().unwrap_or_else(PoisonError::into_inner);
-        let Configs { pop3, smtp, end_point, .. } = configs.as_ref()?;
+    fn present_configs(&self) -> Option<Arc<Configs>> {
+        self.configs.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Configs {
+    fn of(&self, speaks: Speaks, demand: Demand) -> Arc<ServerConfig> {
         let [off, optional, required] = match speaks {
-            Speaks::Pop3 => pop3,
-            Speaks::Smtp => smtp,
+            Speaks::Pop3 => &self.pop3,
+            Speaks::Smtp => &self.smtp,
         };
-        let config = match demand {
+        Arc::clone(match demand {
             Demand::Off => off,
             Demand::Optional => optional,
             Demand::Required => required,
-        };
-        Some((Arc::clone(config), end_point.clone()))
+        })
     }
 }
 

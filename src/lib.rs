@@ -18,7 +18,7 @@
 //! | [`smtp`] | the SMTP session: events in, replies and wishes out | `wire`, `sasl`, `mail`, `limits` |
 //! | [`ldap`] | the LDAP client: requests out, answers in | `wire`, `mail`, `limits` |
 //! | [`crypt`] | hashes of the system's passwords | `mail`, `limits` |
-//! | [`local`] | the system's accounts, and the small process that alone reads shadow | `crypt`, and the nouns |
+//! | [`local`] | the system's accounts: made and removed, and the small process that alone reads shadow | `crypt`, and the nouns |
 //! | [`store`] | the only room that knows redb | `mail`, `limits`, `clock`, `ticket`, `settings` |
 //! | [`auth`] | who may come in: device key, passwords and what proves them, gate, recognition, throttle | `store`, `sasl`, `mail`, `limits`, `clock`, `ticket`, `settings` |
 //! | [`cert`] | the small certificate authority and what it signs; certificates of users | `wire`, `store`, `auth`, `mail`, `limits`, `clock` |

@@ -1,9 +1,10 @@
 //! The one place that computes Argon2id: hashes keyed with the device key, as PHC strings (A3).
 
 use std::fmt;
+use std::hint::black_box;
 
-use argon2::password_hash::phc::{Output, Salt};
-use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Params, PasswordHash, Version};
+use argon2::{Algorithm, Argon2, Params, Version};
+use base64ct::{Base64Unpadded, Encoding};
 
 use super::random::Randomness;
 use crate::limits;
@@ -22,8 +23,9 @@ pub struct Cost {
 /// The hash of a password.
 #[derive(Clone)]
 pub struct Hash {
-    phc: PasswordHash,
     params: Params,
+    salt: [u8; SALT_OCTETS],
+    output: [u8; OUTPUT_OCTETS],
 }
 
 /// Why a hash could not be computed: there is not so much memory.
@@ -43,59 +45,70 @@ impl Cost {
 
 impl Hash {
     /// Hashes a password; errs if there is not enough memory.
-    pub fn new(pepper: &Secret, salt: [u8; 16], cost: Cost, password: &Secret) -> Result<Hash, NoMemory> {
+    pub fn new(
+        pepper: &Secret,
+        salt: [u8; SALT_OCTETS],
+        cost: Cost,
+        password: &Secret,
+    ) -> Result<Hash, NoMemory> {
         let params = cost.params()?;
         let output = derive(pepper, &params, &salt, password)?;
-        Hash::assemble(params, salt, output)
+        Ok(Hash { params, salt, output })
     }
 
     /// A hash of no password, as costly to check as a real one (A11, S-167).
     pub fn dummy(randomness: &Randomness, cost: Cost) -> Result<Hash, NoMemory> {
-        Hash::assemble(cost.params()?, randomness.draw(), randomness.draw())
+        Ok(Hash { params: cost.params()?, salt: randomness.draw(), output: randomness.draw() })
     }
 
     /// Takes a PHC string; none if it is not ours, or asks for more than the limits allow (S-174).
     pub fn parse(text: &str) -> Option<Hash> {
-        let phc = PasswordHash::new(text).ok()?;
-        let params = Params::try_from(&phc).ok()?;
-        let is_ours = phc.algorithm == ARGON2ID_IDENT
-            && phc.version == Some(Version::V0x13.into())
-            && phc.hash.as_ref().is_some_and(|output| output.len() == OUTPUT_OCTETS)
-            && phc.salt.is_some();
-        let is_bearable = params.m_cost() <= limits::ARGON2_MEMORY_KIB
-            && params.t_cost() <= limits::ARGON2_PASSES
-            && params.p_cost() <= limits::ARGON2_LANES;
-        (is_ours && is_bearable).then_some(Hash { phc, params })
+        let mut fields = text.strip_prefix(PREFIX)?.split('$');
+        let (costs, salt, output) = (fields.next()?, fields.next()?, fields.next()?);
+        let mut costs = costs.split(',').zip(["m=", "t=", "p="]).map(|(cost, name)| cost.strip_prefix(name));
+        let mut cost = |most| number(costs.next()??).filter(|cost| *cost <= most);
+        let memory_kib = cost(limits::ARGON2_MEMORY_KIB)?;
+        let passes = cost(limits::ARGON2_PASSES)?;
+        let lanes = cost(limits::ARGON2_LANES)?;
+        let params = Params::new(memory_kib, passes, lanes, Some(OUTPUT_OCTETS)).ok()?;
+        let hash = Hash { params, salt: octets(salt)?, output: octets(output)? };
+        // Whatever else a text may hold, it is no hash of ours.
+        (hash.to_phc() == text).then_some(hash)
     }
 
     /// The PHC string.
     pub fn to_phc(&self) -> String {
-        self.phc.to_string()
+        let (memory_kib, passes, lanes) = (self.params.m_cost(), self.params.t_cost(), self.params.p_cost());
+        let (salt, output) =
+            (Base64Unpadded::encode_string(&self.salt), Base64Unpadded::encode_string(&self.output));
+        format!("{PREFIX}m={memory_kib},t={passes},p={lanes}${salt}${output}")
     }
 
     /// Whether it is the password's. Takes the time of one hash; errs if there is not enough memory.
     pub fn verify(&self, pepper: &Secret, password: &Secret) -> Result<bool, NoMemory> {
-        let (Some(salt), Some(expected)) = (&self.phc.salt, &self.phc.hash) else { return Ok(false) };
-        let output = derive(pepper, &self.params, salt, password)?;
-        // Comparing outputs takes the same time whatever differs (S-179).
-        Ok(Output::new(&output).is_ok_and(|output| output == *expected))
+        let output = derive(pepper, &self.params, &self.salt, password)?;
+        // Takes the same time whatever differs (S-179).
+        let difference = output
+            .iter()
+            .zip(&self.output)
+            .fold(0, |so_far, (left, right)| black_box(so_far | (left ^ right)));
+        Ok(difference == 0)
     }
 
     /// What it costs; the lanes are one in all hashes that we make.
     pub fn cost(&self) -> Cost {
         Cost { memory_kib: self.params.m_cost(), passes: self.params.t_cost() }
     }
+}
 
-    fn assemble(params: Params, salt: [u8; 16], output: [u8; OUTPUT_OCTETS]) -> Result<Hash, NoMemory> {
-        let phc = PasswordHash {
-            algorithm: ARGON2ID_IDENT,
-            version: Some(Version::V0x13.into()),
-            params: (&params).try_into().map_err(|_| NoMemory)?,
-            salt: Some(Salt::new(&salt).map_err(|_| NoMemory)?),
-            hash: Some(Output::new(&output).map_err(|_| NoMemory)?),
-        };
-        Ok(Hash { phc, params })
-    }
+fn number(digits: &str) -> Option<u32> {
+    digits.bytes().all(|digit| digit.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
+fn octets<const OCTETS: usize>(text: &str) -> Option<[u8; OCTETS]> {
+    let mut octets = [0; OCTETS];
+    let decoded = Base64Unpadded::decode(text, &mut octets).ok()?.len();
+    (decoded == OCTETS).then_some(octets)
 }
 
 /// Its memory is asked for and given back each time.
@@ -118,6 +131,10 @@ impl fmt::Debug for Hash {
     }
 }
 
+/// How each of our PHC strings begins.
+const PREFIX: &str = "$argon2id$v=19$";
+/// Octets of a salt. RFC 9106 §4 asks for 128 bits.
+const SALT_OCTETS: usize = 16;
 /// Octets of a hash. RFC 9106 §4 asks for 256 bits.
 const OUTPUT_OCTETS: usize = 32;
 
@@ -185,6 +202,13 @@ mod tests {
             good.replace("m=64", "m=99999999999"),
             good[..good.len() - 4].to_owned(),
             good.rsplit_once('$').unwrap().0.to_owned(),
+            good.replace("m=64", "m=064"),
+            good.replace("m=64", "m=+64"),
+            good.replace("m=64,t=1", "t=1,m=64"),
+            good.replace("p=1$", "p=1,data=x$"),
+            format!("{good}$"),
+            format!("{good}="),
+            format!(" {good}"),
             String::new(),
             "$".repeat(1000),
         ] {

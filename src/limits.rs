@@ -209,6 +209,30 @@ pub const FAILURES: u32 = 10;
 /// Failures of one account and network before its parallel tries are put off; a client opens two
 /// connections with its old password (S-175).
 pub const FAILURES_FORGIVEN: u32 = 2;
+/// Mailboxes whose failures are remembered, and those whose homes are; the oldest makes room. Some 420 octets each at
+/// most for failures, 320 for homes: 1.5 MiB together, if every mailbox of so many has them.
+pub const LOCKOUT_USERS: usize = 2048;
+/// Names that nobody has and that were tried; the oldest makes room. Some 740 octets each at most, for a name may have
+/// 320: 740 KiB.
+pub const LOCKOUT_STRANGERS: usize = 1024;
+/// Networks from which a user is slowed and not shut out: phone, home, office, and some on the way (S-171).
+pub const LOCKOUT_HOMES: usize = 8;
+/// How long a logon makes its network one of those: a month, for a holiday's sake.
+pub const LOCKOUT_HOME_SECONDS: u64 = 30 * 86_400;
+/// How long a failure that counts no more is shown, and how old one must be for a logon from home to forget it.
+pub const LOCKOUT_SHOWN_SECONDS: u64 = 86_400;
+/// How often failures are written down at most: after a crash as much is forgotten (S-169).
+pub const LOCKOUT_SAVING: Duration = Duration::from_secs(300);
+/// How soon a lockout is written down, with all others of that time.
+pub const LOCKOUT_SAVING_SOON: Duration = Duration::from_secs(5);
+/// Accounts that a network from which no user has logged on may try at once, each until its refusal is answered
+/// (S-170): eight a minute, once they are answered after 15 s.
+pub const STRANGERS_TRIES: usize = 2;
+/// Wrong passwords in a minute, all accounts and networks together, that are an alarm: typing errors and phones with
+/// old passwords of an office make some ten (S-170).
+pub const SPRAYED_FAILURES: u32 = 60;
+/// How long after such an alarm the next one is told.
+pub const SPRAY_ALARMS: Duration = Duration::from_secs(600);
 /// Mailboxes whose last logon is remembered where logons have an interval; the oldest makes room. RFC 2449 §6.5.
 pub const LOGON_INTERVALS: usize = 4096;
 /// Stack of a thread that hashes: Argon2's memory is on the heap, its frames hold some blocks of 1 KiB.

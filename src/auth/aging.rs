@@ -41,6 +41,21 @@ impl<K: Eq + Hash + Clone, V> Aging<K, V> {
         Some(value)
     }
 
+    /// Looks at every value.
+    pub fn values(&self) -> impl Iterator<Item = &V> {
+        self.entries.values().map(|(_, value)| value)
+    }
+
+    /// Looks at every entry.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.entries.iter().map(|(key, (_, value))| (key, value))
+    }
+
+    /// Looks at every value, the longest unused first.
+    pub fn in_order(&self) -> impl Iterator<Item = &V> {
+        self.order.values().filter_map(|key| self.peek(key))
+    }
+
     /// Takes the longest unused entries out while `is_over` says so of them.
     pub fn expire(&mut self, is_over: impl Fn(&V) -> bool) {
         while let Some((&used, key)) = self.order.first_key_value() {

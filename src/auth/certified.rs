@@ -48,7 +48,7 @@ impl Gatekeeper {
     ) -> Result<Mailbox, Verdict> {
         let subject = self.subject(&caller, decoy).await.map_err(|_| Verdict::StoreFailed)?;
         caller.meant(&subject);
-        let attempt = self.throttle().attempt(&caller.account, caller.peer);
+        let attempt = self.attempt(&caller);
         if self.throttle().is_held(&attempt, self.inner.clock.monotonic()) {
             return Err(self.put_off(IS_HELD, &caller));
         }
@@ -69,7 +69,8 @@ impl Gatekeeper {
         if caller.method != Method::File {
             self.must_still_be_good(&caller, mailbox).await?;
         }
-        self.throttle().passed(&attempt);
+        // Nobody guesses certificates: a lockout for wrong passwords is not for who has one.
+        self.throttle().passed(&attempt, self.inner.clock.monotonic());
         Ok(mailbox.clone())
     }
 

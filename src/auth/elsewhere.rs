@@ -4,6 +4,7 @@
 //! password -> recognised, if the administrator allows it? then done
 //!          -> throttle: held? then Busy, and nobody is asked (S-175)
 //!          -> a turn, for questions about one account come one behind the other -> recognised or held by now?
+//!          -> locked out? then the question is about nobody
 //!          -> the question -> Right: let in, or its record made and stored, which counts from then on
 //!                          -> Wrong: noted before the next question, refused
 //!                          -> nobody could tell: it counts as no try (S-196)
@@ -16,7 +17,7 @@
 
 use std::borrow::Cow;
 
-use super::login::{IS_HELD, TOO_MANY};
+use super::login::{IS_HELD, IS_LOCKED_OUT, TOO_MANY};
 use super::pace::About;
 use super::password::{self, PasswordError};
 use super::subject::{Caller, Subject};
@@ -47,10 +48,13 @@ impl Gatekeeper {
         subject: &Subject,
         password: &Secret,
     ) -> Option<Result<Mailbox, Verdict>> {
-        let attempt = self.throttle().attempt(&caller.account, caller.peer);
+        let attempt = self.attempt(caller);
         if let Some(known) = self.known_already(caller, subject, password, &attempt) {
             return Some(known);
         }
+        let Some(_trying) = self.begin_try(&attempt) else {
+            return Some(Err(self.put_off(TOO_MANY, caller)));
+        };
         let is_known = self.throttle().is_known(&attempt);
         let Ok(turn) = self.inner.turns.take(&caller.account, attempt.network(), is_known).await else {
             return Some(Err(self.put_off(TOO_MANY, caller)));
@@ -58,7 +62,11 @@ impl Gatekeeper {
         if let Some(known) = self.known_already(caller, subject, password, &attempt) {
             return Some(known);
         }
-        let finding = self.question(method, subject, password).await;
+        let locks = self.what_locks(&attempt);
+        let finding = match self.question(method, subject, password, locks.is_some()).await {
+            Finding::Wrong(_) if locks.is_some() => Finding::Wrong(IS_LOCKED_OUT.into()),
+            finding => finding,
+        };
         let delay = matches!(finding, Finding::Wrong(_))
             .then(|| self.throttle().failed(&attempt, password, self.inner.clock.monotonic()));
         drop(turn);
@@ -88,7 +96,8 @@ impl Gatekeeper {
         let recognises = self.inner.store.settings().recognise == Recognise::All;
         if let (Some(mailbox), true) = (&subject.mailbox, recognises && caller.method != Method::File) {
             let known = known_by(mailbox.mark, mailbox.account.as_ref());
-            if self.recognition().recognises(caller.method, &known, password, now) {
+            let is_recognised = self.recognition().recognises(caller.method, &known, password, now);
+            if is_recognised && self.what_locks(attempt).is_none() {
                 return Some(Ok(mailbox.clone()));
             }
         }
@@ -96,8 +105,14 @@ impl Gatekeeper {
     }
 
     /// Asks about the mailbox's user, or about nobody. A password that a directory could take for none is never sent
-    /// to one (S-191).
-    async fn question(&self, method: Method, subject: &Subject, password: &Secret) -> Finding {
+    /// to one (S-191); and about who is locked out here nobody is asked, which could lock him out there, too (S-205).
+    async fn question(
+        &self,
+        method: Method,
+        subject: &Subject,
+        password: &Secret,
+        is_locked_out: bool,
+    ) -> Finding {
         if password.expose().iter().all(|octet| octet.is_ascii_whitespace() || *octet == 0) {
             return Finding::Wrong("an empty password, or one of blanks alone, is shown to nobody".into());
         }
@@ -105,7 +120,7 @@ impl Gatekeeper {
             return Finding::Unavailable("there is nobody to ask; restart the service".into());
         };
         self.inner.ledger.note(Work::Question(password.expose().len()));
-        let Some(mailbox) = &subject.mailbox else {
+        let Some(mailbox) = subject.mailbox.as_ref().filter(|_| !is_locked_out) else {
             let person = Person { address: subject.decoy().stranger.clone(), account: None };
             let other = Secret::new(vec![b'x'; password.expose().len()]);
             return match outside.prove(method, person, other).await {
@@ -136,7 +151,7 @@ impl Gatekeeper {
     ) -> Result<Mailbox, Verdict> {
         let bound = self.bind_to(mailbox, found).await;
         let mailbox = bound.map_err(|why| self.refuse(caller, Some(password), &why))?;
-        self.throttle().passed(attempt);
+        self.throttle().passed(attempt, self.inner.clock.monotonic());
         let settings = self.inner.store.settings();
         if settings.recognise == Recognise::All {
             let known = known_by(mailbox.mark, mailbox.account.as_ref());
@@ -187,7 +202,7 @@ impl Gatekeeper {
         match self.inner.store.learn_password(address, mailbox.mark, sealed.clone()).await {
             Ok(false) => None,
             Ok(true) => {
-                self.throttle().passed(attempt);
+                self.throttle().passed(attempt, self.inner.clock.monotonic());
                 let now = self.inner.clock.monotonic();
                 self.recognition().remember(Method::File, &sealed, &password::prepared(password), now);
                 log::info!("the password of {} is in the password file now", mailbox.address);

@@ -5,6 +5,7 @@
 //!                      -> else it waits in its network's lane; lanes take turns (S-175)
 //!                      -> all places taken: the newest of the longest lane makes room, a stranger's
 //!                         for someone known, or Busy (S-173)
+//!                      -> while passwords are tried everywhere, lanes of those who are known come first (S-170)
 //! ```
 //!
 //! Threads come with the first work and go when there has been none for a while, and their memory with them.
@@ -33,7 +34,7 @@ pub struct Busy;
 impl Gate {
     /// A gate with so many permits, one at least.
     pub fn new(permits: usize) -> Gate {
-        let state = State { lanes: VecDeque::new(), waiting: 0, threads: 0, idle: 0 };
+        let state = State { lanes: VecDeque::new(), waiting: 0, threads: 0, idle: 0, is_known_first: false };
         let shared = Shared {
             state: Mutex::new(state),
             work: Condvar::new(),
@@ -63,6 +64,11 @@ impl Gate {
         // Dropped outside the lock: its promise wakes a stranger's task.
         drop(pushed_out);
         ticket
+    }
+
+    /// Whether lanes of those who are known come before those of strangers, instead of taking turns with them (S-170).
+    pub fn put_known_first(&self, is_known_first: bool) {
+        self.shared.lock().is_known_first = is_known_first;
     }
 
     fn start_thread(&self, state: &mut State) {
@@ -107,6 +113,7 @@ struct State {
     waiting: usize,
     threads: usize,
     idle: usize,
+    is_known_first: bool,
 }
 
 struct Lane {
@@ -154,7 +161,8 @@ impl State {
 
     /// The next job; its network goes to the end of the turn.
     fn next(&mut self) -> Option<Job> {
-        let mut lane = self.lanes.pop_front()?;
+        let known = self.lanes.iter().position(|lane| lane.is_known).filter(|_| self.is_known_first);
+        let mut lane = self.lanes.remove(known.unwrap_or(0))?;
         let job = lane.jobs.pop_front()?;
         if !lane.jobs.is_empty() {
             self.lanes.push_back(lane);
@@ -310,6 +318,24 @@ mod tests {
         assert!(known.into_iter().all(|ticket| ticket.wait() == Ok(())));
         let lost = strangers.into_iter().map(Ticket::wait).filter(Result::is_err).count();
         assert_eq!(lost, 3);
+    }
+
+    #[test]
+    fn known_lanes_come_first_while_passwords_are_tried_everywhere_s_170() {
+        for (is_known_first, wanted) in [(true, [5, 6, 1, 2, 3]), (false, [1, 2, 3, 5, 6])] {
+            let (gate, release, first) = occupied();
+            gate.put_known_first(is_known_first);
+            let (done, order) = channel();
+            let tickets =
+                [(1, false), (2, false), (3, false), (5, true), (6, true)].map(|(from, is_known)| {
+                    let done = done.clone();
+                    gate.enter(network(from), is_known, move || done.send(from).unwrap())
+                });
+            release.send(()).unwrap();
+            first.wait().unwrap();
+            tickets.into_iter().for_each(|ticket| ticket.wait().unwrap());
+            assert_eq!(order.try_iter().collect::<Vec<_>>(), wanted);
+        }
     }
 
     #[test]

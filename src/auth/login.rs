@@ -29,9 +29,14 @@ impl Gatekeeper {
             Proof::Password(password) => self.login_by_password(caller, decoy, &password, peer).await,
             Proof::Certificate => self.login_by_certificate(caller, decoy, peer).await,
             Proof::Relayed => self.login_by_relay(caller, decoy, &user_name, peer).await,
-            Proof::RelayRefused(why) => return self.note_wrong_relay(caller, decoy, &user_name, &why).await,
-            proof => return self.login_by_proof(caller, decoy, &proof, peer).await,
+            Proof::RelayRefused(why) => Err(self.note_wrong_relay(caller, decoy, &user_name, &why).await),
+            proof => {
+                let verdict = self.login_by_proof(caller, decoy, &proof, peer).await;
+                self.tell_failures();
+                return verdict;
+            }
         };
+        self.tell_failures();
         match came {
             Ok(mailbox) => welcome(&mailbox, None),
             Err(verdict) => verdict,
@@ -73,10 +78,11 @@ impl Gatekeeper {
         let now = self.inner.clock.monotonic();
         // Asked for the decoy too, whom nobody has been taken for.
         let is_recognised = self.recognition().recognises(Method::File, subject.sealed(), password, now);
-        if let (true, Some(mailbox)) = (is_recognised, &subject.mailbox) {
+        let attempt = self.attempt(caller);
+        let is_locked_out = self.throttle().is_locked_out(&attempt, now);
+        if let (true, false, Some(mailbox)) = (is_recognised, is_locked_out, &subject.mailbox) {
             return Ok(mailbox.clone());
         }
-        let attempt = self.throttle().attempt(&caller.account, caller.peer);
         if self.throttle().is_held(&attempt, now) {
             return Err(self.put_off(IS_HELD, caller));
         }
@@ -85,7 +91,11 @@ impl Gatekeeper {
                 self.let_in(mailbox, subject, password, &attempt);
                 Ok(mailbox.clone())
             }
-            (Answer::Wrong { delay }, _) => Err(self.refused(caller, delay, what_is_missing(subject).into())),
+            (Answer::Wrong { delay }, _) => {
+                let lacks = || what_is_missing(subject).into();
+                let locks = self.what_locks(&attempt).map_or_else(lacks, |why| format!("; {why}").into());
+                Err(self.refused(caller, delay, locks))
+            }
             (Answer::Held, _) => Err(self.put_off(IS_HELD, caller)),
             _ => Err(self.put_off(TOO_MANY, caller)),
         }
@@ -95,25 +105,29 @@ impl Gatekeeper {
     /// before the next hash begins, so that of many tries sent at once only the first few are computed.
     async fn try_password(&self, subject: &Subject, password: &Secret, attempt: &Attempt) -> Answer {
         let is_user = subject.record().is_some();
-        let (gatekeeper, password, attempt, hash) =
-            (self.clone(), password.clone(), *attempt, subject.hash().clone());
+        let (gatekeeper, password, hash) = (self.clone(), password.clone(), subject.hash().clone());
+        let tried = attempt.clone();
         let work = move || {
             let Inner { clock, pepper, .. } = &*gatekeeper.inner;
-            if gatekeeper.throttle().is_held(&attempt, clock.monotonic()) {
+            if gatekeeper.throttle().is_held(&tried, clock.monotonic()) {
                 return Ok(Answer::Held);
             }
             gatekeeper.note_hash(&hash);
-            if hash.verify(pepper, &password)? && is_user {
+            let is_right = hash.verify(pepper, &password)?;
+            // Looked at only now: tries sent at once may have locked the account out meanwhile.
+            let (mut throttle, now) = (gatekeeper.throttle(), clock.monotonic());
+            let is_locked_out = throttle.is_locked_out(&tried, now);
+            if is_right && is_user && !is_locked_out {
                 return Ok(Answer::Right(None));
             }
-            Ok(Answer::Wrong { delay: gatekeeper.throttle().failed(&attempt, &password, clock.monotonic()) })
+            Ok(Answer::Wrong { delay: throttle.failed(&tried, &password, now) })
         };
-        self.behind_the_gate(&attempt, work).await.unwrap_or(Answer::Busy)
+        self.behind_the_gate(attempt, work).await.unwrap_or(Answer::Busy)
     }
 
     fn let_in(&self, mailbox: &Mailbox, subject: &Subject, password: &Secret, attempt: &Attempt) {
-        self.throttle().passed(attempt);
         let now = self.inner.clock.monotonic();
+        self.throttle().passed(attempt, now);
         self.recognition().remember(Method::File, &mailbox.password, password, now);
         let settings = self.inner.store.settings();
         let is_old = |record: &super::Record| !record.is_up_to_date(Cost::of(&settings), settings.challenge);
@@ -142,14 +156,16 @@ impl Gatekeeper {
                 return self.refuse(&caller, None, flaw);
             }
             let caller = &caller;
-            let attempt = self.throttle().attempt(&caller.account, caller.peer);
+            let attempt = self.attempt(caller);
             // Asked for everybody: asked only for who has a secret, it would tell in time who has one (S-185).
             let keeps_secrets = self.keeps_secrets();
             let answer = self.try_proof(&subject, keeps_secrets, proof, &attempt, has_paid);
             return match (answer, &subject.mailbox) {
                 (Answer::Right(signature), Some(mailbox)) => welcome(mailbox, signature),
                 (Answer::Wrong { delay }, _) => {
-                    self.refused(caller, delay, what_lacks(caller.method, &subject, keeps_secrets, proof))
+                    let lacks = || what_lacks(caller.method, &subject, keeps_secrets, proof);
+                    let locks = self.what_locks(&attempt).map_or_else(lacks, |why| format!("; {why}").into());
+                    self.refused(caller, delay, locks)
                 }
                 (Answer::Unpaid, _) => match self.pay(&decoy, &attempt).await {
                     Answer::Right(_) => {
@@ -182,12 +198,13 @@ impl Gatekeeper {
         if !has_paid && throttle.must_pay(attempt, now) {
             return Answer::Unpaid;
         }
+        let is_locked_out = throttle.is_locked_out(attempt, now);
         match self.check(subject, keeps_secrets, proof) {
-            Some(signature) => {
-                throttle.passed(attempt);
+            Some(signature) if !is_locked_out => {
+                throttle.passed(attempt, now);
                 Answer::Right(signature)
             }
-            None => Answer::Wrong { delay: throttle.failed_proof(attempt, now) },
+            _ => Answer::Wrong { delay: throttle.failed_proof(attempt, now) },
         }
     }
 
@@ -213,17 +230,17 @@ impl Gatekeeper {
 
     /// Computes a hash for nothing; [`Answer::Right`] once that is done.
     async fn pay(&self, decoy: &Decoy, attempt: &Attempt) -> Answer {
-        let (gatekeeper, hash, attempt) = (self.clone(), decoy.hash.clone(), *attempt);
+        let (gatekeeper, hash, paying) = (self.clone(), decoy.hash.clone(), attempt.clone());
         let work = move || {
             let Inner { clock, pepper, .. } = &*gatekeeper.inner;
-            if gatekeeper.throttle().is_held(&attempt, clock.monotonic()) {
+            if gatekeeper.throttle().is_held(&paying, clock.monotonic()) {
                 return Ok(Answer::Held);
             }
             gatekeeper.note_hash(&hash);
             hash.verify(pepper, &Secret::new([0; 1]))?;
             Ok(Answer::Right(None))
         };
-        self.behind_the_gate(&attempt, work).await.unwrap_or(Answer::Busy)
+        self.behind_the_gate(attempt, work).await.unwrap_or(Answer::Busy)
     }
 
     /// Has a hash computed; none if it can't be now.
@@ -232,7 +249,17 @@ impl Gatekeeper {
         attempt: &Attempt,
         work: impl FnOnce() -> Result<T, NoMemory> + Send + 'static,
     ) -> Option<T> {
-        let is_known = self.throttle().is_known(attempt);
+        // Ended by the work, not by whoever waits for it: hanging up frees no place.
+        let trying = self.begin_try(attempt)?;
+        let work = move || {
+            let _trying = trying;
+            work()
+        };
+        let (is_known, is_sprayed) = {
+            let throttle = self.throttle();
+            (throttle.is_known(attempt), throttle.is_sprayed(self.inner.clock.monotonic()))
+        };
+        self.inner.gate.put_known_first(is_sprayed);
         match self.inner.gate.enter(attempt.network(), is_known, work).await {
             Ok(Ok(answer)) => Some(answer),
             Ok(Err(NoMemory)) => {
@@ -249,7 +276,7 @@ impl Gatekeeper {
 
     /// Refuses before anything is computed, whoever it is: as late as a wrong password or, without one, a wrong proof.
     pub(super) fn refuse(&self, caller: &Caller, password: Option<&Secret>, why: &str) -> Verdict {
-        let attempt = self.throttle().attempt(&caller.account, caller.peer);
+        let attempt = self.attempt(caller);
         let now = self.inner.clock.monotonic();
         if self.throttle().is_held(&attempt, now) {
             return self.put_off(IS_HELD, caller);
@@ -295,6 +322,11 @@ impl Gatekeeper {
                 delay.saturating_sub(now.saturating_duration_since(caller.arrived))
             }
         }
+    }
+
+    /// What the administrator should know of a refusal first: nothing the user types would have helped.
+    pub(super) fn what_locks(&self, attempt: &Attempt) -> Option<&'static str> {
+        self.throttle().is_locked_out(attempt, self.inner.clock.monotonic()).then_some(IS_LOCKED_OUT)
     }
 
     /// What to add to a line that strangers can cause; none if it is to be left out.
@@ -355,6 +387,7 @@ fn welcome(mailbox: &Mailbox, signature: Option<[u8; 32]>) -> Verdict {
 }
 
 pub(super) const IS_HELD: &str = "another of this user is being refused";
+pub(super) const IS_LOCKED_OUT: &str = "the account is locked out, which `poppet unlock` ends";
 pub(super) const TOO_MANY: &str = "too many at once";
 const NO_PASSWORD: &str = "; it has no password yet: set one by `poppet passwd`";
 const IS_ELSEWHERE: &str = "; users are known elsewhere, where only passwords can be tried";

@@ -4,10 +4,12 @@
 //! login(claim) -> store: mailbox and its sealed record; the decoy's for an unknown user (A11)
 //!   password   -> recognition: seen within five minutes? then done, no hash (A12)
 //!              -> throttle: trying in parallel to a delayed answer? then Busy, no hash (S-175)
+//!              -> a stranger with other accounts under way? then Busy (S-170)
 //!              -> gate: a permit, or Busy (S-173) -> throttle again -> Argon2id -> Welcome, or Refused with
 //!                 its delay (S-169) -> a record of other costs than today's is made anew (S-167)
 //!   proof      -> throttle: held? then Busy; much failed lately? then the gate and a hash for nothing first
 //!              -> the proof, and its failure noted, before the next proof is looked at
+//!   both       -> who is locked out is refused like one with a wrong password, at the same cost (A10, A11)
 //! salt(user)   -> the mailbox's, or one made up that stays
 //! ```
 
@@ -15,9 +17,12 @@ mod aging;
 mod certified;
 mod decoy;
 mod elsewhere;
+mod failures;
+mod flights;
 mod gate;
 mod hash;
 pub mod key;
+mod lockout;
 mod login;
 mod machine;
 mod network;
@@ -35,6 +40,7 @@ mod renewal;
 mod salt;
 mod seal;
 mod spelling;
+mod spray;
 mod subject;
 mod tag;
 #[cfg(test)]
@@ -44,7 +50,9 @@ mod turns;
 mod words;
 mod work;
 
+pub use failures::FailureNews;
 pub use key::DeviceKey;
+pub use lockout::{FailureRow, FailureState};
 pub use outside::{Absence, Answering, Finding, Outside, Person, look_for_nobody};
 pub use password::{PasswordError, check as check_password, fresh as fresh_password};
 pub use peer::Peer;
@@ -57,6 +65,7 @@ use std::time::Duration;
 use ring::hmac;
 
 use self::decoy::Decoy;
+use self::failures::Waiting;
 use self::gate::Gate;
 use self::hash::{Cost, Hash, NoMemory};
 use self::pace::Pace;
@@ -127,17 +136,20 @@ impl Gatekeeper {
         };
         let sealer = Sealer::new(key);
         let tagger = Tagger::new(&randomness);
+        let clock = Clock::system(UnixTime(0));
+        let lockouts = failures::load(&store, &tagger, &settings.lockout, &clock);
         let inner = Inner {
             pepper: sealer.subkey("pepper"),
             salts: hmac::Key::new(hmac::HMAC_SHA256, sealer.subkey("scram salt").expose()),
             sealer,
             gate: Gate::new(permits),
             recognition: Mutex::new(Recognition::new(tagger.clone())),
-            throttle: Mutex::new(Throttle::new(tagger)),
+            throttle: Mutex::new(Throttle::new(tagger, lockouts, settings.lockout)),
+            waiting: Waiting::default(),
             decoy: Mutex::new(None),
             pace: Pace::default(),
             randomness: Arc::new(randomness),
-            clock: Clock::system(UnixTime(0)),
+            clock,
             ledger: Ledger::default(),
             outside: OnceLock::new(),
             turns: Turns::default(),
@@ -244,7 +256,10 @@ impl Gatekeeper {
     }
 
     fn throttle(&self) -> MutexGuard<'_, Throttle> {
-        self.inner.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+        let rule = self.inner.store.settings().lockout;
+        let mut throttle = self.inner.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+        throttle.rule = rule;
+        throttle
     }
 }
 
@@ -262,6 +277,7 @@ struct Inner {
     gate: Gate,
     recognition: Mutex<Recognition>,
     throttle: Mutex<Throttle>,
+    waiting: Waiting,
     decoy: Mutex<Option<Arc<Decoy>>>,
     pace: Pace,
     randomness: Arc<Randomness>,

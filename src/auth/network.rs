@@ -1,5 +1,7 @@
 //! Where a peer comes from, in the unit in which strangers own addresses.
 
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr};
 
 /// An IPv4 address, or an IPv6 /64: whoever has one address of it has them all (S-172).
@@ -16,6 +18,27 @@ impl Network {
                 IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
             }
         })
+    }
+
+    /// Its first address.
+    pub fn address(&self) -> IpAddr {
+        self.0
+    }
+
+    /// A number that is another for most others, and never 0.
+    pub fn short(&self) -> u32 {
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        hasher.finish() as u32 | 1
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V4(address) => write!(out, "{address}"),
+            IpAddr::V6(address) => write!(out, "{address}/64"),
+        }
     }
 }
 
@@ -34,5 +57,7 @@ mod tests {
         assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
         assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
         assert_ne!(of("::ffff:192.0.2.1"), of("::ffff:192.0.2.2"));
+        assert_eq!(of("2001:db8:1:2::1").to_string(), "2001:db8:1:2::/64");
+        assert_eq!(of("::ffff:192.0.2.1").to_string(), "192.0.2.1");
     }
 }

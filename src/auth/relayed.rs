@@ -25,7 +25,7 @@ impl Gatekeeper {
         peer: &Peer,
     ) -> Result<Mailbox, Verdict> {
         self.count_by_user(&mut caller, Arc::clone(&decoy), told).await.map_err(|_| Verdict::StoreFailed)?;
-        let attempt = self.throttle().attempt(&caller.account, caller.peer);
+        let attempt = self.attempt(&caller);
         if self.throttle().is_held(&attempt, self.inner.clock.monotonic()) {
             return Err(self.put_off(IS_HELD, &caller));
         }
@@ -44,13 +44,16 @@ impl Gatekeeper {
             return Err(self.refuse(&caller, None, flaw));
         }
         // Counted by the name before, and by whose mailbox it is from here on.
-        let attempt = self.throttle().attempt(&caller.account, caller.peer);
+        let attempt = self.attempt(&caller);
         if self.throttle().is_held(&attempt, self.inner.clock.monotonic()) {
             return Err(self.put_off(IS_HELD, &caller));
         }
+        if let Some(why) = self.what_locks(&attempt) {
+            return Err(self.refuse(&caller, None, why));
+        }
         let bound = self.bind_to(&mailbox, Some(found)).await;
         let mailbox = bound.map_err(|why| self.refuse(&caller, None, &why))?;
-        self.throttle().passed(&attempt);
+        self.throttle().passed(&attempt, self.inner.clock.monotonic());
         Ok(mailbox)
     }
 
@@ -79,9 +82,7 @@ impl Gatekeeper {
         let (_, user) = parts(told);
         caller.look_for(Wanted::Name(user.to_lowercase()), user.to_lowercase());
         let subject = self.subject(caller, decoy).await?;
-        if let Some(address) = &subject.address {
-            caller.account = address.to_string();
-        }
+        caller.is_counted_as(&subject);
         Ok(())
     }
 

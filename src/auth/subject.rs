@@ -28,6 +28,8 @@ pub struct Caller {
     pub method: Method,
     /// When he came.
     pub arrived: Instant,
+    /// Whether he has a mailbox, as far as that is known yet.
+    pub is_user: bool,
     wanted: Option<Wanted>,
     shown: String,
 }
@@ -41,10 +43,17 @@ impl Caller {
     /// Whom the name turned out to mean: all forms of it count as one, so that none of them gives more tries.
     pub fn meant(&mut self, subject: &Subject) {
         let Some(address) = &subject.address else { return };
-        self.account = address.to_string();
+        self.is_counted_as(subject);
         if subject.mailbox.is_some() {
             self.shown = address.to_string();
         }
+    }
+
+    /// The same, but for the log.
+    pub fn is_counted_as(&mut self, subject: &Subject) {
+        let Some(address) = &subject.address else { return };
+        self.account = address.to_string();
+        self.is_user = subject.mailbox.is_some();
     }
 
     /// Looks for somebody else than was read from the name, counted as `account` until he is found.
@@ -54,7 +63,7 @@ impl Caller {
 
     /// Whom the name meant, found in another way.
     pub fn found(&mut self, address: &Address) {
-        (self.account, self.shown) = (address.to_string(), address.to_string());
+        (self.account, self.shown, self.is_user) = (address.to_string(), address.to_string(), true);
     }
 }
 
@@ -88,7 +97,7 @@ fn read(
         None => user_name.to_lowercase(),
     };
     let shown = shown(user_name, address);
-    Caller { account, peer, mechanism, method, arrived, wanted, shown }
+    Caller { account, peer, mechanism, method, arrived, is_user: false, wanted, shown }
 }
 
 /// What is no address may be a password in the wrong field: only its beginning is shown (S-319).

@@ -30,6 +30,11 @@ impl Tagger {
         tag.copy_from_slice(&context.sign().as_ref()[..16]);
         tag
     }
+
+    /// The tag of an account's name, in the form in which it is counted.
+    pub fn account(&self, name: &str) -> Tag {
+        self.tag(&[b"account", name.as_bytes()])
+    }
 }
 
 #[cfg(test)]

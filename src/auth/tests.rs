@@ -3,10 +3,12 @@
 mod certificates;
 mod elsewhere;
 mod fake;
+mod lockout;
 mod names;
 mod proofs;
 mod relay;
 mod renewal;
+mod spraying;
 mod timing;
 mod work;
 
@@ -98,8 +100,20 @@ impl House {
     /// As if the server had just been started.
     fn forget(&self) {
         let tagger = Tagger::new(&self.gatekeeper.inner.randomness);
-        *self.gatekeeper.throttle() = Throttle::new(tagger.clone());
+        let lockouts = super::lockout::Lockouts::new(std::time::Instant::now());
+        let throttle = Throttle::new(tagger.clone(), lockouts, self.store.settings().lockout);
+        *self.gatekeeper.throttle() = throttle;
         *self.gatekeeper.recognition() = Recognition::new(tagger);
+    }
+
+    fn attempt(&self, address: &str) -> throttle::Attempt {
+        self.gatekeeper.throttle().attempt(address, PEER, address, true)
+    }
+
+    /// As if that user had logged on from [`PEER`].
+    fn befriend(&self, address: &str) {
+        let attempt = self.attempt(address);
+        self.gatekeeper.throttle().passed(&attempt, std::time::Instant::now());
     }
 
     fn login(&self, user_name: &str, password: &str) -> Verdict {

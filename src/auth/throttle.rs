@@ -2,16 +2,21 @@
 //!
 //! Nobody is shut out by this: a right password is answered at once, however many wrong ones others
 //! tried on the same account (S-171). Only who doesn't wait for his delayed answer but tries the same
-//! account over other connections is told to come back, before anything is hashed (S-175).
+//! account over other connections is told to come back, before anything is hashed (S-175); and a stranger who
+//! tries many accounts at once (S-170). Who is shut out by the administrator's choice is in `lockout.rs`.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::aging::Aging;
+use super::flights::Flights;
+use super::lockout::{Lockouts, Owner};
 use super::network::Network;
+use super::spray::Spray;
 use super::tag::{Tag, Tagger};
 use crate::limits;
 use crate::mail::Secret;
+use crate::settings;
 
 /// The failures of lately.
 pub struct Throttle {
@@ -22,37 +27,46 @@ pub struct Throttle {
     pairs: Aging<Tag, (Failures, WrongPasswords)>,
     /// Where users came in from.
     known: Aging<Network, ()>,
+    flights: Flights,
+    spray: Spray,
+    /// Who is locked out.
+    pub lockouts: Lockouts,
+    /// When somebody is, as it is set now.
+    pub rule: settings::Lockout,
 }
 
 /// One try: who, from where.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Attempt {
-    account: Tag,
     network: Network,
     pair: Tag,
+    owner: Owner,
 }
 
 impl Throttle {
-    /// Nobody has failed yet.
-    pub fn new(tagger: Tagger) -> Throttle {
+    /// Nobody has failed yet, but for what `lockouts` remember.
+    pub fn new(tagger: Tagger, lockouts: Lockouts, rule: settings::Lockout) -> Throttle {
+        let mut known = Aging::new(limits::FAILURE_ENTRIES);
+        lockouts.homes().for_each(|network| known.put(network, ()));
         Throttle {
             tagger,
             accounts: Aging::new(limits::FAILURE_ENTRIES),
             networks: Aging::new(limits::FAILURE_ENTRIES),
             pairs: Aging::new(limits::FAILURE_ENTRIES),
-            known: Aging::new(limits::FAILURE_ENTRIES),
+            known,
+            flights: Flights::new(),
+            spray: Spray::default(),
+            lockouts,
+            rule,
         }
     }
 
-    /// A try on an account, existing or not, named in small letters.
-    pub fn attempt(&self, account: &str, peer: IpAddr) -> Attempt {
+    /// A try on an account, existing or not, named in small letters; with how the log shows it, and whether it is a
+    /// mailbox.
+    pub fn attempt(&self, account: &str, peer: IpAddr, shown: &str, is_user: bool) -> Attempt {
         let network = Network::of(peer);
-        let account = account.as_bytes();
-        Attempt {
-            account: self.tagger.tag(&[b"account", account]),
-            network,
-            pair: self.tagger.tag(&[b"pair", account, format!("{network:?}").as_bytes()]),
-        }
+        let pair = self.tagger.tag(&[b"pair", account.as_bytes(), format!("{network:?}").as_bytes()]);
+        Attempt { network, pair, owner: Owner::new(&self.tagger, account, shown, is_user) }
     }
 
     /// Whether the answer to an earlier failure of the same account and network is still being delayed:
@@ -68,28 +82,54 @@ impl Throttle {
     /// accounts from one place or by many places for one account.
     pub fn must_pay(&self, attempt: &Attempt, now: Instant) -> bool {
         let count = |failures: Option<&Failures>| failures.map_or(0, |failures| failures.left(now));
-        let account = count(self.accounts.peek(&attempt.account));
+        let account = count(self.accounts.peek(&attempt.owner.tag));
         let network = count(self.networks.peek(&attempt.network));
         account.max(network) > limits::FAILURES_FORGIVEN
     }
 
-    /// Whether a user came in from that network since the server started.
+    /// Whether a user came in from that network lately.
     pub fn is_known(&self, attempt: &Attempt) -> bool {
         self.known.peek(&attempt.network).is_some()
+    }
+
+    /// Whether the account is locked out for that network: then its right password is a wrong one.
+    pub fn is_locked_out(&self, attempt: &Attempt, now: Instant) -> bool {
+        self.lockouts.is_locked_out(&attempt.owner, attempt.network, &self.rule, now)
+    }
+
+    /// Whether answers to failures on an account of that tag are delayed still.
+    pub fn is_slowed(&self, account: &Tag, now: Instant) -> bool {
+        self.accounts.peek(account).is_some_and(|failures| failures.left(now) > 0)
+    }
+
+    /// Whether somebody tries passwords on many accounts from many networks: strangers come last then (S-170).
+    pub fn is_sprayed(&self, now: Instant) -> bool {
+        self.spray.is_on(now)
+    }
+
+    /// Begins a try that costs a hash; false if a stranger's network has too many under way. Each that begins must end.
+    pub fn begin(&mut self, attempt: &Attempt, now: Instant) -> bool {
+        self.flights.begin(attempt.network, attempt.owner.tag, now) || self.is_known(attempt)
+    }
+
+    /// A try has its hash, or gets none.
+    pub fn end(&mut self, attempt: &Attempt, now: Instant) {
+        self.flights.end(attempt.network, attempt.owner.tag, now);
     }
 
     /// Notes a failure; gives how long its answer must wait. The same wrong password again, such as a
     /// phone's old one every minute, counts once.
     pub fn failed(&mut self, attempt: &Attempt, password: &Secret, now: Instant) -> Duration {
-        let tag = self.tagger.tag(&[b"wrong password", &attempt.account, password.expose()]);
+        let tag = self.tagger.tag(&[b"wrong password", &attempt.owner.tag, password.expose()]);
         let (pair, mut wrong) =
             self.pairs.peek(&attempt.pair).copied().unwrap_or((Failures::none(now), [0; 4]));
-        let short = u64::from_le_bytes([tag[0], tag[1], tag[2], tag[3], tag[4], tag[5], tag[6], tag[7]]);
+        let short = short_of(&tag);
         let is_new = !wrong.contains(&short);
         if is_new {
             wrong.rotate_right(1);
             wrong[0] = short;
         }
+        self.lockouts.failed(&attempt.owner, attempt.network, Some(short), &self.rule, now);
         self.note(attempt, pair.after(is_new, now), wrong, is_new, now)
     }
 
@@ -97,14 +137,23 @@ impl Throttle {
     /// with, so each counts.
     pub fn failed_proof(&mut self, attempt: &Attempt, now: Instant) -> Duration {
         let (pair, wrong) = self.pairs.peek(&attempt.pair).copied().unwrap_or((Failures::none(now), [0; 4]));
+        self.lockouts.failed(&attempt.owner, attempt.network, None, &self.rule, now);
         self.note(attempt, pair.after(true, now), wrong, true, now)
     }
 
     /// Notes a success: the pair starts afresh. What others did to the account, and what this network
     /// did to other accounts, stays, so that an own mailbox doesn't buy free tries on others.
-    pub fn passed(&mut self, attempt: &Attempt) {
+    pub fn passed(&mut self, attempt: &Attempt, now: Instant) {
         self.pairs.remove(&attempt.pair);
         self.known.put(attempt.network, ());
+        self.lockouts.passed(&attempt.owner, attempt.network, &self.rule, now);
+    }
+
+    /// Forgets what failed on an account of that name; says whether it was locked out.
+    pub fn lift(&mut self, name: &str, now: Instant) -> bool {
+        let tag = self.tagger.account(name);
+        self.accounts.remove(&tag);
+        self.lockouts.lift(&tag, &self.rule, now)
     }
 
     fn note(
@@ -116,9 +165,17 @@ impl Throttle {
         now: Instant,
     ) -> Duration {
         self.pairs.put(attempt.pair, (pair, wrong));
-        let account = note(&mut self.accounts, attempt.account, is_new, now);
+        let account = note(&mut self.accounts, attempt.owner.tag, is_new, now);
         let network = note(&mut self.networks, attempt.network, is_new, now);
-        delay_of(pair.count.max(account).max(network))
+        if is_new && let Some(line) = self.spray.note(attempt.owner.tag, attempt.network, now) {
+            self.lockouts.tell(line);
+        }
+        let delay = match self.is_sprayed(now) && !self.is_known(attempt) {
+            true => limits::FAILURE_DELAY,
+            false => delay_of(pair.count.max(account).max(network)),
+        };
+        self.flights.refused(attempt.network, attempt.owner.tag, now + delay);
+        delay
     }
 }
 
@@ -177,6 +234,10 @@ fn note<K: Eq + std::hash::Hash + Clone>(
     failures.count
 }
 
+fn short_of(tag: &Tag) -> u64 {
+    u64::from_le_bytes([tag[0], tag[1], tag[2], tag[3], tag[4], tag[5], tag[6], tag[7]])
+}
+
 /// 1, 2, 4, 8, then 15 seconds.
 fn delay_of(count: u32) -> Duration {
     match count {
@@ -186,213 +247,4 @@ fn delay_of(count: u32) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::auth::random::Randomness;
-
-    fn throttle() -> Throttle {
-        Throttle::new(Tagger::new(&Randomness::new().unwrap()))
-    }
-
-    fn peer(number: u32) -> IpAddr {
-        IpAddr::V4((0x0A00_0000 + number).into())
-    }
-
-    struct Trial {
-        throttle: Throttle,
-        start: Instant,
-        passwords: u32,
-    }
-
-    impl Trial {
-        fn new() -> Trial {
-            Trial { throttle: throttle(), start: Instant::now(), passwords: 0 }
-        }
-
-        fn at(&self, seconds: u64) -> Instant {
-            self.start + Duration::from_secs(seconds)
-        }
-
-        /// A failure with a password never tried before; gives the delay in seconds.
-        fn fails(&mut self, account: &str, from: u32, seconds: u64) -> u64 {
-            self.passwords += 1;
-            self.fails_with(account, from, seconds, &self.passwords.to_string())
-        }
-
-        fn fails_with(&mut self, account: &str, from: u32, seconds: u64, password: &str) -> u64 {
-            let attempt = self.throttle.attempt(account, peer(from));
-            let now = self.at(seconds);
-            self.throttle.failed(&attempt, &Secret::new(password), now).as_secs()
-        }
-
-        fn is_held(&self, account: &str, from: u32, seconds: u64) -> bool {
-            self.throttle.is_held(&self.throttle.attempt(account, peer(from)), self.at(seconds))
-        }
-    }
-
-    #[test]
-    fn delays_double_up_to_fifteen_seconds_s_169() {
-        let mut trial = Trial::new();
-        let delays: Vec<_> = (0..100).map(|_| trial.fails("alice", 1, 0)).collect();
-        assert_eq!(delays[..6], [1, 2, 4, 8, 15, 15]);
-        assert!(delays[6..].iter().all(|&delay| delay == 15));
-    }
-
-    #[test]
-    fn each_quiet_minute_takes_a_step_back() {
-        for (quiet, delay) in
-            [(0, 15), (59, 15), (60, 8), (119, 8), (120, 4), (239, 2), (240, 1), (100_000, 1)]
-        {
-            let mut trial = Trial::new();
-            for _ in 0..4 {
-                trial.fails("alice", 1, 0);
-            }
-            assert_eq!(trial.fails("alice", 1, quiet), delay, "{quiet} s");
-        }
-    }
-
-    #[test]
-    fn long_attacks_are_forgotten_within_ten_minutes() {
-        let mut trial = Trial::new();
-        for _ in 0..100_000 {
-            trial.fails("alice", 1, 0);
-        }
-        assert_eq!(trial.fails("alice", 1, 600), 1);
-    }
-
-    #[test]
-    fn the_same_wrong_password_counts_once() {
-        let mut trial = Trial::new();
-        for minute in 0..100 {
-            assert_eq!(trial.fails_with("alice", 1, minute * 10, "old"), 1);
-        }
-        for _ in 0..10 {
-            assert!(trial.fails_with("alice", 1, 1000, "old") <= 2);
-            assert!(trial.fails_with("alice", 1, 1000, "older") <= 2, "two devices, two old passwords");
-        }
-        assert_eq!(trial.fails("alice", 1, 1000), 4, "a new wrong one does count");
-    }
-
-    #[test]
-    fn every_failed_proof_counts() {
-        let mut trial = Trial::new();
-        let attempt = trial.throttle.attempt("alice", peer(1));
-        let now = trial.at(0);
-        let delays = [(); 5].map(|()| trial.throttle.failed_proof(&attempt, now).as_secs());
-        assert_eq!(delays, [1, 2, 4, 8, 15]);
-        assert!(trial.is_held("alice", 1, 0));
-        assert_eq!(trial.fails("alice", 1, 60), 15, "passwords and proofs are counted together");
-    }
-
-    #[test]
-    fn proofs_must_be_paid_for_where_much_failed_lately() {
-        let mut trial = Trial::new();
-        let must_pay = |trial: &Trial, account, from, seconds| {
-            trial.throttle.must_pay(&trial.throttle.attempt(account, peer(from)), trial.at(seconds))
-        };
-        for account in ["u1", "u2"] {
-            trial.fails(account, 1, 0);
-            assert!(!must_pay(&trial, "alice", 1, 0), "honest clients fail so often");
-        }
-        trial.fails("u3", 1, 0);
-        assert!(must_pay(&trial, "alice", 1, 0), "many accounts from one network");
-        assert!(must_pay(&trial, "alice", 1, 59));
-        assert!(!must_pay(&trial, "alice", 1, 60), "a quiet minute takes one back");
-        assert!(!must_pay(&trial, "alice", 2, 0), "others pay nothing");
-        (2..=4).for_each(|from| assert!(trial.fails("boss", from, 0) > 0));
-        assert!(must_pay(&trial, "boss", 9, 0), "one account from many networks");
-        let mine = trial.throttle.attempt("mine", peer(1));
-        trial.throttle.passed(&mine);
-        assert!(must_pay(&trial, "alice", 1, 0), "an own mailbox buys nothing");
-    }
-
-    #[test]
-    fn a_phone_s_old_password_does_not_keep_an_attack_remembered() {
-        let mut trial = Trial::new();
-        trial.fails_with("alice", 1, 0, "old");
-        for from in 2..=5 {
-            trial.fails("alice", from, 0);
-        }
-        let delays: Vec<_> = (0..=10).map(|half| trial.fails_with("alice", 1, half * 30, "old")).collect();
-        assert_eq!(delays, [15, 15, 8, 8, 4, 4, 2, 2, 1, 1, 1]);
-    }
-
-    #[test]
-    fn accounts_are_slowed_across_networks_and_networks_across_accounts_s_170() {
-        let mut trial = Trial::new();
-        assert_eq!((1..=5).map(|from| trial.fails("boss", from, 0)).collect::<Vec<_>>(), [1, 2, 4, 8, 15]);
-        let mut trial = Trial::new();
-        let spray = (1..=5).map(|number| trial.fails_with(&format!("u{number}"), 9, 0, "Summer26"));
-        assert_eq!(spray.collect::<Vec<_>>(), [1, 2, 4, 8, 15]);
-        assert_eq!(trial.fails("other", 8, 0), 1, "others pay nothing");
-    }
-
-    #[test]
-    fn a_success_clears_the_pair_but_not_what_was_done_to_others_s_171() {
-        let mut trial = Trial::new();
-        for _ in 0..5 {
-            trial.fails("boss", 1, 0);
-        }
-        assert!(trial.is_held("boss", 1, 0));
-        let mine = trial.throttle.attempt("mine", peer(1));
-        trial.throttle.passed(&mine);
-        assert!(trial.is_held("boss", 1, 0), "an own mailbox buys nothing");
-        let boss = trial.throttle.attempt("boss", peer(1));
-        trial.throttle.passed(&boss);
-        assert!(!trial.is_held("boss", 1, 0));
-        assert_eq!(trial.fails("boss", 2, 0), 15, "the account is still watched");
-    }
-
-    #[test]
-    fn a_network_is_known_by_a_success_and_not_by_a_failure() {
-        let mut trial = Trial::new();
-        let attempt = |trial: &Trial, account, from| trial.throttle.attempt(account, peer(from));
-        trial.fails("alice", 1, 0);
-        assert!(!trial.throttle.is_known(&attempt(&trial, "alice", 1)));
-        let success = attempt(&trial, "alice", 1);
-        trial.throttle.passed(&success);
-        assert!(trial.throttle.is_known(&attempt(&trial, "bob", 1)));
-        assert!(!trial.throttle.is_known(&attempt(&trial, "alice", 2)));
-    }
-
-    #[test]
-    fn only_who_does_not_wait_for_his_answer_is_held_s_175() {
-        let mut trial = Trial::new();
-        let mut now = 0;
-        for _ in 0..20 {
-            assert!(!trial.is_held("alice", 1, now), "who waits is never held");
-            now += trial.fails("alice", 1, now);
-        }
-        let last = now - 15;
-        assert!(trial.is_held("alice", 1, last));
-        assert!(trial.is_held("alice", 1, last + 14));
-        assert!(!trial.is_held("alice", 1, last + 15));
-        assert!(!trial.is_held("alice", 2, last), "the same account from elsewhere gets in (S-171)");
-        assert!(!trial.is_held("bob", 1, last), "a neighbour behind the same address gets in");
-    }
-
-    #[test]
-    fn two_connections_with_one_old_password_are_not_held() {
-        let mut trial = Trial::new();
-        for _ in 0..50 {
-            trial.fails_with("alice", 1, 0, "old");
-            trial.fails_with("alice", 1, 0, "older");
-            assert!(!trial.is_held("alice", 1, 0));
-        }
-    }
-
-    #[test]
-    fn tables_stay_bounded_and_a_flood_does_not_free_the_attacked_account_s_172() {
-        let mut trial = Trial::new();
-        for number in 0..3 * limits::FAILURE_ENTRIES as u32 {
-            if number % 1000 == 0 {
-                trial.fails("boss", number, 0);
-            }
-            trial.fails(&format!("user{number}"), number, 0);
-        }
-        assert_eq!(trial.throttle.accounts.len(), limits::FAILURE_ENTRIES);
-        assert_eq!(trial.throttle.networks.len(), limits::FAILURE_ENTRIES);
-        assert_eq!(trial.throttle.pairs.len(), limits::FAILURE_ENTRIES);
-        assert_eq!(trial.fails("boss", 1 << 20, 0), 15);
-    }
-}
+mod tests;

@@ -195,6 +195,11 @@ impl Store {
         self.clock.is_suspect()
     }
 
+    /// The clock that knows the newest time of the file.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     // ---- settings and small records ----
 
     /// The settings as they are now.

@@ -317,7 +317,7 @@ mod learning {
     fn a_password_set_meanwhile_is_never_replaced_by_a_learnt_one() {
         let (house, _) = house(true);
         let mailbox = house.mailbox("alice@home.lan");
-        let attempt = house.gatekeeper.throttle().attempt("alice@home.lan", PEER);
+        let attempt = house.attempt("alice@home.lan");
         let caller = house.gatekeeper.caller("alice@home.lan", PEER, "password");
         house.set_password("alice@home.lan", "looking-glass");
         let password = Secret::new("rabbit");
@@ -331,7 +331,7 @@ mod learning {
     fn a_mailbox_of_the_same_name_made_meanwhile_learns_nothing() {
         let (house, _) = house(true);
         let mailbox = house.mailbox("alice@home.lan");
-        let attempt = house.gatekeeper.throttle().attempt("alice@home.lan", PEER);
+        let attempt = house.attempt("alice@home.lan");
         let caller = house.gatekeeper.caller("alice@home.lan", PEER, "password");
         house.store.remove_mailbox(mailbox.address.clone()).wait().unwrap();
         let mark = house.gatekeeper.fresh_mark();

@@ -69,7 +69,7 @@ fn a_record_of_today_s_cost_is_left_alone() {
 fn a_password_set_meanwhile_is_never_lost() {
     let house = house();
     let (mailbox, password) = (house.mailbox("alice@home.lan"), Secret::new("wonderland"));
-    let attempt = house.gatekeeper.throttle().attempt("alice@home.lan", PEER);
+    let attempt = house.attempt("alice@home.lan");
     house.set_password("alice@home.lan", "looking-glass");
     house.gatekeeper.renew_later(&mailbox, &password, None, &attempt);
     house.settle();
@@ -81,7 +81,7 @@ fn a_password_set_meanwhile_is_never_lost() {
 fn a_mailbox_removed_meanwhile_stays_removed() {
     let house = house();
     let (mailbox, password) = (house.mailbox("alice@home.lan"), Secret::new("wonderland"));
-    let attempt = house.gatekeeper.throttle().attempt("alice@home.lan", PEER);
+    let attempt = house.attempt("alice@home.lan");
     house.store.remove_mailbox(mailbox.address.clone()).wait().unwrap();
     house.gatekeeper.renew_later(&mailbox, &password, None, &attempt);
     house.settle();

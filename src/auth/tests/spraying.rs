@@ -1,0 +1,79 @@
+//! Many accounts from one address, and from many: hashes are counted (S-170).
+
+use std::sync::Barrier;
+
+use super::super::work::Work;
+use super::*;
+
+const PARALLEL: usize = 50;
+
+/// The verdicts of as many logons at once, each of another account, and the hashes that they cost.
+fn spray(house: &House, names: &str) -> (Vec<Verdict>, usize) {
+    house.gatekeeper.inner.ledger.take();
+    let barrier = Arc::new(Barrier::new(PARALLEL));
+    let guess = |number: usize| {
+        let (gatekeeper, barrier) = (house.gatekeeper.clone(), Arc::clone(&barrier));
+        let user_name = format!("{names}{number}@home.lan");
+        std::thread::spawn(move || {
+            barrier.wait();
+            block_on(gatekeeper.login(claim(&user_name, "Summer26"), &PEER.into()))
+        })
+    };
+    let guesses: Vec<_> = (0..PARALLEL).map(guess).collect();
+    let verdicts = guesses.into_iter().map(|guess| guess.join().unwrap()).collect();
+    let work = house.gatekeeper.inner.ledger.take();
+    (verdicts, work.iter().filter(|work| matches!(work, Work::Hash(..))).count())
+}
+
+/// Fifty connections of one address, each with another name, had fifty hashes computed in fifteen seconds.
+#[test]
+fn many_names_from_one_address_cost_few_hashes_s_170() {
+    let house = House::new();
+    let (verdicts, hashes) = spray(&house, "user");
+    assert_eq!(hashes, limits::STRANGERS_TRIES);
+    let refused = verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Refused { .. })).count();
+    let busy = verdicts.iter().filter(|verdict| **verdict == Verdict::Busy).count();
+    assert_eq!((refused, busy), (limits::STRANGERS_TRIES, PARALLEL - limits::STRANGERS_TRIES));
+    let (_, hashes) = spray(&house, "other");
+    assert_eq!(hashes, 0, "until the first are answered");
+}
+
+#[test]
+fn where_users_log_on_nobody_is_put_off_for_his_neighbours() {
+    let house = House::new();
+    assert!(matches!(house.login("alice@home.lan", "wonderland"), Verdict::Welcome(_)));
+    let (verdicts, hashes) = spray(&house, "user");
+    assert_eq!(hashes, PARALLEL);
+    assert!(verdicts.iter().all(|verdict| matches!(verdict, Verdict::Refused { .. })));
+}
+
+#[test]
+fn right_passwords_one_after_the_other_are_never_put_off() {
+    let house = House::new();
+    for number in 0..4 {
+        house.add(&format!("user{number}@home.lan"), "right");
+    }
+    for number in 0..4 {
+        assert!(matches!(house.login(&format!("user{number}@home.lan"), "right"), Verdict::Welcome(_)));
+    }
+}
+
+#[test]
+fn while_passwords_are_tried_everywhere_strangers_wait_longest_s_170() {
+    let house = House::new();
+    house.befriend("somebody@home.lan");
+    let login = |from: [u8; 4], name: &str| {
+        let peer = IpAddr::V4(from.into());
+        block_on(house.gatekeeper.login(claim(name, "Summer26"), &peer.into()))
+    };
+    let most = limits::SPRAYED_FAILURES as u8;
+    for number in 1..most {
+        assert_eq!(login([10, 1, 1, number], &format!("user{number}@home.lan")), refused(1), "{number}");
+    }
+    assert_eq!(login([10, 1, 1, most], "last@home.lan"), refused(15));
+    assert_eq!(login([10, 1, 2, 1], "next@home.lan"), refused(15), "a stranger's first");
+    assert_eq!(house.login("known@home.lan", "Summer26"), refused(1), "a neighbour of users");
+    let stranger = IpAddr::V4([10, 1, 2, 2].into());
+    let verdict = block_on(house.gatekeeper.login(claim("alice@home.lan", "wonderland"), &stranger.into()));
+    assert!(matches!(verdict, Verdict::Welcome(_)), "nobody is shut out");
+}

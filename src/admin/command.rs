@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     AccountRow, AuthView, CertificateAct, LiveStatus, Migrate, Migration, QuotaRow, Target, Told, Whom,
 };
+use crate::auth::FailureRow;
 use crate::clock::UnixTime;
 use crate::mail::{Address, Alias, AliasTarget, Domain, Secret, Uid};
 use crate::settings::Method;
@@ -39,7 +40,8 @@ pub enum Command {
     Mailboxes(Option<Domain>),
     /// Asks what it has cost to keep the mail: [`Answer::Wear`].
     Wear,
-    /// Locks or unlocks a domain or a mailbox: [`Answer::Done`].
+    /// Locks or unlocks a domain or a mailbox: [`Answer::Done`], or [`Answer::Unlocked`] for a mailbox that is
+    /// unlocked; a lockout ends with that.
     Lock {
         /// What is locked or unlocked.
         target: Target,
@@ -194,6 +196,8 @@ pub enum Command {
         /// The account's name; none has the address name it.
         name: Option<String>,
     },
+    /// Asks on which accounts logons have failed, all or that of an address: [`Answer::Failures`].
+    Failures(Option<Address>),
 }
 
 /// What an act came to.
@@ -316,6 +320,13 @@ pub enum Answer {
     Migrated(Migration),
     /// Whose account elsewhere a mailbox is.
     Account(AccountRow),
+    /// Accounts on which logons have failed, the latest first.
+    Failures(Vec<FailureRow>),
+    /// The mailbox is unlocked.
+    Unlocked {
+        /// Whether it was locked out for wrong passwords, and is no more.
+        was_locked_out: bool,
+    },
 }
 
 /// What a changed setting means for the passwords that are kept.
@@ -418,4 +429,6 @@ pub struct Status {
     pub free_octets: u64,
     /// Whether the disk has no room for mail above its reserve.
     pub is_short_of_room: bool,
+    /// How many mailboxes are locked out for wrong passwords.
+    pub locked_out: u32,
 }

@@ -32,7 +32,7 @@ mod tests;
 mod together;
 mod undo;
 
-pub use crate::auth::check_password;
+pub use crate::auth::{FailureRow, FailureState, check_password};
 pub use crate::store::{
     AliasRow, Device, DomainRow, GoneRow, Lock, MailboxRow, Origin, Reach, Recoverable, Undeleted, Wear,
 };
@@ -172,6 +172,7 @@ pub async fn execute(context: &Context, command: Command) -> Result<Answer, Admi
         Command::MigrateAuth(migrate) => migrating::migrate(context, migrate).await,
         Command::Account(address) => binding::show(context, &address).await,
         Command::BindAccount { address, name } => binding::bind(context, &address, name.as_deref()).await,
+        Command::Failures(address) => Ok(Answer::Failures(context.gatekeeper.failures(address.as_ref()))),
     }
 }
 
@@ -211,5 +212,6 @@ async fn status(context: &Context) -> Result<Answer, AdminError> {
         file_octets: wear.file_octets,
         free_octets: wear.free_octets,
         is_short_of_room: !context.store.has_space_for(0),
+        locked_out: context.gatekeeper.count_locked_out().try_into().unwrap_or(u32::MAX),
     }))
 }

@@ -169,10 +169,10 @@ impl Lockouts {
     /// Forgets what failed on an account; says whether it was locked out.
     pub fn lift(&mut self, tag: &Tag, rule: &settings::Lockout, now: Instant) -> bool {
         let seconds = self.seconds(now);
-        let found = [self.users.remove(tag), self.strangers.remove(tag)];
-        let found = found.iter().flatten();
-        self.news.is_changed = true;
-        found.filter(|account| account.locked_until(rule, seconds).is_some()).count() > 0
+        let (user, stranger) = (self.users.remove(tag), self.strangers.remove(tag));
+        self.news.is_changed |= user.is_some();
+        let is_locked = |account: Account| account.locked_until(rule, seconds).is_some();
+        user.is_some_and(is_locked) | stranger.is_some_and(is_locked)
     }
 
     /// Every account with failures, the latest first; `is_slowed` knows which are answered slowly.

@@ -132,8 +132,10 @@ fn led_nowhere(dead_ends: &[Alias]) -> Vec<String> {
 
 pub(super) fn lock(target: &str, lock: Lock, desk: &Desk) -> Result<Report, AdminError> {
     let target: Target = target.parse()?;
-    desk.ask(Command::Lock { target: target.clone(), lock })?;
+    let answer = desk.ask(Command::Lock { target: target.clone(), lock })?;
+    let was_locked_out = matches!(answer, Answer::Unlocked { was_locked_out: true });
     let state = match lock {
+        Lock::Open if was_locked_out => "unlocked, and no longer locked out for wrong passwords",
         Lock::Open => "unlocked",
         Lock::Reading => "locked: it can't be read, while mail still arrives",
         Lock::All => "locked: it can't be read, and takes no mail",
@@ -146,6 +148,7 @@ pub(super) fn lock(target: &str, lock: Lock, desk: &Desk) -> Result<Report, Admi
         ("target", Cell::text(&target)),
         ("locked", Cell::Is(lock.is_locked())),
         ("takes_mail", Cell::Is(lock != Lock::All)),
+        ("was_locked_out", Cell::Is(was_locked_out)),
         ("meaning", Cell::Texts(meaning.clone())),
     ];
     Ok(Report::Said(format!("{target} is {state}."), facts, Said::Meaning(meaning)))

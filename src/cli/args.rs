@@ -6,7 +6,7 @@ use super::account::AccountVerb;
 use super::certificate_verb::CertVerb;
 use super::globals::PASSWORD_ON_COMMAND_LINE;
 use super::mail_verbs::{AliasVerb, DeviceVerb, QuotaVerb};
-use super::user_verbs::Auth;
+use super::user_verbs::{Auth, Fails};
 use super::verbs::{
     Add, Del, Get, Kick, List, LocalUsers, Lock, Passwd, Read, Serve, Set, Setup, Stat, Status, Undelete,
     Unlock, Who,
@@ -204,6 +204,7 @@ pub(super) enum Verb {
     Cert(CertVerb),
     Account(AccountVerb),
     LocalUsers(LocalUsers),
+    Fails(Fails),
 }
 
 #[cfg(test)]

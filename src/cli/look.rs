@@ -110,6 +110,7 @@ pub(super) fn status(desk: &Desk) -> Result<Report, AdminError> {
         ("file_octets", Cell::Octets(status.file_octets)),
         ("free_octets", Cell::Octets(status.free_octets)),
         ("room", Cell::text(room(status.is_short_of_room))),
+        ("locked_out", Cell::Number(status.locked_out.into())),
     ]))
 }
 

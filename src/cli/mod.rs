@@ -16,6 +16,7 @@ mod certificate_verb;
 mod consequence;
 mod desk;
 mod device;
+mod fails;
 mod globals;
 mod local_users;
 mod logger;
@@ -100,6 +101,7 @@ fn carry_out(verb: Verb, globals: &Globals, output: &Output) -> Result<(), Admin
         Verb::Cert(verb) => return cert::cert(&verb, &desk, output),
         Verb::Account(verb) => account::account(&verb, &desk)?,
         Verb::LocalUsers(verb) => return local_users::serve(&verb, output),
+        Verb::Fails(verb) => fails::fails(&verb, &desk)?,
     };
     output.report(&report)
 }

@@ -43,3 +43,24 @@ pub(super) struct Auth {
     #[argh(switch)]
     pub password_stdin: bool,
 }
+
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "fails",
+    description = "show on which accounts logons have failed",
+    example = "{command_name}\n{command_name} alice@home.lan\n{command_name} --json",
+    note = "Columns: user, failures, last, networks, last_network, state, until. The latest failure comes first. Names\n\
+    that are no mailbox are there too, and of what is no address only the beginning, for it may be a password.\n\
+    The state is locked (out, until then or until \"poppet unlock\"), slowed (the next refusal takes up to 15\n\
+    seconds), or open. Failures are since the last logon, or those of the last day where it was from a network\n\
+    that is known for the user; the same wrong password again is one more here, and no try for \"tries\".\n\
+    \"poppet get\" shows tries, lock_minutes and window_minutes, by which accounts are locked out. Whoever has\n\
+    logged on from a network in the last month is never locked out there, only slowed."
+)]
+/// fails
+pub(super) struct Fails {
+    /// only that address
+    #[argh(positional, arg_name = "ADDRESS")]
+    pub address: Option<String>,
+}

@@ -193,7 +193,9 @@ pub(super) struct Lock {
     description = "unlock a domain or a mailbox",
     example = "{command_name} alice@home.lan\n{command_name} home.lan",
     note = "A mailbox can't be unlocked while its domain is locked.\n\
-    A mailbox that was locked by itself stays locked when its domain is unlocked."
+    A mailbox that was locked by itself stays locked when its domain is unlocked.\n\
+    An address that is locked out for wrong passwords (\"poppet fails\") may log on again, and its failures are\n\
+    forgotten. Unlocking a domain does not do that for its mailboxes."
 )]
 /// unlock
 pub(super) struct Unlock {
@@ -339,7 +341,8 @@ pub(super) struct Read {
     description = "show how the server and the database are",
     example = "{command_name}\n{command_name} --json",
     note = "Lines of a name and a value: server (running or not running), version, pid, uptime_seconds, listeners,\n\
-    sessions, clock, database, domains, mailboxes, messages, octets, file_octets, free_octets, room.\n\
+    sessions, clock, database, domains, mailboxes, messages, octets, file_octets, free_octets, room, locked_out\n\
+    (mailboxes that are locked out for wrong passwords).\n\
     What only a running server knows is empty without one; the exit code is 0 either way."
 )]
 /// status

@@ -19,6 +19,7 @@ mod alarm;
 mod allowance;
 mod body;
 mod end_point;
+mod failures;
 mod familiar;
 mod fold;
 mod intake;

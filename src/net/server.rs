@@ -13,6 +13,7 @@ use smol::{Executor, Task};
 
 use super::ahead::Readers;
 use super::allowance::{self, Allowance};
+use super::failures;
 use super::familiar::Familiar;
 use super::fold::{Fold, Topic};
 use super::intervals::Intervals;
@@ -257,6 +258,7 @@ impl Running {
             let (server, threads) = (Arc::clone(&server), Arc::clone(&executor));
             tasks.push(executor.spawn(public.accept(context.clone(), server, threads)));
         }
+        tasks.push(executor.spawn(failures::write_down(Arc::clone(&server))));
         tasks.push(executor.spawn(control.accept(context, Arc::clone(&server), Arc::clone(&executor))));
         Ok(Running { server, executor, doors: tasks, workers, quit, control, public })
     }
@@ -299,6 +301,7 @@ impl Running {
         // What is still under way goes with its task, and nothing of it stays.
         drop(self.executor);
         ticket::block_on(self.server.allowance.save(&self.server.store, &self.server.clock));
+        ticket::block_on(self.server.gatekeeper.save_failures());
         self.server.store.close();
     }
 }

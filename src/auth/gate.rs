@@ -5,7 +5,8 @@
 //!                      -> else it waits in its network's lane; lanes take turns (S-175)
 //!                      -> all places taken: the newest of the longest lane makes room, a stranger's
 //!                         for someone known, or Busy (S-173)
-//!                      -> while passwords are tried everywhere, lanes of those who are known come first (S-170)
+//!                      -> every second turn is for those who are known, and each of them while passwords are tried
+//!                         everywhere (S-170): sixty strangers before one of them were five seconds
 //! ```
 //!
 //! Threads come with the first work and go when there has been none for a while, and their memory with them.
@@ -34,7 +35,14 @@ pub struct Busy;
 impl Gate {
     /// A gate with so many permits, one at least.
     pub fn new(permits: usize) -> Gate {
-        let state = State { lanes: VecDeque::new(), waiting: 0, threads: 0, idle: 0, is_known_first: false };
+        let state = State {
+            lanes: VecDeque::new(),
+            waiting: 0,
+            threads: 0,
+            idle: 0,
+            is_known_first: false,
+            was_stranger: false,
+        };
         let shared = Shared {
             state: Mutex::new(state),
             work: Condvar::new(),
@@ -66,7 +74,7 @@ impl Gate {
         ticket
     }
 
-    /// Whether lanes of those who are known come before those of strangers, instead of taking turns with them (S-170).
+    /// Whether lanes of those who are known come before all of strangers, instead of each second time (S-170).
     pub fn put_known_first(&self, is_known_first: bool) {
         self.shared.lock().is_known_first = is_known_first;
     }
@@ -114,6 +122,8 @@ struct State {
     threads: usize,
     idle: usize,
     is_known_first: bool,
+    /// Whose job was taken last.
+    was_stranger: bool,
 }
 
 struct Lane {
@@ -161,8 +171,10 @@ impl State {
 
     /// The next job; its network goes to the end of the turn.
     fn next(&mut self) -> Option<Job> {
-        let known = self.lanes.iter().position(|lane| lane.is_known).filter(|_| self.is_known_first);
+        let is_their_turn = self.is_known_first || self.was_stranger;
+        let known = self.lanes.iter().position(|lane| lane.is_known).filter(|_| is_their_turn);
         let mut lane = self.lanes.remove(known.unwrap_or(0))?;
+        self.was_stranger = !lane.is_known;
         let job = lane.jobs.pop_front()?;
         if !lane.jobs.is_empty() {
             self.lanes.push_back(lane);
@@ -321,8 +333,8 @@ mod tests {
     }
 
     #[test]
-    fn known_lanes_come_first_while_passwords_are_tried_everywhere_s_170() {
-        for (is_known_first, wanted) in [(true, [5, 6, 1, 2, 3]), (false, [1, 2, 3, 5, 6])] {
+    fn known_lanes_have_every_second_turn_and_all_while_passwords_are_tried_everywhere_s_170() {
+        for (is_known_first, wanted) in [(true, [5, 6, 1, 2, 3]), (false, [5, 1, 6, 2, 3])] {
             let (gate, release, first) = occupied();
             gate.put_known_first(is_known_first);
             let (done, order) = channel();

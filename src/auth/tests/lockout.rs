@@ -1,9 +1,11 @@
 //! Lockouts through the whole gate: they tell nothing, they outlive a restart, the administrator ends them.
 
 use super::super::work::Work;
+use super::fake::is_refused;
 use super::proofs::{KINDS, Kind};
 use super::*;
 use crate::auth::FailureState;
+use crate::settings::Method;
 
 const HASH: Work = Work::Hash(7168, 1);
 const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 77));
@@ -96,6 +98,53 @@ fn who_is_recognised_is_locked_out_too_but_for_his_home_s_171() {
         is_welcome(&login_from(&house, network(9), "alice@home.lan", "wonderland")),
         "the setting counts at once"
     );
+}
+
+/// A directory that is asked about him could lock him out, too.
+#[test]
+fn who_is_locked_out_is_asked_about_as_nobody_s_205() {
+    for method in [Method::Local, Method::Directory] {
+        let (house, fake) = House::elsewhere(method);
+        house.set("tries", "3");
+        lock_out(&house, "alice@home.lan");
+        assert_eq!(fake.asked().len(), 3);
+        assert!(is_refused(&login_from(&house, network(9), "alice@home.lan", "rabbit"), 8));
+        let asked = fake.asked();
+        let [(_, person, password)] = &asked[..] else { panic!("{method} {asked:?}") };
+        assert!(person.address.as_str().starts_with("nobody-") && *password != Secret::new("rabbit"));
+        house.set("tries", "0");
+        assert!(is_welcome(&login_from(&house, network(9), "alice@home.lan", "rabbit")));
+    }
+}
+
+#[test]
+fn certificates_of_others_lock_out_and_the_own_one_is_let_in_all_the_same() {
+    let house = house();
+    let external = |from: IpAddr, users: &[&str]| {
+        let certificate = Some(users.iter().map(|user| user.parse().unwrap()).collect());
+        let claim = Claim { user_name: "alice@home.lan".into(), proof: Proof::Certificate };
+        block_on(house.gatekeeper.login(claim, &Peer { certificate, ..from.into() }))
+    };
+    for number in 1..=3 {
+        assert!(!is_welcome(&external(network(number), &["bob@home.lan"])));
+    }
+    assert!(house.gatekeeper.is_locked_out(&"alice@home.lan".parse().unwrap()));
+    assert!(!is_welcome(&login_from(&house, network(9), "alice@home.lan", "wonderland")));
+    assert!(is_welcome(&external(network(8), &["alice@home.lan"])), "nobody guesses certificates");
+    assert!(!is_welcome(&login_from(&house, network(9), "alice@home.lan", "wonderland")));
+}
+
+/// Each of an account's names would have given a guesser as many tries again.
+#[test]
+fn all_names_of_a_user_count_as_one() {
+    let house = house();
+    house.set("names", "loose");
+    for (number, name) in ["alice", "alice%home.lan", "HOME.LAN\\alice"].iter().enumerate() {
+        login_from(&house, network(number as u8 + 1), name, &format!("wrong {number}"));
+    }
+    let rows = house.gatekeeper.failures(None);
+    assert_eq!((rows.len(), rows[0].user.as_str(), rows[0].failures), (1, "alice@home.lan", 3));
+    assert_eq!(rows[0].state, FailureState::Locked);
 }
 
 #[test]

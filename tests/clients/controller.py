@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 
 from authority import Authority
-from enclosure import Enclosure, wait_for
+from enclosure import Enclosure
 from house import Failed
 from packages import Packages
+from slapd import until
 
 PACKAGES = ("samba", "winbind", "samba-ad-provision", "samba-dsdb-modules", "samba-vfs-modules", "python3-samba", "tdb-tools")
 REALM, WORKGROUP, HOST = "ad.home.lan", "HOMEAD", "dc1.ad.home.lan"
@@ -33,7 +34,7 @@ class Controller:
 
     def __init__(self, folder, cache, repository):
         self.folder = Path(folder)
-        self.enclosure = Enclosure(folder, Packages(cache, *PACKAGES).root, HOST.split(".")[0], repository)
+        self.enclosure = Enclosure(folder, Packages(cache, *PACKAGES).root, HOST.split(".")[0], folder, repository)
         self.samba = None
 
     def __enter__(self):
@@ -63,12 +64,12 @@ class Controller:
             # So that who is refused for NTLMv1 is refused by poppet.
             "ntlm auth = ntlmv1-permitted\n")
         run("cp", "/var/lib/samba/private/krb5.conf", "/etc/krb5.conf")
-        # A file that the system binds over its own can't be replaced.
         run("tee", "/etc/resolv.conf", stdin=f"search {REALM}\nnameserver 127.0.0.1\n")
+        run("tee", "-a", "/etc/hosts", stdin=f"127.0.0.1 {HOST}\n")
 
     def start(self):
         self.samba = self.enclosure.start(self.folder / "samba.log", "samba", "-i", "-M", "single", "--debug-stdout")
-        wait_for(lambda: self.samba.poll() is not None or self.is_up(), "the domain controller is not up after 60 s", 60)
+        until(lambda: self.samba.poll() is not None or self.is_up(), "the domain controller is not up after 60 s", 60)
         if self.samba.poll() is not None:
             raise Failed(f"samba ended with {self.samba.returncode}: {(self.folder / 'samba.log').read_text()[-500:]}")
 

@@ -9,7 +9,6 @@ of the test's own. One line a test, `ok NAME: what was measured` or `FAILED NAME
 
 import contextlib
 import os
-import poplib
 import re
 import smtplib
 import subprocess
@@ -20,13 +19,13 @@ from pathlib import Path
 
 from authority import Authority
 from corpus import mail
-from elsewhere import LET_IN, REFUSED, TESTS, UNAVAILABLE, Doors, must_be_refused, settings, test
+from elsewhere import LET_IN, REFUSED, TESTS, UNAVAILABLE, Doors, Pop3, must_be_refused, settings, test
 from house import Failed, House, passes
 from slapd import PEOPLE, SERVICE, SERVICE_PASSWORD, SUFFIX, Slapd, until
 
 PASSWORDS = {uid: password for uid, _, password in PEOPLE}
 # Whose account has another name than the mailbox's.
-ACCOUNTS = {"comma@home.lan": "a,b", "parentheses@home.lan": "par(en)the", "slash@home.lan": "back\\slash", "joerg@home.lan": "jörg"}
+ACCOUNTS = {"star@home.lan": "bob*", "comma@home.lan": "a,b", "parentheses@home.lan": "par(en)the", "slash@home.lan": "back\\slash", "joerg@home.lan": "jörg"}
 UNBOUND = "noentry@home.lan"
 MAIL = mail("for bob", b"some text\r\n")
 # In which a directory that never answers must be given up, S-197; and in which it must be asked again.
@@ -47,9 +46,6 @@ class Lab(Doors):
     @property
     def clear(self):
         return f"ldap://127.0.0.1:{self.slapd.clear}"
-
-    def must_log(self, pattern):
-        until(lambda: re.search(pattern, self.house.log()), f"{pattern!r} is not in the log: {self.house.log()[-800:]}", 5)
 
     def is_back(self):
         """The directory is asked again some time after it was given up."""
@@ -121,8 +117,8 @@ def names_that_are_filters_find_nobody_S_192(lab):
             if not told.startswith("-ERR"):
                 raise Failed(f"{name} is told {told!r}")
     # A star that is a name's own is no joker.
-    lab.expect(REFUSED, "bob*@home.lan", PASSWORDS["bobby"])
-    lab.expect(LET_IN, "bob*@home.lan", PASSWORDS["bob*"])
+    lab.expect(REFUSED, "star@home.lan", PASSWORDS["bobby"])
+    lab.expect(LET_IN, "star@home.lan", PASSWORDS["bob*"])
     return f"{len(names)} names"
 
 
@@ -143,7 +139,7 @@ def an_empty_password_never_reaches_the_directory_S_191(lab):
 @test
 def a_template_of_names_takes_each_name_as_one_S_193(lab):
     with settings(lab.house, directory_bind=f"dn:uid={{user}},ou=people,{SUFFIX}"):
-        for address in ("alice@home.lan", "bob@home.lan", "bob*@home.lan"):
+        for address in ("alice@home.lan", "bob@home.lan"):
             lab.expect(LET_IN, address, PASSWORDS[address.split("@")[0]])
         for address, uid in ACCOUNTS.items():
             lab.expect(LET_IN, address, PASSWORDS[uid])
@@ -249,7 +245,7 @@ def a_directory_that_never_answers_holds_nobody_else_up_S_197(lab):
 
 def start_logon(lab):
     """Sends a logon; what is given back waits for the reply."""
-    session = poplib.POP3_SSL("localhost", lab.house.ports["pop3s"], timeout=60, context=lab.trust)
+    session = Pop3(lab.source(), lab.house.ports["pop3s"], lab.trust)
     session.user("bob@home.lan")
     session.sock.sendall(f"PASS {PASSWORDS['bob']}\r\n".encode())
 
@@ -343,6 +339,7 @@ def main():
             lab = Lab(house, slapd, certificates)
             for name, run in TESTS:
                 if not wanted or any(word in name for word in wanted):
+                    lab.fresh()
                     failed += not passes(name, run, lab)
             house.stop()
         except (Failed, OSError, subprocess.SubprocessError) as why:

@@ -5,10 +5,12 @@ import contextlib
 import poplib
 import re
 import smtplib
+import socket
 import ssl
 import time
 
 from house import Failed
+from slapd import until
 
 TESTS = []
 LET_IN, REFUSED, UNAVAILABLE = "let in", "refused", "unavailable"
@@ -30,11 +32,30 @@ class Doors:
     def __init__(self, house, network=contextlib.nullcontext):
         self.house, self.network = house, network
         self.trust = ssl.create_default_context(cafile=house.authority)
+        self.logons, self.told_before = 0, 0
+
+    def fresh(self):
+        """The server started anew, so that wrong tries of one test slow no other one down."""
+        self.house.stop()
+        self.told_before = len(self.house.log())
+        self.house.start()
+
+    def log(self):
+        """What the server has said since."""
+        return self.house.log()[self.told_before:]
+
+    def must_log(self, pattern):
+        until(lambda: re.search(pattern, self.log()), lambda: f"{pattern!r} is not in the log: {self.log()[-800:]}", 5)
+
+    def source(self):
+        """An address of its own for each logon, in a network of its own: else wrong ones would be answered late."""
+        self.logons += 1
+        return f"127.{1 + self.logons // 250}.{1 + self.logons % 250}.1"
 
     def pop3(self, user, password):
         """A session that has said USER and PASS, and the reply."""
         with self.network():
-            session = poplib.POP3_SSL("localhost", self.house.ports["pop3s"], timeout=60, context=self.trust)
+            session = Pop3(self.source(), self.house.ports["pop3s"], self.trust)
         session.encoding = "utf-8"
         try:
             if not user.isascii() or not password.isascii():
@@ -52,7 +73,8 @@ class Doors:
         return reply
 
     def submission_reply(self, user, password):
-        with self.network(), smtplib.SMTP_SSL("localhost", self.house.ports["submissions"], timeout=60, context=self.trust) as smtp:
+        with self.network(), smtplib.SMTP_SSL("localhost", self.house.ports["submissions"], timeout=60, context=self.trust,
+                                              source_address=(self.source(), 0)) as smtp:
             smtp.ehlo("client.test")
             code, text = smtp.docmd("AUTH", "PLAIN " + encoded(f"\0{user}\0{password}"))
             return f"{code} {text.decode()}"
@@ -64,7 +86,7 @@ class Doors:
             told = reply(user, password)
             seconds = time.monotonic() - begun
             if not re.match(pattern, told):
-                raise Failed(f"{user} with {password!r} should be {what}, and is told {told!r}; {self.house.log()[-400:]}")
+                raise Failed(f"{user} with {password!r} should be {what}, and is told {told!r}; {self.log()[-400:]}")
             if seconds > within_seconds:
                 raise Failed(f"{user} is answered after {seconds:.1f} s: {told!r}")
 
@@ -73,6 +95,18 @@ class Doors:
         told = self.house.poppet("fails")
         if user in told:
             raise Failed(f"a wrong try of {user} is counted: {told!r}")
+
+
+class Pop3(poplib.POP3_SSL):
+    """A session from an address."""
+
+    def __init__(self, source, port, trust):
+        self.source = source
+        super().__init__("localhost", port, timeout=60, context=trust)
+
+    def _create_socket(self, timeout):
+        link = socket.create_connection((self.host, self.port), timeout, (self.source, 0))
+        return self.context.wrap_socket(link, server_hostname=self.host)
 
 
 def encoded(text):

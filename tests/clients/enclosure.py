@@ -5,7 +5,6 @@ import contextlib
 import os
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 from house import Failed
@@ -94,11 +93,3 @@ def merge_folders(root):
         if Path(f"/{name}").is_symlink() and folder.is_dir() and not folder.is_symlink():
             shutil.copytree(folder, Path(root) / "usr" / name, symlinks=True, dirs_exist_ok=True)
             shutil.rmtree(folder)
-
-
-def wait_for(is_so, why, seconds):
-    end = time.monotonic() + seconds
-    while not is_so():
-        if time.monotonic() > end:
-            raise Failed(why)
-        time.sleep(0.1)

@@ -20,7 +20,7 @@ PEOPLE = [
     ("alice", "alice@home.lan", "correct horse battery"),
     ("bob", "bob@home.lan", "bob's word"),
     ("bobby", "bobby@home.lan", "bobby's word"),
-    ("bob*", "bob*@home.lan", "star's word"),
+    ("bob*", "star@home.lan", "star's word"),
     ("a,b", "comma@home.lan", "comma's word"),
     ("par(en)the", "parentheses@home.lan", "parentheses' word"),
     ("back\\slash", "slash@home.lan", "slash's word"),
@@ -141,5 +141,5 @@ def until(is_so, why, seconds=20):
     end = time.monotonic() + seconds
     while not is_so():
         if time.monotonic() > end:
-            raise Failed(why)
+            raise Failed(why() if callable(why) else why)
         time.sleep(0.02)

@@ -10,7 +10,7 @@ from packages import Packages
 from slapd import until
 
 PACKAGES = ("samba", "winbind", "samba-ad-provision", "samba-dsdb-modules", "samba-vfs-modules", "python3-samba", "tdb-tools")
-REALM, WORKGROUP, HOST = "ad.home.lan", "HOMEAD", "dc1.ad.home.lan"
+REALM, WORKGROUP, HOST = "ad.home.lan", "AD", "dc1.ad.home.lan"
 BASE = "dc=ad,dc=home,dc=lan"
 SERVICE, SERVICE_PASSWORD = "poppet@ad.home.lan", "Service.Pass1"
 SETTINGS = "/etc/samba/smb.conf"

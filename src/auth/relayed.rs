@@ -115,7 +115,8 @@ impl Gatekeeper {
         {
             // The directory was asked for the user alone, and another domain may have one of that name.
             return Err(refused(
-                "his domain is not the directory's own: `poppet account` binds a mailbox to DOMAIN\\user",
+                "his domain is not known as the directory's own: `poppet set directory_domain` says how that is \
+                 called, or `poppet account` binds a mailbox to DOMAIN\\user",
             ));
         }
         if mailbox.account.is_some() {
@@ -168,9 +169,9 @@ fn own_domains(directory: &Directory, address: &Address) -> impl Iterator<Item =
         Bind::Template(_) | Bind::Search => None,
     };
     let of_searcher = directory.account.rsplit_once('@').map(|(_, domain)| domain.to_owned());
-    [Some(of_base).filter(|base| !base.is_empty()), of_bind, of_searcher, Some(address.domain().to_string())]
-        .into_iter()
-        .flatten()
+    let told =
+        [Some(of_base).filter(|base| !base.is_empty()), of_bind, of_searcher, directory.domain.clone()];
+    told.into_iter().flatten().chain([address.domain().to_string()])
 }
 
 /// Whether a domain is called so, in full or by its first label, which is cut to 15 letters.
@@ -246,5 +247,9 @@ mod tests {
             let known = own_domains(&directory, &address).any(|own| is_called(&own, domain));
             assert_eq!(known, is_own, "{base} {bind} {account} {domain}");
         }
+        let called = Directory { domain: Some("HOMEAD".into()), ..Directory::default() };
+        let address = "bob@mail.lan".parse().unwrap();
+        let is_own = |domain| own_domains(&called, &address).any(|own| is_called(&own, domain));
+        assert!(is_own("homead") && !is_own("HOME") && !is_own("HOMEADS"), "as the setting says");
     }
 }

@@ -83,6 +83,8 @@ pub struct Directory {
     pub filter: Option<String>,
     /// Who searches, a DN or UPN; empty for nobody in particular. Its password is sealed in a record.
     pub account: String,
+    /// What Windows calls its domain, where that is not the first label of its name.
+    pub domain: Option<String>,
     /// Whether passwords may be sent to it without TLS.
     pub is_clear: bool,
 }

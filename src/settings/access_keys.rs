@@ -216,6 +216,24 @@ pub(super) static ACCESS_KEYS: &[Key] = &[
         show: |settings| settings.directory.account.clone(),
     },
     Key {
+        name: "directory_domain",
+        meaning: "what Windows calls the directory's domain before the backslash, for NTLM (setting spa)",
+        values: "default (the first part of its name), or a name of at most 15 letters such as HOMEAD",
+        effect: Effect::AtOnce,
+        assign: |settings, value| {
+            let is_name = |name: &str| {
+                (1..=15).contains(&name.chars().count()) && !name.contains(['\\', '+', '@', '/', ' '])
+            };
+            settings.directory.domain = match value {
+                "default" => None,
+                name if is_name(name) => Some(name.into()),
+                _ => return None,
+            };
+            Some(())
+        },
+        show: |settings| settings.directory.domain.clone().unwrap_or_else(|| "default".into()),
+    },
+    Key {
         name: "directory_clear",
         meaning: "whether passwords may be sent to the directory without TLS, where everybody in between can read them",
         values: "on or off",

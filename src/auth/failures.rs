@@ -2,11 +2,11 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::Gatekeeper;
 use super::lockout::{FailureRow, Lockouts, News, Record};
 use super::subject::Caller;
 use super::tag::Tagger;
 use super::throttle::Attempt;
+use super::{Gatekeeper, relayed};
 use crate::clock::Clock;
 use crate::mail::Address;
 use crate::settings;
@@ -50,7 +50,12 @@ impl Gatekeeper {
     /// Forgets what failed on an address and ends its lockout, here and in what is written down; says whether it was
     /// locked out.
     pub async fn lift_lockout(&self, address: &Address) -> Result<bool, StoreError> {
-        let was_locked = self.throttle().lift(address.as_str(), self.inner.clock.monotonic());
+        let now = self.inner.clock.monotonic();
+        let was_locked = self.throttle().lift(address.as_str(), now);
+        // NTLM of his is counted for his account where that has another name.
+        if let Some(account) = self.inner.store.mailbox(address.clone()).await?.and_then(|it| it.account) {
+            self.throttle().lift(&relayed::counted(&account.name), now);
+        }
         self.write_failures().await?;
         Ok(was_locked)
     }

@@ -166,6 +166,11 @@ impl Lockouts {
         is_locked & !self.homes.has(&owner.tag, network, seconds)
     }
 
+    /// Whether the user has logged on from there lately.
+    pub fn is_at_home(&self, owner: &Owner, network: Network, now: Instant) -> bool {
+        self.homes.has(&owner.tag, network, self.seconds(now))
+    }
+
     /// Forgets what failed on an account; says whether it was locked out.
     pub fn lift(&mut self, tag: &Tag, rule: &settings::Lockout, now: Instant) -> bool {
         let seconds = self.seconds(now);

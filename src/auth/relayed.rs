@@ -5,13 +5,14 @@
 //! local part of a mailbox that has no account yet, of which it is then asked whose that would be. Two accounts never
 //! have the same mailbox, and where two mailboxes would do there is none.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::decoy::Decoy;
 use super::login::IS_HELD;
 use super::subject::Caller;
 use super::{Absence, Gatekeeper, Outside, Peer, Person, Verdict, certified, elsewhere};
-use crate::mail::{Account, Address};
+use crate::mail::{Account, Address, name};
 use crate::settings::{Bind, Directory, Method};
 use crate::store::{Mailbox, StoreError, Wanted};
 
@@ -29,6 +30,8 @@ impl Gatekeeper {
         if self.throttle().is_held(&attempt, self.inner.clock.monotonic()) {
             return Err(self.put_off(IS_HELD, &caller));
         }
+        // Wrong tries count for the name that was said, which need not be the mailbox's.
+        let locks_name = self.what_locks(&attempt);
         let is_on = caller.method != Method::File && self.inner.store.settings().spa;
         let (true, Some(outside)) = (is_on, self.outside()) else {
             return Err(self.refuse(&caller, None, "spa is off, or users are known by the password file"));
@@ -48,13 +51,29 @@ impl Gatekeeper {
         if self.throttle().is_held(&attempt, self.inner.clock.monotonic()) {
             return Err(self.put_off(IS_HELD, &caller));
         }
-        if let Some(why) = self.what_locks(&attempt) {
+        let is_at_home = self.throttle().is_at_home(&attempt, self.inner.clock.monotonic());
+        if let Some(why) = self.what_locks(&attempt).or(locks_name.filter(|_| !is_at_home)) {
             return Err(self.refuse(&caller, None, why));
         }
         let bound = self.bind_to(&mailbox, Some(found)).await;
         let mailbox = bound.map_err(|why| self.refuse(&caller, None, &why))?;
         self.throttle().passed(&attempt, self.inner.clock.monotonic());
         Ok(mailbox)
+    }
+
+    /// Why NTLM of whom a message names is shown to nobody; none if it may be. What it is worth would not matter, and
+    /// where it is shown a wrong one counts, and locks out there, too (S-205).
+    pub async fn keeps_from_relay(&self, told: &str, peer: IpAddr) -> Option<&'static str> {
+        let mut caller = self.caller(told, peer, NTLM);
+        // A store that fails is noticed again by the logon, which can tell.
+        self.count_by_user(&mut caller, self.decoy()?, told).await.ok()?;
+        let (attempt, now) = (self.attempt(&caller), self.inner.clock.monotonic());
+        if self.throttle().is_held(&attempt, now) {
+            return Some(IS_HELD);
+        }
+        // A name that is no mailbox's may be an account's: who that is, and where he is at home, the helper has to say.
+        let may_be_at_home = !caller.is_user && self.throttle().is_known(&attempt);
+        self.what_locks(&attempt).filter(|_| !may_be_at_home)
     }
 
     /// Counts NTLM that was found wrong elsewhere, and says why in the log (S-204).
@@ -79,8 +98,8 @@ impl Gatekeeper {
         decoy: Arc<Decoy>,
         told: &str,
     ) -> Result<(), StoreError> {
-        let (_, user) = parts(told);
-        caller.look_for(Wanted::Name(user.to_lowercase()), user.to_lowercase());
+        let user = counted(told);
+        caller.look_for(Wanted::Name(user.clone()), user);
         let subject = self.subject(caller, decoy).await?;
         caller.is_counted_as(&subject);
         Ok(())
@@ -131,6 +150,9 @@ impl Gatekeeper {
     }
 }
 
+/// How the log calls it.
+const NTLM: &str = "NTLM";
+
 enum Wrong {
     Refused(String),
     Unavailable(String),
@@ -155,6 +177,14 @@ fn parts(told: &str) -> (Option<&str>, &str) {
         Some((user, domain)) => (Some(domain), user),
         None => (None, told),
     }
+}
+
+/// The user of a name in the form in which he is counted: a directory finds him in letters of any case and width, and
+/// whatever blanks stand around them.
+pub(super) fn counted(told: &str) -> String {
+    let user = told.rsplit(['\\', '+']).next().unwrap_or_default().split('@').next().unwrap_or_default();
+    let user: String = user.chars().filter(|letter| !letter.is_whitespace()).collect();
+    name::prepare(&user).unwrap_or_else(|| user.to_lowercase())
 }
 
 /// The domains whose users the directory knows, as far as the settings and the mailbox tell.
@@ -206,6 +236,24 @@ mod tests {
         ] {
             assert_eq!(parts(told), (domain, user), "{told}");
         }
+    }
+
+    #[test]
+    fn a_user_is_counted_as_one_however_a_directory_finds_him() {
+        for told in [
+            "bob",
+            "HOME\\bob",
+            "HOME+BOB",
+            "bob@ad.home.lan",
+            " bob",
+            "HOME\\bob ",
+            "b\u{a0}ob",
+            "Y\\bob@x",
+            "\u{ff22}ob",
+        ] {
+            assert_eq!(counted(told), "bob", "{told}");
+        }
+        assert_eq!((counted("J\u{d6}RG"), counted("")), ("j\u{f6}rg".into(), String::new()));
     }
 
     #[test]

@@ -97,6 +97,11 @@ impl Throttle {
         self.lockouts.is_locked_out(&attempt.owner, attempt.network, &self.rule, now)
     }
 
+    /// Whether the user has logged on from there lately, whom no lockout shuts out then.
+    pub fn is_at_home(&self, attempt: &Attempt, now: Instant) -> bool {
+        self.lockouts.is_at_home(&attempt.owner, attempt.network, now)
+    }
+
     /// Whether answers to failures on an account of that tag are delayed still.
     pub fn is_slowed(&self, account: &Tag, now: Instant) -> bool {
         self.accounts.peek(account).is_some_and(|failures| failures.left(now) > 0)

@@ -114,7 +114,7 @@ impl<'a> Driver<'a> {
                     }
                 }
                 Next::Relay { message } => {
-                    match Box::pin(relay(self.server, &mut self.spa, &message)).await {
+                    match Box::pin(relay(self.server, &mut self.spa, &message, self.peer)).await {
                         Some(answer) => self.handle(Event::Relayed(answer)),
                         None => self.handle(Event::StoreFailed),
                     }

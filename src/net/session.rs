@@ -14,7 +14,7 @@ use super::tls::Speaks;
 use super::{pop3, shown, smtp, spa};
 use crate::auth::Verdict;
 use crate::mail::Address;
-use crate::sasl::{Claim, Relayed};
+use crate::sasl::{Claim, Relayed, ntlm};
 use crate::settings::ListenerKind;
 use crate::smtp::Door;
 
@@ -113,8 +113,19 @@ pub async fn log_on(server: &Server, stream: &mut Stream, claim: Claim, peer: Ip
     verdict
 }
 
-/// Asks Samba's helper; none if it can't tell, which the log is told.
-pub async fn relay(server: &Server, helper: &mut spa::Helper, message: &str) -> Option<Relayed> {
+/// Asks Samba's helper; none if it can't tell, which the log is told. Who would not get in whatever it says is not
+/// shown to it.
+pub async fn relay(
+    server: &Server,
+    helper: &mut spa::Helper,
+    message: &str,
+    peer: IpAddr,
+) -> Option<Relayed> {
+    if let Some(sender) = ntlm::sender(message)
+        && let Some(why) = server.gatekeeper.keeps_from_relay(&sender, peer).await
+    {
+        return Some(Relayed::Refused(why.into()));
+    }
     let program = spa::program(&server.store.settings());
     match helper.ask(&server.helpers, program, message).await {
         Ok(answer) => Some(answer),

@@ -136,10 +136,12 @@ impl<'a> Driver<'a> {
                         Err(_) => self.handle(Event::StoreFailed),
                     }
                 }
-                Next::Relay(message) => match Box::pin(relay(self.server, &mut self.spa, &message)).await {
-                    Some(answer) => self.handle(Event::Relayed(answer)),
-                    None => self.handle(Event::StoreFailed),
-                },
+                Next::Relay(message) => {
+                    match Box::pin(relay(self.server, &mut self.spa, &message, self.peer)).await {
+                        Some(answer) => self.handle(Event::Relayed(answer)),
+                        None => self.handle(Event::StoreFailed),
+                    }
+                }
                 Next::Login(claim) => Box::pin(self.login(claim)).await?,
                 Next::CheckSender(path) => Box::pin(self.check_sender(path)).await,
                 Next::LookUp { path, octets } => {

@@ -131,3 +131,55 @@ fn wrong_ntlm_counts_for_the_user_whatever_domain_is_named_s_169() {
     assert_eq!(house.login("bob@home.lan", "rabbit"), Verdict::Busy, "passwords are counted with it");
     assert!(is_welcome(&relayed(&house, "HOME\\alice")));
 }
+
+/// What was shown to the helper counted at the directory, whatever was said here: a guesser went on after he was locked
+/// out, until the directory locked its user out, too.
+#[test]
+fn who_is_locked_out_or_held_is_not_shown_to_the_helper_s_205() {
+    let (house, _) = house(Method::Directory);
+    house.set("tries", "3");
+    house.set("lock_minutes", "10");
+    let keeps = |told: &str, peer: IpAddr| block_on(house.gatekeeper.keeps_from_relay(told, peer));
+    let wrong = |told: &str, from: u8| {
+        let proof = Proof::RelayRefused("NT_STATUS_WRONG_PASSWORD".into());
+        let peer = IpAddr::from([198, 51, 100, from]);
+        block_on(house.gatekeeper.login(Claim { user_name: told.into(), proof }, &peer.into()))
+    };
+    assert_eq!(keeps("HOME\\bob", PEER), None);
+    for (told, from) in [("HOME\\bob", 1), ("OTHER\\BOB ", 2), ("bob@ad.home.lan", 3)] {
+        assert!(is_refused(&wrong(told, from), u64::from(1_u8 << (from - 1))), "{told}");
+    }
+    assert_eq!(keeps("HOME\\bob", PEER), Some(super::super::login::IS_LOCKED_OUT));
+    assert_eq!(keeps("HOME\\alice", PEER), None);
+    house.befriend("bob@home.lan");
+    assert_eq!(keeps("HOME\\bob", PEER), None, "he is at home there (S-171)");
+    house.set("tries", "0");
+    house.forget();
+    (0..4).for_each(|_| drop(wrong("HOME\\alice", 1)));
+    assert_eq!(keeps("HOME\\alice", [198, 51, 100, 1].into()), Some(super::super::login::IS_HELD));
+    assert_eq!(keeps("HOME\\alice", PEER), None, "somebody else's haste");
+}
+
+/// Wrong tries were counted for the account's name and right ones for the mailbox, so no lockout ever held.
+#[test]
+fn an_account_with_another_name_than_its_mailbox_is_locked_out_by_its_own_a10() {
+    let (house, fake) = house(Method::Directory);
+    house.set("tries", "3");
+    house.set("lock_minutes", "0");
+    fake.add("HOME\\robert", b"7", "x");
+    let account = Account { name: "HOME\\robert".into(), identity: b"7".to_vec() };
+    house.store.bind_account("bob@home.lan".parse().unwrap(), Some(account)).wait().unwrap();
+    let wrong = |from: u8| {
+        let proof = Proof::RelayRefused("NT_STATUS_WRONG_PASSWORD".into());
+        let claim = Claim { user_name: "HOME\\robert".into(), proof };
+        block_on(house.gatekeeper.login(claim, &IpAddr::from([198, 51, 100, from]).into()))
+    };
+    (1..=3).for_each(|from| drop(wrong(from)));
+    assert!(block_on(house.gatekeeper.keeps_from_relay("HOME\\robert", PEER)).is_some());
+    assert!(!is_welcome(&relayed(&house, "HOME\\robert")), "from a network that is new for him");
+    block_on(house.gatekeeper.lift_lockout(&"bob@home.lan".parse().unwrap())).unwrap();
+    assert_eq!(whose(&relayed(&house, "HOME\\robert")), Some("bob@home.lan"));
+    (1..=3).for_each(|from| drop(wrong(from)));
+    assert_eq!(block_on(house.gatekeeper.keeps_from_relay("HOME\\robert", PEER)), None, "he may be at home");
+    assert_eq!(whose(&relayed(&house, "HOME\\robert")), Some("bob@home.lan"), "and is (S-171)");
+}

@@ -22,6 +22,7 @@ use message::{Authenticate, Challenge};
 
 pub use proof::{Flaw, Proof};
 pub(super) use relay::Relay;
+pub use relay::sender;
 
 /// An exchange under way.
 #[derive(Debug)]

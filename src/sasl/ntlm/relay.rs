@@ -97,6 +97,12 @@ impl Relay {
     }
 }
 
+/// Whom an AUTHENTICATE message, base64, names as who sends it; none if it is another one, or names nobody.
+pub fn sender(message: &str) -> Option<String> {
+    let message = base64::decode(message.as_bytes())?;
+    named(&Authenticate::parse(&message).ok()?).ok()
+}
+
 /// As Samba would call him, so that right and wrong tries are of one name.
 fn named(authenticate: &Authenticate<'_>) -> Result<String, SaslError> {
     let Authenticate { user_name, domain, .. } = authenticate;

@@ -63,6 +63,10 @@ impl Outside for Outsiders {
         })
     }
 
+    fn search_with(&self, sealed: Option<Vec<u8>>) {
+        self.directory.search_with(sealed);
+    }
+
     fn relays_ntlm(&self) -> bool {
         spa::program(&self.store.settings()).is_some()
     }

@@ -24,15 +24,19 @@ pub(super) struct Inquiry<'a> {
 type Tried<T> = Result<Result<T, Absence>, Trouble>;
 
 impl<'a> Inquiry<'a> {
-    /// Looks up what is asked with. Errs if no server is set, or the store can't tell.
-    pub async fn begin(directory: &'a Directory) -> Result<Inquiry<'a>, Absence> {
+    /// Looks up what is asked with; `tried` is the search account's password in place of the one that is kept. Errs if no
+    /// server is set, or the store can't tell.
+    pub async fn begin(directory: &'a Directory, tried: Option<Vec<u8>>) -> Result<Inquiry<'a>, Absence> {
         let settings = directory.store.settings();
         if settings.directory.servers.is_empty() {
             return Err(unavailable("the directory has no servers: set directory_servers"));
         }
         let store_failed = |_| unavailable("the database can't be read: look at \"poppet doctor\"");
         let authorities = directory.store.record(AUTHORITIES).await.map_err(store_failed)?;
-        let sealed = directory.store.record(PASSWORD).await.map_err(store_failed)?;
+        let sealed = match tried {
+            Some(tried) => Some(tried),
+            None => directory.store.record(PASSWORD).await.map_err(store_failed)?,
+        };
         let way = Way {
             tls: directory.trust.config(authorities, directory.clock.monotonic()).await,
             may_be_clear: settings.directory.is_clear,

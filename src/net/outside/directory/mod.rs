@@ -53,6 +53,8 @@ pub struct Directory {
     trust: Trust,
     health: Mutex<Health>,
     searchers: Mutex<Searchers>,
+    /// The search account's sealed password that is tried before it is kept.
+    tried: Mutex<Option<Vec<u8>>>,
 }
 
 /// How long what may take.
@@ -88,6 +90,7 @@ impl Directory {
             trust: Trust::default(),
             health: Mutex::default(),
             searchers: Mutex::default(),
+            tried: Mutex::default(),
         }
     }
 
@@ -96,7 +99,7 @@ impl Directory {
     pub async fn prove(&self, person: &Person, password: &Secret) -> Finding {
         let asking = async {
             let plan = Plan::of(&self.store.settings().directory, person)?;
-            Inquiry::begin(self).await?.prove(&plan, person, password).await
+            Inquiry::begin(self, None).await?.prove(&plan, person, password).await
         };
         match self.ask(asking).await {
             None => Finding::Busy,
@@ -113,7 +116,8 @@ impl Directory {
             let plan = Plan::of(&self.store.settings().directory, person)?;
             match &plan.look {
                 Some(look) => {
-                    let inquiry = Inquiry::begin(self).await?;
+                    let tried = self.tried().clone();
+                    let inquiry = Inquiry::begin(self, tried).await?;
                     let (found, _) = inquiry.search(look, &plan).await?;
                     Ok(found.account(&plan))
                 }
@@ -124,9 +128,14 @@ impl Directory {
         self.ask(asking).await.unwrap_or_else(|| Err(Absence::Unavailable(busy.into())))
     }
 
+    /// Has accounts found with that sealed password of the search account, or again with the one that is kept.
+    pub fn search_with(&self, sealed: Option<Vec<u8>>) {
+        *self.tried() = sealed;
+    }
+
     /// Whether any of its servers can be reached, with TLS where that is wanted; else why not.
     pub async fn probe(&self) -> Result<(), String> {
-        let asking = async { Inquiry::begin(self).await?.reach().await };
+        let asking = async { Inquiry::begin(self, None).await?.reach().await };
         match self.ask(asking).await {
             Some(Err(Absence::Refused(why) | Absence::Unavailable(why))) => Err(why),
             Some(Ok(())) | None => Ok(()),
@@ -150,6 +159,10 @@ impl Directory {
 
     fn health(&self) -> MutexGuard<'_, Health> {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tried(&self) -> MutexGuard<'_, Option<Vec<u8>>> {
+        self.tried.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn searchers(&self) -> MutexGuard<'_, Searchers> {

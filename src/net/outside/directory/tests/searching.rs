@@ -40,6 +40,24 @@ fn a_wrong_password_is_tried_once_at_one_server_s_205() {
     assert_eq!(other.connections(), 0);
 }
 
+/// What an administrator types is tried before it is kept; users who log on meanwhile must not suffer from it.
+#[test]
+fn a_password_that_is_tried_finds_accounts_and_proves_nothing() {
+    let server = Server::start(None, well);
+    let house = House::new(&[&server]);
+    let directory = house.directory();
+    let tried = |password: &str| Some(house.gatekeeper.seal(PASSWORD, password.as_bytes()));
+    let finds = |directory: &Directory| block_on(directory.find(&alice())).is_ok();
+    directory.search_with(tried("wrong"));
+    assert!(!finds(&directory));
+    assert!(matches!(block_on(directory.prove(&alice(), &wonderland())), Finding::Right(_)));
+    house.set_password("old");
+    directory.search_with(tried("search"));
+    assert!(finds(&directory));
+    directory.search_with(None);
+    assert!(!finds(&directory));
+}
+
 #[test]
 fn an_empty_password_is_sent_to_nobody_s_191() {
     let server = Server::start(None, well);

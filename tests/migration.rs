@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use disk::Disk;
-use poppet::admin::{Answer, Command, Context, Lock, Migrate, Migration, execute};
+use poppet::admin::{Answer, Asker, Command, Context, Lock, Migrate, Migration, execute};
 use poppet::auth::{Absence, Answering, DeviceKey, Finding, Gatekeeper, Outside, Peer, Person, Verdict};
 use poppet::clock::{Clock, UnixTime};
 use poppet::mail::{Account, Address, AliasTarget, MailboxMark, MessageId, Secret, Uid};
@@ -129,7 +129,13 @@ fn switch(store: &Store) -> Switch {
         password: Some(Vec::new()),
         before,
     });
-    Switch { from: Method::File, to: Method::Directory, learn: None, users: Some(users.collect()) }
+    Switch {
+        from: Method::File,
+        to: Method::Directory,
+        learn: None,
+        users: Some(users.collect()),
+        record: None,
+    }
 }
 
 /// Everybody is known, by the name that his address begins with.
@@ -169,7 +175,7 @@ impl House {
         }
         let gatekeeper = Gatekeeper::new(store.clone(), DeviceKey::create(&database).unwrap()).unwrap();
         gatekeeper.ask_outside(Arc::new(Everybody));
-        House { context: Context { store, gatekeeper, live: None }, folder }
+        House { context: Context { store, gatekeeper, live: None, asker: Asker::default() }, folder }
     }
 
     fn act(&self, command: Command) -> Answer {

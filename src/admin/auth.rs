@@ -1,11 +1,13 @@
 //! How users are known: shown, and chosen while no domain is here (A1, A2).
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::mechanisms::{self, MechanismRow};
 use super::together::together;
 use super::{AdminError, Answer, Context, Failure, joined};
-use crate::auth::Answering;
+use crate::auth::{Answering, Outside};
 use crate::mail::{Domain, Secret};
 use crate::settings::{Bind, Method, Settings};
 use crate::store::Switch;
@@ -78,24 +80,63 @@ pub(super) async fn choose(
     if method == before && password.is_none() {
         return Ok(Answer::AuthChosen { before, notes: Vec::new() });
     }
-    if let Some(answer) = make_ready(context, method, password, is_forced).await? {
-        return Ok(answer);
-    }
+    let tried = match make_ready(context, method, password, is_forced).await? {
+        Ready::Wants(answer) => return Ok(answer),
+        Ready::Yes(tried) => tried,
+    };
+    let record = tried.as_ref().map(Tried::record);
     if method != before {
-        let switch = Switch { from: before, to: method, learn: None, users: None };
+        let switch = Switch { from: before, to: method, learn: None, users: None, record };
         context.store.switch_method(switch).await?;
+    } else if let Some((name, sealed)) = record {
+        context.store.put_record(name, sealed).await?;
     }
     Ok(Answer::AuthChosen { before, notes: notes(context) })
 }
 
-/// Has a method ready to be used: with the directory account's password, if one is given, which is kept only if it is
-/// of use. Gives an answer if that password is missing.
+/// Whether a method can be used.
+pub(super) enum Ready {
+    /// The directory account's password is missing: the answer that asks for it.
+    Wants(Answer),
+    /// It can, with the password that was given.
+    Yes(Option<Tried>),
+}
+
+/// A password of the directory's account that is searched with and not kept yet: whoever does keep it does so together
+/// with what it is for, and what comes between leaves nothing behind.
+pub(super) struct Tried {
+    sealed: Vec<u8>,
+    outside: Option<Arc<dyn Outside>>,
+}
+
+impl Tried {
+    fn new(context: &Context, password: &Secret) -> Tried {
+        let sealed = context.gatekeeper.seal(DIRECTORY_PASSWORD, password.expose());
+        let outside = context.gatekeeper.outside().cloned();
+        outside.iter().for_each(|outside| outside.search_with(Some(sealed.clone())));
+        Tried { sealed, outside }
+    }
+
+    /// The record that keeps it.
+    pub fn record(&self) -> (&'static str, Vec<u8>) {
+        (DIRECTORY_PASSWORD, self.sealed.clone())
+    }
+}
+
+impl Drop for Tried {
+    fn drop(&mut self) {
+        self.outside.iter().for_each(|outside| outside.search_with(None));
+    }
+}
+
+/// Looks whether a method can be used, with the directory account's password if one is given. Errs with
+/// [`Failure::Refused`] if not, unless it is forced.
 pub(super) async fn make_ready(
     context: &Context,
     method: Method,
     password: Option<Secret>,
     is_forced: bool,
-) -> Result<Option<Answer>, AdminError> {
+) -> Result<Ready, AdminError> {
     let settings = context.store.settings();
     if method != Method::Directory && password.is_some() {
         let text = format!("only a directory's account has a password here: leave it out for {method}");
@@ -110,31 +151,15 @@ pub(super) async fn make_ready(
         }
         let is_missing = has_account && password.is_none() && !has_password(context).await?;
         if is_missing && !is_forced {
-            return Ok(Some(Answer::DirectoryPasswordWanted { account: settings.directory.account.clone() }));
+            let account = settings.directory.account.clone();
+            return Ok(Ready::Wants(Answer::DirectoryPasswordWanted { account }));
         }
     }
-    let earlier = context.store.record(DIRECTORY_PASSWORD).await?;
-    let is_given = password.is_some();
-    if let Some(password) = password {
-        let sealed = context.gatekeeper.seal(DIRECTORY_PASSWORD, password.expose());
-        context.store.put_record(DIRECTORY_PASSWORD, sealed).await?;
-    }
+    let tried = password.map(|password| Tried::new(context, &password));
     let hindrance = if is_forced { None } else { hindrance(context, method).await };
-    let Some(why) = hindrance else { return Ok(None) };
-    if is_given {
-        put_back(context, earlier).await?;
-    }
+    let Some(why) = hindrance else { return Ok(Ready::Yes(tried)) };
     let text = format!("{method} can't be used now: {why}; nothing was changed, --force does not look");
     Err(AdminError::new(Failure::Refused, text))
-}
-
-/// Takes a directory password back that is of no use.
-pub(super) async fn put_back(context: &Context, earlier: Option<Vec<u8>>) -> Result<(), AdminError> {
-    let change = match earlier {
-        Some(earlier) => context.store.put_record(DIRECTORY_PASSWORD, earlier),
-        None => context.store.remove_record(DIRECTORY_PASSWORD),
-    };
-    Ok(change.await?)
 }
 
 /// What is to be known of the method as it is now, in lines for people.

@@ -67,7 +67,10 @@ mod tests {
             store.set_setting("argon2_kib", Some("7168")).wait().unwrap();
             let key = DeviceKey::create(&folder.database()).unwrap();
             let gatekeeper = Gatekeeper::new(store.clone(), key).unwrap();
-            let house = House { context: Context { store, gatekeeper, live: None }, _folder: folder };
+            let house = House {
+                context: Context { store, gatekeeper, live: None, asker: crate::admin::Asker::default() },
+                _folder: folder,
+            };
             house.act(Command::AddDomain("home.lan".parse().unwrap()));
             house.add("alice@home.lan");
             house

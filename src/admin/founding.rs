@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-use super::{AdminError, Answer, Context};
+use super::{AdminError, Answer, Asker, Context};
 use crate::auth::{DeviceKey, Gatekeeper};
 use crate::cert;
 use crate::clock::{Clock, UnixTime};
@@ -128,7 +128,7 @@ async fn names_of_the_box(
 
 fn with_key(store: Store, key: DeviceKey) -> Result<Context, AdminError> {
     let gatekeeper = Gatekeeper::new(store.clone(), key).map_err(AdminError::unreachable)?;
-    Ok(Context { store, gatekeeper, live: None })
+    Ok(Context { store, gatekeeper, live: None, asker: Asker::default() })
 }
 
 fn shown(path: &Path) -> String {

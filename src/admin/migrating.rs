@@ -9,6 +9,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::auth::{Ready, Tried};
 use super::together::together;
 use super::{AdminError, Answer, Context, Failure, accounts, auth};
 use crate::auth::{Absence, Answering, Outside, Person};
@@ -77,18 +78,12 @@ pub(super) async fn migrate(context: &Context, migrate: Migrate) -> Result<Answe
     if migrate.learns && learn.is_none() {
         return Err(AdminError::usage("users are known by file already, so there is nobody to learn from"));
     }
-    let earlier = context.store.record(auth::DIRECTORY_PASSWORD).await?;
-    let has_given = migrate.directory_password.is_some();
-    if let Some(wanted) =
-        auth::make_ready(context, to, migrate.directory_password.clone(), migrate.is_forced).await?
-    {
-        return Ok(wanted);
-    }
-    let result = move_all(context, &migrate, (from, learn)).await;
-    if has_given && !matches!(&result, Ok(migration) if migration.is_done) {
-        auth::put_back(context, earlier).await?;
-    }
-    let mut migration = result?;
+    let given = migrate.directory_password.clone();
+    let tried = match auth::make_ready(context, to, given, migrate.is_forced).await? {
+        Ready::Wants(answer) => return Ok(answer),
+        Ready::Yes(tried) => tried,
+    };
+    let mut migration = move_all(context, &migrate, (from, learn), tried.as_ref()).await?;
     if migration.is_done {
         migration.notes = auth::notes(context);
     }
@@ -99,6 +94,7 @@ async fn move_all(
     context: &Context,
     migrate: &Migrate,
     (from, learn): (Method, Option<Method>),
+    tried: Option<&Tried>,
 ) -> Result<Migration, AdminError> {
     let to = migrate.method;
     let users = context.store.users().await?;
@@ -125,6 +121,7 @@ async fn move_all(
     }
     let mut switched = Vec::with_capacity(users.len());
     for (user, account) in users.into_iter().zip(accounts) {
+        context.asker.must_be_there()?;
         let keeps = to == Method::File && from == Method::File && user.has_password;
         let (password, account) = match to {
             Method::File if keeps => (None, user.account.clone()),
@@ -142,7 +139,10 @@ async fn move_all(
         };
         switched.push(SwitchedUser { before: user, password, account });
     }
-    let switch = Switch { from, to, learn, users: Some(switched) };
+    // Nobody else would ever hear the passwords; and he may have thought better of it.
+    context.asker.must_be_there()?;
+    let record = tried.map(Tried::record);
+    let switch = Switch { from, to, learn, users: Some(switched), record };
     let mailboxes = context.store.switch_method(switch).await?;
     if from != to {
         accounts::end_sessions(context, mailboxes);
@@ -174,9 +174,10 @@ async fn find_accounts(
             unanswered += 1;
             why.clone_from(text);
         }
-        unanswered < limits::OUTSIDE_QUESTIONS
+        unanswered < limits::OUTSIDE_QUESTIONS && !context.asker.is_gone()
     })
     .await;
+    context.asker.must_be_there()?;
     let asked = answers.iter().flatten().count();
     if asked < users.len() && !is_forced {
         let all = users.len();

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod aliases;
+mod asker;
 mod auth;
 mod binding;
 mod certificates;
@@ -36,6 +37,7 @@ pub use crate::auth::{FailureRow, FailureState, check_password};
 pub use crate::store::{
     AliasRow, Device, DomainRow, GoneRow, Lock, MailboxRow, Origin, Reach, Recoverable, Undeleted, Wear,
 };
+pub use asker::Asker;
 pub use auth::{AuthView, MethodRow};
 pub use binding::{AccountRow, AccountState};
 pub use certificates::{
@@ -66,6 +68,8 @@ pub struct Context {
     pub gatekeeper: Gatekeeper,
     /// The running server; none if the command line has opened the file itself.
     pub live: Option<Arc<dyn Live>>,
+    /// Who asks.
+    pub asker: Asker,
 }
 
 /// What only a running server knows.

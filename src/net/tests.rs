@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::server::Running;
 use super::*;
-use crate::admin::Live;
+use crate::admin::{Asker, Live};
 use crate::auth::tests::Folder;
 use crate::auth::{DeviceKey, Gatekeeper};
 use crate::clock::UnixTime;
@@ -36,7 +36,9 @@ fn start(folder: &Folder) -> (Running, MailboxId, SocketAddr) {
     let listen = Listen(vec!["127.0.0.1:0".parse().unwrap()]);
     let overrides = vec![(ListenerKind::Pop3, listen.clone()), (ListenerKind::Pop3s, listen)];
     let plan = Plan { database: folder.database(), overrides };
-    let running = Running::start(Context { store, gatekeeper, live: None }, clock, &plan).unwrap();
+    let running =
+        Running::start(Context { store, gatekeeper, live: None, asker: Asker::default() }, clock, &plan)
+            .unwrap();
     let [(ListenerKind::Pop3, address)] = *running.bound() else {
         panic!("without a certificate no TLS listener is opened")
     };
@@ -107,7 +109,12 @@ fn a_second_server_is_told_of_the_first() {
     let plan =
         Plan { database: folder.database(), overrides: vec![(ListenerKind::Pop3, Listen(vec![address]))] };
     let server = running.server();
-    let context = Context { store: server.store.clone(), gatekeeper: server.gatekeeper.clone(), live: None };
+    let context = Context {
+        store: server.store.clone(),
+        gatekeeper: server.gatekeeper.clone(),
+        live: None,
+        asker: Asker::default(),
+    };
     let ServeError(text) = Running::start(context, server.clock.clone(), &plan).err().unwrap();
     assert!(text.starts_with(&format!("can't listen on {address} (pop3): another program")), "{text}");
     running.stop();

@@ -7,7 +7,7 @@ use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, WriteTransacti
 
 use super::engine::Fault;
 use super::error::Ask;
-use super::schema::{self, DOMAINS, GONE, GoneRecord, MAILBOXES, MailboxRecord, RECORDS, SETTINGS};
+use super::schema::{self, DOMAINS, GONE, GoneRecord, MAILBOXES, MailboxRecord, SETTINGS};
 use super::undo::put_gone;
 use super::writer::Job;
 use super::{SMALL_CHANGE_OCTETS, Store, StoreError, records};
@@ -38,6 +38,8 @@ pub struct Switch {
     pub learn: Option<Method>,
     /// Every mailbox there is, as far as its asker knows; none where not even a domain may be here.
     pub users: Option<Vec<SwitchedUser>>,
+    /// A small record of another room that comes with it, by its name.
+    pub record: Option<(&'static str, Vec<u8>)>,
 }
 
 /// What a mailbox has for the new method.
@@ -70,15 +72,6 @@ impl Store {
         self.send(job);
         ask
     }
-
-    /// Removes a small record of another room durably, if it is there.
-    pub fn remove_record(&self, name: &str) -> Ask<()> {
-        let name = name.to_owned();
-        self.change(move |transaction| {
-            transaction.open_table(RECORDS)?.remove(name.as_str())?;
-            Ok(())
-        })
-    }
 }
 
 fn users(transaction: &ReadTransaction) -> Result<Vec<User>, Fault> {
@@ -105,7 +98,7 @@ fn rows(
 
 /// Everything is read before the first word is written: a refusal leaves nothing half done.
 fn change(transaction: &WriteTransaction, switch: Switch) -> Result<Vec<MailboxId>, Fault> {
-    let Switch { from, to, learn, users } = switch;
+    let Switch { from, to, learn, users, record } = switch;
     if method(transaction)? != from {
         return Err(changed_meanwhile().into());
     }
@@ -129,6 +122,9 @@ fn change(transaction: &WriteTransaction, switch: Switch) -> Result<Vec<MailboxI
     }
     for (key, method) in [("auth", Some(to).filter(|to| *to != Method::default())), ("auth_learn", learn)] {
         records::set_setting(transaction, key, method.map(Method::name)).map_err(Fault::into_fatal)?;
+    }
+    if let Some((name, value)) = record {
+        records::put_record(transaction, name, value).map_err(Fault::into_fatal)?;
     }
     Ok(ids)
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
 
-use poppet::admin::Context;
+use poppet::admin::{Asker, Context};
 use poppet::auth::{DeviceKey, Gatekeeper};
 use poppet::clock::Clock;
 use poppet::mail::{Address, Alias, AliasTarget, Domain, MailboxId, MessageId, Secret};
@@ -275,7 +275,8 @@ fn serve(
     clock: Clock,
     database: PathBuf,
 ) -> HashMap<&'static str, SocketAddr> {
-    let context = Context { store: store.clone(), gatekeeper: gatekeeper.clone(), live: None };
+    let context =
+        Context { store: store.clone(), gatekeeper: gatekeeper.clone(), live: None, asker: Asker::default() };
     let anywhere = || Listen(vec!["127.0.0.1:0".parse().unwrap()]);
     let overrides = ListenerKind::ALL.into_iter().map(|kind| (kind, anywhere())).collect();
     let (bound, ports) = mpsc::channel();

@@ -9,7 +9,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use poppet::admin::Context;
+use poppet::admin::{Asker, Context};
 use poppet::auth::{DeviceKey, Gatekeeper};
 use poppet::cert;
 use poppet::clock::{Clock, UnixTime};
@@ -82,7 +82,7 @@ impl House {
         let overrides = ListenerKind::ALL.into_iter().map(|kind| (kind, listen.clone())).collect();
         let (stop, stopped) = smol::channel::bounded::<()>(1);
         let (bound, told) = mpsc::channel();
-        let context = Context { store: store.clone(), gatekeeper, live: None };
+        let context = Context { store: store.clone(), gatekeeper, live: None, asker: Asker::default() };
         let serving = std::thread::spawn(move || {
             let ready = move |addresses: &[_]| bound.send(addresses.to_vec()).unwrap();
             let stop = async move {

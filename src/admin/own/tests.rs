@@ -55,7 +55,11 @@ impl House {
         let gatekeeper = Gatekeeper::new(store.clone(), key).unwrap();
         let sessions = Arc::new(Sessions::default());
         let live = Some(Arc::clone(&sessions) as Arc<dyn Live>);
-        let house = House { context: Context { store, gatekeeper, live }, sessions, _folder: folder };
+        let house = House {
+            context: Context { store, gatekeeper, live, asker: crate::admin::Asker::default() },
+            sessions,
+            _folder: folder,
+        };
         house.carry_out(Command::AddDomain("home.lan".parse().unwrap()));
         let address = "alice@home.lan".parse().unwrap();
         house.carry_out(Command::AddMailbox {

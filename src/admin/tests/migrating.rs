@@ -171,6 +171,51 @@ fn a_dry_run_changes_nothing_not_even_the_directorys_password() {
     assert!(kept().is_some());
 }
 
+/// A dry run kept the password that was typed for it until its end: whoever pulled the plug meanwhile had a directory
+/// that nobody could search any more.
+#[test]
+fn what_does_not_move_writes_nothing_whatever_password_is_typed() {
+    let house = house();
+    house.set("directory_account", "cn=poppet");
+    let given = || Some(Secret::new("search"));
+    house.crowd.know("alice@home.lan", "HOME\\alice", "1");
+    let commits = || house.context.store.wear().commits;
+    let before = commits();
+    let dry_run = Migrate { is_dry_run: true, directory_password: given(), ..to(Method::Directory) };
+    assert!(!run(&house, dry_run).is_done);
+    house.crowd.fall_silent(Some("its account's password is wrong"));
+    let failing = Migrate { directory_password: given(), ..to(Method::Directory) };
+    house.refused(Command::MigrateAuth(failing.clone()));
+    assert_eq!(commits(), before, "something was written");
+    let tried = std::mem::take(&mut *house.crowd.tried.lock().unwrap());
+    let is_typed = |sealed: &Option<Vec<u8>>| {
+        sealed.as_ref().map(|it| house.context.gatekeeper.unseal(auth::DIRECTORY_PASSWORD, it))
+            == Some(given())
+    };
+    assert_eq!(tried.iter().map(is_typed).collect::<Vec<_>>(), [true, false, true, false]);
+
+    house.crowd.fall_silent(None);
+    assert!(run(&house, failing).is_done);
+    assert_eq!(commits(), before + 1, "password and method come together");
+}
+
+/// An administrator broke a migration off, and minutes later the server moved all mailboxes: their passwords were made
+/// for nobody.
+#[test]
+fn for_who_has_hung_up_nothing_moves() {
+    for method in [Method::Directory, Method::File] {
+        let house = house();
+        if method == Method::File {
+            run(&house, to(Method::Local));
+        }
+        let before = (house.method(), house.context.store.users().wait());
+        house.context.asker.leave();
+        let error = house.act(Command::MigrateAuth(to(method))).unwrap_err();
+        assert_eq!(error.kind, Failure::Failed, "{}", error.text);
+        assert_eq!((house.method(), house.context.store.users().wait()), before);
+    }
+}
+
 #[test]
 fn an_account_that_was_named_before_counts_and_one_of_another_method_does_not() {
     let house = house();

@@ -28,6 +28,8 @@ pub struct Crowd {
     /// After how many answers nobody answers any more.
     pub answers: Mutex<Option<usize>>,
     relays_ntlm: Mutex<bool>,
+    /// With which passwords of the directory's account it was to search.
+    pub tried: Mutex<Vec<Option<Vec<u8>>>>,
 }
 
 impl Crowd {
@@ -67,6 +69,10 @@ impl Outside for Crowd {
                 (None, None) => Err(Absence::Refused(format!("there is no account {key}"))),
             }
         })
+    }
+
+    fn search_with(&self, sealed: Option<Vec<u8>>) {
+        self.tried.lock().unwrap().push(sealed);
     }
 
     fn relays_ntlm(&self) -> bool {
@@ -129,7 +135,12 @@ impl House {
         let (crowd, sessions) = (Arc::new(Crowd::default()), Arc::new(Sessions::default()));
         gatekeeper.ask_outside(Arc::clone(&crowd) as Arc<dyn Outside>);
         let live = Some(Arc::clone(&sessions) as Arc<dyn Live>);
-        House { context: Context { store, gatekeeper, live }, crowd, sessions, _folder: folder }
+        House {
+            context: Context { store, gatekeeper, live, asker: Asker::default() },
+            crowd,
+            sessions,
+            _folder: folder,
+        }
     }
 
     /// With these mailboxes and their domains, known by file.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use rustix::fs::Mode;
 use rustix::net::sockopt;
 use rustix::process::geteuid;
-use smol::future::FutureExt;
-use smol::io::AsyncWriteExt;
+use smol::future::{self, FutureExt};
+use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::lock::Semaphore;
 use smol::{Async, Executor};
 
@@ -17,7 +17,7 @@ use super::bound::Bound;
 use super::frame::{self, Speech};
 use super::socket_path;
 use super::talk::{late, read_request};
-use crate::admin::{self, Command, Context};
+use crate::admin::{self, Asker, Command, Context};
 use crate::net::ServeError;
 use crate::net::alarm;
 use crate::net::fold::Topic;
@@ -97,15 +97,24 @@ async fn serve(mut client: Async<UnixStream>, context: Context) -> Result<(), St
         return Err(format!("user {} is neither root nor this server's user", peer.as_raw()));
     }
     let command = request(&mut client).or(late(limits::CONTROL_REQUEST)).await?;
+    let asker = Asker::default();
+    let context = Context { asker: asker.clone(), ..context };
     // A command may hash a password, which would hold up the sessions of this thread.
-    let answer = smol::unblock(move || {
+    let executing = smol::unblock(move || {
         let answer = ticket::block_on(admin::execute(&context, command));
         frame::encode(Speech::Administrator, &answer)
-    })
-    .await
-    .ok_or("the answer is too long")?;
+    });
+    let answer = executing.or(watch(&mut client, &asker)).await.ok_or("the answer is too long")?;
     let answered = async { client.write_all(&answer).await.map_err(|error| error.to_string()) };
     answered.or(late(limits::WRITE_STALL)).await
+}
+
+/// Notes when a client hangs up who waits for his answer; ends never.
+async fn watch<T>(client: &mut Async<UnixStream>, asker: &Asker) -> T {
+    // Who goes on talking is there, and not listened to.
+    while matches!(client.read(&mut [0; 64]).await, Ok(1..)) {}
+    asker.leave();
+    future::pending().await
 }
 
 async fn request(client: &mut Async<UnixStream>) -> Result<Command, String> {
@@ -156,6 +165,26 @@ mod tests {
         let _living = Door::bind(&database).unwrap();
         let ServeError(text) = Door::bind(&database).unwrap_err();
         assert!(text.starts_with("another server runs on this database"), "{text}");
+    }
+
+    /// An administrator broke a migration off, and minutes later the server moved all mailboxes: their passwords were
+    /// made for nobody.
+    #[test]
+    fn a_client_who_hangs_up_is_seen_to_leave_while_his_command_is_carried_out() {
+        for says in [&b""[..], b"and", b"andmore"] {
+            let (here, mut there) = UnixStream::pair().unwrap();
+            let (mut client, asker) = (Async::new(here).unwrap(), Asker::default());
+            std::io::Write::write_all(&mut there, says).unwrap();
+            let is_there = async { (0..100).map(|_| asker.is_gone()).all(|is_gone| !is_gone) };
+            assert!(smol::block_on(is_there.or(watch(&mut client, &asker))));
+            drop(there);
+            let noted = async {
+                while !asker.is_gone() {
+                    future::yield_now().await;
+                }
+            };
+            smol::block_on(noted.or(watch(&mut client, &asker)));
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use rustix::net::{AddressFamily, SocketType};
 
 use super::super::server::Running;
 use super::super::*;
+use crate::admin::Asker;
 use crate::auth::tests::Folder;
 use crate::auth::{DeviceKey, Gatekeeper};
 use crate::mail::{Address, Secret};
@@ -65,7 +66,12 @@ pub fn serving_on(disk: Arc<dyn Medium>, settings: &[(&str, &str)], act: impl Fn
     let listen = Listen(vec!["127.0.0.1:0".parse().unwrap()]);
     let overrides = ListenerKind::ALL.into_iter().map(|kind| (kind, listen.clone())).collect();
     let plan = Plan { database: folder.database(), overrides };
-    let running = Running::start(Context { store, gatekeeper, live: None }, clock.clone(), &plan).unwrap();
+    let running = Running::start(
+        Context { store, gatekeeper, live: None, asker: Asker::default() },
+        clock.clone(),
+        &plan,
+    )
+    .unwrap();
     super::while_serving(running, |running| act(&Trial { running, clock }));
 }
 

@@ -23,7 +23,7 @@ fn context(folder: &Folder, domain: Option<&str>) -> Context {
         store.add_domain(domain.parse().unwrap()).wait().unwrap();
     }
     let gatekeeper = Gatekeeper::new(store.clone(), DeviceKey::create(&folder.database()).unwrap()).unwrap();
-    Context { store, gatekeeper, live: None }
+    Context { store, gatekeeper, live: None, asker: Asker::default() }
 }
 
 #[test]

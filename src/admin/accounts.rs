@@ -4,7 +4,7 @@ use super::missing::{alias_of, no_domain, no_mailbox};
 use super::{AdminError, Answer, Context, Failure, aliases, elsewhere};
 use crate::mail::{Address, Alias, Domain, MailboxId, MailboxMark, Secret};
 use crate::settings::Method;
-use crate::store::{Mailbox, MailboxRow, StoreError};
+use crate::store::{Mailbox, MailboxRow, NewMailbox, StoreError};
 
 pub(super) async fn add_domain(context: &Context, domain: Domain) -> Result<Answer, AdminError> {
     match context.store.add_domain(domain.clone()).await {
@@ -40,7 +40,9 @@ pub(super) async fn add_mailbox(
         return Err(AdminError::new(Failure::Refused, text));
     }
     let (record, generated) = seal(context, &address, mark, password)?;
-    match context.store.add_mailbox(address.clone(), mark, record).await {
+    let method = Method::File;
+    let new = NewMailbox { address: address.clone(), mark, password: record, account: None, method };
+    match context.store.add_user(new).await {
         Ok(_) => Ok(Answer::Password(generated)),
         Err(StoreError::Exists(_)) => Err(exists(context, &address)),
         Err(StoreError::NotFound(_)) => Err(foreign_domain(&address)),

@@ -73,7 +73,7 @@ pub(super) async fn bind(
         let text = format!("{} is the account of {other}: two mailboxes never have the same", wanted.name);
         return Err(AdminError::new(Failure::Refused, text));
     }
-    match context.store.bind_account(address.clone(), account.clone()).await {
+    match context.store.bind_account(method, address.clone(), account.clone()).await {
         Err(StoreError::Refused(text)) => return Err(AdminError::new(Failure::Refused, text)),
         result => result?,
     }

@@ -29,8 +29,7 @@ pub(super) async fn add_mailbox(
             format!("{} is the account of {other} already: two mailboxes never have the same", account.name);
         return Err(AdminError::new(Failure::Refused, text));
     }
-    let is_name_unique = method == Method::Local;
-    let new = NewMailbox { address, mark, password: Vec::new(), account: Some(account), is_name_unique };
+    let new = NewMailbox { address, mark, password: Vec::new(), account: Some(account), method };
     match context.store.add_user(new).await {
         Ok(_) => Ok(Answer::Password(None)),
         Err(StoreError::Refused(text)) => Err(AdminError::new(Failure::Refused, text)),

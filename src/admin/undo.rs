@@ -45,7 +45,7 @@ async fn reunite(context: &Context, address: &Address) -> Result<Vec<String>, Ad
         Ok(account) => match elsewhere::holder(&context.store.users().await?, address, &account) {
             Some(other) => format!("{} is the account of {other}", account.name),
             None => {
-                context.store.bind_account(address.clone(), Some(account)).await?;
+                context.store.bind_account(settings.auth, address.clone(), Some(account)).await?;
                 return Ok(Vec::new());
             }
         },

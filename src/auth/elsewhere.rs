@@ -149,7 +149,7 @@ impl Gatekeeper {
         password: &Secret,
         attempt: &Attempt,
     ) -> Result<Mailbox, Verdict> {
-        let bound = self.bind_to(mailbox, found).await;
+        let bound = self.bind_to(caller.method, mailbox, found).await;
         let mailbox = bound.map_err(|why| self.refuse(caller, Some(password), &why))?;
         self.throttle().passed(attempt, self.inner.clock.monotonic());
         let settings = self.inner.store.settings();
@@ -164,9 +164,14 @@ impl Gatekeeper {
     /// Binds a mailbox to the account that has just been found to be its user's, where it was bound to none or its
     /// identity was not known: from then on another account of that name is somebody else (S-220). Errs with what the
     /// log is to be told if the account is another mailbox's.
-    pub(super) async fn bind_to(&self, mailbox: &Mailbox, found: Option<Account>) -> Result<Mailbox, String> {
+    pub(super) async fn bind_to(
+        &self,
+        method: Method,
+        mailbox: &Mailbox,
+        found: Option<Account>,
+    ) -> Result<Mailbox, String> {
         let Some(account) = more_of(mailbox.account.as_ref(), found) else { return Ok(mailbox.clone()) };
-        match self.inner.store.learn_account(mailbox, account.clone()).await {
+        match self.inner.store.learn_account(method, mailbox, account.clone()).await {
             Ok(true) => Ok(Mailbox { account: Some(account), ..mailbox.clone() }),
             Ok(false) => Ok(mailbox.clone()),
             Err(StoreError::Refused(why)) => Err(why),

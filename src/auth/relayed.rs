@@ -55,7 +55,7 @@ impl Gatekeeper {
         if let Some(why) = self.what_locks(&attempt).or(locks_name.filter(|_| !is_at_home)) {
             return Err(self.refuse(&caller, None, why));
         }
-        let bound = self.bind_to(&mailbox, Some(found)).await;
+        let bound = self.bind_to(caller.method, &mailbox, Some(found)).await;
         let mailbox = bound.map_err(|why| self.refuse(&caller, None, &why))?;
         self.throttle().passed(&attempt, self.inner.clock.monotonic());
         Ok(mailbox)

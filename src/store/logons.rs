@@ -9,9 +9,9 @@ use super::accounts::{self, change_mailbox, look_up};
 use super::engine::Fault;
 use super::error::Ask;
 use super::schema::{self, DOMAINS, MAILBOXES, MailboxRecord};
-use super::{Mailbox, Store, resolving, users};
+use super::{Mailbox, Store, resolving, switching, users};
 use crate::mail::{Account, Address, Domain, MailboxMark};
-use crate::settings::TagSeparator;
+use crate::settings::{Method, TagSeparator};
 
 /// Whom somebody says to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,14 +62,16 @@ impl Store {
         self.ask(move |transaction| of_account(transaction, &account, &names, &local_part))
     }
 
-    /// Binds a mailbox to an account, if it is still the same mailbox and bound as it was; gives whether it did. Errs
-    /// with [`StoreError::Refused`](super::StoreError::Refused) if the account is another mailbox's (S-206).
-    pub fn learn_account(&self, mailbox: &Mailbox, account: Account) -> Ask<bool> {
+    /// Binds a mailbox to an account that has logged on by that method, if users are still known by it, and it is still
+    /// the same mailbox and bound as it was; gives whether it did. Errs with
+    /// [`StoreError::Refused`](super::StoreError::Refused) if the account is another mailbox's (S-206).
+    pub fn learn_account(&self, method: Method, mailbox: &Mailbox, account: Account) -> Ask<bool> {
         let (address, mark, old) = (mailbox.address.clone(), mailbox.mark, mailbox.account.clone());
         self.change(move |transaction| {
+            let is_method = switching::method(transaction)? == method;
             let table = transaction.open_table(MAILBOXES)?;
-            let is_same =
-                look_up(&table, &address)?.is_some_and(|now| now.mark == mark && now.account == old);
+            let is_same = is_method
+                && look_up(&table, &address)?.is_some_and(|now| now.mark == mark && now.account == old);
             if is_same {
                 users::must_not_be_another(&table, &address, Some(&account), false)?;
             }
@@ -81,13 +83,14 @@ impl Store {
         })
     }
 
-    /// Gives a mailbox its first sealed password record, if it is still the same mailbox and has none; gives whether it
-    /// did.
+    /// Gives a mailbox its first sealed password record, if users are known by the password file, and it is still the
+    /// same mailbox and has none; gives whether it did.
     pub fn learn_password(&self, address: Address, mark: MailboxMark, password: Vec<u8>) -> Ask<bool> {
         self.change(move |transaction| {
+            let is_method = switching::method(transaction)? == Method::File;
             let table = transaction.open_table(MAILBOXES)?;
-            let is_same =
-                look_up(&table, &address)?.is_some_and(|now| now.mark == mark && now.password.is_empty());
+            let is_same = is_method
+                && look_up(&table, &address)?.is_some_and(|now| now.mark == mark && now.password.is_empty());
             drop(table);
             if is_same {
                 change_mailbox(transaction, &address, |record| record.password = password)?;

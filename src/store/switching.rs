@@ -166,7 +166,7 @@ fn forgotten(gone: &impl ReadableTable<u64, &'static [u8]>) -> Result<Vec<GoneRe
 }
 
 /// The method as the file has it; what is no method counts as the default, as everywhere.
-fn method(transaction: &WriteTransaction) -> Result<Method, Fault> {
+pub(super) fn method(transaction: &WriteTransaction) -> Result<Method, Fault> {
     let table = transaction.open_table(SETTINGS)?;
     let Some(stored) = table.get("auth")? else { return Ok(Method::default()) };
     let value = schema::unseal(&SETTINGS, "auth", stored.value())?;

@@ -6,9 +6,10 @@ use super::accounts::{self, change_mailbox};
 use super::engine::Fault;
 use super::error::Ask;
 use super::schema::{self, MAILBOXES, MailboxRecord};
-use super::{Store, StoreError};
+use super::{Store, StoreError, switching};
 use crate::clock::UnixTime;
 use crate::mail::{Account, Address, MailboxId, MailboxMark};
+use crate::settings::Method;
 use redb::ReadableTable;
 
 /// A mailbox to be added.
@@ -22,22 +23,24 @@ pub struct NewMailbox {
     pub password: Vec<u8>,
     /// Whose account elsewhere it is.
     pub account: Option<Account>,
-    /// Whether no mailbox of another domain may have the same local part, as local accounts want it (A5).
-    pub is_name_unique: bool,
+    /// How users are known, as far as its asker knows: by local accounts no mailbox of another domain may have the same
+    /// local part (A5).
+    pub method: Method,
 }
 
 impl Store {
     /// Adds a mailbox; errs with [`StoreError::NotFound`] (the domain), [`StoreError::Exists`], or
-    /// [`StoreError::Refused`] if its name must be unique and is not.
+    /// [`StoreError::Refused`] if its name must be unique and is not, or users are known in another way now.
     pub fn add_user(&self, new: NewMailbox) -> Ask<MailboxId> {
         let now = self.clock.now();
         self.change(move |transaction| add(transaction, new, now))
     }
 
-    /// Binds a mailbox to an account, or to none; errs with [`StoreError::NotFound`], or [`StoreError::Refused`] if it
-    /// is another mailbox's (S-206).
-    pub fn bind_account(&self, address: Address, account: Option<Account>) -> Ask<()> {
+    /// Binds a mailbox to an account that was found by that method, or to none; errs with [`StoreError::NotFound`], or
+    /// [`StoreError::Refused`] if it is another mailbox's (S-206), or users are known in another way now.
+    pub fn bind_account(&self, method: Method, address: Address, account: Option<Account>) -> Ask<()> {
         self.change(move |transaction| {
+            must_be_method(transaction, method)?;
             must_not_be_another(&transaction.open_table(MAILBOXES)?, &address, account.as_ref(), false)?;
             change_mailbox(transaction, &address, |record| record.account = account)
         })
@@ -45,13 +48,28 @@ impl Store {
 }
 
 fn add(transaction: &WriteTransaction, new: NewMailbox, now: UnixTime) -> Result<MailboxId, Fault> {
-    let NewMailbox { address, mark, password, account, is_name_unique } = new;
-    if is_name_unique && let Some(other) = of_name(&transaction.open_table(MAILBOXES)?, &address)? {
+    let NewMailbox { address, mark, password, account, method } = new;
+    must_be_method(transaction, method)?;
+    if method == Method::Local
+        && let Some(other) = of_name(&transaction.open_table(MAILBOXES)?, &address)?
+    {
         let text = format!("{other} has that name already, and the users of local accounts are known by it");
         return Err(StoreError::Refused(text).into());
     }
     must_not_be_another(&transaction.open_table(MAILBOXES)?, &address, account.as_ref(), false)?;
     accounts::add_mailbox(transaction, &address, mark, (password, account), now)
+}
+
+/// An account means nothing to another method, and a password neither.
+fn must_be_method(transaction: &WriteTransaction, method: Method) -> Result<(), Fault> {
+    match switching::method(transaction)? {
+        now if now == method => Ok(()),
+        now => {
+            let text =
+                format!("users are known by {now} since a moment ago; nothing was changed, say it again");
+            Err(StoreError::Refused(text).into())
+        }
+    }
 }
 
 /// Another mailbox with the same local part.

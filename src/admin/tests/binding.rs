@@ -69,7 +69,8 @@ fn two_mailboxes_never_have_one_account_s_206() {
             assert!(text.contains("the account of bob@home.lan"), "{text}");
         }
         let address = address("alice@home.lan");
-        let sure = house.context.store.bind_account(address, Some(account("other", "1002"))).wait();
+        let sure =
+            house.context.store.bind_account(house.method(), address, Some(account("other", "1002"))).wait();
         assert!(sure.unwrap_err().to_string().contains("bob@home.lan"), "the store holds it too");
         assert_eq!(shown(&house, "alice@home.lan").account, Some(account("alice", "1001")));
         house.act(bind("alice@home.lan", Some("alice"))).unwrap();

@@ -221,7 +221,7 @@ fn an_account_that_was_named_before_counts_and_one_of_another_method_does_not() 
     let house = house();
     house.crowd.know("alicia", "HOME\\alicia", "9");
     let bind = |name: &str, account: Option<Account>| {
-        house.context.store.bind_account(address(name), account).wait().unwrap();
+        house.context.store.bind_account(house.method(), address(name), account).wait().unwrap();
     };
     bind("alice@home.lan", Account::named("alicia"));
     bind("bob@home.lan", Some(Account { name: "stale".into(), identity: b"1001".to_vec() }));

@@ -155,7 +155,11 @@ fn a_certificate_is_no_better_than_the_account_elsewhere_s_204_s_220() {
         assert!(is_refused(&external(&house, "", &alice), 1), "{method}: disabled, or gone");
         fake.add("alice", b"2", "rabbit");
         let old = Account { name: "alice".into(), identity: b"1".to_vec() };
-        house.store.bind_account("alice@home.lan".parse().unwrap(), Some(old)).wait().unwrap();
+        house
+            .store
+            .bind_account(house.store.settings().auth, "alice@home.lan".parse().unwrap(), Some(old))
+            .wait()
+            .unwrap();
         assert!(is_refused(&external(&house, "", &alice), 2), "{method}: somebody else by now");
     }
 }

@@ -185,7 +185,11 @@ fn a_mailbox_is_bound_to_the_account_that_its_user_first_proves_and_to_no_other_
     fake.add("alice", b"2", "rabbit");
     assert!(is_refused(&house.login("alice@home.lan", "rabbit"), 2), "a new user of an old name");
     let named = Account::named("ALICE");
-    house.store.bind_account("alice@home.lan".parse().unwrap(), named).wait().unwrap();
+    house
+        .store
+        .bind_account(house.store.settings().auth, "alice@home.lan".parse().unwrap(), named)
+        .wait()
+        .unwrap();
     assert!(is_welcome(&house.login("alice@home.lan", "rabbit")));
     let bound = Account { name: "ALICE".into(), identity: b"2".to_vec() };
     assert_eq!(account(), Some(bound), "the name as the administrator set it, and whose it is");
@@ -233,7 +237,11 @@ fn who_is_recognised_is_so_by_one_method_and_account_alone_s_177() {
     house.set("auth", "local");
     assert_eq!(house.login("alice@home.lan", "wonderland"), Verdict::Unavailable);
     house.set("auth", "directory");
-    house.store.bind_account("alice@home.lan".parse().unwrap(), Account::named("bob")).wait().unwrap();
+    house
+        .store
+        .bind_account(house.store.settings().auth, "alice@home.lan".parse().unwrap(), Account::named("bob"))
+        .wait()
+        .unwrap();
     assert_eq!(house.login("alice@home.lan", "rabbit"), Verdict::Unavailable, "bound to another account");
 }
 

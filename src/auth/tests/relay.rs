@@ -40,7 +40,11 @@ fn whom_samba_names_gets_the_one_mailbox_of_his_account_s_206() {
         let (house, fake) = house(method);
         let bind = |address: &str, name: &str, identity: &[u8]| {
             let account = Account { name: name.into(), identity: identity.into() };
-            house.store.bind_account(address.parse().unwrap(), Some(account)).wait().unwrap();
+            house
+                .store
+                .bind_account(house.store.settings().auth, address.parse().unwrap(), Some(account))
+                .wait()
+                .unwrap();
         };
         assert_eq!(whose(&relayed(&house, "HOME\\alice")), Some("alice@home.lan"), "{method}: by his name");
         assert_eq!(house.mailbox("alice@home.lan").account.unwrap().identity, b"1", "and bound from then on");
@@ -76,7 +80,11 @@ fn a_user_of_a_trusted_domain_is_nobody_here_unless_a_mailbox_is_bound_to_him_s_
     fake.add("TRUSTED\\bob", b"2", "x");
     assert!(is_refused(&relayed(&house, "TRUSTED\\bob"), 1));
     let account = Account::named("trusted\\bob");
-    house.store.bind_account("bob@home.lan".parse().unwrap(), account).wait().unwrap();
+    house
+        .store
+        .bind_account(house.store.settings().auth, "bob@home.lan".parse().unwrap(), account)
+        .wait()
+        .unwrap();
     house.forget();
     assert_eq!(whose(&relayed(&house, "TRUSTED\\bob")), Some("bob@home.lan"));
 }

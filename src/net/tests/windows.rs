@@ -62,7 +62,7 @@ fn names_are_unique_over_all_domains_only_where_they_are_the_system_s_a5_a6() {
         let add = |address: &str| {
             let address = address.parse().unwrap();
             let mark = crate::mail::MailboxMark([7; 16]);
-            let new = NewMailbox { address, mark, password: Vec::new(), account: None, is_name_unique };
+            let new = NewMailbox { address, mark, password: Vec::new(), account: None, method };
             store.add_user(new).wait().is_ok()
         };
         let found = |name: &str| store.user(Wanted::Name(name.into())).wait().unwrap().mailbox.is_some();

@@ -3,7 +3,7 @@
 use super::super::tests::{Folder, add};
 use super::*;
 use crate::mail::{Alias, AliasTarget};
-use crate::store::StoreError;
+use crate::store::{NewMailbox, StoreError};
 
 /// alice@home.lan, bob@home.lan and bob@work.lan, an alias, a list, a catch-all, an alias domain.
 fn store(folder: &Folder) -> Store {
@@ -104,7 +104,7 @@ fn an_account_has_one_mailbox_or_none_s_206() {
     let store = store(&folder);
     let try_bind = |address: &str, name: &str, identity: &[u8]| {
         let account = Account { name: name.into(), identity: identity.into() };
-        store.bind_account(address.parse().unwrap(), Some(account)).wait()
+        store.bind_account(Method::File, address.parse().unwrap(), Some(account)).wait()
     };
     let bind = |address: &str, name: &str, identity: &[u8]| try_bind(address, name, identity).unwrap();
     let find = |name: &str, identity: &[u8], names: &[&str], local_part: &str| {
@@ -130,7 +130,7 @@ fn an_account_has_one_mailbox_or_none_s_206() {
     assert_eq!(find("CN=Alice", b"1", &[], "alice").as_deref(), Some("alice@home.lan"));
     let carol = store.mailbox("carol@work.lan".parse().unwrap()).wait().unwrap().unwrap();
     let alices = Account { name: "CN=Alice".into(), identity: b"1".to_vec() };
-    let learnt = store.learn_account(&carol, alices).wait();
+    let learnt = store.learn_account(Method::File, &carol, alices).wait();
     assert!(
         matches!(learnt, Err(StoreError::Refused(_))),
         "two mailboxes never have one account: {learnt:?}"
@@ -144,8 +144,8 @@ fn what_a_logon_teaches_is_kept_only_while_nothing_changed() {
     let mailbox = |store: &Store| store.mailbox("alice@home.lan".parse().unwrap()).wait().unwrap().unwrap();
     let (before, one, two) =
         (mailbox(&store), Account::named("one").unwrap(), Account::named("two").unwrap());
-    assert_eq!(store.learn_account(&before, one.clone()).wait(), Ok(true));
-    assert_eq!(store.learn_account(&before, two).wait(), Ok(false));
+    assert_eq!(store.learn_account(Method::File, &before, one.clone()).wait(), Ok(true));
+    assert_eq!(store.learn_account(Method::File, &before, two).wait(), Ok(false));
     assert_eq!(mailbox(&store).account, Some(one));
     let learn = |mark, password: &[u8]| {
         store.learn_password("alice@home.lan".parse().unwrap(), mark, password.into()).wait()
@@ -157,4 +157,35 @@ fn what_a_logon_teaches_is_kept_only_while_nothing_changed() {
     assert_eq!(mailbox(&store).password, b"first");
     store.remove_mailbox(before.address).wait().unwrap();
     assert_eq!(learn(before.mark, b"third"), Ok(false));
+}
+
+/// A mailbox that moved while its user was logging on was bound to the account of the method before, with which nobody
+/// could log on any more; one that was added meanwhile had a password where passwords are not asked for.
+#[test]
+fn what_was_found_by_another_method_is_not_kept() {
+    let folder = Folder::new();
+    let store = store(&folder);
+    let alice: Address = "alice@home.lan".parse().unwrap();
+    store.set_password(alice.clone(), Vec::new()).wait().unwrap();
+    let before = store.mailbox(alice.clone()).wait().unwrap().unwrap();
+    let one = Account::named("one").unwrap();
+    let add = |method| {
+        let address = format!("dave-{method}@home.lan").parse().unwrap();
+        let mark = MailboxMark([1; 16]);
+        store.add_user(NewMailbox { address, mark, password: Vec::new(), account: None, method }).wait()
+    };
+    for now in Method::ALL {
+        store.set_setting("auth", Some(now.name())).wait().unwrap();
+        for then in Method::ALL.into_iter().filter(|then| *then != now) {
+            assert_eq!(store.learn_account(then, &before, one.clone()).wait(), Ok(false), "{then} {now}");
+            let bound = store.bind_account(then, alice.clone(), Some(one.clone())).wait();
+            assert!(matches!(bound, Err(StoreError::Refused(_))), "{then} {now}: {bound:?}");
+            assert!(matches!(add(then), Err(StoreError::Refused(_))), "{then} {now}");
+        }
+        let learns = store.learn_password(alice.clone(), before.mark, b"first".to_vec()).wait();
+        assert_eq!(learns, Ok(now == Method::File), "{now}");
+        store.set_password(alice.clone(), Vec::new()).wait().unwrap();
+        add(now).unwrap();
+    }
+    assert_eq!(store.mailbox(alice).wait().unwrap(), Some(before));
 }

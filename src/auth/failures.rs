@@ -112,15 +112,18 @@ impl Gatekeeper {
 
     async fn write_failures(&self) -> Result<(), StoreError> {
         let (store, now) = (&self.inner.store, self.inner.clock.monotonic());
-        let (was_urgent, record) = {
+        let (was_urgent, writing) = {
             let mut throttle = self.throttle();
             let rule = throttle.rule;
             let was_urgent = throttle.lockouts.news().is_urgent;
-            (was_urgent, throttle.lockouts.record(&rule, store.clock(), now))
+            let Some(record) = throttle.lockouts.record(&rule, store.clock(), now) else { return Ok(()) };
+            // Handed in before anybody can make a newer one: else this one, a lockout that has been lifted meanwhile
+            // in it, could come last.
+            let writing = postcard::to_allocvec(&record).map(|octets| store.put_record(RECORD, octets));
+            (was_urgent, writing)
         };
-        let Some(record) = record else { return Ok(()) };
-        let written = match postcard::to_allocvec(&record) {
-            Ok(octets) => store.put_record(RECORD, octets).await,
+        let written = match writing {
+            Ok(writing) => writing.await,
             Err(error) => Err(StoreError::Refused(error.to_string())),
         };
         written.inspect_err(|_| self.throttle().lockouts.keep_news(was_urgent))

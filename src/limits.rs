@@ -225,6 +225,9 @@ pub const LOCKOUT_SHOWN_SECONDS: u64 = 86_400;
 pub const LOCKOUT_SAVING: Duration = Duration::from_secs(300);
 /// How soon a lockout is written down, with all others of that time.
 pub const LOCKOUT_SAVING_SOON: Duration = Duration::from_secs(5);
+/// How long nothing is written down of failures after they were: whoever locks out one user after the other has 1,440
+/// commits a day, and a full disk as many lines in the log.
+pub const LOCKOUT_SAVING_REST: Duration = Duration::from_secs(60);
 /// Accounts that a network from which no user has logged on may try at once, each until its refusal is answered
 /// (S-170): eight a minute, once they are answered after 15 s.
 pub const STRANGERS_TRIES: usize = 2;
@@ -345,8 +348,10 @@ pub const CLOSING: Duration = Duration::from_secs(5);
 pub const STOPPING: Duration = Duration::from_secs(5);
 /// How long the accept loop rests when the system has no more descriptors or memory (S-269, S-270).
 pub const ACCEPT_REST: Duration = Duration::from_millis(100);
-/// Descriptors kept for the database, the log, the control socket and the listeners (S-269).
-pub const RESERVED_DESCRIPTORS: u64 = 32;
+/// Descriptors kept for what is no session (S-269): the database, the log and the listeners; who changes his password
+/// or administers; and for each question about a user a directory's connection, one kept for the next, a look-up of its
+/// name, a helper's pipes and what starts it.
+pub const RESERVED_DESCRIPTORS: u64 = 32 + (CONTROL_CLIENTS + OWN_CLIENTS + 8 * OUTSIDE_QUESTIONS) as u64;
 /// Threads that serve sessions, and as many again that shake hands; more only wait for the store.
 pub const SERVER_THREADS: usize = 4;
 /// Stack of such a thread: sessions live on the heap, and the deepest call is a TLS handshake.

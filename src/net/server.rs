@@ -258,7 +258,9 @@ impl Running {
             let (server, threads) = (Arc::clone(&server), Arc::clone(&executor));
             tasks.push(executor.spawn(public.accept(context.clone(), server, threads)));
         }
-        tasks.push(executor.spawn(failures::write_down(Arc::clone(&server))));
+        tasks.push(
+            executor.spawn(failures::write_down(server.gatekeeper.clone(), failures::Pauses::default())),
+        );
         tasks.push(executor.spawn(control.accept(context, Arc::clone(&server), Arc::clone(&executor))));
         Ok(Running { server, executor, doors: tasks, workers, quit, control, public })
     }

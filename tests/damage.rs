@@ -16,8 +16,9 @@ use std::sync::Arc;
 
 use disk::Disk;
 use poppet::clock::{Clock, UnixTime};
-use poppet::mail::{Address, AliasTarget, Domain, MailboxId, MailboxMark, MessageId, Uid};
-use poppet::store::{Delivered, Delivery, Options, Resolved, Store, StoreError};
+use poppet::mail::{Account, Address, AliasTarget, Domain, MailboxId, MailboxMark, MessageId, Uid};
+use poppet::settings::Method;
+use poppet::store::{Delivered, Delivery, NewMailbox, Options, Resolved, Store, StoreError};
 use poppet::ticket::block_on;
 
 const FILES: u64 = 2000;
@@ -127,12 +128,13 @@ fn sound_image() -> (Vec<u8>, Stored) {
         .iter()
         .map(|name| {
             let address = Address::new(name, &domain).unwrap();
-            store
-                .add_mailbox(address, MailboxMark([random.u8(..); 16]), vec![random.u8(..); 200])
-                .wait()
-                .unwrap()
+            let (mark, password) = (MailboxMark([random.u8(..); 16]), vec![random.u8(..); 200]);
+            let account = account(name);
+            let new = NewMailbox { address, mark, password, account, method: Method::File };
+            store.add_user(new).wait().unwrap()
         })
         .collect();
+    store.put_record(RECORD, record()).wait().unwrap();
     for (alias, targets) in ALIASES {
         let targets = targets.iter().map(|text| AliasTarget::Address(text.parse().unwrap())).collect();
         store.set_alias(alias.parse().unwrap(), targets).wait().unwrap();
@@ -159,6 +161,18 @@ fn sound_image() -> (Vec<u8>, Stored) {
     drop(store);
     (disk.image(), Stored { living, removed })
 }
+
+/// Whose account elsewhere a mailbox is.
+fn account(name: &str) -> Option<Account> {
+    Some(Account { name: format!("HOME\\{name}"), identity: name.repeat(4).into_bytes() })
+}
+
+/// A record of another room, as large as one of certificates or failed logons.
+fn record() -> Vec<u8> {
+    (0..5000_u32).flat_map(u32::to_le_bytes).collect()
+}
+
+const RECORD: &str = "failures";
 
 fn prefix(mailbox: MailboxId) -> Vec<u8> {
     format!("Delivered-To: {}\r\n", mailbox.0).into_bytes()
@@ -215,10 +229,18 @@ fn judge(image: Vec<u8>, stored: &Stored, has_old_page: bool) -> Result<Outcome,
     for name in ["alice", "bob", "carol"] {
         let address: Address = format!("{name}@home.lan").parse().unwrap();
         match store.mailbox(address).wait() {
-            Ok(Some(found)) if found.password.len() == 200 => {}
+            Ok(Some(found)) if found.password.len() == 200 && found.account == account(name) => {}
             Ok(found) => return Err(format!("the account of {name} is {found:?}")),
             Err(_) => outcome.errors += 1,
         }
+    }
+    match store.record(RECORD).wait() {
+        Ok(Some(found)) if found == record() => {}
+        Ok(None) if has_old_page => outcome.stale += 1,
+        Ok(found) => {
+            return Err(format!("a record is {:?} octets of something else", found.map(|it| it.len())));
+        }
+        Err(_) => outcome.errors += 1,
     }
     for (name, wanted) in [("info", &[1, 2][..]), ("all", &[1, 2, 3]), ("anybody", &[1, 2, 3])] {
         match store.resolve(format!("{name}@home.lan").parse().unwrap()).wait() {

@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use disk::{Disk, Fault};
 use poppet::clock::{Clock, UnixTime};
-use poppet::mail::{Domain, MailboxId, MailboxMark, MessageId, Uid};
-use poppet::store::{Delivered, Delivery, Options, Store, StoreError};
+use poppet::mail::{Account, Domain, MailboxId, MailboxMark, MessageId, Uid};
+use poppet::settings::Method;
+use poppet::store::{Delivered, Delivery, Options, Store, StoreError, Switch, SwitchedUser, User};
 use poppet::ticket::block_on;
 
 #[test]
@@ -140,6 +141,8 @@ fn at_every_operation(kind: ErrorKind, lasts: bool) {
             }
         }
         let removed = store.remove_messages(mailbox, vec![Uid(1)]).wait();
+        let written = store.put_record(RECORD, record()).wait();
+        let moved = store.users().wait().and_then(|users| store.switch_method(switch(users)).wait());
         let was_met = disk.heal();
         wait_until_reopened(&store);
         assert_eq!(deliver(&store, mailbox, 5), Ok(Delivered::to(1)), "{operations}: it goes on");
@@ -149,6 +152,9 @@ fn at_every_operation(kind: ErrorKind, lasts: bool) {
         drop(store);
         let store = Store::open_on(Arc::new(Disk::new(image)), &options(), clock()).unwrap();
         check(&store, mailbox, &kept, removed.is_ok(), operations);
+        let found = store.record(RECORD).wait().unwrap();
+        assert!(found == Some(record()) || found.is_none() && written.is_err(), "{operations}: {written:?}");
+        check_method(&store, moved.is_ok(), operations);
         store.undelete("alice@home.lan".parse().unwrap(), None, false).wait().unwrap();
         kept.push(0);
         check(&store, mailbox, &kept, false, operations);
@@ -159,6 +165,37 @@ fn at_every_operation(kind: ErrorKind, lasts: bool) {
     }
 }
 
+/// Everybody moves to the directory.
+fn switch(users: Vec<User>) -> Switch {
+    let account = Account::named("HOME\\alice");
+    let moved = users.into_iter().map(|before| SwitchedUser {
+        before,
+        password: Some(Vec::new()),
+        account: account.clone(),
+    });
+    let users = Some(moved.collect());
+    Switch { from: Method::File, to: Method::Directory, learn: None, users, record: Some((RECORD, record())) }
+}
+
+/// All of the move is there, or nothing; all of it if that was acknowledged.
+fn check_method(store: &Store, is_moved: bool, operations: u64) {
+    let users = store.users().wait().unwrap();
+    match store.settings().auth {
+        Method::Directory => assert!(users.iter().all(|user| user.account.is_some() && !user.has_password)),
+        method => {
+            assert!(method == Method::File && !is_moved, "{operations}: the new method is lost");
+            assert!(users.iter().all(|user| user.account.is_none() && user.has_password));
+        }
+    }
+}
+
+/// A record of several pages, as of certificates or failed logons.
+fn record() -> Vec<u8> {
+    (0..3000_u32).flat_map(u32::to_le_bytes).collect()
+}
+
+const RECORD: &str = "failures";
+
 /// A database with one old mail.
 fn prepared() -> (Vec<u8>, MailboxId) {
     let disk = Disk::new(Vec::new());
@@ -166,7 +203,7 @@ fn prepared() -> (Vec<u8>, MailboxId) {
     let domain: Domain = "home.lan".parse().unwrap();
     store.add_domain(domain.clone()).wait().unwrap();
     let address = poppet::mail::Address::new("alice", &domain).unwrap();
-    let mailbox = store.add_mailbox(address, MailboxMark([1; 16]), Vec::new()).wait().unwrap();
+    let mailbox = store.add_mailbox(address, MailboxMark([1; 16]), vec![1]).wait().unwrap();
     assert_eq!(deliver(&store, mailbox, 0), Ok(Delivered::to(1)));
     drop(store);
     (disk.image(), mailbox)

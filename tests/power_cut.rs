@@ -17,7 +17,8 @@ use std::time::Duration;
 use disk::Disk;
 use poppet::clock::{Clock, UnixTime};
 use poppet::limits;
-use poppet::mail::{Address, Domain, MailboxId, MailboxMark, MessageId, Uid};
+use poppet::mail::{Account, Address, Domain, MailboxId, MailboxMark, MessageId, Uid};
+use poppet::settings::Method;
 use poppet::store::{Delivered, Delivery, Options, Store, StoreError};
 use poppet::ticket::block_on;
 
@@ -85,6 +86,10 @@ struct Ledger {
     /// The highest uid seen.
     highest: u32,
     settings_mib: Vec<u32>,
+    /// What another room's record can be.
+    records: Vec<Option<Vec<u8>>>,
+    /// What the mailbox can be bound to.
+    accounts: Vec<Option<Account>>,
 }
 
 /// Works through so many power cuts; gives the number of cuts during recovery, or what was lost.
@@ -97,7 +102,12 @@ fn run(seed: u64, cuts: u64, lies: u64) -> Result<u64, String> {
     let mailbox = store.add_mailbox(alice(), MailboxMark([7; 16]), vec![1, 2, 3]).wait().unwrap();
     drop(store);
     let mut image = disk.image();
-    let mut ledger = Ledger { settings_mib: vec![limits::MESSAGE_MIB], ..Ledger::default() };
+    let mut ledger = Ledger {
+        settings_mib: vec![limits::MESSAGE_MIB],
+        records: vec![None],
+        accounts: vec![None],
+        ..Ledger::default()
+    };
     let mut in_recovery = 0;
     for cut in 0..cuts {
         let disk = Disk::new(image);
@@ -128,7 +138,7 @@ fn run(seed: u64, cuts: u64, lies: u64) -> Result<u64, String> {
 
 /// One random act, with what it is known to have done.
 fn work(store: &Store, mailbox: MailboxId, ledger: &mut Ledger, random: &mut fastrand::Rng) {
-    match random.u8(..18) {
+    match random.u8(..20) {
         0..=3 => deliver(store, mailbox, ledger, random.u64(..)),
         4 => deliver_together(store, mailbox, ledger, random),
         5 => {
@@ -163,6 +173,21 @@ fn work(store: &Store, mailbox: MailboxId, ledger: &mut Ledger, random: &mut fas
         11 => {
             let uids = ledger.kept.keys().copied().filter(|_| random.bool()).map(Uid).collect();
             let _ = store.mark_retrieved(mailbox, uids).wait();
+        }
+        13 => {
+            // A record of several pages, as of certificates or failed logons.
+            let record = Some(vec![random.u8(..); random.usize(1..20_000)]);
+            ledger.records.push(record.clone());
+            if store.put_record("failures", record.clone().unwrap_or_default()).wait().is_ok() {
+                ledger.records = vec![record];
+            }
+        }
+        14 => {
+            let account = Account::named(&format!("HOME\\{}", random.u32(..)));
+            ledger.accounts.push(account.clone());
+            if store.bind_account(Method::File, alice(), account.clone()).wait().is_ok() {
+                ledger.accounts = vec![account];
+            }
         }
         _ => remove(store, mailbox, ledger, random),
     }
@@ -274,6 +299,16 @@ fn check(store: &Store, mailbox: MailboxId, ledger: &mut Ledger) -> Result<(), S
         return Err(format!("a setting is {mib}, not one of {:?}", ledger.settings_mib));
     }
     ledger.settings_mib = vec![mib];
+    let record = store.record("failures").wait().map_err(failed)?;
+    if !ledger.records.contains(&record) {
+        return Err(format!("a record of {:?} octets was lost or not kept", record.map(|it| it.len())));
+    }
+    ledger.records = vec![record];
+    let account = store.mailbox(alice()).wait().map_err(failed)?.and_then(|mailbox| mailbox.account);
+    if !ledger.accounts.contains(&account) {
+        return Err(format!("the account is {account:?}, not one of {:?}", ledger.accounts));
+    }
+    ledger.accounts = vec![account];
     // What is there now was committed: from here on it must stay.
     ledger.highest = ledger.highest.max(found.keys().last().copied().unwrap_or(0));
     ledger.kept = found;

@@ -60,7 +60,8 @@ impl Store {
     }
 
     /// Changes the method and what each mailbox has for it, all or nothing; gives the mailboxes. Those that are
-    /// removed lose password and account: they must not come back with what counted before. Mail stays untouched. Errs
+    /// removed lose password and account with their method: they must not come back with what counted before. Mail stays
+    /// untouched. Errs
     /// with [`StoreError::Refused`] if method or mailboxes are not what the asker knows, or a domain is here that may
     /// not be.
     pub fn switch_method(&self, switch: Switch) -> Ask<Vec<MailboxId>> {
@@ -108,7 +109,8 @@ fn change(transaction: &WriteTransaction, switch: Switch) -> Result<Vec<MailboxI
     let mut mailboxes = transaction.open_table(MAILBOXES)?;
     let rows = moved(rows(&mailboxes)?, users.unwrap_or_default())?;
     let mut gone = transaction.open_table(GONE)?;
-    let forgotten = forgotten(&gone)?;
+    // Said again, a method takes nothing from those who may come back.
+    let forgotten = if from == to { Vec::new() } else { forgotten(&gone)? };
 
     let mut ids = Vec::with_capacity(rows.len());
     for (address, record) in &rows {

@@ -199,6 +199,23 @@ fn what_does_not_move_writes_nothing_whatever_password_is_typed() {
     assert_eq!(commits(), before + 1, "password and method come together");
 }
 
+/// `poppet auth file --migrate` said again gives passwords to those who have none; it took those of removed mailboxes.
+#[test]
+fn a_method_that_is_said_again_takes_nothing_from_removed_mailboxes() {
+    let house = house();
+    let before = house.mailbox("bob@home.lan").unwrap().password;
+    for (method, knows) in
+        [(Method::File, (None, true)), (Method::Directory, (Some("HOME\\bob".to_owned()), false))]
+    {
+        run(&house, to(method));
+        house.act(remove("bob@home.lan")).unwrap();
+        run(&house, to(method));
+        house.act(undelete("bob@home.lan")).unwrap();
+        assert_eq!(house.known_by("bob@home.lan"), knows);
+        assert_eq!(house.mailbox("bob@home.lan").unwrap().password == before, method == Method::File);
+    }
+}
+
 /// An administrator broke a migration off, and minutes later the server moved all mailboxes: their passwords were made
 /// for nobody.
 #[test]

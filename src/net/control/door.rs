@@ -99,6 +99,8 @@ async fn serve(mut client: Async<UnixStream>, context: Context) -> Result<(), St
     let command = request(&mut client).or(late(limits::CONTROL_REQUEST)).await?;
     let asker = Asker::default();
     let context = Context { asker: asker.clone(), ..context };
+    // A server that stops hears no answer any more.
+    let _leaving = Leaving(asker.clone());
     // A command may hash a password, which would hold up the sessions of this thread.
     let executing = smol::unblock(move || {
         let answer = ticket::block_on(admin::execute(&context, command));
@@ -107,6 +109,15 @@ async fn serve(mut client: Async<UnixStream>, context: Context) -> Result<(), St
     let answer = executing.or(watch(&mut client, &asker)).await.ok_or("the answer is too long")?;
     let answered = async { client.write_all(&answer).await.map_err(|error| error.to_string()) };
     answered.or(late(limits::WRITE_STALL)).await
+}
+
+/// Notes that nobody waits for the answer any more, when it is dropped.
+struct Leaving(Asker);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
 }
 
 /// Notes when a client hangs up who waits for his answer; ends never.

@@ -1,15 +1,21 @@
 //! Twice as long a line takes twice as long and not four times (S-276): what strangers send is read in linear time.
 //!
 //! Each reader gets inputs of two lengths, the longer one eight times the other. Linear, it takes eight times as long
-//! for it, by a square sixty-four times; what stands between is far from both.
+//! for it, by a square sixty-four times; what stands between is far from both. What directories, certificates, the system's
+//! files and the helper of NTLM say is held so, too: a user or a friend may have written into it.
 //! Time is that of the thread on a processor, whatever else the machine does.
 
 // A test may fail in its helpers too.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "linear/structures.rs"]
+mod structures;
+
 use std::hint::black_box;
 use std::time::Duration;
 
+use poppet::ldap::{Filter, NameTemplate, Names};
+use poppet::local::{Answer, Question};
 use poppet::mail::{Address, Domain, a_label, form, name};
 use poppet::smtp::header::HeaderScan;
 use poppet::smtp::parameters::{self, MailParameters};
@@ -20,8 +26,9 @@ use poppet::wire::data::{DataDecoder, LineEndings};
 use poppet::wire::dot::{DotEncoder, TopCutter};
 use poppet::wire::line::{Line, LineReader};
 use poppet::wire::surrogate;
-use poppet::{pop3, sasl};
+use poppet::{crypt, limits, pop3, sasl};
 use rustix::time::{ClockId, clock_gettime};
+use structures::STRUCTURES;
 
 const SHORT_OCTETS: usize = 6_250;
 const TIMES: usize = 8;
@@ -97,6 +104,24 @@ const WEIRD: &[(&str, &str)] = &[
     ("Subject: ", "=?utf-8?q?"),
     ("", "Subject: ö\r\n"),
     ("", "ö: ö\r\n"),
+    ("", "0\0"),
+    ("", "-----BEGIN CERTIFICATE-----"),
+    ("-----BEGIN CERTIFICATE-----", "AAAA\n"),
+    ("", "alice:"),
+    ("alice:x:1000:7:::\n", "\n"),
+    ("", "poppet-users:x:7:\n"),
+    ("$6$rounds=", "0"),
+    ("$6$", "$"),
+    ("$y$j9T$", "."),
+    ("", "("),
+    ("", "(&"),
+    ("(&", "(uid={user})"),
+    ("(uid=", "*{user}"),
+    ("(uid=", "{"),
+    ("(uid={user}", "\\2a"),
+    ("(uid={user}", "*"),
+    ("(:", "dn:"),
+    ("", "\u{1}\0\0\0\0\0\0\u{7f}a"),
 ];
 
 type Reader = (&'static str, fn(&[u8]));
@@ -152,6 +177,26 @@ const READERS: &[Reader] = &[
         let mut cutter = TopCutter::new(u32::MAX);
         octets.chunks(7).for_each(|piece| seen(cutter.cut(piece)));
     }),
+    ("a directory's answer", |octets| seen(structures::ask(octets, octets.len()))),
+    ("a certificate", |octets| seen(structures::read_certificate(octets))),
+    ("a revocation list", |octets| seen(structures::read_revocations(octets))),
+    ("a file with certificates", |octets| seen(structures::read_pem(octets))),
+    ("a hash", |octets| seen(crypt::Hash::parse(text(octets), true))),
+    ("the system's files", |octets| seen(structures::find(octets, octets, octets))),
+    ("a question to the helper", |octets| seen(Question::decode(octets))),
+    ("an answer of the helper", |octets| seen(Answer::decode(octets))),
+    ("a filter", |octets| seen(Filter::parse(text(octets)).map(|filter| filter.fill(&names("alice"))))),
+    ("a user in a filter", |octets| {
+        seen(
+            Filter::parse("(&(uid={user})(|(mail={address})(cn=*{user}*)))")
+                .unwrap()
+                .fill(&names(text(octets))),
+        );
+    }),
+    ("a user in a directory's name", |octets| {
+        seen(NameTemplate::parse("uid={user},dc={domain}").unwrap().fill(&names(text(octets))));
+    }),
+    ("what ntlm_auth says", |octets| seen(structures::challenge(octets))),
 ];
 
 /// A line of 50,000 octets that is read by a square keeps a processor busy for minutes, and costs its sender nothing.
@@ -159,7 +204,28 @@ const READERS: &[Reader] = &[
 fn whatever_strangers_repeat_is_read_in_linear_time_s_276() {
     let slow: Vec<_> = READERS
         .iter()
-        .flat_map(|reader| WEIRD.iter().filter_map(move |weird| judge(reader, *weird)))
+        .flat_map(|(what, read)| {
+            let judged = move |weird: &(&str, &str)| {
+                judge(&format!("{what}, {:?} and {:?} repeated", weird.0, weird.1), read, &repeated(*weird))
+            };
+            WEIRD.iter().filter_map(judged)
+        })
+        .collect();
+    assert!(slow.is_empty(), "not linear:\n{}", slow.join("\n"));
+}
+
+/// A certificate could name thousands of extensions, and each was held against all before it.
+#[test]
+fn whatever_says_its_own_length_is_read_in_linear_time_s_276() {
+    let slow: Vec<_> = STRUCTURES
+        .iter()
+        .filter_map(|structure| {
+            let (short, long) = (structure.most_octets / TIMES, structure.most_octets);
+            let inputs = ((structure.make)(short), (structure.make)(long));
+            assert!(inputs.1.len() > inputs.0.len() * (TIMES - 2), "{} does not grow", structure.what);
+            assert_eq!((structure.read)(&inputs.1), structure.is_taken, "{}", structure.what);
+            judge(structure.what, |octets| seen((structure.read)(octets)), &inputs)
+        })
         .collect();
     assert!(slow.is_empty(), "not linear:\n{}", slow.join("\n"));
 }
@@ -167,21 +233,39 @@ fn whatever_strangers_repeat_is_read_in_linear_time_s_276() {
 /// A reader that looks back at every octet is found, and one that looks at each twice is not.
 #[test]
 fn a_reader_by_a_square_is_found() {
-    let by_square: Reader = ("by a square", |octets| {
+    let by_square = |octets: &[u8]| {
         let looked_back = |end: usize| octets[..end].iter().filter(|octet| **octet == b'b').count();
         seen((0..octets.len() / 8).map(looked_back).sum::<usize>());
-    });
-    let twice: Reader = ("twice", |octets| {
+    };
+    let twice = |octets: &[u8]| {
         seen(octets.iter().chain(octets).filter(|octet| **octet == b'b').count());
-    });
-    assert!(judge(&by_square, ("", "a")).is_some());
-    assert_eq!(judge(&twice, ("", "a")), None);
+    };
+    assert!(judge("by a square", by_square, &repeated(("", "a"))).is_some());
+    assert_eq!(judge("twice", twice, &repeated(("", "a"))), None);
 }
 
-/// What to say of a reader that isn't linear in that input. It may be disturbed in most of its runs, and not in all.
-fn judge((reader, read): &Reader, (front, part): (&str, &str)) -> Option<String> {
-    let input = |octets: usize| [front, &part.repeat(octets / part.len())].concat().into_bytes();
-    let (short, long) = (input(SHORT_OCTETS), input(SHORT_OCTETS * TIMES));
+/// So is one that holds each extension of a certificate against all before it, short as certificates are.
+#[test]
+fn a_reader_of_extensions_by_a_square_is_found() {
+    let by_square = |octets: &[u8]| {
+        let mut kinds: Vec<&[u8]> = Vec::new();
+        for kind in octets.chunks(9) {
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
+    };
+    let twice =
+        |octets: &[u8]| seen((structures::read_certificate(octets), structures::read_certificate(octets)));
+    let most = limits::CLIENT_CERTIFICATE_OCTETS;
+    let inputs = (structures::extensions(most / TIMES), structures::extensions(most));
+    assert!(judge("by a square", by_square, &inputs).is_some());
+    assert_eq!(judge("twice", twice, &inputs), None);
+}
+
+/// What to say of a reader that isn't linear in that input, which is there short and long. It may be disturbed in most of
+/// its runs, and not in all.
+fn judge(what: &str, read: impl Fn(&[u8]), (short, long): &(Vec<u8>, Vec<u8>)) -> Option<String> {
     let time = |input: &[u8]| {
         let begun = clock_gettime(ClockId::ThreadCPUTime);
         read(black_box(input));
@@ -190,12 +274,18 @@ fn judge((reader, read): &Reader, (front, part): (&str, &str)) -> Option<String>
     };
     let mut best = (Duration::MAX, Duration::MAX);
     for _ in 0..RUNS {
-        best = (best.0.min(time(&short)), best.1.min(time(&long)));
+        best = (best.0.min(time(short)), best.1.min(time(long)));
         if best.1 <= best.0.max(FLOOR) * MOST_TIMES {
             return None;
         }
     }
-    Some(format!("{reader}, {front:?} and {part:?} repeated: {:?} became {:?}", best.0, best.1))
+    Some(format!("{what}: {:?} became {:?}", best.0, best.1))
+}
+
+/// A text repeated behind another one, short and long.
+fn repeated((front, part): (&str, &str)) -> (Vec<u8>, Vec<u8>) {
+    let input = |octets: usize| [front, &part.repeat(octets / part.len())].concat().into_bytes();
+    (input(SHORT_OCTETS), input(SHORT_OCTETS * TIMES))
 }
 
 fn seen<T>(what: T) {
@@ -204,6 +294,10 @@ fn seen<T>(what: T) {
 
 fn text(octets: &[u8]) -> &str {
     std::str::from_utf8(octets).unwrap()
+}
+
+fn names(user: &str) -> Names {
+    Names { address: format!("{user}@home.lan"), user: user.into(), domain: "home.lan".into() }
 }
 
 fn read_lines(octets: &[u8], is_lenient: bool) {

@@ -1,5 +1,7 @@
 //! Foreign certificates and revocation lists read: whom they name, from when to when, for what. RFC 5280 §4, §5.
 
+use std::collections::BTreeSet;
+
 use ring::digest;
 
 use super::CertError;
@@ -140,14 +142,14 @@ fn certificate(der: &[u8]) -> Result<Certificate, Flaw> {
 
 /// Each may be there once. RFC 5280 §4.2.
 fn extensions(mut extensions: Reader<'_>, certificate: &mut Certificate) -> Result<(), Flaw> {
-    let mut seen: Vec<&[u8]> = Vec::new();
+    // In order, because a stranger may name thousands.
+    let mut seen = BTreeSet::new();
     while !extensions.is_empty() {
         let mut extension = extensions.inside(Tag::SEQUENCE)?;
         let kind = extension.expect(Tag::OBJECT_IDENTIFIER)?;
-        if seen.contains(&kind) {
+        if !seen.insert(kind) {
             return Err(Flaw::Says("it has an extension twice"));
         }
-        seen.push(kind);
         extension.optional(Tag::BOOLEAN)?;
         let value = extension.expect(Tag::OCTET_STRING)?;
         extension.end()?;

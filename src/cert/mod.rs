@@ -29,7 +29,7 @@ pub use kept::{
     remove_revocations, revocations,
 };
 pub use make::{is_name, make_authority, make_client, make_server};
-pub use pem::pem;
+pub use pem::{blocks, pem};
 pub use trust::{Judged, Trust, Verifier};
 
 use std::fmt;

@@ -1,8 +1,8 @@
 //! Twice as long a line takes twice as long and not four times (S-276): what strangers send is read in linear time.
 //!
 //! Each reader gets inputs of two lengths, the longer one eight times the other. Linear, it takes eight times as long
-//! for it, by a square sixty-four times; what stands between is far from both. What directories, certificates, the system's
-//! files and the helper of NTLM say is held so, too: a user or a friend may have written into it.
+//! for it, by a square sixty-four times; what stands between is far from both. What directories,
+//! certificates, the system's files and helpers say is held so, too: a user or a stranger may have written into it.
 //! Time is that of the thread on a processor, whatever else the machine does.
 
 // A test may fail in its helpers too.
@@ -263,8 +263,8 @@ fn a_reader_of_extensions_by_a_square_is_found() {
     assert_eq!(judge("twice", twice, &inputs), None);
 }
 
-/// What to say of a reader that isn't linear in that input, which is there short and long. It may be disturbed in most of
-/// its runs, and not in all.
+/// What to say of a reader that isn't linear in that input, which is there short and long. It may be disturbed in most
+/// of its runs, and not in all.
 fn judge(what: &str, read: impl Fn(&[u8]), (short, long): &(Vec<u8>, Vec<u8>)) -> Option<String> {
     let time = |input: &[u8]| {
         let begun = clock_gettime(ClockId::ThreadCPUTime);

@@ -83,10 +83,13 @@ impl Gatekeeper {
                 "there is nobody to ask; restart the service",
             ));
         };
-        match outside.find(caller.method, person).await {
+        match outside.admit(caller.method, person).await {
             Ok(found) if elsewhere::is_another(mailbox.account.as_ref(), &found) => {
                 let why = "its account is not the one that the mailbox was bound to: `poppet account` binds it anew";
                 Err(self.refuse(caller, None, why))
+            }
+            Ok(found) if elsewhere::is_untold(mailbox.account.as_ref(), &found) => {
+                Err(self.unavailable(caller.method, caller, elsewhere::IS_UNTOLD))
             }
             Ok(_) => Ok(()),
             Err(Absence::Refused(why)) => Err(self.refuse(caller, None, &elsewhere::shown(&why))),

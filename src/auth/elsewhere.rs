@@ -243,6 +243,10 @@ fn reason(why: &str) -> Cow<'static, str> {
     }
 }
 
+/// Why nobody who is found by his name alone is let in as somebody whose identity is known.
+pub(super) const IS_UNTOLD: &str = "it does not tell whether the account is still the one that the mailbox was bound to: \
+                                    set directory_base and directory_account to who may read entryUUID or objectGUID";
+
 /// Foreign words as the log shows them.
 pub(super) fn shown(why: &str) -> String {
     printable(why.as_bytes())
@@ -253,6 +257,11 @@ pub(super) fn is_another(bound: Option<&Account>, found: &Account) -> bool {
     bound.is_some_and(|bound| {
         !bound.identity.is_empty() && !found.identity.is_empty() && bound.identity != found.identity
     })
+}
+
+/// Whether nobody can tell if an account is the one that was bound: that one's identity is known, and this one's is not.
+pub(super) fn is_untold(bound: Option<&Account>, found: &Account) -> bool {
+    found.identity.is_empty() && bound.is_some_and(|bound| !bound.identity.is_empty())
 }
 
 /// What is to be stored of a found account; none if nothing new is known. The name stays as it was set.

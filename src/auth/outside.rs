@@ -27,6 +27,12 @@ pub trait Outside: Send + Sync {
     /// The person's account, for a mailbox that is to be added or moved to that method.
     fn find(&self, method: Method, person: Person) -> Answering<'_, Result<Account, Absence>>;
 
+    /// The same for somebody who has proved himself in another way than by his password: only if the account lets him
+    /// in now, and is the one that his mailbox is bound to. Unless it is known better, whoever is found is let in.
+    fn admit(&self, method: Method, person: Person) -> Answering<'_, Result<Account, Absence>> {
+        self.find(method, person)
+    }
+
     /// Whether that method can be used now; else why not and what to do, in one line. Unless it is known better, by
     /// [`look_for_nobody`].
     fn probe(&self, method: Method) -> Answering<'_, Result<(), String>> {

@@ -120,7 +120,11 @@ impl Gatekeeper {
         let refused = |why: &str| Wrong::Refused(why.into());
         let account = Account::named(asked).ok_or_else(|| refused("Samba's helper gave no name"))?;
         let person = Person { address: nobody.clone(), account: Some(account) };
-        let found = outside.find(method, person).await?;
+        // Samba's word is the directory's own; of the system it knows the name alone.
+        let found = match method {
+            Method::Local => outside.admit(method, person).await?,
+            _ => outside.find(method, person).await?,
+        };
         let names = vec![told.to_owned(), asked.to_owned()];
         let store = &self.inner.store;
         let mailbox = store.mailbox_of_account(found.clone(), names, user.to_lowercase()).await;
@@ -137,6 +141,9 @@ impl Gatekeeper {
                 "his domain is not known as the directory's own: `poppet set directory_domain` says how that is \
                  called, or `poppet account` binds a mailbox to DOMAIN\\user",
             ));
+        }
+        if elsewhere::is_untold(mailbox.account.as_ref(), &found) {
+            return Err(Wrong::Unavailable(elsewhere::IS_UNTOLD.into()));
         }
         if mailbox.account.is_some() {
             return Ok((mailbox, found));

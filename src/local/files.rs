@@ -56,10 +56,16 @@ impl Files {
         }
     }
 
+    /// The uid of the account, if it lets somebody in on that day who has proved himself in another way than by its
+    /// password. Errs with why not: whatever keeps his password out keeps him out (S-210, S-211).
+    pub fn admit(&self, name: &str, uid: Option<u32>, allows_old: bool, day: Day) -> Result<u32, Reason> {
+        self.admitted(name, uid, allows_old, day).map(|(uid, _)| uid)
+    }
+
     /// The uid of the account, if the password is its own and it lets somebody in on that day. Errs with why not,
     /// after the time of one hash whatever that is (A11).
     pub fn prove(&self, proof: &Proof<'_>, day: Day) -> Result<u32, Reason> {
-        match self.admitted(proof, day) {
+        match self.admitted(proof.name, proof.uid, proof.allows_old, day) {
             Ok((uid, hash)) if hash.is_of(proof.password) => Ok(uid),
             Ok(_) => Err(Reason::WrongPassword),
             Err(reason) => {
@@ -79,13 +85,19 @@ impl Files {
         entry::groups(&self.group).find(|group| group.name == name).map(|group| group.gid)
     }
 
-    fn admitted(&self, proof: &Proof<'_>, day: Day) -> Result<(u32, Hash<'_>), Reason> {
-        let (user, shadow) = self.standing(proof.name)?;
-        if proof.uid.is_some_and(|uid| uid != user.uid) {
+    fn admitted(
+        &self,
+        name: &str,
+        uid: Option<u32>,
+        allows_old: bool,
+        day: Day,
+    ) -> Result<(u32, Hash<'_>), Reason> {
+        let (user, shadow) = self.standing(name)?;
+        if uid.is_some_and(|uid| uid != user.uid) {
             return Err(Reason::OtherUid);
         }
         shadow.aging.check(day)?;
-        let hash = Hash::parse(shadow.hash, proof.allows_old).map_err(Reason::Hash)?;
+        let hash = Hash::parse(shadow.hash, allows_old).map_err(Reason::Hash)?;
         Ok((user.uid, hash))
     }
 

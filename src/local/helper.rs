@@ -23,7 +23,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets};
 use zeroize::Zeroizing;
 
 use super::door::Audience;
-use super::question::{self, Answer, HEADER_OCTETS, Question};
+use super::question::{self, Answer, Claim, HEADER_OCTETS, Question};
 use super::{Day, Files, Proof};
 use crate::clock::Clock;
 use crate::limits;
@@ -131,11 +131,16 @@ impl Helper {
         };
         let found = match &question.proof {
             None => files.find(&question.name, question.allows_old),
-            Some(claim) => {
-                let Some(_permit) = self.seats.permit() else { return Answer::Busy };
-                let day = Day::today(&self.clock, claim.trusts_clock);
-                let (name, allows_old) = (question.name.as_str(), question.allows_old);
-                files.prove(&Proof { name, uid: claim.uid, password: &claim.password, allows_old }, day)
+            Some(Claim { uid, password, trusts_clock }) => {
+                let day = Day::today(&self.clock, *trusts_clock);
+                let (name, allows_old, uid) = (question.name.as_str(), question.allows_old, *uid);
+                match password {
+                    None => files.admit(name, uid, allows_old, day),
+                    Some(password) => {
+                        let Some(_permit) = self.seats.permit() else { return Answer::Busy };
+                        files.prove(&Proof { name, uid, password, allows_old }, day)
+                    }
+                }
             }
         };
         found.map_or_else(Answer::Refused, Answer::Account)

@@ -1,7 +1,7 @@
 //! What goes over the helper's socket: `ppl1`, the length in two octets, the least first, and a question or an answer.
 //!
 //! ```text
-//! question: kind (0 find, 1 prove), flags (1 MD5 counts, 2 the clock is trusted), uid in four octets,
+//! question: kind (0 find, 1 prove, 2 whether it may come in), flags (1 MD5 counts, 2 the clock is trusted), uid in four octets,
 //!           length of the name in two, the name, and the password up to the end
 //! answer:   kind (0 account, 1 refused, 2 busy, 3 files can't be read), and four octets: the uid, or the reason
 //! ```
@@ -31,8 +31,8 @@ pub struct Question {
 pub struct Claim {
     /// The uid that it must have, if that is known.
     pub uid: Option<u32>,
-    /// Its password.
-    pub password: Secret,
+    /// Its password; none if another one has proved it, and it is only asked whether the account lets him in.
+    pub password: Option<Secret>,
     /// Whether the one who asks believes the clock.
     pub trusts_clock: bool,
 }
@@ -60,7 +60,8 @@ pub fn length(header: &[u8; HEADER_OCTETS]) -> Option<usize> {
 impl Question {
     /// With its header; none if the name or the password is longer than the limits allow.
     pub fn encode(&self) -> Option<Zeroizing<Vec<u8>>> {
-        let password = self.proof.as_ref().map_or(&[][..], |claim| claim.password.expose());
+        let secret = self.proof.as_ref().and_then(|claim| claim.password.as_ref());
+        let password = secret.map_or(&[][..], Secret::expose);
         if self.name.len() > limits::ACCOUNT_OCTETS || password.len() > limits::PASSWORD_OCTETS {
             return None;
         }
@@ -72,7 +73,12 @@ impl Question {
         let mut octets = Zeroizing::new(Vec::with_capacity(HEADER_OCTETS + length));
         octets.extend_from_slice(MAGIC);
         octets.extend_from_slice(&u16::try_from(length).ok()?.to_le_bytes());
-        octets.extend_from_slice(&[u8::from(self.proof.is_some()), flags]);
+        let kind = match &self.proof {
+            None => 0,
+            Some(Claim { password: Some(_), .. }) => 1,
+            Some(Claim { password: None, .. }) => 2,
+        };
+        octets.extend_from_slice(&[kind, flags]);
         octets.extend_from_slice(&uid.to_le_bytes());
         octets.extend_from_slice(&u16::try_from(self.name.len()).ok()?.to_le_bytes());
         octets.extend_from_slice(self.name.as_bytes());
@@ -93,7 +99,10 @@ impl Question {
         let proof = match (kind, flags >> 1) {
             (0, 0) if password.is_empty() && uid.is_none() => None,
             (1, clock @ (0 | 1)) if (1..=limits::PASSWORD_OCTETS).contains(&password.len()) => {
-                Some(Claim { uid, password: Secret::new(password), trusts_clock: clock == 1 })
+                Some(Claim { uid, password: Some(Secret::new(password)), trusts_clock: clock == 1 })
+            }
+            (2, clock @ (0 | 1)) if password.is_empty() => {
+                Some(Claim { uid, password: None, trusts_clock: clock == 1 })
             }
             _ => return None,
         };
@@ -149,7 +158,7 @@ mod tests {
     use super::*;
 
     fn prove(name: &str, password: &str) -> Question {
-        let claim = Claim { uid: Some(1005), password: Secret::new(password), trusts_clock: true };
+        let claim = Claim { uid: Some(1005), password: Some(Secret::new(password)), trusts_clock: true };
         Question { name: name.into(), allows_old: false, proof: Some(claim) }
     }
 
@@ -167,13 +176,18 @@ mod tests {
         assert_eq!((question.name.as_str(), question.allows_old), ("alice", false));
         let claim = question.proof.unwrap();
         assert_eq!(
-            (claim.uid, claim.password.expose(), claim.trusts_clock),
+            (claim.uid, claim.password.unwrap().expose(), claim.trusts_clock),
             (Some(1005), &b"secret"[..], true)
         );
 
         let question = Question { name: "bob".into(), allows_old: true, proof: None };
         let question = Question::decode(&body(&question)).unwrap();
         assert!(question.proof.is_none() && question.allows_old && question.name == "bob");
+
+        let claim = Claim { uid: None, password: None, trusts_clock: true };
+        let question = Question { name: "bob".into(), allows_old: false, proof: Some(claim) };
+        let claim = Question::decode(&body(&question)).unwrap().proof.unwrap();
+        assert!(claim.uid.is_none() && claim.password.is_none() && claim.trusts_clock);
     }
 
     #[test]
@@ -216,7 +230,8 @@ mod tests {
             (good[..7].to_vec(), "no room for a name"),
             (good[..10].to_vec(), "a name cut off"),
             (good[..13].to_vec(), "no password"),
-            (changed(0, 2), "another kind"),
+            (changed(0, 2), "a password where only the account is asked about"),
+            (changed(0, 3), "another kind"),
             (changed(0, 0), "a password where none is proved"),
             (changed(1, 4), "another flag"),
             (changed(6, 0), "no name"),

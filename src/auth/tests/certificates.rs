@@ -161,6 +161,9 @@ fn a_certificate_is_no_better_than_the_account_elsewhere_s_204_s_220() {
             .wait()
             .unwrap();
         assert!(is_refused(&external(&house, "", &alice), 2), "{method}: somebody else by now");
+        fake.forget_users();
+        fake.add("alice", b"", "rabbit");
+        assert_eq!(external(&house, "", &alice), Verdict::Unavailable, "{method}: somebody else, perhaps");
     }
 }
 

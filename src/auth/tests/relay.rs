@@ -157,14 +157,14 @@ fn who_is_locked_out_or_held_is_not_shown_to_the_helper_s_205() {
     for (told, from) in [("HOME\\bob", 1), ("OTHER\\BOB ", 2), ("bob@ad.home.lan", 3)] {
         assert!(is_refused(&wrong(told, from), u64::from(1_u8 << (from - 1))), "{told}");
     }
-    assert_eq!(keeps("HOME\\bob", PEER), Some(super::super::login::IS_LOCKED_OUT));
+    assert_eq!(keeps("HOME\\bob", PEER), Some(login::IS_LOCKED_OUT));
     assert_eq!(keeps("HOME\\alice", PEER), None);
     house.befriend("bob@home.lan");
     assert_eq!(keeps("HOME\\bob", PEER), None, "he is at home there (S-171)");
     house.set("tries", "0");
     house.forget();
     (0..4).for_each(|_| drop(wrong("HOME\\alice", 1)));
-    assert_eq!(keeps("HOME\\alice", [198, 51, 100, 1].into()), Some(super::super::login::IS_HELD));
+    assert_eq!(keeps("HOME\\alice", [198, 51, 100, 1].into()), Some(login::IS_HELD));
     assert_eq!(keeps("HOME\\alice", PEER), None, "somebody else's haste");
 }
 
@@ -190,4 +190,16 @@ fn an_account_with_another_name_than_its_mailbox_is_locked_out_by_its_own_a10() 
     (1..=3).for_each(|from| drop(wrong(from)));
     assert_eq!(block_on(house.gatekeeper.keeps_from_relay("HOME\\robert", PEER)), None, "he may be at home");
     assert_eq!(whose(&relayed(&house, "HOME\\robert")), Some("bob@home.lan"), "and is (S-171)");
+}
+
+/// A directory that does not tell identities names whom it likes: a password was put off then, and NTLM let in.
+#[test]
+fn an_account_made_anew_under_a_name_is_not_let_in_where_nobody_tells_s_220() {
+    let (house, fake) = house(Method::Directory);
+    let account = Account { name: "HOME\\bob".into(), identity: b"2".to_vec() };
+    house.store.bind_account("bob@home.lan".parse().unwrap(), Some(account)).wait().unwrap();
+    assert_eq!(whose(&relayed(&house, "HOME\\bob")), Some("bob@home.lan"));
+    fake.forget_users();
+    fake.add("HOME\\bob", b"", "other");
+    assert_eq!(relayed(&house, "HOME\\bob"), Verdict::Unavailable);
 }

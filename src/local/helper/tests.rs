@@ -66,7 +66,7 @@ fn answer(mut client: &UnixStream) -> Option<Answer> {
 }
 
 fn prove(name: &str, password: &str) -> Question {
-    let claim = Claim { uid: Some(1000), password: Secret::new(password), trusts_clock: true };
+    let claim = Claim { uid: Some(1000), password: Some(Secret::new(password)), trusts_clock: true };
     Question { name: name.into(), allows_old: false, proof: Some(claim) }
 }
 
@@ -81,6 +81,12 @@ fn questions_are_answered_and_then_it_ends_by_itself_s_217() {
     let find = |name: &str| Question { name: name.into(), allows_old: false, proof: None };
     assert_eq!(house.ask(&find("alice")), Answer::Account(1000));
     assert_eq!(house.ask(&find("bob")), Answer::Refused(super::super::Reason::NoAccount));
+    let enter = |uid: u32| {
+        let claim = Claim { uid: Some(uid), password: None, trusts_clock: true };
+        Question { name: "alice".into(), allows_old: false, proof: Some(claim) }
+    };
+    assert_eq!(house.ask(&enter(1000)), Answer::Account(1000));
+    assert_eq!(house.ask(&enter(1001)), Answer::Refused(super::super::Reason::OtherUid));
     std::fs::write(house.folder.join("shadow"), "alice:!:20000:0:99999:7:::\n").unwrap();
     let locked = Answer::Refused(super::super::Reason::Hash(crypt::Reason::Locked));
     assert_eq!(
@@ -88,6 +94,8 @@ fn questions_are_answered_and_then_it_ends_by_itself_s_217() {
         locked,
         "shadow is read for each question"
     );
+    assert_eq!(house.ask(&enter(1000)), locked, "whatever else he has proved himself by (S-210)");
+    assert_eq!(house.ask(&find("alice")), Answer::Account(1000), "mail arrives all the same");
     std::fs::remove_file(house.folder.join("shadow")).unwrap();
     assert_eq!(house.ask(&find("alice")), Answer::Unreadable);
     ended.recv().unwrap().unwrap();

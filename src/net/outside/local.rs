@@ -42,7 +42,7 @@ impl Local {
             Err(why) => return Finding::Wrong(why),
         };
         let Some(_place) = self.places.try_acquire() else { return Finding::Busy };
-        let password = Secret::new(password.expose());
+        let password = Some(Secret::new(password.expose()));
         let claim = Claim { uid, password, trusts_clock: !self.store.has_suspect_clock() };
         match self.ask(&name, Some(claim)).await {
             Reply::Answer(Answer::Account(uid)) => Finding::Right(Some(with_uid(name, uid))),
@@ -57,16 +57,18 @@ impl Local {
     pub async fn find(&self, person: &Person) -> Result<Account, Absence> {
         let (name, uid) = account(person).map_err(Absence::Refused)?;
         let _place = self.places.acquire().await;
-        match self.ask(&name, None).await {
-            Reply::Answer(Answer::Account(found)) if uid.is_some_and(|uid| uid != found) => {
-                Err(Absence::Refused(local::Reason::OtherUid.text(&name)))
-            }
-            Reply::Answer(Answer::Account(uid)) => Ok(with_uid(name, uid)),
-            Reply::Answer(Answer::Refused(reason)) => Err(Absence::Refused(reason.text(&name))),
-            Reply::Answer(Answer::Busy) => Err(Absence::Unavailable(BUSY.into())),
-            Reply::Answer(Answer::Unreadable) => Err(Absence::Unavailable(UNREADABLE.into())),
-            Reply::None(why) => Err(Absence::Unavailable(why)),
-        }
+        let reply = self.ask(&name, None).await;
+        found(name, uid, reply)
+    }
+
+    /// The same for somebody who has proved himself in another way than by the password: an account that is locked or
+    /// has expired lets him in no more than with it.
+    pub async fn admit(&self, person: &Person) -> Result<Account, Absence> {
+        let (name, uid) = account(person).map_err(Absence::Refused)?;
+        let _place = self.places.acquire().await;
+        let claim = Claim { uid, password: None, trusts_clock: !self.store.has_suspect_clock() };
+        let reply = self.ask(&name, Some(claim)).await;
+        found(name, None, reply)
     }
 
     async fn ask(&self, name: &str, proof: Option<Claim>) -> Reply {
@@ -112,6 +114,20 @@ fn account(person: &Person) -> Result<(String, Option<u32>), String> {
         })?),
     };
     Ok((account.name.clone(), uid))
+}
+
+/// The account of an answer, which must have that uid if one is known.
+fn found(name: String, uid: Option<u32>, reply: Reply) -> Result<Account, Absence> {
+    match reply {
+        Reply::Answer(Answer::Account(found)) if uid.is_some_and(|uid| uid != found) => {
+            Err(Absence::Refused(local::Reason::OtherUid.text(&name)))
+        }
+        Reply::Answer(Answer::Account(uid)) => Ok(with_uid(name, uid)),
+        Reply::Answer(Answer::Refused(reason)) => Err(Absence::Refused(reason.text(&name))),
+        Reply::Answer(Answer::Busy) => Err(Absence::Unavailable(BUSY.into())),
+        Reply::Answer(Answer::Unreadable) => Err(Absence::Unavailable(UNREADABLE.into())),
+        Reply::None(why) => Err(Absence::Unavailable(why)),
+    }
 }
 
 fn with_uid(name: String, uid: u32) -> Account {

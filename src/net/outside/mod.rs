@@ -53,6 +53,16 @@ impl Outside for Outsiders {
         })
     }
 
+    fn admit(&self, method: Method, person: Person) -> Answering<'_, Result<Account, Absence>> {
+        Box::pin(async move {
+            match method {
+                Method::File => Err(Absence::Refused("the password file has no accounts".into())),
+                Method::Local => self.local.admit(&person).await,
+                Method::Directory => self.directory.admit(&person).await,
+            }
+        })
+    }
+
     fn probe(&self, method: Method) -> Answering<'_, Result<(), String>> {
         Box::pin(async move {
             // Where users are not searched, looking for somebody reaches no server.

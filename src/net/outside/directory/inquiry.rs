@@ -68,6 +68,20 @@ impl<'a> Inquiry<'a> {
         Ok(account)
     }
 
+    /// The account of somebody who has proved himself in another way than by his password.
+    pub async fn admit(&self, plan: &Plan, person: &Person) -> Result<Account, Absence> {
+        let Some(look) = &plan.look else {
+            return Err(unavailable(format!(
+                "nobody has looked whether {} is still there, for a certificate alone does not tell: set \
+                 directory_account, and directory_base, so that users are searched",
+                plan.account_name
+            )));
+        };
+        let (found, _) = self.search(look, plan).await?;
+        self.learnt(person, plan, Some(found.clone()))?;
+        Ok(found.account(plan))
+    }
+
     /// The one entry that is meant, and the server that told of it. Errs with [`Absence::Refused`] if there is none, or another one, too (S-194).
     pub async fn search(&self, look: &Look, plan: &Plan) -> Result<(Found, &DirectoryServer), Absence> {
         let mut troubles = Troubles::default();

@@ -124,8 +124,17 @@ impl Directory {
                 None => plan.account(),
             }
         };
-        let busy = "too many ask the directory at once: try again in a minute";
-        self.ask(asking).await.unwrap_or_else(|| Err(Absence::Unavailable(busy.into())))
+        self.ask(asking).await.unwrap_or_else(|| Err(Absence::Unavailable(BUSY.into())))
+    }
+
+    /// The person's account, looked up for somebody who has proved himself in another way than by his password. Errs
+    /// with [`Absence::Unavailable`] also where users are not searched: nobody can say then whether it is still there.
+    pub async fn admit(&self, person: &Person) -> Result<Account, Absence> {
+        let asking = async {
+            let plan = Plan::of(&self.store.settings().directory, person)?;
+            Inquiry::begin(self).await?.admit(&plan, person).await
+        };
+        self.ask(asking).await.unwrap_or_else(|| Err(Absence::Unavailable(BUSY.into())))
     }
 
     /// Has accounts found with that sealed password of the search account, or again with the one that is kept.
@@ -197,6 +206,7 @@ async fn within<T>(time: Duration, future: impl Future<Output = T>) -> Option<T>
         .await
 }
 
+const BUSY: &str = "too many ask the directory at once: try again in a minute";
 /// The record with the authorities that servers of the directory are verified by: DER certificates in postcard.
 const AUTHORITIES: &str = "directory.authorities";
 /// The record with the search account's password; sealed for a purpose of the same name.

@@ -114,6 +114,9 @@ fn accounts_are_found_with_their_uid_as_identity() {
     let found = block_on(client.find(&person("alice", None)));
     assert_eq!(found, Ok(Account { name: "alice".into(), identity: vec![0, 0, 3, 232] }));
     assert!(block_on(client.find(&person("locked", None))).is_ok());
+    assert!(block_on(client.admit(&person("alice", None))).is_ok());
+    let Err(Absence::Refused(why)) = block_on(client.admit(&person("locked", None))) else { panic!() };
+    assert!(why.contains("is locked"), "a certificate let him in: {why}");
     let Err(Absence::Refused(why)) = block_on(client.find(&person("bob", None))) else { panic!() };
     assert!(why.contains("useradd"), "{why}");
 }

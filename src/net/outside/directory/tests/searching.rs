@@ -208,3 +208,21 @@ fn without_a_base_the_server_says_where_its_tree_begins() {
     });
     assert_eq!(bases.collect::<Vec<_>>(), ["", "dc=all", "dc=all"], "it is asked once");
 }
+
+/// Who has a certificate was let in by his account's name alone: whoever was given that name later read his mail, and
+/// where users are not searched nobody looked at all.
+#[test]
+fn whoever_has_proved_himself_otherwise_is_looked_for_s_220() {
+    let server = Server::start(None, well);
+    let house = House::new(&[&server]);
+    let admit = |person: &Person| block_on(house.directory().admit(person));
+    assert_eq!(admit(&alice()).map(|account| account.identity), Ok(b"u-1".to_vec()));
+    assert!(admit(&bound_alice(b"u-1")).is_ok());
+    assert!(matches!(admit(&bound_alice(b"u-2")), Err(Absence::Refused(_))));
+    house.set("directory_bind", "upn");
+    house.set("directory_account", "");
+    for person in [alice(), bound_alice(b"u-1")] {
+        let Err(Absence::Unavailable(why)) = admit(&person) else { panic!() };
+        assert!(why.contains("set directory_account"), "{why}");
+    }
+}

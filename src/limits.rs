@@ -106,6 +106,8 @@ pub const LOCKOUT_MINUTES: u32 = 525_600;
 pub const DIRECTORY_SERVERS: usize = 8;
 /// How long the system or a directory may take for an answer, all tries together (S-197).
 pub const OUTSIDE_ANSWER: Duration = Duration::from_secs(10);
+/// How long Samba's helper seems to take for whom it refuses, or is not asked about: longer than it takes (A11).
+pub const RELAY_REFUSAL: Duration = Duration::from_secs(1);
 /// Questions to the system or a directory at once (S-198).
 pub const OUTSIDE_QUESTIONS: usize = 8;
 /// Questions that wait for a place among those; the next is told to come back (S-198).

@@ -115,6 +115,10 @@ impl Gatekeeper {
     ) -> Result<(Mailbox, Account), Wrong> {
         let (domain, user) = parts(told);
         let is_own = domain.is_some_and(|domain| is_own_name(domain, &own_name()));
+        if method == Method::Local && domain.is_none() {
+            // A member of a domain leaves that one's name away, where it is set so, and never its own.
+            return Err(Wrong::Refused(NO_DOMAIN.into()));
+        }
         // Accounts of this machine itself are known to it by the name alone.
         let asked = if method == Method::Local && is_own { user } else { told };
         let refused = |why: &str| Wrong::Refused(why.into());
@@ -157,6 +161,9 @@ impl Gatekeeper {
     }
 }
 
+/// Why Samba's word is not taken for an account of this machine.
+const NO_DOMAIN: &str = "Samba names no domain, and may mean an account of the domain that this machine has joined: leave \
+                         winbind use default domain off";
 /// How the log calls it.
 const NTLM: &str = "NTLM";
 
@@ -208,7 +215,9 @@ fn own_domains(directory: &Directory, address: &Address) -> impl Iterator<Item =
     let of_searcher = directory.account.rsplit_once('@').map(|(_, domain)| domain.to_owned());
     let told =
         [Some(of_base).filter(|base| !base.is_empty()), of_bind, of_searcher, directory.domain.clone()];
-    told.into_iter().flatten().chain([address.domain().to_string()])
+    // A domain of mail may be called as another one of users is: it says something only where nothing else does.
+    let of_mail = told.iter().all(Option::is_none).then(|| address.domain().to_string());
+    told.into_iter().chain([of_mail]).flatten()
 }
 
 /// Whether a domain is called so, in full or by its first label, which is cut to 15 letters.
@@ -284,6 +293,8 @@ mod tests {
             ("dc=ad,dc=home,dc=lan", "search", "", "ad.home.lan", true),
             ("OU=People, DC=ad, DC=home,DC=lan", "search", "", "AD", true),
             ("dc=ad,dc=home,dc=lan", "search", "", "HOME", false),
+            ("dc=ad,dc=home,dc=lan", "upn", "", "MAIL", false),
+            ("", "upn:ad.home.lan", "", "MAIL", false),
             ("", "upn:ad.home.lan", "", "AD", true),
             ("", "upn", "", "MAIL", true),
             ("", "upn", "", "OTHER", false),

@@ -11,8 +11,9 @@ use super::seat::{Look, Order, Seat};
 use super::server::Server;
 use super::stream::{Lost, Stream};
 use super::tls::Speaks;
-use super::{pop3, shown, smtp, spa};
+use super::{alarm, pop3, shown, smtp, spa};
 use crate::auth::Verdict;
+use crate::limits;
 use crate::mail::Address;
 use crate::sasl::{Claim, Relayed, ntlm};
 use crate::settings::ListenerKind;
@@ -121,13 +122,24 @@ pub async fn relay(
     message: &str,
     peer: IpAddr,
 ) -> Option<Relayed> {
-    if let Some(sender) = ntlm::sender(message)
-        && let Some(why) = server.gatekeeper.keeps_from_relay(&sender, peer).await
-    {
-        return Some(Relayed::Refused(why.into()));
-    }
+    let begun = server.clock.monotonic();
+    let sender = ntlm::sender(message);
+    let kept = match &sender {
+        Some(sender) => server.gatekeeper.keeps_from_relay(sender, peer).await,
+        None => None,
+    };
     let program = spa::program(&server.store.settings());
-    match helper.ask(&server.helpers, program, message).await {
+    let answer = match kept {
+        Some(why) => Ok(Relayed::Refused(why.into())),
+        None => helper.ask(&server.helpers, program, message).await,
+    };
+    match answer {
+        Ok(Relayed::Refused(why)) => {
+            // How long the helper took would tell whether there is such a user, and who is locked out (A11).
+            let passed = server.clock.monotonic().saturating_duration_since(begun);
+            alarm::rest(&server.clock, limits::RELAY_REFUSAL.saturating_sub(passed)).await;
+            Some(Relayed::Refused(why))
+        }
         Ok(answer) => Some(answer),
         Err(spa::Unavailable(why)) => {
             server.fold.warn(Topic::Spa, server.clock.monotonic(), format_args!("ntlm_auth: {why}"));

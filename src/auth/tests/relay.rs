@@ -192,6 +192,16 @@ fn an_account_with_another_name_than_its_mailbox_is_locked_out_by_its_own_a10() 
     assert_eq!(whose(&relayed(&house, "HOME\\robert")), Some("bob@home.lan"), "and is (S-171)");
 }
 
+/// With `winbind use default domain` a user of the joined domain is told by his name alone, and had the mail of the
+/// machine's own account of that name.
+#[test]
+fn a_name_without_a_domain_is_no_account_of_this_machine_s_206() {
+    let (house, _) = house(Method::Local);
+    assert!(is_refused(&relayed(&house, "alice"), 1));
+    let (house, _) = self::house(Method::Directory);
+    assert_eq!(whose(&relayed(&house, "alice")), Some("alice@home.lan"));
+}
+
 /// A directory that does not tell identities names whom it likes: a password was put off then, and NTLM let in.
 #[test]
 fn an_account_made_anew_under_a_name_is_not_let_in_where_nobody_tells_s_220() {

@@ -87,6 +87,26 @@ fn a_directory_that_is_not_ready_is_refused_step_by_step_a6() {
     house.run("auth directory").done();
 }
 
+/// The passwords went to a file on a full disk: everybody had one, and nobody knew any.
+#[test]
+fn passwords_that_can_not_be_put_out_are_told_beside() {
+    for flags in ["", "--json"] {
+        let house = House::with_alice();
+        house.run("set plaintext lan").done();
+        house.run(NO_DIRECTORY).done();
+        house.run("auth directory --migrate --force").warned("alice@home.lan: ");
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let words = ["auth", "file", "--migrate", flags];
+        let words = words.into_iter().filter(|word| !word.is_empty());
+        let output = house.command().args(words).stdout(full).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_ne!(output.status.code(), Some(0), "{told}");
+        let line = told.lines().next().unwrap();
+        let password = line.strip_prefix("poppet: the password of alice@home.lan is ").unwrap();
+        assert!(house.serve().pop3_logon("alice@home.lan", password), "{told}");
+    }
+}
+
 #[test]
 fn mailboxes_move_there_by_force_and_back_with_new_passwords_a2() {
     for is_served in [false, true] {

@@ -12,18 +12,26 @@ use crate::settings::Method;
 pub(super) fn report(migration: &Migration, to: Method, output: &Output) -> Result<(), AdminError> {
     let is_refused = !migration.is_done && !migration.failing.is_empty();
     let is_told = output.is_terminal && !output.is_json;
-    if output.is_json {
-        output.json(&as_json(migration, to))?;
+    let put_out = if output.is_json {
+        output.json(&as_json(migration, to))
     } else if is_refused {
         let row =
             |row: &FailingRow| vec![Cell::text(&row.mailbox), Cell::text(&row.rule), Cell::text(&row.remedy)];
         let rows = migration.failing.iter().map(row).collect();
-        output.report(&Report::Rows(&["mailbox", "rule", "remedy"], rows))?;
+        output.report(&Report::Rows(&["mailbox", "rule", "remedy"], rows))
     } else if !migration.passwords.is_empty() {
         let row = |(address, password): &(_, _)| vec![Cell::text(address), Cell::Text(shown(password))];
         let rows = migration.passwords.iter().map(row).collect();
-        output.report(&Report::Rows(&["mailbox", "password"], rows))?;
+        output.report(&Report::Rows(&["mailbox", "password"], rows))
+    } else {
+        Ok(())
+    };
+    if put_out.is_err() {
+        // They count already, and nobody can show them again.
+        let line = |(address, password): &(_, _)| format!("the password of {address} is {}", shown(password));
+        migration.passwords.iter().map(line).for_each(|line| complain(&line));
     }
+    put_out?;
     if is_refused {
         return Err(refusal(migration, to));
     }

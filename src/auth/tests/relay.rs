@@ -176,7 +176,11 @@ fn an_account_with_another_name_than_its_mailbox_is_locked_out_by_its_own_a10() 
     house.set("lock_minutes", "0");
     fake.add("HOME\\robert", b"7", "x");
     let account = Account { name: "HOME\\robert".into(), identity: b"7".to_vec() };
-    house.store.bind_account("bob@home.lan".parse().unwrap(), Some(account)).wait().unwrap();
+    house
+        .store
+        .bind_account(house.store.settings().auth, "bob@home.lan".parse().unwrap(), Some(account))
+        .wait()
+        .unwrap();
     let wrong = |from: u8| {
         let proof = Proof::RelayRefused("NT_STATUS_WRONG_PASSWORD".into());
         let claim = Claim { user_name: "HOME\\robert".into(), proof };

@@ -139,6 +139,7 @@ fn run(house: &House, Shown { line, says, .. }: &Shown) {
     let output = Command::new("sh")
         .args(["-c", line])
         .env("PATH", path)
+        .current_dir(house.file(""))
         .env("POPPET_DB", house.file("poppet.redb"))
         .stdin(Stdio::null())
         .output()

@@ -185,3 +185,16 @@ fn what_comes_back_without_a_password_is_told() {
     assert!(back.code == 0 && back.err.contains("\"poppet passwd bob@home.lan\""), "{back:?}");
     house.run("passwd bob@home.lan").done();
 }
+
+/// setup brought no one to ask for accounts, and refused every first mailbox of a method other than file.
+#[test]
+fn setup_asks_for_the_account_of_the_first_mailbox_as_add_does_a5() {
+    let house = House::with_alice();
+    house.run("del home.lan --yes").done();
+    let socket = house.file("nobody.sock");
+    house.run(&format!("set local_socket {}", socket.display())).done();
+    assert_eq!(house.run("auth local --force").code, 0);
+    let setup = house.run("setup home.lan alice --no-start");
+    setup.failed(1, "nobody answers about local accounts");
+    house.run("add alice@home.lan").failed(1, setup.err.trim_end().trim_start_matches("poppet: "));
+}

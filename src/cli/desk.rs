@@ -22,6 +22,7 @@ impl Desk {
 
     /// A desk for a database that is open already.
     pub fn with(database: PathBuf, context: Context) -> Desk {
+        Outsiders::introduce(&context.store, &context.gatekeeper);
         Desk { database, opened: OnceCell::from(context) }
     }
 

@@ -7,11 +7,10 @@ use std::time::Duration;
 use super::decoy::Decoy;
 use super::hash::{Cost, NoMemory};
 use super::pace::About;
-use super::password;
 use super::subject::{Caller, Subject};
 use super::throttle::Attempt;
 use super::work::Work;
-use super::{Gatekeeper, Inner, Peer, Verdict, Welcome, certified, gate};
+use super::{Gatekeeper, Inner, Peer, Verdict, Welcome, certified, gate, network, password};
 use crate::mail::Secret;
 use crate::sasl::{Claim, Proof};
 use crate::settings::Method;
@@ -290,7 +289,7 @@ impl Gatekeeper {
 
     pub(super) fn put_off(&self, why: &str, caller: &Caller) -> Verdict {
         if let Some(more) = self.admit_line(About::PutOff) {
-            let Caller { peer, mechanism, .. } = caller;
+            let (peer, mechanism) = (network::shown(caller.peer), &caller.mechanism);
             log::info!("{peer} logon by {mechanism} put off, {why}{more}: user {}", caller.shown());
         }
         Verdict::Busy
@@ -298,7 +297,7 @@ impl Gatekeeper {
 
     pub(super) fn refused(&self, caller: &Caller, delay: Duration, what_lacks: Cow<'_, str>) -> Verdict {
         let more = self.admit_line(About::Refused);
-        let Caller { peer, mechanism, .. } = caller;
+        let (peer, mechanism) = (network::shown(caller.peer), &caller.mechanism);
         let seconds = delay.as_secs();
         // Made up also where it is left out: the time it takes must not tell.
         let line = format!(

@@ -33,8 +33,35 @@ impl Network {
     }
 }
 
+/// The address that stands for a user of this machine: each counts as a network of his own, so that what one guesses
+/// wrong slows nobody else. The prefix is allotted to nobody, so no real peer has it.
+pub fn address_of_local_user(uid: u32) -> IpAddr {
+    let [high, low] = [uid >> 16, uid & 0xffff].map(|half| half as u16);
+    IpAddr::V6(Ipv6Addr::new(LOCAL_USERS[0], LOCAL_USERS[1], high, low, 0, 0, 0, 0))
+}
+
+/// A peer's address for people; a user of this machine by his number.
+pub(super) fn shown(peer: IpAddr) -> String {
+    local_user(peer).map_or_else(|| peer.to_string(), |uid| format!("uid {uid}"))
+}
+
+fn local_user(peer: IpAddr) -> Option<u32> {
+    match peer {
+        IpAddr::V6(address) if address.segments()[..2] == LOCAL_USERS => {
+            let [_, _, high, low, ..] = address.segments();
+            Some(u32::from(high) << 16 | u32::from(low))
+        }
+        _ => None,
+    }
+}
+
+const LOCAL_USERS: [u16; 2] = [0x0100, 0xffff];
+
 impl fmt::Display for Network {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(uid) = local_user(self.0) {
+            return write!(out, "uid {uid}");
+        }
         match self.0 {
             IpAddr::V4(address) => write!(out, "{address}"),
             IpAddr::V6(address) => write!(out, "{address}/64"),
@@ -59,5 +86,19 @@ mod tests {
         assert_ne!(of("::ffff:192.0.2.1"), of("::ffff:192.0.2.2"));
         assert_eq!(of("2001:db8:1:2::1").to_string(), "2001:db8:1:2::/64");
         assert_eq!(of("::ffff:192.0.2.1").to_string(), "192.0.2.1");
+    }
+
+    /// `fails` and the log named addresses of documentation where a user of the machine had guessed a password.
+    #[test]
+    fn local_users_are_no_neighbours_and_shown_by_their_number() {
+        for uid in [0, 1, 65_535, 65_536, u32::MAX] {
+            let address = address_of_local_user(uid);
+            assert_eq!(local_user(Network::of(address).address()), Some(uid));
+            assert_eq!(
+                [Network::of(address).to_string(), shown(address)],
+                [(); 2].map(|()| format!("uid {uid}"))
+            );
+        }
+        assert_eq!(shown("2001:db8::1".parse().unwrap()), "2001:db8::1");
     }
 }

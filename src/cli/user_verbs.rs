@@ -51,7 +51,8 @@ pub(super) struct Auth {
     description = "show on which accounts logons have failed",
     example = "{command_name}\n{command_name} alice@home.lan\n{command_name} --json",
     note = "Columns: user, failures, last, networks, last_network, state, until. The latest failure comes first. Names\n\
-    that are no mailbox are there too, and of what is no address only the beginning, for it may be a password.\n\
+    that are no mailbox are there too, and of what is no address only the beginning, for it may be a password. A\n\
+    network that is called uid 1000 is that user of this machine, at \"poppet passwd --own\".\n\
     The state is locked (out, until then or until \"poppet unlock\"), slowed (the next refusal takes up to 15\n\
     seconds), or open. Failures are since the last logon, or those of the last day where it was from a network\n\
     that is known for the user; the same wrong password again is one more here, and no try for \"tries\".\n\

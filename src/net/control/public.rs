@@ -3,7 +3,6 @@
 //! It has places and a pace of its own, so that no crowd here keeps an administrator out (S-324).
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -22,7 +21,7 @@ use super::own::{SERVICE_DATABASE, SERVICE_FOLDER, beside, runtime_folder};
 use super::talk::{late, read_request};
 use crate::admin::own::{self, Denied, OwnPassword};
 use crate::admin::{AdminError, Context, Failure};
-use crate::auth::Peer;
+use crate::auth::{Peer, address_of_local_user};
 use crate::mail::Address;
 use crate::net::fold::Topic;
 use crate::net::server::Server;
@@ -127,7 +126,7 @@ async fn serve(
     server: &Server,
 ) -> Result<(), String> {
     let wish = request(&mut client).or(late(limits::CONTROL_REQUEST)).await?;
-    let peer = Peer::from(pseudo_address(user));
+    let peer = Peer::from(address_of_local_user(user.as_raw()));
     let changed = smol::unblock(move || ticket::block_on(own::change(&context, wish, &peer))).await;
     let answer = match changed {
         Ok(address) => {
@@ -175,13 +174,6 @@ fn turn_away(client: &Async<UnixStream>) {
 
 fn encode(answer: &Result<Address, AdminError>) -> Option<Vec<u8>> {
     frame::encode(Speech::Own, answer)
-}
-
-/// Each local user counts as a network of his own: what one guesses wrong slows nobody else. The prefix is that of
-/// documentation, so no real peer has it.
-fn pseudo_address(user: Uid) -> IpAddr {
-    let user = user.as_raw();
-    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, (user >> 16) as u16, user as u16, 0, 0, 0, 0))
 }
 
 /// Who is being served.
@@ -247,21 +239,6 @@ mod tests {
         let again = crowd.enter(user(1000)).unwrap();
         drop((places, again));
         assert!(crowd.lock().is_empty());
-    }
-
-    #[test]
-    fn local_users_are_no_neighbours_and_no_real_peer() {
-        let networks = [0, 1, 65_535, 65_536, u32::MAX - 1].map(|number| pseudo_address(user(number)));
-        for (index, address) in networks.iter().enumerate() {
-            let IpAddr::V6(address) = address else { panic!() };
-            assert_eq!(address.segments()[..2], [0x2001, 0xdb8]);
-            let halves = |address: &IpAddr| match address {
-                IpAddr::V6(address) => address.segments()[..4].to_vec(),
-                IpAddr::V4(_) => Vec::new(),
-            };
-            let same = networks.iter().filter(|other| halves(other) == address.segments()[..4]);
-            assert_eq!(same.count(), 1, "{index}");
-        }
     }
 
     fn heard(octets: &[u8]) -> Result<OwnPassword, String> {

@@ -349,6 +349,13 @@ pub enum Consequence {
         /// Who can't log on in any way until his password is set anew.
         without: Vec<Address>,
     },
+    /// Passwords are not kept here, so there are none to be set anew.
+    KnownElsewhere {
+        /// By what users are known.
+        method: Method,
+        /// Whether users can't send their passwords any more, which the method needs.
+        shuts_out: bool,
+    },
 }
 
 /// A session of the running server.

@@ -1,7 +1,7 @@
 //! What a changed setting means for the passwords that are kept: whom it shuts out, and what is wiped with it (A4).
 
 use super::{AdminError, Consequence, Context};
-use crate::settings::{Plaintext, Settings};
+use crate::settings::{Method, Plaintext, Settings};
 
 /// Makes `challenge` off, whether by that value or by its default, and wipes what was kept for it, all in one
 /// transaction.
@@ -19,6 +19,9 @@ pub(super) async fn of(
     key: &str,
     settings: &Settings,
 ) -> Result<Option<Consequence>, AdminError> {
+    if settings.auth != Method::File {
+        return Ok(elsewhere(key, settings));
+    }
     let takes_challenges = settings.challenge;
     let records = context.gatekeeper.records();
     let takes_no_passwords = match key {
@@ -40,6 +43,17 @@ pub(super) async fn of(
     };
     let without = context.store.mailboxes_by_password(is_shut_out).await?;
     Ok(Some(Consequence::TakesNoPasswords { takes_challenges, without }))
+}
+
+/// What it means where no password is kept here, so that none can be set anew.
+fn elsewhere(key: &str, settings: &Settings) -> Option<Consequence> {
+    let shuts_out = match key {
+        "challenge" if settings.challenge => false,
+        "sparequired" if settings.sparequired => true,
+        "plaintext" if settings.plaintext == Plaintext::Never => true,
+        _ => return None,
+    };
+    Some(Consequence::KnownElsewhere { method: settings.auth, shuts_out })
 }
 
 #[cfg(test)]
@@ -155,6 +169,22 @@ mod tests {
         house.context.store.set_password(bob, b"damage".to_vec()).wait().unwrap();
         assert_eq!(house.set("sparequired", Some("on")), takes_none(true, &["bob"]));
         assert_eq!(house.set("plaintext", Some("never")), takes_none(true, &["bob"]));
+    }
+
+    /// `challenge on` told an administrator of the system's users to give each a new password by `poppet passwd`, which
+    /// has none to give there.
+    #[test]
+    fn where_users_are_known_elsewhere_nobody_is_sent_to_passwd_a4_a7() {
+        for method in [Method::Local, Method::Directory] {
+            let house = House::new();
+            house.context.store.set_setting("auth", Some(method.name())).wait().unwrap();
+            let elsewhere = |shuts_out| Some(Consequence::KnownElsewhere { method, shuts_out });
+            assert_eq!(house.set("challenge", Some("on")), elsewhere(false));
+            assert_eq!(house.set("sparequired", Some("on")), elsewhere(true));
+            assert_eq!(house.set("sparequired", Some("off")), None);
+            assert_eq!(house.set("plaintext", Some("never")), elsewhere(true));
+            assert_eq!(house.set("plaintext", Some("lan")), None);
+        }
     }
 
     #[test]

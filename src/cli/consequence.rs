@@ -32,6 +32,14 @@ pub(super) fn of_passwords(consequence: &Consequence) -> Vec<String> {
             lines.extend((*mailboxes > 0).then_some(backups));
             lines
         }
+        Consequence::KnownElsewhere { method, shuts_out: false } => vec![format!(
+            "Users are known by {method}, which has no passwords for APOP, CRAM-MD5 and NTLM: it counts once \
+             \"poppet auth file --migrate\" has taken them back."
+        )],
+        Consequence::KnownElsewhere { method, shuts_out: true } => vec![format!(
+            "Warning: users are known by {method}, which needs the password itself. What works now is NTLM with \
+             \"poppet set spa on\", and certificates of users."
+        )],
         Consequence::TakesNoPasswords { takes_challenges, without } => {
             let beside = if *takes_challenges {
                 ", APOP, CRAM-MD5 and NTLM for those whose password is kept"
@@ -83,6 +91,7 @@ pub(super) fn fact(consequence: &Consequence) -> (&'static str, Cell) {
             ("needs_new_password", Cell::Texts(without.iter().map(Address::to_string).collect()))
         }
         Consequence::WipedSecrets { mailboxes } => ("wiped", Cell::Number((*mailboxes).into())),
+        Consequence::KnownElsewhere { method, .. } => ("known_by", Cell::text(method.name())),
     }
 }
 

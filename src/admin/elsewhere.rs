@@ -25,8 +25,11 @@ pub(super) async fn add_mailbox(
     let name = account.as_deref().map(named).transpose()?;
     let account = find(context, method, Person { address: address.clone(), account: name }).await?;
     if let Some(other) = holder(&context.store.users().await?, &address, &account) {
-        let text =
-            format!("{} is the account of {other} already: two mailboxes never have the same", account.name);
+        let text = format!(
+            "{} is the account of {other} already, and two mailboxes never have the same: name another one with \
+             --account",
+            account.name
+        );
         return Err(AdminError::new(Failure::Refused, text));
     }
     let new = NewMailbox { address, mark, password: Vec::new(), account: Some(account), method };

@@ -247,7 +247,7 @@ fn failing(to: Method, users: &[User], accounts: &[Found]) -> Vec<FailingRow> {
                     fail(false, rule, remedy);
                 }
             }
-            Some(Err(Absence::Refused(why))) => fail(true, why.clone(), remedy(to, address)),
+            Some(Err(Absence::Refused(why))) => fail(true, why.clone(), remedy(address)),
             Some(Err(Absence::Unavailable(why))) => fail(true, why.clone(), AGAIN.to_owned()),
             None => fail(true, format!("{to} answers no more"), AGAIN.to_owned()),
         }
@@ -287,13 +287,9 @@ fn keys(account: &Account) -> Vec<Vec<u8>> {
     if account.identity.is_empty() { vec![name] } else { vec![name, identity] }
 }
 
-fn remedy(to: Method, address: &Address) -> String {
-    match to {
-        Method::Local => format!("make the account, or \"poppet del {address}\""),
-        _ => format!(
-            "make the account, name it by \"poppet account {address} NAME\", or \"poppet del {address}\""
-        ),
-    }
+/// What is wrong with the account is told with what to do about it; this is what else there is.
+fn remedy(address: &Address) -> String {
+    format!("else name another account by \"poppet account {address} NAME\", or say \"poppet del {address}\"")
 }
 
 /// What to do where nobody answers.

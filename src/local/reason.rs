@@ -70,7 +70,7 @@ impl Reason {
             }
             Reason::OtherUid => format!(
                 "{name} is another account than the one that the mailbox was made for: if that is as it should be, \
-                 remove the mailbox and add it again"
+                 \"poppet account ADDRESS {name}\" binds it"
             ),
             Reason::NoGroup => format!("there is no group {GROUP}: make it with \"groupadd {GROUP}\""),
             Reason::NoMember => {

@@ -135,7 +135,9 @@ fn with_uid(name: String, uid: u32) -> Account {
 }
 
 fn unreachable(socket: &str, error: &io::Error) -> String {
-    let start = format!("start poppet-local.socket, or \"poppet local-users --socket {socket}\" as root");
+    let start = format!(
+        "start poppet-local.socket, or \"poppet local-users --socket {socket} --group GROUP\" as root, with the group that the server has"
+    );
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
             format!("nobody answers about local accounts at {socket}: {start}")

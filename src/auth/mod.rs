@@ -1,4 +1,4 @@
-//! Who may come in: the device key, the encrypted password file, the hashing gate, recognition, the throttle.
+//! Who may come in: the device key, the encrypted password file, the hashing gate, recognition, throttle and lockout.
 //!
 //! ```text
 //! login(claim) -> store: mailbox and its sealed record; the decoy's for an unknown user (A11)
@@ -9,7 +9,10 @@
 //!                 its delay (S-169) -> a record of other costs than today's is made anew (S-167)
 //!   proof      -> throttle: held? then Busy; much failed lately? then the gate and a hash for nothing first
 //!              -> the proof, and its failure noted, before the next proof is looked at
-//!   both       -> who is locked out is refused like one with a wrong password, at the same cost (A10, A11)
+//!   elsewhere  -> users of the system or a directory: outside is asked in place of the gate, one question for a user
+//!                 at a time; no answer counts no failure
+//!   NTLM there -> relayed: Samba's word, bound to whom it names; a certificate -> certified: no secret, or one more
+//!   all        -> who is locked out is refused like one with a wrong password, at the same cost (A10, A11)
 //! salt(user)   -> the mailbox's, or one made up that stays
 //! ```
 

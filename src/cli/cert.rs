@@ -182,8 +182,12 @@ fn vouches(verb: &CertVerb) -> Result<Vouches, AdminError> {
 }
 
 fn contents(path: &str) -> Result<Vec<u8>, AdminError> {
-    let unreadable =
-        |error| AdminError::new(Failure::NotFound, format!("can't read {}: {error}", quoted(path)));
+    let unreadable = |error| {
+        AdminError::new(
+            Failure::NotFound,
+            format!("can't read {}: {error}; name a PEM or DER file that is there", quoted(path)),
+        )
+    };
     let file = fs::File::open(path).map_err(unreadable)?;
     let mut octets = Vec::new();
     file.take(limits::CERTIFICATE_FILE_OCTETS as u64 + 1).read_to_end(&mut octets).map_err(unreadable)?;
@@ -234,8 +238,8 @@ fn misused(words: &[&str]) -> AdminError {
             format!("say whose certificate and its fingerprint, as in \"poppet cert {} alice@home.lan 3f09...\"", words[0])
         }
         [other, ..] => match ACTS.iter().find(|known| settings::is_near(known, other)) {
-            Some(near) => format!("there is no \"poppet cert\" {}; did you mean {near}?", quoted(other)),
-            None => format!("there is no \"poppet cert\" {}: say {}", quoted(other), ACTS.join(", ")),
+            Some(near) => format!("\"poppet cert\" has no {}; did you mean {near}?", quoted(other)),
+            None => format!("\"poppet cert\" has no {}: say {}", quoted(other), ACTS.join(", ")),
         },
         [] => "\"poppet cert --help\" shows what can be said".into(),
     })

@@ -110,7 +110,10 @@ fn account(person: &Person) -> Result<(String, Option<u32>), String> {
     let uid = match account.identity.as_slice() {
         [] => None,
         octets => Some(octets.try_into().map(u32::from_be_bytes).map_err(|_| {
-            format!("the mailbox {} belongs to no local account: remove it and add it again", person.address)
+            format!(
+                "the mailbox {0} belongs to no local account: bind it to one by \"poppet account {0} NAME\"",
+                person.address
+            )
         })?),
     };
     Ok((account.name.clone(), uid))

@@ -119,7 +119,7 @@ pub enum Command {
     /// Ends sessions of the running server now: [`Answer::Kicked`].
     Kick(Whom),
     /// Makes authority and server certificate where there are none, and the server certificate anew where it
-    /// lacks a name or an address: [`Answer::Certificate`].
+    /// lacks a name or an address; a running server presents it at once: [`Answer::Certificate`].
     EnsureCertificate {
         /// For whom the authority stands.
         organisation: Domain,

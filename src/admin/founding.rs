@@ -102,6 +102,9 @@ pub(super) async fn ensure_certificate(
     let is_new = cert::ensure(store, gatekeeper, organisation.as_str(), names, addresses, now)
         .await
         .map_err(failed)?;
+    if let Some(live) = context.live.as_ref().filter(|_| is_new) {
+        live.certificates_changed();
+    }
     let authority = cert::authority(store).await.map_err(failed)?.unwrap_or_default();
     Ok(Answer::Certificate { is_new, authority: cert::pem(&authority) })
 }

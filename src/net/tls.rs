@@ -229,6 +229,7 @@ mod tests {
     use super::*;
     use crate::cert;
     use crate::clock::{Clock, UnixTime};
+    use crate::mail::Secret;
 
     /// A certificate of an own authority, and that authority's.
     fn identity() -> (ServerIdentity, Vec<u8>) {
@@ -286,6 +287,49 @@ mod tests {
         let (shaken, _) = shake(&tls, client(&authority, &rustls::version::TLS12));
         assert_eq!(exporter(&shaken.stream), None);
         assert!(description(&shaken.stream).starts_with("TLSv1.2 "));
+    }
+
+    /// Half of a renewal: the new certificate, and the key of the old one.
+    #[test]
+    fn a_pair_that_does_not_fit_leaves_what_was_s_258() {
+        let tls = Tls::new(Arc::default());
+        let ((first, authority), (second, _)) = (identity(), identity());
+        let present = |chain: &[Vec<u8>], key: &Secret| {
+            let identity = ServerIdentity { chain: chain.to_vec(), private_key: key.clone() };
+            tls.present(&identity, Arc::default(), &Clock::fixed(UnixTime(0)))
+        };
+        present(&first.chain, &first.private_key).unwrap();
+        for (chain, key) in [
+            (&second.chain[..], &first.private_key),
+            (&first.chain, &second.private_key),
+            (&[], &second.private_key),
+            (&second.chain, &Secret::new("")),
+            (&[second.chain[0][..99].to_vec()], &second.private_key),
+        ] {
+            assert!(present(chain, key).is_err());
+            let (shaken, _) = shake(&tls, client(&authority, &rustls::version::TLS13));
+            assert_eq!(shaken.end_point.as_deref().map(<[u8]>::to_vec), end_point::of(&first.chain[0]));
+        }
+    }
+
+    /// A ticket is of use here, in this process, and for no data before the handshake.
+    #[test]
+    fn tickets_bring_no_early_data_and_outlive_no_certificate_s_256() {
+        let tls = Tls::new(Arc::default());
+        for _ in 0..2 {
+            let (identity, _) = identity();
+            tls.present(&identity, Arc::default(), &Clock::fixed(UnixTime(0))).unwrap();
+        }
+        let configs = tls.present_configs().unwrap();
+        for config in configs.pop3.iter().chain(&configs.smtp) {
+            assert_eq!(config.max_early_data_size, 0);
+        }
+        let (own, (others, _)) = (configs.of(Speaks::Pop3, Demand::Off), identity());
+        tls.present(&others, Arc::default(), &Clock::fixed(UnixTime(0))).unwrap();
+        let next = tls.present_configs().unwrap().of(Speaks::Pop3, Demand::Off);
+        let ticket = own.ticketer.encrypt(b"a session").unwrap();
+        assert!(own.ticketer.decrypt(&ticket).is_some());
+        assert_eq!(next.ticketer.decrypt(&ticket), None, "its keys went with the certificate");
     }
 
     #[test]

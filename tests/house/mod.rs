@@ -103,6 +103,17 @@ impl House {
         self.bound.iter().find(|(bound, _)| *bound == kind).unwrap().1
     }
 
+    /// A client that trusts the house's authority.
+    pub fn client_config(&self) -> ClientConfig {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from(self.authority.clone())).unwrap();
+        ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth()
+    }
+
     pub fn control_socket(&self) -> PathBuf {
         socket_path(&self.folder.join("poppet.redb"))
     }
@@ -210,15 +221,13 @@ impl Peer {
 
     /// Shakes hands, as a client that trusts the house's authority and names these protocols.
     pub fn begin_tls(self, house: &House, protocols: &[&str]) -> Result<Peer, std::io::Error> {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from(house.authority.clone())).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let mut config = house.client_config();
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        self.begin_tls_with(config)
+    }
+
+    /// Shakes hands as such a client.
+    pub fn begin_tls_with(self, config: ClientConfig) -> Result<Peer, std::io::Error> {
         let name = ServerName::try_from("mail.home.lan").unwrap();
         let mut client = ClientConnection::new(Arc::new(config), name).unwrap();
         let Transport::Plain(mut socket) = self.transport else { panic!("TLS inside TLS") };
@@ -227,6 +236,12 @@ impl Peer {
         }
         let stream = StreamOwned::new(client, socket);
         Ok(Peer { transport: Transport::Tls(Box::new(stream)), unread: Vec::new() })
+    }
+
+    /// The client's side of TLS.
+    pub fn tls(&mut self) -> &mut ClientConnection {
+        let Transport::Tls(stream) = &mut self.transport else { panic!("there is no TLS") };
+        &mut stream.conn
     }
 
     pub fn send(&mut self, text: &str) {
@@ -272,6 +287,21 @@ impl Peer {
     pub fn rest(&mut self) -> Vec<u8> {
         while self.read_more() > 0 {}
         std::mem::take(&mut self.unread)
+    }
+
+    /// Everything until the end, whatever that is.
+    pub fn try_rest(&mut self) -> Vec<u8> {
+        let mut buffer = [0; 4096];
+        loop {
+            let result = match &mut self.transport {
+                Transport::Plain(socket) => socket.read(&mut buffer),
+                Transport::Tls(stream) => stream.read(&mut buffer),
+            };
+            match result {
+                Ok(octets) if octets > 0 => self.unread.extend_from_slice(&buffer[..octets]),
+                _ => return std::mem::take(&mut self.unread),
+            }
+        }
     }
 
     /// The lines of a multi-line reply without the line with the dot, still dot-stuffed.

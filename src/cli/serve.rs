@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use rustix::process::DumpableBehavior;
+
 use super::output::Output;
 use super::verbs::Serve;
 use super::{logger, machine, table};
@@ -43,6 +45,7 @@ pub(super) fn run(context: Context, clock: Clock, plan: Plan, output: &Output) -
         ));
     }
     logger::start();
+    keep_memory_private();
     renew_certificate(&context);
     let ready = |bound: &[(ListenerKind, SocketAddr)]| {
         if let Err(error) = output.text(&ready_line(bound)) {
@@ -50,6 +53,13 @@ pub(super) fn run(context: Context, clock: Clock, plan: Plan, output: &Output) -
         }
     };
     net::serve(context, clock, plan, ready).map_err(|error| AdminError::new(Failure::Failed, error.0))
+}
+
+/// Passwords and keys are in memory: nobody of this user reads it, and no core file holds it (S-263).
+fn keep_memory_private() {
+    if let Err(error) = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        log::warn!("traces of this process can't be forbidden: {error}; it goes on with them");
+    }
 }
 
 /// What the server certificate is to be for, of what only the machine knows.

@@ -267,6 +267,14 @@ def only_the_servers_group_may_ask(lab):
 
 
 @test
+def nobody_of_the_servers_user_reads_its_memory(lab):
+    """S-263. Such a process has its files in /proc owned by root, and leaves no core file."""
+    server = Path(f"/proc/{lab.house.server.pid}")
+    if "\nUid:\t0\t" in (server / "status").read_text() or (server / "mem").stat().st_uid:
+        raise Failed("its memory can be read by its user")
+
+
+@test
 def without_the_helper_nobody_can_tell(lab):
     """S-196. What is put off is no wrong password, and goes on as soon as a service manager gives the socket anew."""
     lab.stop_helper()

@@ -14,13 +14,18 @@ use house::House;
 // ---- setup -------------------------------------------------------------------------------------
 
 #[test]
-fn setup_makes_everything_and_tells_the_password_once() {
+fn setup_makes_everything_and_tells_the_password_once_s_260() {
     let house = House::empty();
     let ran = house.run("setup home.lan alice --no-start");
     let out = ran.done();
-    for wanted in
-        ["Password of alice@home.lan", "Recovery words", "pop3s://localhost:", "smtp://localhost:", "--crlf"]
-    {
+    for wanted in [
+        "Password of alice@home.lan",
+        "Recovery words",
+        "poppet-authority.pem (import it",
+        "pop3s://localhost:",
+        "smtp://localhost:",
+        "--crlf",
+    ] {
         assert!(out.contains(wanted), "{wanted} in {out}");
     }
     let mode = |name: &str| fs::metadata(house.file(name)).unwrap().permissions().mode() & 0o777;

@@ -191,13 +191,19 @@ fn is_too_cheap(settings: &Settings) -> bool {
 mod tests {
     use super::*;
 
+    /// OWASP's equivalent pairs, from a usual machine down to a small board, and what is below each.
     #[test]
-    fn a_cheap_hash_needs_more_passes_at_its_edges() {
+    fn a_cheap_hash_needs_more_passes_at_its_edges_s_176() {
         let cheap = |kib, passes| {
             is_too_cheap(&Settings { argon2_kib: kib, argon2_passes: passes, ..Settings::default() })
         };
         assert!(cheap(12_287, 4));
         assert!(!cheap(12_287, 5));
         assert!(!cheap(12_288, 1));
+        for (mib, passes) in [(19, 2), (12, 3), (7, 5)] {
+            assert!(!cheap(mib * 1024, passes), "{mib} {passes}");
+        }
+        assert!(cheap(7 * 1024, 4));
+        assert!(!is_too_cheap(&Settings::default()));
     }
 }

@@ -43,6 +43,25 @@ fn what_is_found_elsewhere_decides_whoever_asks() {
     }
 }
 
+/// The same name in the file, in the system and in the directory is one mailbox, and one of them knows its user.
+#[test]
+fn a_name_belongs_to_the_method_that_is_chosen_and_no_other_is_asked_s_207() {
+    let (house, fake) = House::elsewhere(Method::Local);
+    for method in ELSEWHERE {
+        house.set("auth", method.name());
+        house.forget();
+        assert!(is_welcome(&house.login("alice@home.lan", "rabbit")), "{method}");
+        assert!(is_refused(&house.login("alice@home.lan", "wonderland"), 1), "{method}");
+        let asked = fake.asked();
+        assert!(asked.len() == 2 && asked.iter().all(|(with, ..)| *with == method), "{method} {asked:?}");
+    }
+    house.set("auth", "file");
+    house.forget();
+    assert!(is_welcome(&house.login("alice@home.lan", "wonderland")));
+    assert_eq!(house.login("alice@home.lan", "rabbit"), refused(1));
+    assert!(fake.asked().is_empty());
+}
+
 #[test]
 fn a_stranger_is_asked_about_as_nobody_and_his_password_stays_here_s_167_s_205() {
     for method in ELSEWHERE {

@@ -211,7 +211,11 @@ fn a_name_without_a_domain_is_no_account_of_this_machine_s_206() {
 fn an_account_made_anew_under_a_name_is_not_let_in_where_nobody_tells_s_220() {
     let (house, fake) = house(Method::Directory);
     let account = Account { name: "HOME\\bob".into(), identity: b"2".to_vec() };
-    house.store.bind_account("bob@home.lan".parse().unwrap(), Some(account)).wait().unwrap();
+    house
+        .store
+        .bind_account(Method::Directory, "bob@home.lan".parse().unwrap(), Some(account))
+        .wait()
+        .unwrap();
     assert_eq!(whose(&relayed(&house, "HOME\\bob")), Some("bob@home.lan"));
     fake.forget_users();
     fake.add("HOME\\bob", b"", "other");

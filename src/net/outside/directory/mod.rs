@@ -132,7 +132,7 @@ impl Directory {
     pub async fn admit(&self, person: &Person) -> Result<Account, Absence> {
         let asking = async {
             let plan = Plan::of(&self.store.settings().directory, person)?;
-            Inquiry::begin(self).await?.admit(&plan, person).await
+            Inquiry::begin(self, None).await?.admit(&plan, person).await
         };
         self.ask(asking).await.unwrap_or_else(|| Err(Absence::Unavailable(BUSY.into())))
     }

@@ -74,11 +74,8 @@ fn converse<T: DeserializeOwned>(
     })?;
     let answer =
         exchange(speech, &mut socket, request.expose(), patience).map_err(|error| match error.kind() {
-            // A server that does not understand hangs up.
-            ErrorKind::UnexpectedEof
-            | ErrorKind::ConnectionReset
-            | ErrorKind::BrokenPipe
-            | ErrorKind::InvalidData => other_version(),
+            ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => hung_up(),
+            ErrorKind::InvalidData => other_version(),
             ErrorKind::WouldBlock | ErrorKind::TimedOut => {
                 unreachable("the server does not answer; look into its log, or restart it".into())
             }
@@ -104,6 +101,15 @@ fn exchange(
     let mut answer = Vec::new();
     socket.take(octets as u64).read_to_end(&mut answer)?;
     if answer.len() == octets { Ok(answer) } else { Err(ErrorKind::UnexpectedEof.into()) }
+}
+
+/// As a server does that ends meanwhile, and one that does not understand.
+fn hung_up() -> AdminError {
+    unreachable(
+        "the server has hung up: it was stopped meanwhile, or is another version of poppet; start it again, and look \
+         what was done"
+            .into(),
+    )
 }
 
 fn other_version() -> AdminError {
@@ -139,6 +145,18 @@ mod tests {
                 "{answer:?}: {error}"
             );
         }
+    }
+
+    /// A server that was stopped in the middle of a migration was told to be another version.
+    #[test]
+    fn a_server_that_hangs_up_may_have_been_stopped() {
+        let (server, client) = UnixStream::pair().unwrap();
+        drop(server);
+        let answer: Result<(), _> =
+            converse(Speech::Administrator, client, &Command::Auth, limits::CONTROL_ANSWER);
+        let error = answer.unwrap_err();
+        assert_eq!(error.kind, Failure::Unreachable);
+        assert!(error.text.contains("stopped meanwhile, or is another version"), "{}", error.text);
     }
 
     #[test]

@@ -236,7 +236,7 @@ fn must_have_servers(settings: &Settings) -> Result<(), AdminError> {
     }
     let text = "no server of the directory is known: say \"poppet set directory_servers ldaps://HOST\" first; then \"poppet set \
                 directory_bind upn\" for Active Directory, or directory_base and directory_account where users are \
-                searched; then \"poppet auth directory\"";
+                searched; then \"poppet auth directory\", with --migrate if there are domains";
     Err(AdminError::new(Failure::Refused, text))
 }
 

@@ -31,7 +31,7 @@ impl<'a> Inquiry<'a> {
         if settings.directory.servers.is_empty() {
             return Err(unavailable("the directory has no servers: set directory_servers"));
         }
-        let store_failed = |_| unavailable("the database can't be read: look into the server's log");
+        let store_failed = |_| unavailable("the database can't be read: look at \"poppet status\"");
         let authorities = directory.store.record(AUTHORITIES).await.map_err(store_failed)?;
         let sealed = match tried {
             Some(tried) => Some(tried),

@@ -6,7 +6,7 @@ use base64ct::{Base64, Encoding};
 use poppet::ldap::{Answer, Channel, Client, Event, Filter, Next, Question, Scope, Search};
 use poppet::local::Files;
 use poppet::mail::Secret;
-use poppet::sasl::{Channel as SaslChannel, Mechanism, Relayed, Seed, Step, Terms};
+use poppet::sasl::{Channel as SaslChannel, Mechanism, Relayed, Seed, Step, Terms, ntlm};
 use poppet::wire::ber::{Reader, Tag, Writer};
 use poppet::{cert, limits};
 
@@ -45,6 +45,7 @@ pub const STRUCTURES: &[Structure] = &[
     ),
     taken("members of a group", members, |text| find(ALICE, SHADOW, text), MANY),
     taken("an NTLM response", authenticate, |octets| respond(octets, false), limits::SASL_LINE_OCTETS / 2),
+    taken("whom an NTLM message names", authenticate, sender, limits::SASL_LINE_OCTETS / 2),
     taken("one to be passed on", authenticate, |octets| respond(octets, true), limits::SASL_LINE_OCTETS / 2),
     taken("a challenge of ntlm_auth", |octets| vec![b'x'; octets], challenge, limits::SASL_LINE_OCTETS / 2),
 ];
@@ -331,6 +332,10 @@ fn respond(octets: &[u8], is_elsewhere: bool) -> bool {
         black_box(proof.is_made_with(&Secret::new("secret")));
     }
     matches!(step, Step::Claim(_) | Step::Relay(_))
+}
+
+fn sender(octets: &[u8]) -> bool {
+    black_box(ntlm::sender(&Base64::encode_string(octets))).is_some()
 }
 
 /// What the helper says in the first half of an exchange.

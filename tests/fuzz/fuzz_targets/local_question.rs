@@ -22,7 +22,8 @@ fuzz_target!(|input: &[u8]| {
     );
     let parts_lines = question.name.contains([':', '\n', '\0']);
     assert!(!parts_lines, "a name parts fields or lines");
-    if let Some(claim) = question.proof {
-        assert!(!claim.password.expose().is_empty(), "nothing proves something");
-    }
+    let password = question.proof.and_then(|claim| claim.password);
+    assert!(password.is_none_or(|password| !password.expose().is_empty()), "nothing proves something");
+    let is_proved = input.len() > 8 + question.name.len();
+    assert_eq!(input[0] == 1, is_proved, "a password belongs to another kind of question");
 });

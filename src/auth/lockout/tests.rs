@@ -381,7 +381,8 @@ fn a_record_from_elsewhere_frees_and_locks_nobody() {
     assert_eq!(lockouts.count_locked(&RULE, trial.start), 0, "its times are to come");
 }
 
-/// What [`limits::LOCKOUT_USERS`] and its neighbours promise, without what the maps take: two keys and two numbers.
+/// What is asked for, so that an entry doesn't grow unseen; maps grow by doubling, so that [`limits::LOCKOUT_USERS`] and
+/// its neighbours say what was measured, which is up to three times that.
 #[test]
 fn an_entry_takes_no_more_than_is_said_s_172() {
     const MAPS: usize = 2 * (16 + 8) * 3 / 2;

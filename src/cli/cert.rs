@@ -266,6 +266,19 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_read_up_to_its_limit() {
+        let path = std::env::temp_dir().join(format!("poppet-cert-{:016x}", fastrand::u64(..)));
+        let most = limits::CERTIFICATE_FILE_OCTETS;
+        for octets in [most - 1, most, most + 1] {
+            fs::write(&path, vec![b'x'; octets]).unwrap();
+            let read = contents(path.to_str().unwrap());
+            assert_eq!(read.map(|read| read.len()).ok(), (octets <= most).then_some(octets));
+        }
+        fs::remove_file(&path).unwrap();
+        assert_eq!(contents(path.to_str().unwrap()).unwrap_err().kind, Failure::NotFound);
+    }
+
+    #[test]
     fn what_is_no_act_is_misuse() {
         for (words, wanted) in [
             ("lst", "did you mean list?"),

@@ -192,6 +192,7 @@ fn costs_are_held_at_their_edges_s_216() {
     for (cost, wanted) in [
         ("03", Some(Reason::Malformed)),
         ("04", None),
+        ("13", None),
         ("14", None),
         ("15", Some(Reason::TooCostly)),
         ("31", Some(Reason::TooCostly)),

@@ -245,8 +245,11 @@ fn permits() -> usize {
     let facts = rustix::system::sysinfo();
     #[allow(clippy::unnecessary_cast, reason = "the field is narrower on 32-bit machines")]
     let memory = (facts.totalram as u64).saturating_mul(facts.mem_unit.into());
+    permits_for(thread::available_parallelism().map_or(1, usize::from), memory)
+}
+
+fn permits_for(processors: usize, memory: u64) -> usize {
     let fitting = usize::try_from(memory / 4 / limits::LOCAL_HASH_OCTETS).unwrap_or(usize::MAX);
-    let processors = thread::available_parallelism().map_or(1, usize::from);
     processors.min(fitting).clamp(1, limits::LOCAL_HASHES)
 }
 

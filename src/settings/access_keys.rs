@@ -256,3 +256,35 @@ pub(super) static ACCESS_KEYS: &[Key] = &[
         show: |settings| settings.local_socket.clone(),
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+
+    #[test]
+    fn numbers_lists_and_paths_are_held_at_their_edges() {
+        let is_taken = |name: &str, value: &str| {
+            let key = ACCESS_KEYS.iter().find(|key| key.name == name).unwrap();
+            (key.assign)(&mut Settings::default(), value).is_some()
+        };
+        for (name, most) in [
+            ("tries", limits::LOCKOUT_TRIES),
+            ("lock_minutes", limits::LOCKOUT_MINUTES),
+            ("window_minutes", limits::LOCKOUT_MINUTES),
+        ] {
+            for (value, wanted) in
+                [(0, true), (most - 1, true), (most, true), (most + 1, false), (u32::MAX, false)]
+            {
+                assert_eq!(is_taken(name, &value.to_string()), wanted, "{name} {value}");
+            }
+        }
+        let servers = |count: usize| vec!["ldaps://dc1.home.lan"; count].join(",");
+        let path = |octets: usize| format!("/{}", "s".repeat(octets - 1));
+        let (most_servers, most_octets) = (limits::DIRECTORY_SERVERS, limits::SOCKET_PATH_OCTETS);
+        for (over, wanted) in [(0, true), (1, true), (2, false)] {
+            assert_eq!(is_taken("directory_servers", &servers(most_servers - 1 + over)), wanted, "{over}");
+            assert_eq!(is_taken("local_socket", &path(most_octets - 1 + over)), wanted, "{over}");
+        }
+    }
+}

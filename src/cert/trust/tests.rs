@@ -256,8 +256,11 @@ fn chains_are_held_at_their_edge_s_250() {
         chain.resize(others + 1, &filler);
         assert_eq!(house.judge(&chain).is_ok(), others <= limits::CLIENT_CHAIN, "{others}");
     }
-    let large = vec![0x30; limits::CLIENT_CERTIFICATE_OCTETS + 1];
-    assert!(house.refusal(&[&large]).contains("it has over"));
+    let most = limits::CLIENT_CERTIFICATE_OCTETS;
+    for octets in [most - 1, most, most + 1] {
+        let refusal = house.refusal(&[&vec![0x30; octets]]);
+        assert_eq!(refusal.contains("it has over"), octets > most, "{octets}: {refusal}");
+    }
 }
 
 #[test]

@@ -166,6 +166,24 @@ fn permits_to_hash_are_waited_for_and_given_back() {
 }
 
 #[test]
+fn permits_follow_processors_and_memory_at_their_edges() {
+    let four = 4 * limits::LOCAL_HASH_OCTETS;
+    let most = limits::LOCAL_HASHES;
+    for (processors, memory, wanted) in [
+        (1, u64::MAX, 1),
+        (most - 1, u64::MAX, most - 1),
+        (most, u64::MAX, most),
+        (most + 1, u64::MAX, most),
+        (2, 2 * four - 1, 1),
+        (2, 2 * four, 2),
+        (2, 0, 1),
+        (0, u64::MAX, 1),
+    ] {
+        assert_eq!(permits_for(processors, memory), wanted, "{processors} {memory}");
+    }
+}
+
+#[test]
 fn a_socket_is_for_its_user_and_replaces_only_what_a_dead_helper_left() {
     use std::os::unix::fs::PermissionsExt;
     let house = House::new();

@@ -74,3 +74,31 @@ impl Searchers {
         self.refused.push(Refused { server: server.clone(), who, at: now, reason });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_refused_account_rests_its_time_at_that_server_and_no_other_s_205() {
+        let (mut searchers, now) = (Searchers::default(), Instant::now());
+        let server: DirectoryServer = "ldaps://dc1.home.lan".parse().unwrap();
+        let other = "ldaps://dc2.home.lan".parse().unwrap();
+        let who = |sealed: &[u8]| Who { account: "cn=poppet".into(), sealed: sealed.into() };
+        searchers.note_refusal(&server, who(b"old"), now, "locked".into());
+        let over = now + limits::DIRECTORY_REFUSED;
+        assert_eq!(searchers.refusal(&other, &who(b"old"), now), None);
+        assert_eq!(searchers.refusal(&server, &who(b"new"), now), None, "another password is another try");
+        for (at, wanted) in [(now, true), (over - Duration::from_nanos(1), true), (over, false)] {
+            assert_eq!(searchers.refusal(&server, &who(b"old"), at).is_some(), wanted);
+        }
+        for number in 0..=limits::DIRECTORY_SERVERS {
+            searchers.note_refusal(&server, who(&[number as u8]), over, String::new());
+        }
+        assert_eq!(searchers.refused.len(), limits::DIRECTORY_SERVERS);
+        assert_eq!(searchers.refusal(&server, &who(&[0]), over), None, "the oldest makes room");
+        assert!(searchers.refusal(&server, &who(&[1]), over).is_some());
+    }
+}

@@ -67,6 +67,25 @@ fn with_a_domain_only_all_mailboxes_together_move_a2() {
     house.run("set auth local").failed(5, "\"poppet auth METHOD\"");
 }
 
+/// Only `setup` made a database, and a domain with it: there was no moment to choose in.
+#[test]
+fn a_method_is_chosen_before_anything_else_is_there_a2() {
+    let house = House::empty();
+    house.run("auth directory").failed(5, "poppet set directory_servers");
+    house.run(NO_DIRECTORY).done();
+    let chosen = house.run("auth directory --force");
+    chosen.done();
+    assert_eq!(house.run("get auth").done(), "directory\n");
+    house.run("auth file").done();
+    let words = house.run("setup home.lan alice --no-start");
+    assert!(words.done().contains("Recovery words"), "they are told as long as nobody is here: {words:?}");
+
+    let house = House::empty();
+    house.run("auth file").warned("\"poppet setup DOMAIN USER\" goes on from here");
+    house.run("auth nobody").failed(2, "no method");
+    House::empty().run("auth").failed(6, "poppet setup");
+}
+
 #[test]
 fn a_directory_that_is_not_ready_is_refused_step_by_step_a6() {
     let house = House::with_alice();

@@ -36,9 +36,12 @@ pub(super) fn auth(verb: &Auth, desk: &Desk, output: &Output) -> Result<(), Admi
     if verb.migrate {
         return migrate(verb, method, given, desk, output);
     }
+    // Chosen before anything else is made, as administrators of Windows did.
+    let is_new = desk.found()?;
     let has_new_password = given.is_some();
     match with_password(given, &choose)? {
-        Answer::AuthChosen { before, notes } => {
+        Answer::AuthChosen { before, mut notes } => {
+            notes.extend(is_new.then(|| GO_ON.into()));
             output.report(&chosen(method, before, has_new_password, notes))
         }
         _ => Err(stranger()),
@@ -166,3 +169,6 @@ fn mechanism_state(row: &MechanismRow) -> &'static str {
         MechanismState::Never => "never",
     }
 }
+
+/// The words are told as long as there is no mailbox.
+const GO_ON: &str = "The database is made. \"poppet setup DOMAIN USER\" goes on from here and tells the recovery words of its device key.";

@@ -1,6 +1,7 @@
 //! Where commands are handed in: the running server, or the file opened here.
 
 use std::cell::OnceCell;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::admin::{self, AdminError, Answer, Command, Context, Failure, Status};
@@ -39,6 +40,19 @@ impl Desk {
             return answer;
         }
         block_on(admin::execute(self.open()?, command))
+    }
+
+    /// Makes device key and database if there are none and no server runs; says whether it did.
+    pub fn found(&self) -> Result<bool, AdminError> {
+        let is_missing =
+            matches!(self.database.symlink_metadata(), Err(error) if error.kind() == ErrorKind::NotFound);
+        if self.opened.get().is_some() || !is_missing {
+            return Ok(false);
+        }
+        let founded = admin::found(&self.database, &Clock::system(UnixTime(0)))?;
+        Outsiders::introduce(&founded.context.store, &founded.context.gatekeeper);
+        let _ = self.opened.set(founded.context);
+        Ok(founded.is_new)
     }
 
     /// Hands a command about the running server to it; errs with [`Failure::Unreachable`] if none runs.

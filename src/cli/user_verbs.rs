@@ -14,8 +14,9 @@ use argh::FromArgs;
     Directory; its settings are set first, \"poppet auth\" says which).\n\
     Without METHOD, columns: kind, name, state, note. The kind is method (state chosen, ready or not ready),\n\
     mechanism (works, settable or never), or learn (mailboxes whose password is still to be learnt).\n\
-    A method is chosen before the first domain. Later --migrate moves every mailbox at once, and keeps its mail,\n\
-    UIDLs, settings and aliases: first every rule of the new method is checked for every mailbox. What fails is\n\
+    A method is chosen before the first domain, and before \"poppet setup\": the database is made then.\n\
+    Later --migrate moves every mailbox at once, and keeps its mail, UIDLs, settings and aliases:\n\
+    first every rule of the new method is checked for every mailbox. What fails is\n\
     printed in columns mailbox, rule, remedy; then nothing is changed and the exit code is 5.\n\
     From file to local or directory the passwords kept here are dropped. Back to file each mailbox gets a new one,\n\
     printed once behind its address and a tab; with --learn it gets the one that its user proves at the old method\n\

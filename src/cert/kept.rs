@@ -174,9 +174,21 @@ pub async fn add_revocations(store: &Store, file: &[u8]) -> Result<Vec<Revocatio
 pub async fn remove_revocations(store: &Store, issuer: &str) -> Result<(), StoreError> {
     let issuer = issuer.to_owned();
     change(store, REVOCATIONS, move |lists: &mut Vec<Vec<u8>>| {
-        let before = lists.len();
-        lists.retain(|der| certificate::read_revocations(der).is_ok_and(|list| list.name != issuer));
-        if lists.len() == before { Err(StoreError::NotFound(issuer)) } else { Ok(()) }
+        let is_meant =
+            |der: &Vec<u8>| certificate::read_revocations(der).is_ok_and(|list| list.name == issuer);
+        match lists.iter().filter(|der| is_meant(der)).count() {
+            0 => Err(StoreError::NotFound(issuer)),
+            1 => {
+                lists.retain(|der| !is_meant(der));
+                Ok(())
+            }
+            // One of them may be another authority's, whose revoked certificates would be good again.
+            _ => Err(StoreError::Refused(
+                "several authorities of that name have lists here: \"poppet cert ca del FINGERPRINT\" takes one with \
+                 its list"
+                    .into(),
+            )),
+        }
     })
     .await
 }

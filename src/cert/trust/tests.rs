@@ -41,8 +41,13 @@ impl Default for Says {
 }
 
 fn authority(name: &str) -> Authority {
+    authority_in(name, None)
+}
+
+fn authority_in(name: &str, country: Option<&str>) -> Authority {
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
+    country.into_iter().for_each(|country| params.distinguished_name.push(DnType::CountryName, country));
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -287,6 +292,21 @@ fn what_a_list_revokes_is_refused_and_what_no_list_knows_is_not_s_250() {
     // It goes with its authority.
     block_on(cert::remove_authority(&house.store, Vouches::ForClients, "company")).unwrap();
     assert_eq!(block_on(cert::revocations(&house.store)), Ok(vec![]));
+}
+
+/// The lists of both went, and what the other authority had revoked was good again.
+#[test]
+fn a_list_is_removed_by_a_name_that_is_its_authority_s_alone() {
+    let (here, there) = (authority_in("company", Some("DE")), authority_in("company", Some("FR")));
+    let house = House::trusting(&here);
+    house.trust(&there);
+    let certificate = there.sign(Says::default());
+    for authority in [&here, &there] {
+        block_on(cert::add_revocations(&house.store, &authority.revoke(&[7], NOW.0))).unwrap();
+    }
+    let removed = block_on(cert::remove_revocations(&house.store, "company"));
+    assert!(matches!(removed, Err(StoreError::Refused(_))), "{removed:?}");
+    assert!(house.refusal(&[&certificate]).contains("is revoked"));
 }
 
 #[test]

@@ -281,9 +281,12 @@ async fn allow(
     Ok(Answer::Done)
 }
 
-/// Whoever has it may be reading just now.
+/// Whoever has it may be reading just now, and may come again at once: it must be believed no more by then.
 async fn deny(context: &Context, address: &Address, fingerprint: &str) -> Result<Answer, AdminError> {
     cert::deny(&context.store, address, fingerprint).await?;
+    if let Some(live) = &context.live {
+        live.certificates_changed();
+    }
     let mailbox = context.store.mailbox(address.clone()).await?;
     end_sessions(context, mailbox.map(|mailbox| mailbox.id));
     Ok(Answer::Done)

@@ -388,13 +388,13 @@ pub(super) struct Kick {
     subcommand,
     name = "local-users",
     description = "answer the server's questions about the system's accounts",
-    example = "{command_name} --socket /run/poppet/local.sock --group poppet",
+    example = "{command_name} --socket /run/poppet-local.sock --group poppet",
     note = "This is what poppet-local.socket starts where users are known by the system (\"poppet auth local\"), and\n\
     nobody needs to say by hand but where there is no systemd. It runs as root, because it reads shadow so that the\n\
     server can't; it tells whether a password is right and nothing else, has no network, and runs nothing.\n\
     Without --socket it takes the listening socket that stands as its standard input, and ends after a minute\n\
     without questions. With it, it answers until it is ended; root may ask, and the members of --group. Once it\n\
-    listens, it says so on standard output: ready socket=/run/poppet/local.sock"
+    listens, it says so on standard output: ready socket=/run/poppet-local.sock"
 )]
 /// local-users
 pub(super) struct LocalUsers {

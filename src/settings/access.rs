@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::ListenerKind;
 
 /// Where the helper for local accounts listens by default; poppet-local.socket says the same.
-pub const LOCAL_SOCKET: &str = "/run/poppet/local.sock";
+pub const LOCAL_SOCKET: &str = "/run/poppet-local.sock";
 
 /// How users are known (A1). Chosen by `poppet auth`, never by `poppet set`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

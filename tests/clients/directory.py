@@ -299,6 +299,7 @@ def a_removed_account_with_the_same_name_is_another_one_S_220(lab):
     lab.slapd.ask("ldapadd", entry)
     lab.expect(REFUSED, "bobby@home.lan", PASSWORDS["bobby"])
     lab.must_log("another account")
+    lab.must_log("poppet account bobby@home.lan 'bobby@home.lan'")
     lab.house.poppet("account", "bobby@home.lan", "bobby@home.lan")
     lab.expect(LET_IN, "bobby@home.lan", PASSWORDS["bobby"])
 

@@ -183,10 +183,11 @@ impl<'a> Inquiry<'a> {
             Some(found) if known.is_empty() => Ok(Some(found.account(plan))),
             Some(found) if found.identity == known => Ok(None),
             Some(found) => Err(Absence::Refused(format!(
-                "{} is another account than the one that the mailbox {} belongs to: make sure whose mail that is, and \
-                 remove and add the mailbox",
+                "{} is another account than the one that the mailbox {address} belongs to: if that is as it should be, \
+                 \"poppet account {address} '{}'\" binds it",
                 printable(found.name.as_bytes()),
-                person.address
+                plan.account_name,
+                address = person.address
             ))),
         }
     }

@@ -108,7 +108,10 @@ fn another_account_of_the_same_name_gets_no_mail_s_220() {
     assert_eq!(block_on(directory.prove(&bound_alice(b"u-1"), &wonderland())), Finding::Right(None));
     let tries = server.binds().len();
     let finding = block_on(directory.prove(&bound_alice(b"u-0"), &wonderland()));
-    assert!(matches!(&finding, Finding::Wrong(reason) if reason.contains("another account")), "{finding:?}");
+    let Finding::Wrong(reason) = &finding else { panic!("{finding:?}") };
+    assert!(reason.contains("another account"), "{reason}");
+    assert!(reason.contains("\"poppet account alice@home.lan 'alice@home.lan'\" binds it"), "{reason}");
+    assert!(!reason.contains("remove"), "that would take his mail away: {reason}");
     assert_eq!(server.binds().len(), tries, "his password is not even tried");
 }
 

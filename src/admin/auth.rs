@@ -80,6 +80,7 @@ pub(super) async fn choose(
     if method == before && password.is_none() {
         return Ok(Answer::AuthChosen { before, notes: Vec::new() });
     }
+    let has_typed = password.is_some();
     let tried = match make_ready(context, method, password, is_forced).await? {
         Ready::Wants(answer) => return Ok(answer),
         Ready::Yes(tried) => tried,
@@ -91,7 +92,7 @@ pub(super) async fn choose(
     } else if let Some((name, sealed)) = record {
         context.store.put_record(name, sealed).await?;
     }
-    Ok(Answer::AuthChosen { before, notes: notes(context) })
+    Ok(Answer::AuthChosen { before, notes: notes(context, method, has_typed) })
 }
 
 /// Whether a method can be used.
@@ -162,11 +163,12 @@ pub(super) async fn make_ready(
     Err(AdminError::new(Failure::Refused, text))
 }
 
-/// What is to be known of the method as it is now, in lines for people.
-pub(super) fn notes(context: &Context) -> Vec<String> {
+/// What is to be known of a method as things are set, in lines for people; `has_typed` where the password of the
+/// directory's account was given.
+pub(super) fn notes(context: &Context, method: Method, has_typed: bool) -> Vec<String> {
     let settings = context.store.settings();
     let mut notes = Vec::new();
-    if settings.auth == Method::Local {
+    if method == Method::Local {
         let signs = joined::signs();
         if !signs.is_empty() {
             notes.push(format!(
@@ -181,20 +183,21 @@ pub(super) fn notes(context: &Context) -> Vec<String> {
                 .into(),
         );
     }
-    if settings.auth == Method::Directory && settings.directory.is_clear {
+    if method == Method::Directory && settings.directory.is_clear {
         notes.push(
             "Passwords may go to the directory without TLS (directory_clear): whoever listens in between can read them."
                 .into(),
         );
     }
-    if settings.auth == Method::Directory && is_blind(&settings) {
-        notes.push(
-            "Nobody has looked whether accounts are there, for directory_bind does not search and no directory_account \
-             is set: each mailbox is bound to its account at the user's first logon."
-                .into(),
-        );
+    if method == Method::Directory
+        && let Some(unseen) = unseen(&settings)
+    {
+        notes.push(unseen);
+        notes.extend(has_typed.then(|| {
+            "The password of directory_account was not tried, for nobody is searched with it as things are set.".into()
+        }));
     }
-    let rows = mechanisms::with(settings.auth, &settings, relays_ntlm(context));
+    let rows = mechanisms::with(method, &settings, relays_ntlm(context));
     if !mechanisms::lets_in(&rows) {
         notes.push(
             "Warning: nobody can log on without a certificate as things are set: \"poppet auth\" shows why."
@@ -204,9 +207,18 @@ pub(super) fn notes(context: &Context) -> Vec<String> {
     notes
 }
 
-/// Whether users are not searched in the directory.
-fn is_blind(settings: &Settings) -> bool {
-    settings.directory.bind != Bind::Search && settings.directory.account.is_empty()
+/// What it means that users are not searched in the directory, in a line for people; none if they are.
+pub(super) fn unseen(settings: &Settings) -> Option<String> {
+    let directory = &settings.directory;
+    let lacking = directory.lacks_for_search()?;
+    let meanwhile = match directory.bind {
+        Bind::Upn { .. } if directory.base.is_empty() => "a mailbox is of whoever has its account's name",
+        _ => "each mailbox is bound to its account at the user's first logon",
+    };
+    Some(format!(
+        "Nobody has looked whether accounts are there, for users are searched only with {lacking} set; until then \
+         {meanwhile}."
+    ))
 }
 
 /// Whether NTLM can be passed on.

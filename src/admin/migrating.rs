@@ -79,13 +79,14 @@ pub(super) async fn migrate(context: &Context, migrate: Migrate) -> Result<Answe
         return Err(AdminError::usage("users are known by file already, so there is nobody to learn from"));
     }
     let given = migrate.directory_password.clone();
+    let has_typed = given.is_some();
     let tried = match auth::make_ready(context, to, given, migrate.is_forced).await? {
         Ready::Wants(answer) => return Ok(answer),
         Ready::Yes(tried) => tried,
     };
     let mut migration = move_all(context, &migrate, (from, learn), tried.as_ref()).await?;
-    if migration.is_done {
-        migration.notes = auth::notes(context);
+    if migration.is_done || migrate.is_dry_run {
+        migration.notes = auth::notes(context, to, has_typed);
     }
     Ok(Answer::Migrated(migration))
 }

@@ -144,6 +144,18 @@ impl fmt::Display for Method {
     }
 }
 
+impl Directory {
+    /// What is to be set before users are searched, in words; none if they are.
+    pub fn lacks_for_search(&self) -> Option<&'static str> {
+        match (&self.bind, self.account.is_empty(), self.base.is_empty()) {
+            (Bind::Search, ..) | (Bind::Template(_), false, _) | (Bind::Upn { .. }, false, false) => None,
+            (Bind::Upn { .. }, true, true) => Some("directory_base and directory_account"),
+            (Bind::Upn { .. }, false, true) => Some("directory_base"),
+            (_, true, _) => Some("directory_account"),
+        }
+    }
+}
+
 impl Demand {
     /// Every demand, the least first.
     pub const ALL: [Demand; 3] = [Demand::Off, Demand::Optional, Demand::Required];
@@ -277,6 +289,29 @@ impl fmt::Display for Bind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_lacks_for_a_search_follows_from_how_passwords_are_tried() {
+        const ACCOUNT: Option<&str> = Some("directory_account");
+        for (bind, account, base, lacks) in [
+            ("search", "", "", None),
+            ("upn", "", "", Some("directory_base and directory_account")),
+            ("upn", "", "dc=ad", ACCOUNT),
+            ("upn:ad.lan", "svc@ad.lan", "", Some("directory_base")),
+            ("upn:ad.lan", "svc@ad.lan", "dc=ad", None),
+            ("dn:uid={user}", "", "", ACCOUNT),
+            ("dn:uid={user}", "", "dc=ad", ACCOUNT),
+            ("dn:uid={user}", "cn=svc", "", None),
+        ] {
+            let directory = Directory {
+                bind: bind.parse().unwrap(),
+                account: account.into(),
+                base: base.into(),
+                ..Directory::default()
+            };
+            assert_eq!(directory.lacks_for_search(), lacks, "{bind} {account} {base}");
+        }
+    }
 
     #[test]
     fn what_certificates_are_asked_for_is_one_word_or_a_list() {

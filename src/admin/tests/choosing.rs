@@ -132,7 +132,16 @@ fn what_a_method_means_is_told() {
     assert!(notes(Method::Directory).contains("directory_clear"));
     notes(Method::File);
     house.set("directory_bind", "upn");
-    assert!(notes(Method::Directory).contains("at the user's first logon"));
+    let told = notes(Method::Directory);
+    assert!(told.contains("with directory_base and directory_account set"), "{told}");
+    assert!(told.contains("of whoever has its account's name"), "{told}");
+    notes(Method::File);
+    house.set("directory_base", "dc=ad");
+    let told = notes(Method::Directory);
+    assert!(
+        told.contains("with directory_account set") && told.contains("at the user's first logon"),
+        "{told}"
+    );
     notes(Method::File);
     house.set("sparequired", "on");
     assert!(notes(Method::Local).contains("nobody can log on"));
@@ -140,6 +149,30 @@ fn what_a_method_means_is_told() {
     house.set("spa", "on");
     *house.crowd.relays_ntlm.lock().unwrap() = true;
     assert!(!notes(Method::Local).contains("nobody can log on"));
+}
+
+/// It was said that the account had a new password, which nobody had tried.
+#[test]
+fn a_search_password_that_nobody_searches_with_is_told_to_be_untried() {
+    for (bind, base, is_tried) in [
+        ("upn", "", false),
+        ("upn", "dc=ad", true),
+        ("dn:uid={user},dc=home", "", true),
+        ("search", "", true),
+    ] {
+        let house = House::empty();
+        house.set("directory_servers", "ldaps://dc1.home.lan");
+        house.set("directory_bind", bind);
+        house.set("directory_account", "svc@ad.lan");
+        if !base.is_empty() {
+            house.set("directory_base", base);
+        }
+        for _ in ["chosen", "said again"] {
+            let Answer::AuthChosen { notes, .. } = house.act(with_password("x")).unwrap() else { panic!() };
+            assert_eq!(notes.iter().any(|note| note.contains("was not tried")), !is_tried, "{bind} {base}");
+            assert_eq!(notes.iter().any(|note| note.contains("Nobody has looked")), !is_tried, "{notes:?}");
+        }
+    }
 }
 
 #[test]

@@ -48,6 +48,19 @@ fn all_move_with_their_accounts_and_their_sessions_end_a2() {
     }
 }
 
+/// A dry run said nothing, and looked as if each account had been found.
+#[test]
+fn a_dry_run_tells_what_is_to_be_known_of_the_new_method() {
+    let house = house();
+    house.set("directory_bind", "upn");
+    let dry_run = |method| run(&house, Migrate { is_dry_run: true, ..to(method) });
+    let (directory, local) = (dry_run(Method::Directory), dry_run(Method::Local));
+    assert!(directory.notes.iter().any(|note| note.contains("Nobody has looked")), "{directory:?}");
+    assert!(local.notes.iter().any(|note| note.contains("inside TLS only")), "{local:?}");
+    assert_eq!(directory.notes, run(&house, to(Method::Directory)).notes);
+    assert_eq!(dry_run(Method::File).notes, [""; 0], "of the old one nothing");
+}
+
 #[test]
 fn back_to_the_file_each_gets_a_password_that_works() {
     let house = house();

@@ -35,10 +35,9 @@ impl Plan {
         let other = account.filter(|name| !name.eq_ignore_ascii_case(person.address.as_str()));
         let account_name = account.unwrap_or(person.address.as_str()).to_owned();
         let names = names(person, other);
-        let has_searcher = !directory.account.is_empty();
         if let Some(name) = other.filter(|name| name.contains('=')) {
             let look = Look::Entry(name.into());
-            let is_searched = has_searcher || directory.bind == Bind::Search;
+            let is_searched = !directory.account.is_empty() || directory.bind == Bind::Search;
             return Ok(Plan {
                 account_name,
                 look: is_searched.then(|| look.clone()),
@@ -71,9 +70,8 @@ impl Plan {
                     vec![own.clone(), filter(BY_OLD_NAME, &names)?]
                 };
                 let look = Look::Filters(custom.unwrap_or(both));
-                let is_searched = has_searcher && !directory.base.is_empty();
                 let own_look = (!directory.base.is_empty()).then(|| Look::Filters(vec![own]));
-                (is_searched.then_some(look), Some(name), own_look)
+                (directory.lacks_for_search().is_none().then_some(look), Some(name), own_look)
             }
             Bind::Template(template) => {
                 let template = NameTemplate::parse(template).map_err(|error| {
@@ -81,7 +79,8 @@ impl Plan {
                 })?;
                 let name = template.fill(&names);
                 let look = Look::Entry(name.clone());
-                (has_searcher.then(|| look.clone()), Some(name), Some(look))
+                let is_searched = directory.lacks_for_search().is_none();
+                (is_searched.then(|| look.clone()), Some(name), Some(look))
             }
         };
         Ok(Plan { account_name, look, bind_name, own_look })

@@ -101,9 +101,27 @@ fn a_directory_that_is_not_ready_is_refused_step_by_step_a6() {
     house.run_with("auth directory --password-stdin", "secret\n").failed(5, "--force does not look");
     house.run("auth directory").failed(5, "cn=poppet needs its password");
     assert_eq!(house.run("get auth").done(), "file\n");
-    house.run_with("auth directory --password-stdin --force", "secret\n").done();
+    house.run_with("auth directory --password-stdin --force", "secret\n").warned("was not tried");
     assert_eq!(house.run("get auth").done(), "directory\n");
     house.run("auth directory").done();
+}
+
+/// Success was told for accounts that were not there.
+#[test]
+fn who_adds_a_mailbox_that_nobody_looks_for_is_told_so_a6() {
+    const UNSEEN: &str = "Nobody has looked whether accounts are there";
+    let house = House::empty();
+    house.run("auth file").warned("goes on from here");
+    house.run(NO_DIRECTORY).done();
+    house.run("set directory_bind upn").done();
+    house.run("auth directory --force").warned(UNSEEN);
+    let setup = house.run("setup home.lan alice --no-start");
+    assert_eq!(setup.code, 0, "{setup:?}");
+    assert!(setup.err.contains(UNSEEN), "{setup:?}");
+    house.run("add bob@home.lan").warned(UNSEEN);
+    let told = house.run("add carol@home.lan --json").json();
+    assert!(told["meaning"][0].as_str().unwrap().starts_with(UNSEEN), "{told}");
+    assert!(told["password"].is_null(), "{told}");
 }
 
 /// The passwords went to a file on a full disk: everybody had one, and nobody knew any.

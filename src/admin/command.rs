@@ -18,7 +18,7 @@ use crate::store::{AliasRow, Device, DomainRow, GoneRow, Lock, MailboxRow, Origi
 pub enum Command {
     /// Adds a domain: [`Answer::Done`].
     AddDomain(Domain),
-    /// Adds a mailbox: [`Answer::Password`].
+    /// Adds a mailbox: [`Answer::Password`], or [`Answer::AddedUnseen`] where nobody looks for its account.
     AddMailbox {
         /// Its address.
         address: Address,
@@ -326,6 +326,11 @@ pub enum Answer {
     Unlocked {
         /// Whether it was locked out for wrong passwords, and is no more.
         was_locked_out: bool,
+    },
+    /// The mailbox is added, and nobody has looked whether its account is there.
+    AddedUnseen {
+        /// What that means, in a line for people.
+        note: String,
     },
 }
 

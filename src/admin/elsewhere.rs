@@ -1,6 +1,6 @@
 //! Mailboxes whose users are known elsewhere: found there, held against each other, added (A5, A6).
 
-use super::{AdminError, Answer, Context, Failure};
+use super::{AdminError, Answer, Context, Failure, auth};
 use crate::auth::{Absence, Person};
 use crate::mail::{Account, Address, MailboxMark, Secret};
 use crate::settings::Method;
@@ -32,9 +32,12 @@ pub(super) async fn add_mailbox(
         );
         return Err(AdminError::new(Failure::Refused, text));
     }
+    // A name that is searched all the same gives an identity.
+    let is_unseen = method == Method::Directory && account.identity.is_empty();
+    let unseen = is_unseen.then(|| auth::unseen(&context.store.settings())).flatten();
     let new = NewMailbox { address, mark, password: Vec::new(), account: Some(account), method };
     match context.store.add_user(new).await {
-        Ok(_) => Ok(Answer::Password(None)),
+        Ok(_) => Ok(unseen.map_or(Answer::Password(None), |note| Answer::AddedUnseen { note })),
         Err(StoreError::Refused(text)) => Err(AdminError::new(Failure::Refused, text)),
         Err(error) => Err(error.into()),
     }

@@ -31,7 +31,11 @@ pub(super) fn add(verb: &Add, desk: &Desk) -> Result<Report, AdminError> {
                 password,
                 account: verb.account.clone(),
             })?;
-            Ok(with_password(&address, generated(answer)?, "The mailbox {} is added"))
+            let sentence = "The mailbox {} is added";
+            Ok(match answer {
+                Answer::AddedUnseen { note } => with_note(&address, sentence, note),
+                answer => with_password(&address, generated(answer)?, sentence),
+            })
         }
     }
 }
@@ -238,6 +242,18 @@ pub(super) fn with_password(address: &Address, password: Option<Secret>, sentenc
             Report::Said(sentence, vec![("mailbox", address), ("password", Cell::Text(password))], Said::Line)
         }
     }
+}
+
+/// A report of a mailbox whose account nobody has looked for.
+fn with_note(address: &Address, sentence: &str, note: String) -> Report {
+    let sentence = format!("{}.", sentence.replace("{}", address.as_str()));
+    let meaning = vec![note];
+    let facts = vec![
+        ("mailbox", Cell::text(address)),
+        ("password", Cell::None),
+        ("meaning", Cell::Texts(meaning.clone())),
+    ];
+    Report::Said(sentence, facts, Said::Meaning(meaning))
 }
 
 fn may_ask() -> bool {

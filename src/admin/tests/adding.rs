@@ -37,6 +37,27 @@ fn a_mailbox_needs_an_account_that_is_there_a5_a6() {
     }
 }
 
+/// Success was told, and the account was not there.
+#[test]
+fn who_adds_a_mailbox_is_told_that_nobody_has_looked_for_its_account() {
+    let house = house(Method::Directory);
+    house.set("directory_bind", "upn");
+    for (name, identity, is_told) in [("alice@home.lan", "", true), ("bob@home.lan", "1", false)] {
+        house.crowd.know(name, name, identity);
+        let answer = house.act(add(name)).unwrap();
+        match is_told {
+            true => assert!(
+                matches!(&answer, Answer::AddedUnseen { note } if note.contains("directory_base and directory_account")),
+                "{answer:?}"
+            ),
+            false => assert_eq!(answer, Answer::Password(None), "found by its own name"),
+        }
+    }
+    house.set("directory_bind", "search");
+    house.crowd.know("carol@home.lan", "carol", "");
+    assert_eq!(house.act(add("carol@home.lan")), Ok(Answer::Password(None)), "found, without an identity");
+}
+
 #[test]
 fn no_password_is_asked_for_or_taken() {
     let house = house(Method::Directory);

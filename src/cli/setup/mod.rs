@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::accounts::{generated, shown};
 use super::desk::{Desk, stranger};
-use super::output::Output;
+use super::output::{Output, complain};
 use super::verbs::Setup;
 use super::{machine, password, place, serve};
 use crate::admin::{self, AdminError, Answer, Command, Failure, LiveStatus, Origin};
@@ -40,13 +40,14 @@ pub(super) fn setup(verb: &Setup, database: PathBuf, output: &Output) -> Result<
     let settings = ensure_settings(&desk, &domain)?;
     let (is_certificate_new, authority) = ensure_authority(&desk, &domain)?;
     let command = Command::AddMailbox { address: address.clone(), password: given, account: None };
-    let (is_mailbox_new, password) = match is_new(desk.ask(command))? {
+    let (is_mailbox_new, password, unseen) = match is_new(desk.ask(command))? {
         None => {
             // The name may be an alias's.
             desk.ask(Command::Mailbox(address.clone()))?;
-            (false, None)
+            (false, None, None)
         }
-        Some(answer) => (true, generated(answer)?),
+        Some(Answer::AddedUnseen { note }) => (true, None, Some(note)),
+        Some(answer) => (true, generated(answer)?, None),
     };
 
     let postmaster = ensure_postmaster(&desk, &settings, &address);
@@ -72,6 +73,7 @@ pub(super) fn setup(verb: &Setup, database: PathBuf, output: &Output) -> Result<
         true => output.json(&advice.json())?,
         false => output.text(&advice.text())?,
     }
+    unseen.iter().for_each(|note| complain(note));
     postmaster?;
     match context {
         Some(context) if !verb.no_start => {

@@ -198,7 +198,7 @@ pub(super) fn notes(context: &Context, method: Method, has_typed: bool) -> Vec<S
         }));
     }
     let rows = mechanisms::with(method, &settings, relays_ntlm(context));
-    if !mechanisms::lets_in(&rows) {
+    if !mechanisms::lets_in(&rows, &settings) {
         notes.push(
             "Warning: nobody can log on without a certificate as things are set: \"poppet auth\" shows why."
                 .into(),

@@ -35,14 +35,29 @@ pub(super) fn with(method: Method, settings: &Settings, relays_ntlm: bool) -> Ve
         ("SCRAM-SHA-256 SCRAM-SHA-256-PLUS", verifiers(method)),
         ("APOP CRAM-MD5", secrets(method, settings)),
         ("NTLM", ntlm(method, settings, relays_ntlm)),
-        ("EXTERNAL", certificates(settings)),
+        (EXTERNAL, certificates(method, settings)),
     ];
-    rows.map(|(names, (state, note))| MechanismRow { names: names.into(), state, note: note.into() }).into()
+    let is_required = needs_certificate(settings);
+    let note = |names: &str, state, note: &str| match is_required && state == Works && names != EXTERNAL {
+        true => format!("{note}, and only with a certificate: clientcert is required"),
+        false => note.into(),
+    };
+    let row = |(names, (state, text)): (&str, (_, _))| {
+        let note = note(names, state, text);
+        MechanismRow { names: names.into(), state, note }
+    };
+    rows.map(row).into()
 }
 
 /// Whether anybody can log on without a certificate.
-pub(super) fn lets_in(rows: &[MechanismRow]) -> bool {
-    rows.iter().any(|row| row.state == Works && row.names != "EXTERNAL")
+pub(super) fn lets_in(rows: &[MechanismRow], settings: &Settings) -> bool {
+    !needs_certificate(settings) && rows.iter().any(|row| row.state == Works && row.names != EXTERNAL)
+}
+
+/// Whether a certificate is asked for wherever users log on.
+fn needs_certificate(settings: &Settings) -> bool {
+    let mut kinds = ListenerKind::ALL.into_iter().filter(|kind| *kind != ListenerKind::Smtp);
+    kinds.all(|kind| settings.clientcert.of(kind) == Demand::Required)
 }
 
 fn passwords(settings: &Settings) -> (MechanismState, &'static str) {
@@ -86,15 +101,23 @@ fn ntlm(method: Method, settings: &Settings, relays_ntlm: bool) -> (MechanismSta
     }
 }
 
-fn certificates(settings: &Settings) -> (MechanismState, &'static str) {
+fn certificates(method: Method, settings: &Settings) -> (MechanismState, &'static str) {
     match ListenerKind::ALL.into_iter().any(|kind| settings.clientcert.of(kind) != Demand::Off) {
         false => (Settable, "\"poppet set clientcert optional\""),
         true if settings.certpassword => {
             (Settable, "the password is needed, too: \"poppet set certpassword off\" makes it enough")
         }
+        // Whether the account is still there is looked for at each such logon.
+        true if method == Method::Directory && settings.directory.lacks_for_search().is_some() => (
+            Settable,
+            "\"try again later\" until users are searched: \"poppet set\" directory_account, with upn directory_base, too",
+        ),
         true => (Works, "for users whose certificate is known here"),
     }
 }
+
+/// The way of those who show no more than a certificate.
+const EXTERNAL: &str = "EXTERNAL";
 
 #[cfg(test)]
 mod tests {
@@ -111,7 +134,22 @@ mod tests {
             Never => 'n',
         };
         assert!(rows.iter().all(|row| !row.note.is_empty()));
-        (rows.iter().map(letter).collect(), lets_in(&rows))
+        (rows.iter().map(letter).collect(), lets_in(&rows, &settings))
+    }
+
+    const SVC: (&str, &str) = ("directory_account", "svc@ad.lan");
+    const BASE: (&str, &str) = ("directory_base", "dc=ad");
+
+    #[test]
+    fn where_a_certificate_is_always_asked_for_each_way_that_works_says_so() {
+        for (demand, is_told) in [("required", true), ("pop3s=required", false), ("optional", false)] {
+            let mut settings = Settings::default();
+            settings.assign("clientcert", demand).unwrap();
+            for row in with(Method::File, &settings, false) {
+                let is_told = is_told && row.state == Works && row.names != EXTERNAL;
+                assert_eq!(row.note.contains("only with a certificate"), is_told, "{demand} {row:?}");
+            }
+        }
     }
 
     #[test]
@@ -124,7 +162,16 @@ mod tests {
             (file, &[("plaintext", "never")], true, "swsss", true),
             (file, &[("spa", "on")], true, "wwsss", true),
             (file, &[("clientcert", "pop3s=required")], false, "wwssw", true),
-            (file, &[("clientcert", "required"), ("certpassword", "on")], false, "wwsss", true),
+            (file, &[("clientcert", "required"), ("certpassword", "on")], false, "wwsss", false),
+            (file, &[("clientcert", "required")], false, "wwssw", false),
+            (
+                file,
+                &[("clientcert", "pop3=required,pop3s=required,submission=required")],
+                false,
+                "wwssw",
+                true,
+            ),
+            (local, &[("clientcert", "required"), ("spa", "on")], true, "wnnww", false),
             (local, &[], false, "wnnss", true),
             (local, &[("plaintext", "always")], true, "wnnss", true),
             (local, &[("spa", "on")], false, "wnnss", true),
@@ -136,6 +183,31 @@ mod tests {
             (directory, &[], false, "wnnss", true),
             (directory, &[("spa", "on")], true, "wnnws", true),
             (directory, &[("plaintext", "never")], false, "snnss", false),
+            (directory, &[("clientcert", "optional")], false, "wnnsw", true),
+            (directory, &[("clientcert", "optional"), ("directory_bind", "upn")], false, "wnnss", true),
+            (directory, &[("clientcert", "optional"), ("directory_bind", "upn"), SVC], false, "wnnss", true),
+            (
+                directory,
+                &[("clientcert", "optional"), ("directory_bind", "upn"), SVC, BASE],
+                false,
+                "wnnsw",
+                true,
+            ),
+            (
+                directory,
+                &[("clientcert", "optional"), ("directory_bind", "dn:uid={user}")],
+                false,
+                "wnnss",
+                true,
+            ),
+            (
+                directory,
+                &[("clientcert", "optional"), ("directory_bind", "dn:uid={user}"), SVC],
+                false,
+                "wnnsw",
+                true,
+            ),
+            (local, &[("clientcert", "optional"), ("directory_bind", "upn")], false, "wnnsw", true),
         ] {
             let got = states(method, set, relays);
             assert_eq!(got, (wanted.to_string(), lets_in), "{method} {set:?} {relays}");

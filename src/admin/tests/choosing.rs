@@ -149,6 +149,9 @@ fn what_a_method_means_is_told() {
     house.set("spa", "on");
     *house.crowd.relays_ntlm.lock().unwrap() = true;
     assert!(!notes(Method::Local).contains("nobody can log on"));
+    notes(Method::File);
+    house.set("clientcert", "required");
+    assert!(notes(Method::Local).contains("nobody can log on without a certificate"));
 }
 
 /// It was said that the account had a new password, which nobody had tried.

@@ -18,10 +18,10 @@ use argh::FromArgs;
     Later --migrate moves every mailbox at once, and keeps its mail, UIDLs, settings and aliases:\n\
     first every rule of the new method is checked for every mailbox. What fails is\n\
     printed in columns mailbox, rule, remedy; then nothing is changed and the exit code is 5.\n\
-    Refused is an account that is not there, that is of the system itself, not in the group poppet-users or without a\n\
-    password that can be proved (local), or disabled (Active Directory). A locked or expired one moves, its mail\n\
-    still arrives, and its user stays out until it is opened. In a directory nobody looks unless users are searched,\n\
-    by directory_account, with directory_bind upn below directory_base; then it is said.\n\
+    Refused is an account that is not there; with local one with a uid below 1000, not in the group poppet-users, or\n\
+    without a password that can be proved; in Active Directory a disabled one. One that is locked or expired, or\n\
+    whose password is too old, moves: its mail arrives, and its user stays out until he is let in there.\n\
+    With directory_bind upn or dn:TEMPLATE nobody looks unless directory_account is set, with upn directory_base too.\n\
     From file to local or directory the passwords kept here are dropped. Back to file each mailbox gets a new one,\n\
     printed once behind its address and a tab; with --learn it gets the one that its user proves at the old method\n\
     when he logs on next. All sessions end.\n\

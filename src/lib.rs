@@ -22,7 +22,7 @@
 //! | [`store`] | the only room that knows redb | `mail`, `limits`, `clock`, `ticket`, `settings` |
 //! | [`auth`] | who may come in: device key, passwords and what proves them, gate, recognition, throttle, lockout | `store`, `sasl`, `mail`, `limits`, `clock`, `ticket`, `settings` |
 //! | [`cert`] | the small certificate authority and what it signs; certificates of users | `wire`, `store`, `auth`, `mail`, `limits`, `clock` |
-//! | [`admin`] | every administrative act: a command in, a typed answer out | `store`, `auth`, `cert`, and the nouns |
+//! | [`admin`] | every administrative act: a command in, a typed answer out | `store`, `auth`, `cert`, `ldap`, and the nouns |
 //! | [`net`] | the only room that awaits sockets: listeners, TLS, one driver a protocol, who knows users elsewhere, the control socket | all of the above |
 //! | [`cli`] | argv, questions, tables, exit codes | `admin`, `net`, `local`, and the nouns |
 //!

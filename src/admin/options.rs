@@ -4,8 +4,9 @@ use super::fixed::{FIXED, Fixed};
 use super::{
     AdminError, Answer, Context, Failure, Origin, SettingRow, Target, accounts, consequences, finals, missing,
 };
+use crate::ldap::{Filter, NameTemplate, is_entry_name};
 use crate::mail::printable;
-use crate::settings::{Effect, Key, LEVELED, Settings};
+use crate::settings::{Bind, Directory, Effect, Key, LEVELED, Settings};
 use crate::store::Level;
 
 pub(super) fn settings(context: &Context, key: Option<&str>) -> Result<Answer, AdminError> {
@@ -179,7 +180,28 @@ async fn check(
     if let (Some(_), Some(postmaster)) = (value.filter(|_| key.name == "postmaster"), &settings.postmaster) {
         accounts::mailbox(context, postmaster).await?;
     }
-    Ok(())
+    match unreadable(key.name, &settings.directory) {
+        Some(why) => {
+            let text = format!("{} can't be read: {why}; nothing was changed", key.name);
+            Err(AdminError::new(Failure::Usage, text))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Why a text about the directory can't be used, which would shut out everybody at his next logon; none if it can, or
+/// if the setting is another one.
+fn unreadable(name: &str, directory: &Directory) -> Option<String> {
+    match (name, &directory.bind, &directory.filter) {
+        ("directory_filter", _, Some(filter)) => Filter::parse(filter).err().map(|error| error.to_string()),
+        ("directory_bind", Bind::Template(template), _) => {
+            NameTemplate::parse(template).err().map(|error| error.to_string())
+        }
+        ("directory_base", _, _) if !is_entry_name(&directory.base) => Some(
+            "it is no name of an entry: write one such as dc=home,dc=lan, or \"\" for the whole tree".into(),
+        ),
+        _ => None,
+    }
 }
 
 /// Fewer than OWASP's equivalent pairs of memory and passes.
@@ -190,6 +212,38 @@ fn is_too_cheap(settings: &Settings) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_about_the_directory_that_can_not_be_read_are_refused_s_196() {
+        let why = |name: &str, value: &str| {
+            let mut settings = Settings::default();
+            settings.assign(name, value).unwrap();
+            unreadable(name, &settings.directory).unwrap_or_default()
+        };
+        for (name, value, wanted) in [
+            ("directory_filter", "(uid={user}", ")"),
+            ("directory_filter", "(uid={company})", "{company}"),
+            ("directory_filter", "(ou={domain})", "neither {address} nor {user}"),
+            ("directory_bind", "dn:uid={user},o={company}", "{company}"),
+            ("directory_bind", "dn:uid={user},o={domain", "no }"),
+            ("directory_base", "home.lan", "dc=home,dc=lan"),
+        ] {
+            assert!(why(name, value).contains(wanted), "{name} {value}: {}", why(name, value));
+        }
+        for (name, value) in [
+            ("directory_filter", "default"),
+            ("directory_filter", "(uid={user})"),
+            ("directory_bind", "upn"),
+            ("directory_bind", "search"),
+            ("directory_bind", "dn:uid={user},o={domain}"),
+            ("directory_bind", "dn:HOME\\{user}"),
+            ("directory_base", ""),
+            ("directory_base", "dc=home,dc=lan"),
+            ("directory_account", "poppet@ad.home.lan"),
+        ] {
+            assert_eq!(why(name, value), "", "{name} {value}");
+        }
+    }
 
     /// OWASP's equivalent pairs, from a usual machine down to a small board, and what is below each.
     #[test]

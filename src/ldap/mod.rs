@@ -17,6 +17,7 @@
 mod answer;
 mod client;
 mod filter;
+mod name;
 mod outcome;
 mod request;
 mod template;
@@ -24,6 +25,7 @@ mod template;
 pub use answer::Entry;
 pub use client::{Answer, Channel, Client, Event, Fault, Next};
 pub use filter::{Filter, FilterError};
+pub use name::is_entry_name;
 pub use outcome::{Judgement, Outcome};
 pub use request::{Question, Refusal, Scope, Search, is_no_password};
 pub use template::{NameTemplate, Names, TemplateError};

@@ -211,3 +211,30 @@ fn when_the_last_password_is_learnt_nothing_more_is() {
     assert_eq!((view.learns_from, view.without_password), (None, 0));
     assert_eq!(house.context.store.settings().auth_learn, None);
 }
+
+/// It was taken, and then every logon was answered "try again later".
+#[test]
+fn what_can_not_be_read_of_the_directory_is_never_set_s_196() {
+    let house = House::empty();
+    let before = house.context.store.settings().directory.clone();
+    for (key, value) in [
+        ("directory_filter", "(uid={user}"),
+        ("directory_bind", "dn:uid={user},o={company}"),
+        ("directory_base", "home.lan"),
+    ] {
+        let set = Command::Assign { key: key.into(), value: Some(value.into()), is_final: false };
+        let error = house.act(set).unwrap_err();
+        assert_eq!(error.kind, Failure::Usage, "{key}");
+        assert!(error.text.starts_with(&format!("{key} can't be read: ")), "{}", error.text);
+        assert_eq!(house.context.store.settings().directory, before, "{key}");
+    }
+    // What an earlier version took is no reason to refuse anything else.
+    house.set("directory_filter", "(uid={user}");
+    for (key, value) in
+        [("directory_base", Some("dc=home,dc=lan")), ("directory_base", None), ("directory_filter", None)]
+    {
+        let value = value.map(str::to_owned);
+        house.act(Command::Assign { key: key.into(), value, is_final: false }).unwrap();
+    }
+    assert_eq!(house.context.store.settings().directory, before);
+}

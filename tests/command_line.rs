@@ -230,6 +230,11 @@ fn what_a_setting_means_is_told_without_a_terminal_too_a4() {
     assert!(told["meaning"][1].as_str().unwrap().starts_with("The price:"), "{told}");
     house.run("set sparequired on").warned("Clients that know none of it can't log on.");
     house.run("set sparequired off").done();
+    house
+        .run("set clientcert pop3s=required")
+        .warned("nobody can log on at pop3s, for no certificate is known here");
+    assert_eq!(house.run("set clientcert pop3s=required --json").json()["shut"], json!(["pop3s"]));
+    house.run("set clientcert off").done();
     house.run("set retain 365 --for home.lan").warned("also what is here already");
     house.run("set retain never").done();
     assert_eq!(house.run("set retain never --json").json()["meaning"], json!([]));

@@ -222,7 +222,7 @@ pub(super) fn unseen(settings: &Settings) -> Option<String> {
 }
 
 /// Whether NTLM can be passed on.
-fn relays_ntlm(context: &Context) -> bool {
+pub(super) fn relays_ntlm(context: &Context) -> bool {
     context.gatekeeper.outside().is_some_and(|outside| outside.relays_ntlm())
 }
 

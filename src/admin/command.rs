@@ -334,7 +334,7 @@ pub enum Answer {
     },
 }
 
-/// What a changed setting means for the passwords that are kept.
+/// What a changed setting means for the passwords that are kept, and for who can log on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Consequence {
     /// Each password that is set from now on is kept itself, for APOP, CRAM-MD5 and NTLM.
@@ -360,6 +360,20 @@ pub enum Consequence {
         method: Method,
         /// Whether users can't send their passwords any more, which the method needs.
         shuts_out: bool,
+    },
+    /// Nobody logs on without a certificate.
+    NeedsCertificate {
+        /// The listeners where that is so.
+        listeners: Vec<String>,
+        /// Whether there is any that could be shown: one that is allowed, or an authority that vouches for some.
+        is_any_known: bool,
+    },
+    /// Users are known by the directory, and it has no server.
+    AsksNobody,
+    /// NTLM is passed on.
+    RelaysNtlm {
+        /// Whether Samba's helper is there.
+        is_there: bool,
     },
 }
 

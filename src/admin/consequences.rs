@@ -1,7 +1,9 @@
-//! What a changed setting means for the passwords that are kept: whom it shuts out, and what is wiped with it (A4).
+//! What a changed setting means for logons: whom it shuts out, and which kept passwords are wiped with it (A4).
 
+use super::auth::relays_ntlm;
 use super::{AdminError, Consequence, Context};
-use crate::settings::{Method, Plaintext, Settings};
+use crate::cert::{self, Vouches};
+use crate::settings::{Demand, ListenerKind, Method, Plaintext, Settings};
 
 /// Makes `challenge` off, whether by that value or by its default, and wipes what was kept for it, all in one
 /// transaction.
@@ -19,8 +21,11 @@ pub(super) async fn of(
     key: &str,
     settings: &Settings,
 ) -> Result<Option<Consequence>, AdminError> {
+    if key == "clientcert" {
+        return certificates(context, settings).await;
+    }
     if settings.auth != Method::File {
-        return Ok(elsewhere(key, settings));
+        return Ok(elsewhere(context, key, settings));
     }
     let takes_challenges = settings.challenge;
     let records = context.gatekeeper.records();
@@ -45,9 +50,30 @@ pub(super) async fn of(
     Ok(Some(Consequence::TakesNoPasswords { takes_challenges, without }))
 }
 
+/// Where nobody logs on without a certificate; none if that is nowhere.
+async fn certificates(context: &Context, settings: &Settings) -> Result<Option<Consequence>, AdminError> {
+    let needs = |kind: &ListenerKind| settings.clientcert.of(*kind) == Demand::Required;
+    let listeners: Vec<_> = ListenerKind::ALL.into_iter().filter(needs).collect();
+    if listeners.is_empty() {
+        return Ok(None);
+    }
+    let is_any_known = !cert::allowed(&context.store).await?.is_empty()
+        || !cert::authorities(&context.store, Vouches::ForClients).await?.is_empty();
+    let listeners = listeners.into_iter().map(|kind| kind.name().to_owned()).collect();
+    Ok(Some(Consequence::NeedsCertificate { listeners, is_any_known }))
+}
+
 /// What it means where no password is kept here, so that none can be set anew.
-fn elsewhere(key: &str, settings: &Settings) -> Option<Consequence> {
+fn elsewhere(context: &Context, key: &str, settings: &Settings) -> Option<Consequence> {
     let shuts_out = match key {
+        "directory_servers"
+            if settings.auth == Method::Directory && settings.directory.servers.is_empty() =>
+        {
+            return Some(Consequence::AsksNobody);
+        }
+        "spa" if settings.spa => {
+            return Some(Consequence::RelaysNtlm { is_there: relays_ntlm(context) });
+        }
         "challenge" if settings.challenge => false,
         "sparequired" if settings.sparequired => true,
         "plaintext" if settings.plaintext == Plaintext::Never => true,
@@ -59,7 +85,7 @@ fn elsewhere(key: &str, settings: &Settings) -> Option<Consequence> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::{Answer, Command, Target, execute};
+    use crate::admin::{Answer, CertificateAct, Command, Target, execute};
     use crate::auth::tests::Folder;
     use crate::auth::{DeviceKey, Gatekeeper};
     use crate::clock::{Clock, UnixTime};
@@ -184,6 +210,48 @@ mod tests {
             assert_eq!(house.set("sparequired", Some("off")), None);
             assert_eq!(house.set("plaintext", Some("never")), elsewhere(true));
             assert_eq!(house.set("plaintext", Some("lan")), None);
+        }
+    }
+
+    #[test]
+    fn where_nobody_logs_on_without_a_certificate_is_told_a7() {
+        let house = House::new();
+        let needs = |listeners: &[&str], is_any_known| {
+            let listeners = listeners.iter().map(|name| name.to_string()).collect();
+            Some(Consequence::NeedsCertificate { listeners, is_any_known })
+        };
+        let all = ["pop3", "pop3s", "submission", "submissions"];
+        assert_eq!(house.set("clientcert", Some("optional")), None);
+        assert_eq!(house.set("clientcert", Some("pop3=optional,submissions=off")), None);
+        assert_eq!(house.set("clientcert", Some("required")), needs(&all, false));
+        let some = "pop3s=required,submissions=required,pop3=optional";
+        assert_eq!(house.set("clientcert", Some(some)), needs(&["pop3s", "submissions"], false));
+        assert_eq!(house.set("clientcert", None), None);
+        let address = addresses(&["alice"]).remove(0);
+        let fingerprint = ["AB"; 32].join(":").parse().unwrap();
+        let act = CertificateAct::Allow { address, fingerprint, label: String::new() };
+        house.act(Command::Certificates(act));
+        assert_eq!(house.set("clientcert", Some("pop3s=required")), needs(&["pop3s"], true));
+        house.context.store.set_setting("auth", Some("local")).wait().unwrap();
+        assert_eq!(house.set("clientcert", Some("required")), needs(&all, true), "by every method");
+    }
+
+    #[test]
+    fn a_directory_without_servers_and_ntlm_that_is_passed_on_are_told_a7_s_186() {
+        let house = House::new();
+        let (servers, off) = (Some("ldaps://dc1.home.lan"), Some("off"));
+        for (method, without_servers, with_spa) in [
+            ("file", None, None),
+            ("local", None, Some(Consequence::RelaysNtlm { is_there: false })),
+            ("directory", Some(Consequence::AsksNobody), Some(Consequence::RelaysNtlm { is_there: false })),
+        ] {
+            house.context.store.set_setting("auth", Some(method)).wait().unwrap();
+            assert_eq!(house.set("directory_servers", servers), None, "{method}");
+            for value in [off, None] {
+                assert_eq!(house.set("directory_servers", value), without_servers, "{method} {value:?}");
+            }
+            assert_eq!(house.set("spa", Some("on")), with_spa, "{method}");
+            assert_eq!(house.set("spa", Some("off")), None, "{method}");
         }
     }
 

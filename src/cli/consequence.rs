@@ -1,11 +1,12 @@
-//! What a changed setting means for passwords and for mail, in plain words.
+//! What a changed setting means for passwords, logons and mail, in plain words.
 
 use super::table::Cell;
 use crate::admin::{Consequence, Target};
 use crate::mail::Address;
+use crate::settings::Method;
 
-/// What it means for passwords, in lines for people.
-pub(super) fn of_passwords(consequence: &Consequence) -> Vec<String> {
+/// What it means for passwords and logons, in lines for people.
+pub(super) fn of_logons(consequence: &Consequence) -> Vec<String> {
     match consequence {
         Consequence::KeepsSecrets { without } => vec![
             "APOP, CRAM-MD5 and NTLM work for passwords that are set from now on.".to_owned(),
@@ -59,7 +60,40 @@ pub(super) fn of_passwords(consequence: &Consequence) -> Vec<String> {
             }));
             lines
         }
+        Consequence::NeedsCertificate { listeners, is_any_known } => {
+            vec![of_certificates(&listeners.join(", "), *is_any_known)]
+        }
+        Consequence::AsksNobody => vec![
+            "Warning: nobody can log on, for users are known by the directory, which has no server now: \"poppet set \
+             directory_servers ldaps://HOST\" names one."
+                .to_owned(),
+        ],
+        Consequence::RelaysNtlm { is_there } => of_relaying(*is_there),
     }
+}
+
+fn of_certificates(listeners: &str, is_any_known: bool) -> String {
+    match is_any_known {
+        true => format!(
+            "At {listeners} nobody logs on any more without a certificate that is known here: \"poppet cert\" lists them."
+        ),
+        false => format!(
+            "Warning: nobody can log on at {listeners}, for no certificate is known here: \"poppet cert issue ADDRESS\" \
+             makes a certificate."
+        ),
+    }
+}
+
+fn of_relaying(is_there: bool) -> Vec<String> {
+    let mut lines = vec![
+        "NTLM logons inside TLS are passed on to Samba's ntlm_auth, which asks the machine's domain.".to_owned(),
+        "The price: those of clients that send no channel binding are taken, too, so whoever gets a user's computer \
+         to log on to him by NTLM can pass that on and log on here as that user."
+            .to_owned(),
+    ];
+    let missing = "It is not here yet: install the package winbind, or set ntlm_auth to where it is.";
+    lines.extend((!is_there).then(|| missing.to_owned()));
+    lines
 }
 
 /// What it means for mail that is here already, in lines for people.
@@ -92,6 +126,12 @@ pub(super) fn fact(consequence: &Consequence) -> (&'static str, Cell) {
         }
         Consequence::WipedSecrets { mailboxes } => ("wiped", Cell::Number((*mailboxes).into())),
         Consequence::KnownElsewhere { method, .. } => ("known_by", Cell::text(method.name())),
+        Consequence::NeedsCertificate { listeners, is_any_known } => {
+            let key = if *is_any_known { "needs_certificate" } else { "shut" };
+            (key, Cell::Texts(listeners.clone()))
+        }
+        Consequence::AsksNobody => ("known_by", Cell::text(Method::Directory.name())),
+        Consequence::RelaysNtlm { is_there } => ("relays_ntlm", Cell::Is(*is_there)),
     }
 }
 
@@ -116,7 +156,7 @@ mod tests {
 
     #[test]
     fn what_challenge_costs_and_whom_it_asks_is_told_a4() {
-        let said = |count| of_passwords(&Consequence::KeepsSecrets { without: addresses(count) }).join("\n");
+        let said = |count| of_logons(&Consequence::KeepsSecrets { without: addresses(count) }).join("\n");
         assert!(said(0).contains("can read them.\nEvery mailbox"), "{}", said(0));
         assert!(said(2).ends_with("be the same): u0@home.lan, u1@home.lan."), "{}", said(2));
         assert!(!said(10).contains(" more"), "{}", said(10));
@@ -125,7 +165,7 @@ mod tests {
 
     #[test]
     fn what_was_wiped_is_counted() {
-        let said = |mailboxes| of_passwords(&Consequence::WipedSecrets { mailboxes }).join("\n");
+        let said = |mailboxes| of_logons(&Consequence::WipedSecrets { mailboxes }).join("\n");
         assert_eq!(said(0), "APOP, CRAM-MD5 and NTLM work no more. No password was kept for them.");
         assert!(said(1).contains("of 1 mailbox that was kept"));
         assert!(said(2).contains("of 2 mailboxes that were kept") && said(2).contains("Backups"));
@@ -135,12 +175,47 @@ mod tests {
     fn who_is_shut_out_without_passwords_is_warned_of_a7() {
         let said = |takes_challenges, count| {
             let consequence = Consequence::TakesNoPasswords { takes_challenges, without: addresses(count) };
-            of_passwords(&consequence).join("\n")
+            of_logons(&consequence).join("\n")
         };
         assert!(said(false, 0).contains("What works: SCRAM-SHA-256. Clients"), "{}", said(false, 0));
         assert!(said(true, 0).contains("SCRAM-SHA-256, APOP, CRAM-MD5 and NTLM for those"));
         assert!(!said(true, 0).contains("Warning"));
         assert!(said(false, 1).contains("\nWarning: nothing works any more for u0@home.lan: give"));
+    }
+
+    #[test]
+    fn who_can_not_log_on_any_more_is_told_a7() {
+        let needs = |is_any_known| {
+            let listeners = vec!["pop3s".to_owned(), "submissions".to_owned()];
+            Consequence::NeedsCertificate { listeners, is_any_known }
+        };
+        for (consequence, wanted, key) in [
+            (
+                needs(true),
+                "At pop3s, submissions nobody logs on any more without a certificate",
+                "needs_certificate",
+            ),
+            (needs(false), "Warning: nobody can log on at pop3s, submissions, for no certificate", "shut"),
+            (
+                Consequence::AsksNobody,
+                "Warning: nobody can log on, for users are known by the directory",
+                "known_by",
+            ),
+        ] {
+            let said = of_logons(&consequence);
+            assert!(said.len() == 1 && said[0].starts_with(wanted), "{said:?}");
+            assert_eq!(fact(&consequence).0, key);
+        }
+        assert!(of_logons(&needs(false))[0].contains("\"poppet cert issue ADDRESS\" makes a certificate"));
+    }
+
+    #[test]
+    fn what_ntlm_that_is_passed_on_costs_is_told_s_186() {
+        let said = |is_there| of_logons(&Consequence::RelaysNtlm { is_there });
+        assert!(said(true)[1].contains("no channel binding are taken, too"), "{:?}", said(true));
+        assert_eq!((said(true).len(), said(false).len()), (2, 3));
+        assert!(said(false)[2].contains("winbind"), "{:?}", said(false));
+        assert_eq!(fact(&Consequence::RelaysNtlm { is_there: true }).0, "relays_ntlm");
     }
 
     #[test]

@@ -70,7 +70,7 @@ pub(super) fn set(verb: &Set, desk: &Desk) -> Result<Report, AdminError> {
     let mut meaning = consequence::of_mail(&verb.key, &value);
     meaning.extend(consequence::of_finality(is_final, &below));
     if let Some(consequence) = &consequence {
-        meaning.extend(consequence::of_passwords(consequence));
+        meaning.extend(consequence::of_logons(consequence));
         facts.push(consequence::fact(consequence));
     }
     facts.push(("meaning", Cell::Texts(meaning.clone())));

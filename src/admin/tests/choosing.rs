@@ -238,3 +238,15 @@ fn what_can_not_be_read_of_the_directory_is_never_set_s_196() {
     }
     assert_eq!(house.context.store.settings().directory, before);
 }
+
+#[test]
+fn ntlm_that_is_passed_on_tells_whether_the_helper_is_there_s_186() {
+    let house = House::empty();
+    house.choose(Method::Local);
+    for is_there in [false, true] {
+        *house.crowd.relays_ntlm.lock().unwrap() = is_there;
+        let set = Command::Assign { key: "spa".into(), value: Some("on".into()), is_final: false };
+        let Answer::Assigned { consequence, .. } = house.act(set).unwrap() else { panic!("no answer") };
+        assert_eq!(consequence, Some(Consequence::RelaysNtlm { is_there }));
+    }
+}

@@ -67,7 +67,11 @@ pub fn fresh_password() -> Result<Secret, AdminError> {
 fn check_method(context: &Context) -> Result<(), Denied> {
     match context.store.settings().auth {
         Method::File => Ok(()),
-        Method::Local => Err(denied(Failure::Refused, "your password is the system's: use passwd(1)")),
+        Method::Local => Err(denied(
+            Failure::Refused,
+            "your password is the system's: change it with passwd(1) if you have a shell, or ask the administrator, who \
+             sets it as root with passwd NAME",
+        )),
         Method::Directory => {
             Err(denied(Failure::Refused, "your password is the directory's: change it there"))
         }

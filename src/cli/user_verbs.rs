@@ -60,7 +60,8 @@ pub(super) struct Auth {
     network that is called uid 1000 is that user of this machine, at \"poppet passwd --own\".\n\
     The state is locked (out, until then or until \"poppet unlock\"), slowed (the next refusal takes up to 15\n\
     seconds), or open. Failures are since the last logon, or those of the last day where it was from a network\n\
-    that is known for the user; the same wrong password again is one more here, and no try for \"tries\".\n\
+    that is known for the user; the same wrong password again is one more here, and no try for \"tries\" where it\n\
+    is sent. SCRAM, CRAM-MD5, APOP and NTLM don't tell whether it is the same: each failure of theirs is a try.\n\
     \"poppet get\" shows tries, lock_minutes and window_minutes, by which accounts are locked out. Whoever has\n\
     logged on from a network in the last month is never locked out there, only slowed."
 )]

@@ -96,7 +96,8 @@ pub(super) static ACCESS_KEYS: &[Key] = &[
     },
     Key {
         name: "tries",
-        meaning: "wrong passwords after which an account is locked out",
+        meaning: "wrong passwords after which an account is locked out; the same one again counts once where it is sent, and \
+                  every time in SCRAM, CRAM-MD5, APOP and NTLM",
         values: "a number from 0 (never; it is only slowed) to 1000",
         effect: Effect::AtOnce,
         assign: |settings, value| number(value, 0, limits::LOCKOUT_TRIES, &mut settings.lockout.tries),

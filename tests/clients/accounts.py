@@ -221,7 +221,7 @@ def two_mailboxes_never_have_one_account_s_206(lab):
     wants(lab.run("account", "ivy@home.lan", "ivy", "--none"), 2, "not both")
     wants(lab.run("account", "ivy@home.lan", "--none"), 0)
     wants(lab.run("account", "holly@home.lan", "ivy"), 5, "the account of ivy@home.lan")
-    wants(lab.run("passwd", "--own", "ivy@home.lan", "--password-stdin", stdin="a\nb\n"), 5, "use passwd(1)")
+    wants(lab.run("passwd", "--own", "ivy@home.lan", "--password-stdin", stdin="a\nb\n"), 5, "passwd(1)")
 
 
 # ---------------------------------------------------------------- elsewhere

@@ -38,13 +38,10 @@ pub struct MethodRow {
     pub hindrance: Option<String>,
 }
 
-/// Shows how users are known. Where the last password has been learnt, nothing more is: that is noted here.
+/// Shows how users are known.
 pub(super) async fn show(context: &Context) -> Result<Answer, AdminError> {
     let without = context.store.mailboxes_by_password(|_, _, sealed| sealed.is_empty()).await?.len();
     let settings = context.store.settings();
-    if settings.auth_learn.is_some() && without == 0 {
-        context.store.set_setting("auth_learn", None).await?;
-    }
     let joined = joined::signs();
     let mut methods = Method::ALL;
     if !joined.is_empty() {
@@ -56,7 +53,7 @@ pub(super) async fn show(context: &Context) -> Result<Answer, AdminError> {
     let rows = methods.into_iter().zip(hindrances);
     Ok(Answer::Auth(AuthView {
         method: settings.auth,
-        learns_from: context.store.settings().auth_learn,
+        learns_from: settings.auth_learn,
         without_password: if settings.auth == Method::File { without as u32 } else { 0 },
         joined: joined.into_iter().map(String::from).collect(),
         methods: rows.map(|(method, it)| MethodRow { method, hindrance: it.flatten() }).collect(),

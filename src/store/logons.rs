@@ -3,7 +3,9 @@
 //! Strangers ask this as often as they like: what is read depends on the name's form and on our domains and aliases,
 //! which mail from anywhere finds out too (S-168), but not on whether a mailbox is there.
 
-use redb::{ReadTransaction, ReadableTable};
+use std::sync::Arc;
+
+use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 
 use super::accounts::{self, change_mailbox, look_up};
 use super::engine::Fault;
@@ -84,9 +86,10 @@ impl Store {
     }
 
     /// Gives a mailbox its first sealed password record, if users are known by the password file, and it is still the
-    /// same mailbox and has none; gives whether it did.
+    /// same mailbox and has none; gives whether it did. With the last of them learning ends.
     pub fn learn_password(&self, address: Address, mark: MailboxMark, password: Vec<u8>) -> Ask<bool> {
-        self.change(move |transaction| {
+        let shared = Arc::clone(&self.shared);
+        let change = move |transaction: &WriteTransaction| {
             let is_method = switching::method(transaction)? == Method::File;
             let table = transaction.open_table(MAILBOXES)?;
             let is_same = is_method
@@ -94,9 +97,11 @@ impl Store {
             drop(table);
             if is_same {
                 change_mailbox(transaction, &address, |record| record.password = password)?;
+                switching::end_learning(transaction)?;
             }
             Ok(is_same)
-        })
+        };
+        self.change_then(change, move |_| shared.reload_settings())
     }
 }
 

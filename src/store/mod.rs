@@ -295,11 +295,15 @@ impl Store {
         })
     }
 
-    /// Replaces the sealed password record; errs with [`StoreError::NotFound`].
+    /// Replaces the sealed password record; with the last one that was to be learnt, learning ends. Errs with
+    /// [`StoreError::NotFound`].
     pub fn set_password(&self, address: Address, password: Vec<u8>) -> Ask<()> {
-        self.change(move |transaction| {
-            accounts::change_mailbox(transaction, &address, |record| record.password = password)
-        })
+        let shared = Arc::clone(&self.shared);
+        let change = move |transaction: &WriteTransaction| {
+            accounts::change_mailbox(transaction, &address, |record| record.password = password)?;
+            switching::end_learning(transaction)
+        };
+        self.change_then(change, move |()| shared.reload_settings())
     }
 
     /// Whether that domain is ours.

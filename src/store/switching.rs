@@ -75,6 +75,23 @@ impl Store {
     }
 }
 
+/// Takes the word of others for no more first passwords where every mailbox has one. Comes behind the write that it
+/// belongs to, so a damaged row is no reason to refuse: it may be one without.
+pub(super) fn end_learning(transaction: &WriteTransaction) -> Result<(), Fault> {
+    let is_learning = transaction.open_table(SETTINGS)?.get(LEARN)?.is_some();
+    if !is_learning {
+        return Ok(());
+    }
+    for entry in transaction.open_table(MAILBOXES)?.iter()? {
+        let (key, stored) = entry?;
+        let row: Result<MailboxRecord, _> = schema::decode(&MAILBOXES, key.value(), stored.value());
+        if row.map_or(true, |record| record.password.is_empty()) {
+            return Ok(());
+        }
+    }
+    records::set_setting(transaction, LEARN, None).map_err(Fault::into_fatal)
+}
+
 fn users(transaction: &ReadTransaction) -> Result<Vec<User>, Fault> {
     let rows = rows(&transaction.open_table(MAILBOXES)?)?;
     Ok(rows.into_iter().map(|(address, record)| user(address, &record)).collect())
@@ -108,6 +125,7 @@ fn change(transaction: &WriteTransaction, switch: Switch) -> Result<Vec<MailboxI
     }
     let mut mailboxes = transaction.open_table(MAILBOXES)?;
     let rows = moved(rows(&mailboxes)?, users.unwrap_or_default())?;
+    let learn = learn.filter(|_| rows.iter().any(|(_, record)| record.password.is_empty()));
     let mut gone = transaction.open_table(GONE)?;
     // Said again, a method takes nothing from those who may come back.
     let forgotten = if from == to { Vec::new() } else { forgotten(&gone)? };
@@ -122,7 +140,7 @@ fn change(transaction: &WriteTransaction, switch: Switch) -> Result<Vec<MailboxI
     for record in &forgotten {
         put_gone(&mut gone, record.mailbox.id, record).map_err(Fault::into_fatal)?;
     }
-    for (key, method) in [("auth", Some(to).filter(|to| *to != Method::default())), ("auth_learn", learn)] {
+    for (key, method) in [("auth", Some(to).filter(|to| *to != Method::default())), (LEARN, learn)] {
         records::set_setting(transaction, key, method.map(Method::name)).map_err(Fault::into_fatal)?;
     }
     if let Some((name, value)) = record {
@@ -178,3 +196,6 @@ pub(super) fn method(transaction: &WriteTransaction) -> Result<Method, Fault> {
 fn changed_meanwhile() -> StoreError {
     StoreError::Refused("the mailboxes have changed meanwhile; nothing was changed, say it again".into())
 }
+
+/// The setting whose word counts once for a mailbox without a password.
+const LEARN: &str = "auth_learn";

@@ -207,9 +207,9 @@ fn when_the_last_password_is_learnt_nothing_more_is() {
         assert_eq!((view.learns_from, view.without_password), (Some(Method::Directory), left));
         house.act(Command::SetPassword { address: address(name), password: None }).unwrap();
     }
+    assert_eq!(house.context.store.settings().auth_learn, None, "before anybody looks");
     let view = view(&house);
     assert_eq!((view.learns_from, view.without_password), (None, 0));
-    assert_eq!(house.context.store.settings().auth_learn, None);
 }
 
 /// It was taken, and then every logon was answered "try again later".

@@ -309,6 +309,28 @@ mod learning {
         assert!(fake.asked().is_empty());
     }
 
+    /// Looking was what ended it once: until somebody looked, who lost his password could have another one learnt.
+    #[test]
+    fn with_the_last_password_learning_ends_by_itself() {
+        let (house, fake) = house(true);
+        house.add("bob@home.lan", "damage");
+        let learns = || house.store.settings().auth_learn;
+        house.store.set_password("bob@home.lan".parse().unwrap(), Vec::new()).wait().unwrap();
+        assert!(is_welcome(&house.login("alice@home.lan", "rabbit")));
+        assert_eq!(learns(), Some(Method::Directory), "bob's is left");
+        house.store.set_password("bob@home.lan".parse().unwrap(), vec![1]).wait().unwrap();
+        assert_eq!(learns(), None);
+        house.store.set_password("alice@home.lan".parse().unwrap(), Vec::new()).wait().unwrap();
+        fake.asked();
+        house.forget();
+        assert!(is_refused(&house.login("alice@home.lan", "rabbit"), 1));
+        assert!(fake.asked().is_empty());
+        house.set("auth_learn", "directory");
+        house.forget();
+        assert!(is_welcome(&house.login("alice@home.lan", "rabbit")));
+        assert_eq!(learns(), None, "hers was the last");
+    }
+
     #[test]
     fn nothing_is_learnt_from_who_can_not_tell() {
         let (house, fake) = house(true);

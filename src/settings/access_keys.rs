@@ -288,4 +288,11 @@ mod tests {
             assert_eq!(is_taken("local_socket", &path(most_octets - 1 + over)), wanted, "{over}");
         }
     }
+    #[test]
+    fn tries_says_where_the_same_wrong_password_counts_once() {
+        let tries = ACCESS_KEYS.iter().find(|key| key.name == "tries").unwrap();
+        assert!(
+            tries.meaning.contains("once where it is sent, and every time in SCRAM, CRAM-MD5, APOP and NTLM")
+        );
+    }
 }

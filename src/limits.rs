@@ -126,6 +126,9 @@ pub const DIRECTORY_FAILURES: u32 = 3;
 pub const DIRECTORY_REST: Duration = Duration::from_secs(10);
 /// How long a link for searches is kept without use; Active Directory closes it after 15 minutes.
 pub const DIRECTORY_IDLE: Duration = Duration::from_secs(300);
+/// How long a link for searches is kept at all, however busy: the server shows its certificate anew, and says anew
+/// whether the search account may still come in (S-202).
+pub const DIRECTORY_LINK_AGE: Duration = Duration::from_secs(3600);
 /// How long a search account that was refused is not tried again: each logon would be a try, and lock it out (S-205).
 pub const DIRECTORY_REFUSED: Duration = Duration::from_secs(60);
 /// How long the system's list of authorities is believed before it is read again.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::found::{self, Found};
 use super::link::{Link, Trouble, Way};
 use super::plan::{Look, Plan};
-use super::searchers::{Searcher, Who};
+use super::searchers::{Searcher, Trusted, Who};
 use super::{AUTHORITIES, Directory, PASSWORD};
 use crate::auth::{Absence, Person};
 use crate::ldap::{self, Answer, Judgement, Question};
@@ -200,7 +200,7 @@ impl<'a> Inquiry<'a> {
         let sealed =
             if directory.account.is_empty() { Vec::new() } else { self.sealed.clone().unwrap_or_default() };
         let who = Who { account: directory.account.clone(), sealed };
-        let kept = self.directory.searchers().take(server, &who, now());
+        let kept = self.directory.searchers().take(server, &who, &Trusted::by(&self.way), now());
         let is_kept = kept.is_some();
         let mut searcher = match kept {
             Some(searcher) => searcher,
@@ -227,8 +227,9 @@ impl<'a> Inquiry<'a> {
     /// A new link on which the search account is bound.
     async fn searcher(&self, server: &DirectoryServer, who: &Who) -> Tried<Searcher> {
         let now = self.directory.clock.monotonic();
+        let searcher = |link| Searcher { link, trusted: Trusted::by(&self.way), begun: now, root: None };
         if who.account.is_empty() {
-            return Ok(Ok(Searcher { link: Link::open(server, &self.way).await?, root: None }));
+            return Ok(Ok(searcher(Link::open(server, &self.way).await?)));
         }
         let again = "give it with \"poppet auth directory --password-stdin\"";
         let Some(password) = self.directory.records.unseal(PASSWORD, &who.sealed) else {
@@ -241,7 +242,7 @@ impl<'a> Inquiry<'a> {
         let question = Question::Bind { name: who.account.clone(), password };
         let Answer::Bound(outcome) = link.ask(&question).await? else { return Err(strange()) };
         match outcome.judgement() {
-            Judgement::Right => Ok(Ok(Searcher { link, root: None })),
+            Judgement::Right => Ok(Ok(searcher(link))),
             Judgement::Wrong => {
                 let why = outcome.reason();
                 let reason =

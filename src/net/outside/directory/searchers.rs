@@ -1,8 +1,11 @@
 //! Links on which the search account is bound, kept for the next search and for nothing else (S-201).
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use super::link::Link;
+use rustls::ClientConfig;
+
+use super::link::{Link, Way};
 use crate::limits;
 use crate::settings::DirectoryServer;
 
@@ -22,9 +25,37 @@ pub(super) struct Who {
     pub sealed: Vec<u8>,
 }
 
+/// What a link is trusted by, which may count no more before the link ends (S-202).
+#[derive(Debug, Clone)]
+pub(super) struct Trusted {
+    may_be_clear: bool,
+    /// None where TLS can't be verified at all.
+    tls: Option<Arc<ClientConfig>>,
+}
+
+impl Trusted {
+    /// What links that are made in that way are trusted by.
+    pub fn by(way: &Way) -> Trusted {
+        Trusted { may_be_clear: way.may_be_clear, tls: way.tls.as_ref().ok().cloned() }
+    }
+}
+
+impl PartialEq for Trusted {
+    fn eq(&self, other: &Trusted) -> bool {
+        let is_same_tls = match (&self.tls, &other.tls) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        is_same_tls && self.may_be_clear == other.may_be_clear
+    }
+}
+
 /// A link on which he is bound, or nobody.
 pub(super) struct Searcher {
     pub link: Link,
+    /// What the link was trusted by when it was made, and when that was.
+    pub trusted: Trusted,
+    pub begun: Instant,
     /// Where the server's tree begins, if that was asked.
     pub root: Option<String>,
 }
@@ -44,9 +75,20 @@ struct Refused {
 }
 
 impl Searchers {
-    /// A link to that server that was not idle for too long; all others that are of no use are dropped.
-    pub fn take(&mut self, server: &DirectoryServer, who: &Who, now: Instant) -> Option<Searcher> {
-        self.idle.retain(|idle| idle.who == *who && now < idle.since + limits::DIRECTORY_IDLE);
+    /// A link to that server that would be trusted now, too, and was neither idle nor kept for too long; all others
+    /// that are of no use are dropped.
+    pub fn take(
+        &mut self,
+        server: &DirectoryServer,
+        who: &Who,
+        trusted: &Trusted,
+        now: Instant,
+    ) -> Option<Searcher> {
+        self.idle.retain(|idle| {
+            let is_young = now < idle.searcher.begun + limits::DIRECTORY_LINK_AGE;
+            let is_in_use = now < idle.since + limits::DIRECTORY_IDLE;
+            idle.who == *who && idle.searcher.trusted == *trusted && is_young && is_in_use
+        });
         let at = self.idle.iter().rposition(|idle| idle.server == *server)?;
         Some(self.idle.remove(at).searcher)
     }

@@ -1,10 +1,16 @@
 //! TLS: what is verified, and that no password goes where it is not (S-202, S-203).
 
-use smol::block_on;
+use std::time::Instant;
 
+use smol::block_on;
+use smol::lock::Semaphore;
+
+use super::super::link::{Link, Way};
+use super::super::searchers::{Searcher, Searchers, Trusted, Who};
 use super::*;
-use crate::auth::Finding;
+use crate::auth::{Absence, Finding};
 use crate::limits;
+use crate::settings::DirectoryServer;
 
 /// Begins TLS when asked to.
 fn well_by_start_tls(deed: &Deed, id: i64) -> Act {
@@ -102,6 +108,64 @@ fn a_server_without_tls_gets_a_password_only_if_the_administrator_wants_it_s_202
     assert!(server.binds().is_empty());
     house.set("directory_clear", "on");
     assert!(matches!(block_on(house.directory().prove(&alice(), &wonderland())), Finding::Right(Some(_))));
+}
+
+/// Finds alice on a link that is kept, and nobody once `end` has taken away what it was trusted by.
+fn a_kept_link_ends(server: &Server, house: &House, end: impl Fn(), again: impl Fn()) {
+    let directory = house.directory();
+    let is_search = |deed: &Deed| matches!(deed, Deed::Search(..));
+    let searches = || server.deeds().into_iter().filter(is_search).count();
+    for round in 1..=2 {
+        assert!(block_on(directory.find(&alice())).is_ok());
+        assert_eq!((server.connections(), searches()), (1, round), "the link is used again");
+    }
+    end();
+    let told = block_on(directory.find(&alice()));
+    assert!(matches!(told, Err(Absence::Unavailable(_))), "{told:?}");
+    assert_eq!((server.binds().len(), searches()), (1, 2), "nothing more is said to whom nobody trusts");
+    again();
+    let connections = server.connections();
+    assert!(block_on(directory.find(&alice())).is_ok());
+    assert_eq!((server.connections(), searches()), (connections + 1, 3));
+}
+
+#[test]
+fn a_kept_link_ends_with_what_it_was_trusted_by_s_202() {
+    let clear = Server::start(None, well);
+    let house = House::new(&[&clear]);
+    let set = |value| house.set("directory_clear", value);
+    a_kept_link_ends(&clear, &house, || set("off"), || set("on"));
+
+    let (config, authority) = tls();
+    let (_, other) = tls();
+    let inside = Server::start_inside(config, well);
+    let house = House::asking(&format!("ldaps://{}", inside.address));
+    house.trust(&authority);
+    a_kept_link_ends(&inside, &house, || house.trust(&other), || house.trust(&authority));
+}
+
+#[test]
+fn a_link_that_is_always_busy_comes_of_age_s_202() {
+    let server = Server::start(None, well);
+    let url: DirectoryServer = format!("ldap://{}", server.address).parse().unwrap();
+    let patience = Patience { connect: LONG, handshake: LONG, reply: LONG, whole: LONG };
+    let way =
+        Way { tls: Err(String::new()), may_be_clear: true, patience, lookups: Arc::new(Semaphore::new(1)) };
+    let (trusted, who) = (Trusted::by(&way), Who { account: String::new(), sealed: Vec::new() });
+    let (mut searchers, begun) = (Searchers::default(), Instant::now());
+    let Ok(link) = block_on(Link::open(&url, &way)) else { panic!("no link") };
+    let mut searcher = Searcher { link, trusted: trusted.clone(), begun, root: None };
+    let (end, step) = (begun + limits::DIRECTORY_LINK_AGE, limits::DIRECTORY_IDLE / 2);
+    let mut now = begun;
+    while now + step < end {
+        now += step;
+        searchers.keep(&url, who.clone(), searcher, now);
+        searcher = searchers.take(&url, &who, &trusted, now).unwrap();
+    }
+    searchers.keep(&url, who.clone(), searcher, now);
+    let searcher = searchers.take(&url, &who, &trusted, end - Duration::from_nanos(1)).unwrap();
+    searchers.keep(&url, who.clone(), searcher, end);
+    assert!(searchers.take(&url, &who, &trusted, end).is_none());
 }
 
 #[test]

@@ -24,6 +24,7 @@ from run import passes, write_private
 BOB = "bob@home.lan"
 MAIL = mail("the one", b"some text\r\n")
 NO_TLS = "no TLS"
+MEGABYTE = 1024 * 1024
 TESTS = []
 
 LEFT_OUT = {
@@ -135,13 +136,16 @@ class Lab:
     def trust(self, shown=None):
         context = ssl.create_default_context(cafile=self.house.authority)
         if shown:
+            # What is weak is to be refused by the server, and not by OpenSSL before it is ever shown.
+            context.set_ciphers("DEFAULT@SECLEVEL=0")
             context.load_cert_chain(*shown)
         return context
 
     def link(self, shown=None):
         """A POP3 session inside TLS; none if there are no TLS."""
+        trust = self.trust(shown)
         try:
-            return poplib.POP3_SSL("localhost", self.house.ports["pop3s"], timeout=30, context=self.trust(shown))
+            return poplib.POP3_SSL("localhost", self.house.ports["pop3s"], timeout=30, context=trust)
         except (ssl.SSLError, ConnectionError, poplib.error_proto):
             return None
 
@@ -228,6 +232,7 @@ def certificates_that_are_none_for_this_shake_no_hands(lab):
             "-out", v1, "-days", "1")
     key = lab.company.folder / f"{lab.company.made}.key"
     own = sign("alice", user(ADDRESS))
+    chain_length = MEGABYTE // len(ssl.PEM_cert_to_DER_cert(lab.other.pem.read_text())) + 1
     must_be(NO_TLS,
             expired=lab.logs_on(sign("a", user(ADDRESS), -2, -1), *external()),
             not_yet=lab.logs_on(sign("a", user(ADDRESS), 1, 2), *external()),
@@ -236,7 +241,11 @@ def certificates_that_are_none_for_this_shake_no_hands(lab):
             authority=lab.logs_on(sign("a", user(ADDRESS) + "basicConstraints = CA:TRUE\n"), *external()),
             v1=lab.logs_on((v1, key), *external()),
             sha1=lab.logs_on(sign("a", user(ADDRESS), kind=rsa, digest="sha1"), *external()),
-            chain_of_100=lab.logs_on((repeated(lab, own[0], 100), own[1]), *external()))
+            rsa_1024=lab.logs_on(sign("a", user(ADDRESS), kind=("rsa", "rsa_keygen_bits:1024")), *external()),
+            chain_of_100=lab.logs_on((repeated(lab, own[0], 100), own[1]), *external()),
+            megabyte=lab.logs_on(sign("a", user(ADDRESS) + f"nsComment = {'x' * MEGABYTE}\n"), *external()),
+            chain_of_a_megabyte=lab.logs_on((repeated(lab, own[0], chain_length), own[1]), *external()))
+    must_be("alice", afterwards=lab.logs_on(own, *external()))
     log = lab.house.log()
     for wanted in ("ended on", "begins only on", "of no authority that is trusted here", "is for another purpose", "old version"):
         if not re.search(rf"pop3s 127\.0\.0\.1: the certificate [^\n]*{wanted}", log):

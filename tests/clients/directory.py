@@ -20,12 +20,14 @@ from pathlib import Path
 from authority import Authority
 from corpus import mail
 from elsewhere import LET_IN, REFUSED, TESTS, UNAVAILABLE, Doors, Pop3, must_be_refused, settings, test
-from house import Failed, House, passes
+from house import ADDRESS, PASSWORD, Failed, House, passes
 from slapd import PEOPLE, SERVICE, SERVICE_PASSWORD, SUFFIX, Slapd, until
 
 PASSWORDS = {uid: password for uid, _, password in PEOPLE}
 # Whose account has another name than the mailbox's.
 ACCOUNTS = {"star@home.lan": "bob*", "comma@home.lan": "a,b", "parentheses@home.lan": "par(en)the", "joerg@home.lan": "jörg"}
+# Who are known by file first.
+MOVED = {"alice@home.lan": "alice", "bob@home.lan": "bob", "joerg@home.lan": "jörg", "blank@home.lan": "blank"}
 UNBOUND = "noentry@home.lan"
 MAIL = mail("for bob", b"some text\r\n")
 # In which a directory that never answers must be given up, S-197; and in which it must be asked again.
@@ -35,9 +37,9 @@ GIVEN_UP_SECONDS, ASKED_AGAIN_SECONDS = 15, 20
 class Lab(Doors):
     """poppet, slapd, and certificates good and bad."""
 
-    def __init__(self, house, slapd, certificates):
+    def __init__(self, house, slapd, authority, certificates):
         super().__init__(house)
-        self.slapd, self.certificates = slapd, certificates
+        self.slapd, self.authority, self.certificates = slapd, authority, certificates
 
     @property
     def secure(self):
@@ -304,6 +306,78 @@ def a_removed_account_with_the_same_name_is_another_one_S_220(lab):
     lab.expect(LET_IN, "bobby@home.lan", PASSWORDS["bobby"])
 
 
+@test
+def mailboxes_move_from_file_to_the_directory_and_back_with_their_mail_A2(lab):
+    folder = lab.house.folder / "moved"
+    folder.mkdir()
+    house = House(lab.house.binary, folder)
+    house.set_up()
+    by_file = {address: PASSWORD for address in MOVED}
+    by_directory = {address: PASSWORDS[uid] for address, uid in MOVED.items()}
+    for address in MOVED:
+        if address != ADDRESS:
+            house.add(address)
+    use_directory(house, lab.slapd, lab.authority)
+    house.start()
+    try:
+        doors = Doors(house)
+        for number, address in enumerate(MOVED):
+            with smtplib.SMTP("127.0.0.1", house.ports["smtp"], timeout=60) as smtp:
+                for letter in range(4 + number):
+                    smtp.sendmail("sender@client.test", [address], mail(f"{letter} for {address}", b"text\r\n" * 999 * letter))
+            # UIDs are no longer what a count would give.
+            session, _ = doors.pop3(address, PASSWORD)
+            session.dele(2)
+            session.quit()
+        before = all_mail(doors, by_file)
+        house.poppet("auth", "directory", "--migrate", "--password-stdin", stdin=SERVICE_PASSWORD + "\n")
+        must_be_same(before, all_mail(doors, by_directory), "directory")
+        for address in MOVED:
+            doors.expect(REFUSED, address, by_directory[address] + "x")
+            if by_file[address] != by_directory[address]:
+                doors.expect(REFUSED, address, by_file[address])
+        house.poppet("auth", "file", "--migrate", "--learn")
+        doors.expect(REFUSED, "bob@home.lan", PASSWORD)
+        must_be_same(before, all_mail(doors, by_directory), "file, learning")
+        lab.slapd.stop()
+        try:
+            doors.fresh()
+            # The directory is not there to be asked: these were learnt.
+            must_be_same(before, all_mail(doors, by_directory), "file")
+            doors.expect(REFUSED, "bob@home.lan", PASSWORD)
+        finally:
+            lab.slapd.start()
+        house.stop()
+    finally:
+        house.kill()
+    return f"{len(MOVED)} mailboxes, {sum(map(len, before.values()))} mails"
+
+
+def all_mail(doors, passwords):
+    """Each mailbox's UIDLs with their messages, as its user gets them."""
+    found = {}
+    for address, password in passwords.items():
+        session, told = doors.pop3(address, password)
+        if not session:
+            raise Failed(f"{address} is told {told!r}; {doors.log()[-400:]}")
+        numbers = [line.decode().split() for line in session.uidl()[1]]
+        found[address] = [(uidl, session.retr(number)[1]) for number, uidl in numbers]
+        session.quit()
+    return found
+
+
+def must_be_same(before, after, method):
+    for address, mails in before.items():
+        if not mails or mails != after[address]:
+            raise Failed(f"{address} by {method} has {[uidl for uidl, _ in after[address]]}, not {[uidl for uidl, _ in mails]}, or other mails")
+
+
+def use_directory(house, slapd, authority):
+    for key, value in (("servers", f"ldaps://127.0.0.1:{slapd.secure}"), ("base", f"ou=people,{SUFFIX}"), ("account", SERVICE)):
+        house.poppet("set", f"directory_{key}", value)
+    house.poppet("cert", "ca", "add", str(authority.certificate), "--for", "directory")
+
+
 def set_up(house, slapd, authority):
     """The server as an administrator sets it up, from the first command to the last mailbox."""
     house.set_up()
@@ -311,9 +385,7 @@ def set_up(house, slapd, authority):
     must_be_refused(lambda: house.poppet("auth", "directory"), "home.lan")
     house.poppet("del", "home.lan", "--yes")
     must_be_refused(lambda: house.poppet("auth", "directory"), "directory_servers")
-    for key, value in (("servers", f"ldaps://127.0.0.1:{slapd.secure}"), ("base", f"ou=people,{SUFFIX}"), ("account", SERVICE)):
-        house.poppet("set", f"directory_{key}", value)
-    house.poppet("cert", "ca", "add", str(authority.certificate), "--for", "directory")
+    use_directory(house, slapd, authority)
     house.poppet("auth", "directory", "--password-stdin", stdin=SERVICE_PASSWORD + "\n")
     house.poppet("add", "home.lan")
     for uid, address, _ in PEOPLE:
@@ -337,7 +409,7 @@ def main():
             slapd = Slapd(folder, Path(binary).resolve().parent.parent / "packages", *certificates["good"])
             set_up(house, slapd, own)
             house.start()
-            lab = Lab(house, slapd, certificates)
+            lab = Lab(house, slapd, own, certificates)
             for name, run in TESTS:
                 if not wanted or any(word in name for word in wanted):
                     lab.fresh()

@@ -22,6 +22,8 @@ use poppet::ticket::block_on;
 
 const MAILBOXES: usize = 50;
 const MESSAGES: usize = 100;
+/// In each mailbox of the power cuts.
+const LETTERS: usize = 3;
 const REMOVED: [&str; 2] = ["u17@home.lan", "u18@home.lan"];
 
 #[test]
@@ -57,6 +59,11 @@ fn fifty_mailboxes_with_their_mail_go_to_a_directory_and_back_unchanged() {
 #[test]
 fn a_power_cut_at_any_write_leaves_the_old_method_or_the_new_one() {
     let old = image();
+    let store = Store::open_on(Arc::new(Disk::new(old.clone())), &Options::default(), clock()).unwrap();
+    assert!(!state(&store));
+    let before = mail(&store);
+    assert_eq!(before.len(), 20 * LETTERS);
+    drop(store);
     let (mut cuts, mut is_whole) = (0, [false; 2]);
     for seed in 0..8 {
         let mut random = fastrand::Rng::with_seed(seed);
@@ -72,6 +79,7 @@ fn a_power_cut_at_any_write_leaves_the_old_method_or_the_new_one() {
             let store = Store::open_on(Arc::new(Disk::new(image)), &Options::default(), clock()).unwrap();
             let is_new = state(&store);
             assert!(is_new || !is_done, "what was acknowledged is gone: cut {operations}, seed {seed}");
+            assert_eq!(mail(&store), before, "cut {operations}, seed {seed}");
             is_whole[usize::from(is_new)] = true;
             cuts += u32::from(was_cut);
             if is_done && !was_cut {
@@ -104,7 +112,22 @@ fn state(store: &Store) -> bool {
     method == Method::Directory
 }
 
-/// Twenty mailboxes known by file, two of them removed.
+/// All mail, of which each UIDL is made: the mailbox with its mark, the UID, and what was written.
+fn mail(store: &Store) -> Vec<(Address, MailboxMark, Uid, Vec<u8>)> {
+    let mut mail = Vec::new();
+    for row in store.mailboxes(None).wait().unwrap() {
+        let snapshot = store.snapshot(row.id).wait().unwrap();
+        for (uid, _) in snapshot.messages {
+            let message = MessageId { mailbox: row.id, uid };
+            let opened = store.open_message(message).wait().unwrap().unwrap();
+            assert_eq!(opened.chunks, 1);
+            mail.push((row.address.clone(), snapshot.mark, uid, opened.first.unwrap().0));
+        }
+    }
+    mail
+}
+
+/// Twenty mailboxes with their mail known by file, two of them removed.
 fn image() -> Vec<u8> {
     let disk = Disk::new(Vec::new());
     let store = Store::create_on(Arc::new(disk.clone()), &Options::default(), clock()).unwrap();
@@ -114,7 +137,15 @@ fn image() -> Vec<u8> {
     for number in 0..20_u8 {
         let mark = MailboxMark([number; 16]);
         // As long as a real record, so that the table has several pages.
-        store.add_mailbox(numbered(number.into()), mark, vec![number; 400]).wait().unwrap();
+        let id = store.add_mailbox(numbered(number.into()), mark, vec![number; 400]).wait().unwrap();
+        // The first of them goes, so that no UID says how many there are.
+        for letter in 0..=LETTERS {
+            let text = format!("Subject: {letter} for {number}\r\n\r\n{}\r\n", "x".repeat(500 * letter));
+            let mut upload = store.upload();
+            block_on(upload.push(text.as_bytes())).unwrap();
+            upload.finish(vec![Delivery::to(id, Vec::new())]).wait().unwrap();
+        }
+        store.remove_messages(id, vec![Uid(1)]).wait().unwrap();
     }
     for number in [17, 18] {
         store.remove_mailbox(numbered(number)).wait().unwrap();

@@ -62,7 +62,8 @@ fn a_power_cut_at_any_write_leaves_the_old_method_or_the_new_one() {
     let store = Store::open_on(Arc::new(Disk::new(old.clone())), &Options::default(), clock()).unwrap();
     assert!(!state(&store));
     let before = mail(&store);
-    assert_eq!(before.len(), 20 * LETTERS);
+    // A mailbox that comes back brings its removed mail along.
+    assert_eq!(before.len(), 20 * LETTERS + REMOVED.len());
     drop(store);
     let (mut cuts, mut is_whole) = (0, [false; 2]);
     for seed in 0..8 {

@@ -3,10 +3,11 @@
 
 use std::net::IpAddr;
 
+use super::super::server::Server;
 use super::super::terms;
 use super::trial::serving;
 use super::*;
-use crate::admin::{Command, Failure, execute};
+use crate::admin::{Answer, Command, Failure, MechanismState, execute};
 use crate::sasl::{Channel, Claim, Mechanism, Proof};
 use crate::settings::Method;
 use crate::store::{NewMailbox, Wanted};
@@ -98,16 +99,36 @@ fn a_client_is_offered_what_the_method_can_prove_a1_a4_a7() {
                 |has_certificate| Some(Channel { exporter: Some([1; 32]), end_point: None, has_certificate });
             assert_eq!(offered(None), clear, "{method}");
             assert_eq!(offered(tls(false)), secure, "{method}");
+            assert_eq!(told_to_work(server), sorted(secure), "{method}");
             // Any program stands for Samba's where it is only asked whether it is there.
-            for (key, value) in [("challenge", "on"), ("spa", "on"), ("ntlm_auth", "/bin/true")] {
+            let more =
+                [("challenge", "on"), ("spa", "on"), ("ntlm_auth", "/bin/true"), ("clientcert", "optional")];
+            for (key, value) in more {
                 server.store.set_setting(key, Some(value)).wait().unwrap();
             }
             assert_eq!(offered(tls(true)), all, "{method}");
+            assert_eq!(told_to_work(server), sorted(all), "{method}");
             assert!(!offered(None).contains("NTLM"), "{method}: nothing is relayed in the clear (S-186)");
             server.store.set_setting("sparequired", Some("on")).wait().unwrap();
             assert!(!offered(tls(true)).contains("PLAIN"), "{method}");
         });
     }
+}
+
+/// What `poppet auth` says that works, but for what is no mechanism of SASL.
+fn told_to_work(server: &Server) -> Vec<String> {
+    let (store, gatekeeper) = (server.store.clone(), server.gatekeeper.clone());
+    let context = Context { store, gatekeeper, live: None, asker: Asker::default() };
+    let Ok(Answer::Auth(view)) = block_on(execute(&context, Command::Auth)) else { panic!("no answer") };
+    let works = view.mechanisms.iter().filter(|row| row.state == MechanismState::Works);
+    let names: Vec<_> = works.map(|row| row.names.as_str()).collect();
+    sorted(&names.join(" ").replace("USER/PASS", "").replace("APOP", ""))
+}
+
+fn sorted(names: &str) -> Vec<String> {
+    let mut names: Vec<_> = names.split_whitespace().map(str::to_owned).collect();
+    names.sort();
+    names
 }
 
 /// The password file knows alice, and whom it doesn't know is not let in by the other methods either, though nobody

@@ -64,12 +64,11 @@ impl Plan {
                 let of_name = Names { address: name.clone(), ..names.clone() };
                 let is_old_name = name.contains('\\');
                 let own = filter(if is_old_name { BY_OLD_NAME } else { BY_UPN }, &of_name)?;
-                let both = if is_old_name {
-                    vec![own.clone()]
-                } else {
-                    vec![own.clone(), filter(BY_OLD_NAME, &names)?]
-                };
-                let look = Look::Filters(custom.unwrap_or(both));
+                let mut filters = vec![own.clone()];
+                if !is_old_name && is_in_their_domain(&names, other, domain.as_deref()) {
+                    filters.push(filter(BY_OLD_NAME, &names)?);
+                }
+                let look = Look::Filters(custom.unwrap_or(filters));
                 let own_look = (!directory.base.is_empty()).then(|| Look::Filters(vec![own]));
                 (directory.lacks_for_search().is_none().then_some(look), Some(name), own_look)
             }
@@ -105,6 +104,17 @@ fn names(person: &Person, other: Option<&str>) -> Names {
         },
     };
     Names { address: format!("{user}@{domain}"), user: user.into(), domain: domain.into() }
+}
+
+/// Whether the name before the @ is that of a user of the directory's own domain. Whoever has another domain's address
+/// is not the one who has the same old name there.
+fn is_in_their_domain(names: &Names, other: Option<&str>, domain: Option<&str>) -> bool {
+    match (other, domain) {
+        (Some(other), _) if !other.contains('@') => true,
+        (Some(_), Some(domain)) => names.domain.eq_ignore_ascii_case(domain),
+        (Some(_), None) => false,
+        (None, domain) => domain.is_some(),
+    }
 }
 
 fn filter(text: &str, names: &Names) -> Result<Vec<u8>, Absence> {
@@ -182,12 +192,30 @@ mod tests {
             assert_eq!(plan.bind_name.as_deref(), Some(name), "{bind} {account:?}");
             assert_eq!(plan.look, None, "nobody is there to search");
         }
-        let plan = Plan::of(&directory("upn:ad.lan", "dc=ad", "svc@ad.lan"), &person(None)).unwrap();
-        let filters = vec![filled(BY_UPN, "alice@ad.lan"), filled(BY_OLD_NAME, "alice@home.lan")];
-        assert_eq!(plan.look, Some(Look::Filters(filters)));
         let plan =
             Plan::of(&directory("upn:ad.lan", "dc=ad", "svc@ad.lan"), &person(Some("HOME\\bob"))).unwrap();
         assert_eq!(plan.look, Some(Look::Filters(vec![filled(BY_OLD_NAME, "bob@home.lan")])));
+    }
+
+    /// Users of several domains are in one directory: the alice of another one has the same old name.
+    #[test]
+    fn an_old_name_finds_nobody_for_an_address_of_any_domain_s_206() {
+        for (bind, account, upn, old_name) in [
+            ("upn", None, "alice@home.lan", None),
+            ("upn", Some("alice@home.lan"), "alice@home.lan", None),
+            ("upn", Some("alice@ad.lan"), "alice@ad.lan", None),
+            ("upn", Some("asmith"), "asmith@home.lan", Some("asmith@home.lan")),
+            ("upn:ad.lan", None, "alice@ad.lan", Some("alice@home.lan")),
+            ("upn:ad.lan", Some("ALICE@home.lan"), "alice@ad.lan", Some("alice@home.lan")),
+            ("upn:ad.lan", Some("asmith"), "asmith@ad.lan", Some("asmith@home.lan")),
+            ("upn:ad.lan", Some("asmith@AD.lan"), "asmith@AD.lan", Some("asmith@AD.lan")),
+            ("upn:ad.lan", Some("asmith@other.lan"), "asmith@other.lan", None),
+        ] {
+            let plan = Plan::of(&directory(bind, "dc=ad", "svc@ad.lan"), &person(account)).unwrap();
+            let mut filters = vec![filled(BY_UPN, upn)];
+            filters.extend(old_name.map(|name| filled(BY_OLD_NAME, name)));
+            assert_eq!(plan.look, Some(Look::Filters(filters)), "{bind} {account:?}");
+        }
     }
 
     #[test]

@@ -142,12 +142,14 @@ impl Directory {
         *self.tried() = sealed;
     }
 
-    /// Whether any of its servers can be reached, with TLS where that is wanted; else why not.
+    /// Whether any of its servers can be reached, with TLS where that is wanted; else why not, which may be that too
+    /// many ask at once.
     pub async fn probe(&self) -> Result<(), String> {
         let asking = async { Inquiry::begin(self, None).await?.reach().await };
         match self.ask(asking).await {
             Some(Err(Absence::Refused(why) | Absence::Unavailable(why))) => Err(why),
-            Some(Ok(())) | None => Ok(()),
+            Some(Ok(())) => Ok(()),
+            None => Err(BUSY.into()),
         }
     }
 

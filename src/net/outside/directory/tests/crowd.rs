@@ -61,6 +61,8 @@ fn who_waits_for_a_place_too_long_is_put_off() {
     let mut waiting = Box::pin(directory.prove(&person, &password));
     assert_eq!(block_on(poll_once(&mut waiting)), None);
     assert_eq!(block_on(waiting), Finding::Busy);
+    let told = block_on(directory.probe()).unwrap_err();
+    assert!(told.contains("try again"), "nobody has looked whether it is there: {told}");
     drop(places);
     assert_eq!(directory.waiting.load(std::sync::atomic::Ordering::Relaxed), 0);
     assert_eq!(server.connections(), 0);

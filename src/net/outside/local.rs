@@ -2,13 +2,15 @@
 
 use std::io;
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::sync::atomic::AtomicUsize;
+use std::time::{Duration, Instant};
 
 use smol::Async;
 use smol::future::FutureExt;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::lock::Semaphore;
 
+use super::directory::{Waiting, within};
 use crate::auth::{Absence, Finding, Person};
 use crate::limits;
 use crate::local::{self, Answer, Claim, HEADER_OCTETS, Question};
@@ -19,6 +21,7 @@ use crate::store::Store;
 pub struct Local {
     store: Store,
     places: Semaphore,
+    waiting: AtomicUsize,
     patience: Duration,
 }
 
@@ -32,7 +35,12 @@ enum Reply {
 impl Local {
     /// Asks nobody yet.
     pub fn new(store: Store) -> Local {
-        Local { store, places: Semaphore::new(limits::OUTSIDE_QUESTIONS), patience: limits::OUTSIDE_ANSWER }
+        Local {
+            store,
+            places: Semaphore::new(limits::OUTSIDE_QUESTIONS),
+            waiting: AtomicUsize::new(0),
+            patience: limits::OUTSIDE_ANSWER,
+        }
     }
 
     /// Whether that is the person's password. An account with another uid than the one known is another one's (S-220).
@@ -44,7 +52,7 @@ impl Local {
         let Some(_place) = self.places.try_acquire() else { return Finding::Busy };
         let password = Some(Secret::new(password.expose()));
         let claim = Claim { uid, password, trusts_clock: !self.store.has_suspect_clock() };
-        match self.ask(&name, Some(claim)).await {
+        match self.ask(&name, Some(claim), self.patience).await {
             Reply::Answer(Answer::Account(uid)) => Finding::Right(Some(with_uid(name, uid))),
             Reply::Answer(Answer::Refused(reason)) => Finding::Wrong(reason.text(&name)),
             Reply::Answer(Answer::Busy) => Finding::Busy,
@@ -56,8 +64,7 @@ impl Local {
     /// The person's account, with its uid as its identity. One that is locked or has expired is found: it gets mail.
     pub async fn find(&self, person: &Person) -> Result<Account, Absence> {
         let (name, uid) = account(person).map_err(Absence::Refused)?;
-        let _place = self.places.acquire().await;
-        let reply = self.ask(&name, None).await;
+        let reply = self.wait_and_ask(&name, None).await;
         found(name, uid, reply)
     }
 
@@ -65,18 +72,28 @@ impl Local {
     /// has expired lets him in no more than with it.
     pub async fn admit(&self, person: &Person) -> Result<Account, Absence> {
         let (name, uid) = account(person).map_err(Absence::Refused)?;
-        let _place = self.places.acquire().await;
         let claim = Claim { uid, password: None, trusts_clock: !self.store.has_suspect_clock() };
-        let reply = self.ask(&name, Some(claim)).await;
+        let reply = self.wait_and_ask(&name, Some(claim)).await;
         found(name, None, reply)
     }
 
-    async fn ask(&self, name: &str, proof: Option<Claim>) -> Reply {
+    /// Asks when there is a place; waiting for it is part of the time that all may take.
+    async fn wait_and_ask(&self, name: &str, proof: Option<Claim>) -> Reply {
+        let until = Instant::now() + self.patience;
+        let Some(waiting) = Waiting::begin(&self.waiting) else { return Reply::Answer(Answer::Busy) };
+        let Some(_place) = within(self.patience, self.places.acquire()).await else {
+            return Reply::Answer(Answer::Busy);
+        };
+        drop(waiting);
+        self.ask(name, proof, until.saturating_duration_since(Instant::now())).await
+    }
+
+    async fn ask(&self, name: &str, proof: Option<Claim>, patience: Duration) -> Reply {
         let settings = self.store.settings();
         let question = Question { name: name.into(), allows_old: settings.old_hashes, proof };
         let socket = &settings.local_socket;
         let late = async {
-            smol::Timer::after(self.patience).await;
+            smol::Timer::after(patience).await;
             Err(io::ErrorKind::TimedOut.into())
         };
         match converse(socket, &question).or(late).await {

@@ -182,10 +182,11 @@ impl Directory {
 }
 
 /// One more that waits for a place.
-struct Waiting<'a>(&'a AtomicUsize);
+pub(super) struct Waiting<'a>(&'a AtomicUsize);
 
 impl Waiting<'_> {
-    fn begin(count: &AtomicUsize) -> Option<Waiting<'_>> {
+    /// None if as many wait already as may.
+    pub fn begin(count: &AtomicUsize) -> Option<Waiting<'_>> {
         let waiting = Waiting(count);
         (count.fetch_add(1, Ordering::Relaxed) < limits::OUTSIDE_WAITING).then_some(waiting)
     }
@@ -198,7 +199,7 @@ impl Drop for Waiting<'_> {
 }
 
 /// What comes in time; what doesn't is dropped half done.
-async fn within<T>(time: Duration, future: impl Future<Output = T>) -> Option<T> {
+pub(super) async fn within<T>(time: Duration, future: impl Future<Output = T>) -> Option<T> {
     let in_time = async { Some(future.await) };
     in_time
         .or(async {

@@ -180,3 +180,30 @@ fn a_busy_helper_is_no_wrong_password() {
     house.serve_once(b"ppl1\x05\0\x02\0\0\0\0");
     assert_eq!(prove(&house.client(), &person("alice", None), RIGHT), Finding::Busy);
 }
+
+#[test]
+fn who_waits_for_a_place_is_told_in_time_and_few_wait_s_197_s_198() {
+    let house = House::new();
+    let _silent = UnixListener::bind(house.socket()).unwrap();
+    let alice = person("alice", None);
+    smol::block_on(async {
+        let client = Local { patience: Duration::from_millis(50), ..house.client() };
+        let places: Vec<_> =
+            (0..limits::OUTSIDE_QUESTIONS).map(|_| client.places.try_acquire().unwrap()).collect();
+        assert_eq!(client.find(&alice).await, Err(Absence::Unavailable(BUSY.into())));
+        assert_eq!(client.admit(&alice).await, Err(Absence::Unavailable(BUSY.into())));
+        drop(places);
+        let Err(Absence::Unavailable(why)) = client.admit(&alice).await else { panic!() };
+        assert!(why.contains("in time"), "there is a place again: {why}");
+
+        let client = Local { patience: Duration::from_secs(600), ..house.client() };
+        let taken = limits::OUTSIDE_QUESTIONS + limits::OUTSIDE_WAITING;
+        let mut asking: Vec<_> = (0..taken).map(|_| Box::pin(client.find(&alice))).collect();
+        for question in &mut asking {
+            assert!(smol::future::poll_once(question).await.is_none());
+        }
+        assert_eq!(client.admit(&alice).await, Err(Absence::Unavailable(BUSY.into())), "one too many");
+        drop(asking.pop());
+        assert!(smol::future::poll_once(Box::pin(client.admit(&alice))).await.is_none());
+    });
+}

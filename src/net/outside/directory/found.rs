@@ -3,6 +3,7 @@
 use super::link::{Link, Trouble};
 use super::plan::{Look, Plan};
 use crate::auth::Absence;
+use crate::clock::UnixTime;
 use crate::ldap::{Answer, Entry, Filter, Judgement, Outcome, Question, Scope, Search};
 use crate::limits;
 use crate::mail::{Account, printable};
@@ -14,6 +15,9 @@ pub(super) struct Found {
     pub name: String,
     /// What tells it from every other one; empty if that can't be read.
     pub identity: Vec<u8>,
+    /// Since when the account is over; none if it never is.
+    expires: Option<UnixTime>,
+    is_locked: bool,
 }
 
 impl Found {
@@ -28,11 +32,7 @@ impl Found {
         if entry.name.is_empty() {
             return Err(Absence::Unavailable("the directory gives an entry without a name".into()));
         }
-        let control = entry.value("userAccountControl").and_then(|value| std::str::from_utf8(value).ok());
-        if control
-            .and_then(|control| control.parse::<i64>().ok())
-            .is_some_and(|control| control & DISABLED != 0)
-        {
+        if number(entry, "userAccountControl").is_some_and(|control| control & DISABLED != 0) {
             return Err(Absence::Refused(format!(
                 "the account {name} is disabled: enable it in the directory"
             )));
@@ -40,8 +40,52 @@ impl Found {
         let identities = IDENTITIES.iter().filter_map(|attribute| entry.value(attribute));
         let identity =
             identities.into_iter().find(|identity| (1..=IDENTITY_OCTETS).contains(&identity.len()));
-        Ok(Found { name: entry.name.clone(), identity: identity.unwrap_or_default().to_vec() })
+        Ok(Found {
+            name: entry.name.clone(),
+            identity: identity.unwrap_or_default().to_vec(),
+            expires: number(entry, "accountExpires").and_then(expiry),
+            is_locked: is_locked(entry),
+        })
     }
+
+    /// Errs if the account would let nobody in with his password, either, who then must not come in without it. An end is
+    /// judged by the time that is given, or not at all.
+    pub fn must_let_in(&self, now: Option<UnixTime>) -> Result<(), Absence> {
+        let name = printable(self.name.as_bytes());
+        if self.is_locked {
+            return Err(Absence::Refused(format!(
+                "the account {name} is locked: unlock it in the directory, or log on there with the password"
+            )));
+        }
+        match (self.expires, now) {
+            (Some(expires), Some(now)) if expires <= now => {
+                Err(Absence::Refused(format!("the account {name} has expired: extend it in the directory")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether tries or an administrator have locked it. Active Directory leaves lockoutTime as it is when a lock is over,
+/// and tells in a number of its own whether it is. [MS-ADTS] §3.1.1.4.5.17.
+fn is_locked(entry: &Entry) -> bool {
+    let is_by_tries = match number(entry, "msDS-User-Account-Control-Computed") {
+        Some(control) => control & LOCKED != 0,
+        None => number(entry, "lockoutTime").is_some_and(|since| since > 0),
+    };
+    is_by_tries
+        || entry.value("nsAccountLock").is_some_and(|value| value.eq_ignore_ascii_case(b"TRUE"))
+        || entry.value("pwdAccountLockedTime").is_some()
+}
+
+/// A time of Active Directory: tenths of microseconds since 1601; none if that is never. [MS-ADA1] §2.1.
+fn expiry(at: i64) -> Option<UnixTime> {
+    let since_1601 = u64::try_from(at).ok().filter(|at| *at != 0 && *at != NEVER)? / TICKS_A_SECOND;
+    Some(UnixTime(since_1601.saturating_sub(EPOCH_SECONDS)))
+}
+
+fn number(entry: &Entry, attribute: &str) -> Option<i64> {
+    std::str::from_utf8(entry.value(attribute)?).ok()?.parse().ok()
 }
 
 /// Asks for what is to be found: a name itself, or filter by filter until one finds something.
@@ -130,10 +174,27 @@ pub(super) fn judge(
 /// What never changes and is never given again: of most directories (RFC 4530 §2.1), of Active Directory, of 389.
 const IDENTITIES: &[&str] = &["entryUUID", "objectGUID", "nsUniqueId"];
 /// What is asked of an entry.
-const WANTED: &[&str] = &["entryUUID", "objectGUID", "nsUniqueId", "userAccountControl"];
+const WANTED: &[&str] = &[
+    "entryUUID",
+    "objectGUID",
+    "nsUniqueId",
+    "userAccountControl",
+    "msDS-User-Account-Control-Computed",
+    "lockoutTime",
+    "accountExpires",
+    "nsAccountLock",
+    "pwdAccountLockedTime",
+];
 const ROOTS: &[&str] = &["defaultNamingContext", "namingContexts"];
 /// The bit of userAccountControl that says so. [MS-ADTS] §2.2.16.
 const DISABLED: i64 = 2;
+/// The bit of msDS-User-Account-Control-Computed that says so.
+const LOCKED: i64 = 0x10;
+/// The other time beside 0 that means never.
+const NEVER: u64 = i64::MAX as u64;
+const TICKS_A_SECOND: u64 = 10_000_000;
+/// From 1601 to 1970.
+const EPOCH_SECONDS: u64 = 11_644_473_600;
 /// An identity has 16 octets, or 36 as text.
 const IDENTITY_OCTETS: usize = 64;
 
@@ -240,5 +301,50 @@ mod tests {
             assert_eq!(Found::of(&entries[0]).is_err(), is_refused, "{control:?}");
         }
         assert!(!extended(1, 0).is_empty());
+    }
+
+    #[test]
+    fn an_account_that_is_locked_or_over_lets_nobody_in_without_a_password_either() {
+        let now = UnixTime(1_800_000_000);
+        // 134444736000000000 is that moment since 1601.
+        for (attribute, value, words) in [
+            ("lockoutTime", &b"0"[..], None),
+            ("lockoutTime", b"-1", None),
+            ("lockoutTime", b"1", Some("locked")),
+            ("lockoutTime", b"134444736000000000", Some("locked")),
+            ("msDS-User-Account-Control-Computed", b"8388608", None),
+            ("msDS-User-Account-Control-Computed", b"16", Some("locked")),
+            ("nsAccountLock", b"TRUE", Some("locked")),
+            ("nsaccountlock", b"true", Some("locked")),
+            ("nsAccountLock", b"FALSE", None),
+            ("pwdAccountLockedTime", b"000001010000Z", Some("locked")),
+            ("pwdAccountLockedTime", b"20270101000000Z", Some("locked")),
+            ("accountExpires", b"0", None),
+            ("accountExpires", b"9223372036854775807", None),
+            ("accountExpires", b"9223372036854775806", None),
+            ("accountExpires", b"-1", None),
+            ("accountExpires", b"x", None),
+            ("accountExpires", b"1", Some("expired")),
+            ("accountExpires", b"134444735990000000", Some("expired")),
+            ("accountExpires", b"134444736000000000", Some("expired")),
+            ("accountExpires", b"134444736010000000", None),
+        ] {
+            let (entries, _) = answer(&[("cn=alice", &[(attribute, value)])], 0);
+            let found = Found::of(&entries[0]).unwrap();
+            let told = found.must_let_in(Some(now));
+            match words {
+                None => assert_eq!(told, Ok(()), "{attribute} {value:?}"),
+                Some(words) => assert!(
+                    matches!(&told, Err(Absence::Refused(text)) if text.contains(words)),
+                    "{attribute} {value:?}: {told:?}"
+                ),
+            }
+            let is_expiry = words == Some("expired");
+            assert_eq!(found.must_let_in(None).is_err(), told.is_err() && !is_expiry, "{attribute}");
+        }
+        let over: &Attributes =
+            &[("lockoutTime", b"134444736000000000"), ("msDS-User-Account-Control-Computed", b"0")];
+        let (entries, _) = answer(&[("cn=alice", over)], 0);
+        assert_eq!(Found::of(&entries[0]).unwrap().must_let_in(Some(now)), Ok(()), "the lock is over");
     }
 }

@@ -79,6 +79,8 @@ impl<'a> Inquiry<'a> {
         };
         let (found, _) = self.search(look, plan).await?;
         self.learnt(person, plan, Some(found.clone()))?;
+        let store = &self.directory.store;
+        found.must_let_in((!store.has_suspect_clock()).then(|| store.clock().now()))?;
         Ok(found.account(plan))
     }
 

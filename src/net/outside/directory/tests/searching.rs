@@ -229,3 +229,31 @@ fn whoever_has_proved_himself_otherwise_is_looked_for_s_220() {
         assert!(why.contains("set directory_account"), "{why}");
     }
 }
+
+#[test]
+fn an_account_that_is_locked_or_over_is_found_and_not_admitted() {
+    for (attribute, value) in [
+        ("lockoutTime", "1"),
+        ("accountExpires", "1"),
+        ("nsAccountLock", "TRUE"),
+        ("pwdAccountLockedTime", "0"),
+    ] {
+        let server = Server::start(None, move |deed, id| match deed {
+            Deed::Search(..) => {
+                let attributes = [("entryUUID", &b"u-1"[..]), (attribute, value.as_bytes())];
+                Act::Say([say::entry(id, ALICE, &attributes), say::searched(id, 0)].concat())
+            }
+            deed => well(deed, id),
+        });
+        let house = House::new(&[&server]);
+        let directory = house.directory();
+        assert!(block_on(directory.find(&alice())).is_ok(), "{attribute}: it gets mail");
+        let told = block_on(directory.admit(&bound_alice(b"u-1")));
+        assert!(matches!(told, Err(Absence::Refused(_))), "{attribute}: {told:?}");
+        let finding = block_on(directory.prove(&bound_alice(b"u-1"), &wonderland()));
+        assert_eq!(finding, Finding::Right(None), "{attribute}: of a password the directory judges");
+        house.store.clock().learn(UnixTime(u64::MAX));
+        let told = block_on(directory.admit(&bound_alice(b"u-1")));
+        assert_eq!(told.is_ok(), attribute == "accountExpires", "no end is judged by a suspect clock");
+    }
+}

@@ -6,7 +6,7 @@ use super::found::{self, Found};
 use super::link::{Link, Trouble, Way};
 use super::plan::{Look, Plan};
 use super::searchers::{Searcher, Trusted, Who};
-use super::{AUTHORITIES, Directory, PASSWORD};
+use super::{AUTHORITIES, Asked, Directory, PASSWORD};
 use crate::auth::{Absence, Person};
 use crate::ldap::{self, Answer, Judgement, Question};
 use crate::mail::{Account, Secret, printable};
@@ -15,6 +15,7 @@ use crate::settings::{DirectoryServer, Settings};
 /// A question with the settings and secrets that it is asked with.
 pub(super) struct Inquiry<'a> {
     directory: &'a Directory,
+    asked: &'a Asked,
     settings: Arc<Settings>,
     way: Way,
     sealed: Option<Vec<u8>>,
@@ -26,7 +27,11 @@ type Tried<T> = Result<Result<T, Absence>, Trouble>;
 impl<'a> Inquiry<'a> {
     /// Looks up what is asked with; `tried` is the search account's password in place of the one that is kept. Errs if no
     /// server is set, or the store can't tell.
-    pub async fn begin(directory: &'a Directory, tried: Option<Vec<u8>>) -> Result<Inquiry<'a>, Absence> {
+    pub async fn begin(
+        directory: &'a Directory,
+        tried: Option<Vec<u8>>,
+        asked: &'a Asked,
+    ) -> Result<Inquiry<'a>, Absence> {
         let settings = directory.store.settings();
         if settings.directory.servers.is_empty() {
             return Err(unavailable("the directory has no servers: set directory_servers"));
@@ -43,7 +48,7 @@ impl<'a> Inquiry<'a> {
             patience: directory.patience,
             lookups: Arc::clone(&directory.lookups),
         };
-        Ok(Inquiry { directory, settings, way, sealed })
+        Ok(Inquiry { directory, asked, settings, way, sealed })
     }
 
     /// Whether that is his password. Gives the account if more is known of it than before.
@@ -93,7 +98,7 @@ impl<'a> Inquiry<'a> {
             }
             match Box::pin(self.search_at(server, look, plan)).await {
                 Ok(answer) => {
-                    self.directory.health().note_answer(server);
+                    self.note_answer(server);
                     return answer.map(|found| (found, server));
                 }
                 Err(trouble) => self.note(server, trouble, &mut troubles),
@@ -153,7 +158,7 @@ impl<'a> Inquiry<'a> {
                     return Err(troubles.absence());
                 }
             };
-            self.directory.health().note_answer(server);
+            self.note_answer(server);
             match outcome.judgement() {
                 Judgement::Right => {
                     let found = match own_look {
@@ -297,16 +302,21 @@ impl<'a> Inquiry<'a> {
 
     fn admits(&self, server: &DirectoryServer, troubles: &mut Troubles) -> bool {
         let admits = self.directory.health().admits(server, self.directory.clock.monotonic());
-        if !admits {
-            troubles.add(server, "it has failed lately");
+        match admits {
+            true => self.asked.set(Some(server)),
+            false => troubles.add(server, "it has failed lately"),
         }
         admits
     }
 
+    fn note_answer(&self, server: &DirectoryServer) {
+        self.asked.set(None);
+        self.directory.health().note_answer(server);
+    }
+
     fn note(&self, server: &DirectoryServer, trouble: Trouble, troubles: &mut Troubles) {
-        if self.directory.health().note_failure(server, self.directory.clock.monotonic()) {
-            log::warn!("the directory's server {server} is left out for a while: {}", trouble.text());
-        }
+        self.asked.set(None);
+        self.directory.note_failure(server, trouble.text());
         troubles.add(server, trouble.text());
     }
 }

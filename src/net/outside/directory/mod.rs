@@ -38,6 +38,7 @@ use crate::auth::{Absence, Finding, Person, Records};
 use crate::clock::{Clock, UnixTime};
 use crate::limits;
 use crate::mail::{Account, Secret};
+use crate::settings::DirectoryServer;
 use crate::store::Store;
 
 /// The directory: its servers, connections and health.
@@ -97,11 +98,12 @@ impl Directory {
     /// Whether that is the person's password: one bind, at one server. Where users are searched, the one that is found
     /// must be the one that the mailbox is bound to (S-220).
     pub async fn prove(&self, person: &Person, password: &Secret) -> Finding {
+        let asked = Asked::default();
         let asking = async {
             let plan = Plan::of(&self.store.settings().directory, person)?;
-            Inquiry::begin(self, None).await?.prove(&plan, person, password).await
+            Inquiry::begin(self, None, &asked).await?.prove(&plan, person, password).await
         };
-        match self.ask(asking).await {
+        match self.ask(asking, &asked).await {
             None => Finding::Busy,
             Some(Ok(account)) => Finding::Right(account),
             Some(Err(Absence::Refused(reason))) => Finding::Wrong(reason),
@@ -112,29 +114,31 @@ impl Directory {
     /// The person's account. Where users are not searched, for passwords are tried by UPN or template and there is no
     /// search account, this is only what it is called: nobody has said that it is there.
     pub async fn find(&self, person: &Person) -> Result<Account, Absence> {
+        let asked = Asked::default();
         let asking = async {
             let plan = Plan::of(&self.store.settings().directory, person)?;
             match &plan.look {
                 Some(look) => {
                     let tried = self.tried().clone();
-                    let inquiry = Inquiry::begin(self, tried).await?;
+                    let inquiry = Inquiry::begin(self, tried, &asked).await?;
                     let (found, _) = inquiry.search(look, &plan).await?;
                     Ok(found.account(&plan))
                 }
                 None => plan.account(),
             }
         };
-        self.ask(asking).await.unwrap_or_else(|| Err(Absence::Unavailable(BUSY.into())))
+        self.ask(asking, &asked).await.unwrap_or_else(|| Err(Absence::Unavailable(BUSY.into())))
     }
 
     /// The person's account, looked up for somebody who has proved himself in another way than by his password. Errs
     /// with [`Absence::Unavailable`] also where users are not searched: nobody can say then whether it is still there.
     pub async fn admit(&self, person: &Person) -> Result<Account, Absence> {
+        let asked = Asked::default();
         let asking = async {
             let plan = Plan::of(&self.store.settings().directory, person)?;
-            Inquiry::begin(self, None).await?.admit(&plan, person).await
+            Inquiry::begin(self, None, &asked).await?.admit(&plan, person).await
         };
-        self.ask(asking).await.unwrap_or_else(|| Err(Absence::Unavailable(BUSY.into())))
+        self.ask(asking, &asked).await.unwrap_or_else(|| Err(Absence::Unavailable(BUSY.into())))
     }
 
     /// Has accounts found with that sealed password of the search account, or again with the one that is kept.
@@ -145,16 +149,22 @@ impl Directory {
     /// Whether any of its servers can be reached, with TLS where that is wanted; else why not, which may be that too
     /// many ask at once.
     pub async fn probe(&self) -> Result<(), String> {
-        let asking = async { Inquiry::begin(self, None).await?.reach().await };
-        match self.ask(asking).await {
+        let asked = Asked::default();
+        let asking = async { Inquiry::begin(self, None, &asked).await?.reach().await };
+        match self.ask(asking, &asked).await {
             Some(Err(Absence::Refused(why) | Absence::Unavailable(why))) => Err(why),
             Some(Ok(())) => Ok(()),
             None => Err(BUSY.into()),
         }
     }
 
-    /// Gives a question its place and its time; none if there is no place for it.
-    async fn ask<T>(&self, asking: impl Future<Output = Result<T, Absence>>) -> Option<Result<T, Absence>> {
+    /// Gives a question its place and its time; none if there is no place for it. A server that has had half of the time
+    /// and has not answered when all of it is over has failed: one that was asked late has not.
+    async fn ask<T>(
+        &self,
+        asking: impl Future<Output = Result<T, Absence>>,
+        asked: &Asked,
+    ) -> Option<Result<T, Absence>> {
         let until = Instant::now() + self.patience.whole;
         let waiting = Waiting::begin(&self.waiting)?;
         let place = within(self.patience.whole, self.places.acquire()).await?;
@@ -162,10 +172,21 @@ impl Directory {
         let answer = within(until.saturating_duration_since(Instant::now()), Box::pin(asking)).await;
         drop(place);
         Some(answer.unwrap_or_else(|| {
+            if let Some((server, since)) = asked.get()
+                && since.elapsed() >= self.patience.whole / 2
+            {
+                self.note_failure(&server, "it does not answer in time");
+            }
             Err(Absence::Unavailable(
                 "the directory does not answer in time: look at directory_servers".into(),
             ))
         }))
+    }
+
+    fn note_failure(&self, server: &DirectoryServer, why: &str) {
+        if self.health().note_failure(server, self.clock.monotonic()) {
+            log::warn!("the directory's server {server} is left out for a while: {why}");
+        }
     }
 
     fn health(&self) -> MutexGuard<'_, Health> {
@@ -178,6 +199,21 @@ impl Directory {
 
     fn searchers(&self) -> MutexGuard<'_, Searchers> {
         self.searchers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Which server is asked for a question now, and since when.
+#[derive(Default)]
+struct Asked(Mutex<Option<(DirectoryServer, Instant)>>);
+
+impl Asked {
+    fn set(&self, server: Option<&DirectoryServer>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) =
+            server.map(|server| (server.clone(), Instant::now()));
+    }
+
+    fn get(&self) -> Option<(DirectoryServer, Instant)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

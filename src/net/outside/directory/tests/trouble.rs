@@ -1,11 +1,16 @@
 //! Servers that are down, silent, strange or tired: never a wrong password, never somebody let in (S-196).
 
+use std::future::pending;
 use std::net::TcpListener;
+use std::sync::Mutex;
+use std::time::Instant;
 
 use smol::block_on;
 
+use super::super::Asked;
 use super::*;
-use crate::auth::Finding;
+use crate::auth::{Absence, Finding};
+use crate::limits;
 
 fn why(finding: Finding) -> String {
     let Finding::Unavailable(reason) = finding else { panic!("{finding:?}") };
@@ -31,7 +36,7 @@ fn a_server_that_is_down_is_passed_over_s_196() {
         let reason = why(block_on(house.directory().prove(&alice(), &wonderland())));
         assert!(reason.contains(&bad), "{reason}");
         let absence = block_on(house.directory().find(&alice())).unwrap_err();
-        assert!(matches!(absence, crate::auth::Absence::Unavailable(_)), "{absence:?}");
+        assert!(matches!(absence, Absence::Unavailable(_)), "{absence:?}");
     }
 }
 
@@ -166,6 +171,43 @@ fn all_takes_no_longer_than_it_may_s_197() {
     let directory = house.patient(Patience { connect: LONG, handshake: LONG, reply: LONG, whole: SHORT });
     let reason = why(block_on(directory.prove(&alice(), &wonderland())));
     assert!(reason.contains("in time"), "{reason}");
+}
+
+/// Each of its steps may be in time, and all together are not: nobody noted that, and each logon waited for it anew.
+#[test]
+fn a_server_that_all_the_time_was_spent_on_has_failed_s_197() {
+    let silent = Server::start(None, |_, _| Act::Silence);
+    let server = Server::start(None, well);
+    let house = House::new(&[&silent, &server]);
+    let directory = house.patient(Patience { connect: LONG, handshake: LONG, reply: LONG, whole: 5 * SHORT });
+    for _ in 0..limits::DIRECTORY_FAILURES {
+        let reason = why(block_on(directory.prove(&alice(), &wonderland())));
+        assert!(reason.contains("in time"), "{reason}");
+    }
+    assert_eq!(silent.connections(), 3);
+    let directory = Directory { patience: house.directory().patience, ..directory };
+    let finding = block_on(directory.prove(&alice(), &wonderland()));
+    assert!(matches!(finding, Finding::Right(Some(_))), "the other one is asked at once: {finding:?}");
+    assert_eq!(silent.connections(), 3);
+}
+
+#[test]
+fn a_server_that_was_asked_when_the_time_was_nearly_over_has_not_failed_s_197() {
+    let silent = Server::start(None, |_, _| Act::Silence);
+    let house = House::new(&[&silent]);
+    let directory = house.patient(Patience { connect: LONG, handshake: LONG, reply: LONG, whole: SHORT });
+    let settings = house.store.settings();
+    let server = &settings.directory.servers[0];
+    for (ago, has_failed) in [(Duration::ZERO, false), (SHORT, true)] {
+        for _ in 0..limits::DIRECTORY_FAILURES {
+            // The one is asked just when the time is over, the other was from the beginning.
+            let since = Instant::now() + SHORT - ago;
+            let asked = Asked(Mutex::new(Some((server.clone(), since))));
+            let nothing = pending::<Result<(), Absence>>();
+            assert!(matches!(block_on(directory.ask(nothing, &asked)), Some(Err(_))));
+        }
+        assert_eq!(!directory.health().admits(server, directory.clock.monotonic()), has_failed);
+    }
 }
 
 #[test]

@@ -29,6 +29,7 @@ impl Gatekeeper {
             Proof::Certificate => self.login_by_certificate(caller, decoy, peer).await,
             Proof::Relayed => self.login_by_relay(caller, decoy, &user_name, peer).await,
             Proof::RelayRefused(why) => Err(self.note_wrong_relay(caller, decoy, &user_name, &why).await),
+            Proof::RelayCounted(delay) => Err(Verdict::Refused { delay }),
             proof => {
                 let verdict = self.login_by_proof(caller, decoy, &proof, peer).await;
                 self.tell_failures();
@@ -222,7 +223,11 @@ impl Gatekeeper {
                 let signature = proof.verify(own.unwrap_or(&subject.decoy().verifier));
                 return signature.filter(|_| own.is_some()).map(Some);
             }
-            Proof::Password(_) | Proof::Certificate | Proof::Relayed | Proof::RelayRefused(_) => false,
+            Proof::Password(_)
+            | Proof::Certificate
+            | Proof::Relayed
+            | Proof::RelayRefused(_)
+            | Proof::RelayCounted(_) => false,
         };
         (is_right && own.is_some()).then_some(None)
     }

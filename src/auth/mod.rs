@@ -61,6 +61,7 @@ pub use outside::{Absence, Answering, Finding, Outside, Person, look_for_nobody}
 pub use password::{PasswordError, check as check_password, fresh as fresh_password};
 pub use peer::Peer;
 pub use records::Records;
+pub use relayed::{Relaying, Showing};
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};

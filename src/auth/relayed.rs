@@ -5,16 +5,59 @@
 //! local part of a mailbox that has no account yet, of which it is then asked whose that would be. Two accounts never
 //! have the same mailbox, and where two mailboxes would do there is none.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::decoy::Decoy;
-use super::login::IS_HELD;
+use super::failures::Trying;
+use super::login::{IS_HELD, TOO_MANY};
 use super::subject::Caller;
+use super::throttle::Attempt;
+use super::turns::Turn;
 use super::{Absence, Gatekeeper, Outside, Peer, Person, Verdict, certified, elsewhere};
 use crate::mail::{Account, Address, name};
 use crate::settings::{Bind, Directory, Method};
 use crate::store::{Mailbox, StoreError, Wanted};
+
+/// Whether NTLM may be shown to Samba's helper.
+#[derive(Debug)]
+pub enum Showing {
+    /// To nobody, and why not.
+    Kept(&'static str),
+    /// To nobody now, which the log has been told.
+    PutOff,
+    /// To it, until this is dropped.
+    Shown(Box<Relaying>),
+}
+
+/// NTLM that is shown to Samba's helper, the only one of its account.
+pub struct Relaying {
+    gatekeeper: Gatekeeper,
+    caller: Caller,
+    attempt: Attempt,
+    _trying: Trying,
+    _turn: Turn,
+}
+
+impl Relaying {
+    /// Counts it as wrong before the next one is shown, and says why in the log; gives how long the answer must wait.
+    pub fn refused(self, why: &str) -> Duration {
+        let Relaying { gatekeeper, caller, attempt, .. } = &self;
+        let delay = gatekeeper.throttle().failed_proof(attempt, gatekeeper.inner.clock.monotonic());
+        let why = format!("; {}", elsewhere::shown(why));
+        gatekeeper.refused(caller, delay, why.into());
+        gatekeeper.tell_failures();
+        delay
+    }
+}
+
+impl fmt::Debug for Relaying {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Relaying")
+    }
+}
 
 impl Gatekeeper {
     /// Lets in whom the helper has named.
@@ -61,22 +104,53 @@ impl Gatekeeper {
         Ok(mailbox)
     }
 
-    /// Why NTLM of whom a message names is shown to nobody; none if it may be. What it is worth would not matter, and
-    /// where it is shown a wrong one counts, and locks out there, too (S-205).
-    pub async fn keeps_from_relay(&self, told: &str, peer: IpAddr) -> Option<&'static str> {
+    /// Begins to show NTLM to Samba's helper, of whom a message names, once it is his turn. What that is worth would not
+    /// matter of who is locked out or tries in parallel; and where it is shown a wrong one counts, and locks out there,
+    /// too: what is sent at once must not all be shown before the first has failed (S-205).
+    pub async fn begin_relay(&self, told: &str, peer: IpAddr) -> Showing {
         let mut caller = self.caller(told, peer, NTLM);
-        // A store that fails is noticed again by the logon, which can tell.
-        self.count_by_user(&mut caller, self.decoy()?, told).await.ok()?;
-        let (attempt, now) = (self.attempt(&caller), self.inner.clock.monotonic());
-        if self.throttle().is_held(&attempt, now) {
-            return Some(IS_HELD);
+        let Some(decoy) = self.decoy() else {
+            self.put_off("no hash can be made", &caller);
+            return Showing::PutOff;
+        };
+        if self.count_by_user(&mut caller, decoy, told).await.is_err() {
+            return Showing::PutOff;
+        }
+        let attempt = self.attempt(&caller);
+        let is_held = || self.throttle().is_held(&attempt, self.inner.clock.monotonic());
+        if is_held() {
+            return Showing::Kept(IS_HELD);
+        }
+        let Some(trying) = self.begin_try(&attempt) else {
+            self.put_off(TOO_MANY, &caller);
+            return Showing::PutOff;
+        };
+        let is_known = self.throttle().is_known(&attempt);
+        let Ok(turn) = self.inner.turns.take(&caller.account, attempt.network(), is_known).await else {
+            self.put_off(TOO_MANY, &caller);
+            return Showing::PutOff;
+        };
+        if is_held() {
+            return Showing::Kept(IS_HELD);
         }
         // A name that is no mailbox's may be an account's: who that is, and where he is at home, the helper has to say.
-        let may_be_at_home = !caller.is_user && self.throttle().is_known(&attempt);
-        self.what_locks(&attempt).filter(|_| !may_be_at_home)
+        let may_be_at_home = !caller.is_user && is_known;
+        match self.what_locks(&attempt).filter(|_| !may_be_at_home) {
+            Some(why) => Showing::Kept(why),
+            None => {
+                let gatekeeper = self.clone();
+                Showing::Shown(Box::new(Relaying {
+                    gatekeeper,
+                    caller,
+                    attempt,
+                    _trying: trying,
+                    _turn: turn,
+                }))
+            }
+        }
     }
 
-    /// Counts NTLM that was found wrong elsewhere, and says why in the log (S-204).
+    /// Counts NTLM that is wrong though nobody was asked, and says why in the log (S-204).
     pub(super) async fn note_wrong_relay(
         &self,
         mut caller: Caller,

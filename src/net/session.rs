@@ -12,7 +12,7 @@ use super::server::Server;
 use super::stream::{Lost, Stream};
 use super::tls::Speaks;
 use super::{alarm, pop3, shown, smtp, spa};
-use crate::auth::Verdict;
+use crate::auth::{Showing, Verdict};
 use crate::limits;
 use crate::mail::Address;
 use crate::sasl::{Claim, Relayed, ntlm};
@@ -114,34 +114,40 @@ pub async fn log_on(server: &Server, stream: &mut Stream, claim: Claim, peer: Ip
     verdict
 }
 
-/// Asks Samba's helper; none if it can't tell, which the log is told. Who would not get in whatever it says is not
-/// shown to it.
+/// Asks Samba's helper; none if it can't tell or is asked too much, which the log is told. Who would not get in whatever
+/// it says is not shown to it.
 pub async fn relay(
     server: &Server,
     helper: &mut spa::Helper,
     message: &str,
     peer: IpAddr,
 ) -> Option<Relayed> {
-    let begun = server.clock.monotonic();
-    let sender = ntlm::sender(message);
-    let kept = match &sender {
-        Some(sender) => server.gatekeeper.keeps_from_relay(sender, peer).await,
+    let showing = match ntlm::sender(message) {
+        Some(sender) => Some(server.gatekeeper.begin_relay(&sender, peer).await),
         None => None,
     };
+    // How long others had their turns tells nothing of this one.
+    let begun = server.clock.monotonic();
     let program = spa::program(&server.store.settings());
-    let answer = match kept {
-        Some(why) => Ok(Relayed::Refused(why.into())),
-        None => helper.ask(&server.helpers, program, message).await,
+    let answer = match &showing {
+        Some(Showing::PutOff) => return None,
+        Some(Showing::Kept(why)) => Ok(Relayed::Refused((*why).into())),
+        Some(Showing::Shown(_)) | None => helper.ask(&server.helpers, program, message).await,
     };
-    match answer {
-        Ok(Relayed::Refused(why)) => {
+    match (answer, showing) {
+        (Ok(Relayed::Refused(why)), showing) => {
+            // Counted before the rest, and the next one's turn comes: it is not shown if that was one too many.
+            let refused = match showing {
+                Some(Showing::Shown(relaying)) => Relayed::Counted(relaying.refused(&why)),
+                _ => Relayed::Refused(why),
+            };
             // How long the helper took would tell whether there is such a user, and who is locked out (A11).
             let passed = server.clock.monotonic().saturating_duration_since(begun);
             alarm::rest(&server.clock, limits::RELAY_REFUSAL.saturating_sub(passed)).await;
-            Some(Relayed::Refused(why))
+            Some(refused)
         }
-        Ok(answer) => Some(answer),
-        Err(spa::Unavailable(why)) => {
+        (Ok(answer), _) => Some(answer),
+        (Err(spa::Unavailable(why)), _) => {
             server.fold.warn(Topic::Spa, server.clock.monotonic(), format_args!("ntlm_auth: {why}"));
             None
         }

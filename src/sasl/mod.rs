@@ -22,6 +22,8 @@ pub mod prepare;
 pub mod scram;
 mod terms;
 
+use std::time::Duration;
+
 use base64ct::{Base64, Encoding};
 
 use crate::limits;
@@ -59,6 +61,8 @@ pub enum Proof {
     /// By NTLM that was passed on and is not right, or may not be passed on: a wrong try like any other, of the user
     /// whom the message names. Why, for the log.
     RelayRefused(String),
+    /// The same, but counted already when the helper's word came; how long the answer must wait.
+    RelayCounted(Duration),
 }
 
 impl Proof {
@@ -71,7 +75,7 @@ impl Proof {
             Proof::Ntlm(_) => "NTLM",
             Proof::Scram(_) => "SCRAM",
             Proof::Certificate => "certificate",
-            Proof::Relayed | Proof::RelayRefused(_) => "NTLM",
+            Proof::Relayed | Proof::RelayRefused(_) | Proof::RelayCounted(_) => "NTLM",
         }
     }
 }
@@ -170,6 +174,8 @@ pub enum Relayed {
     User(String),
     /// He is not, or may not come in, or the message makes no sense. Why, for the log.
     Refused(String),
+    /// The same, and it is counted and logged already; how long the answer must wait.
+    Counted(Duration),
 }
 
 /// What a mechanism makes of a response: as [`Step`], before base64.

@@ -1,5 +1,7 @@
 //! NTLM that Samba's helper found right, or wrong (A7).
 
+use std::sync::atomic::Ordering;
+
 use super::fake::{Fake, is_refused, is_welcome};
 use super::*;
 use crate::mail::Account;
@@ -25,6 +27,15 @@ fn house(method: Method) -> (House, Arc<Fake>) {
 fn relayed(house: &House, user_name: &str) -> Verdict {
     let claim = Claim { user_name: user_name.into(), proof: Proof::Relayed };
     block_on(house.gatekeeper.login(claim, &PEER.into()))
+}
+
+/// Why NTLM of whom that names would not be shown to the helper.
+fn kept(house: &House, told: &str, peer: IpAddr) -> Option<&'static str> {
+    match block_on(house.gatekeeper.begin_relay(told, peer)) {
+        Showing::Kept(why) => Some(why),
+        Showing::Shown(_) => None,
+        Showing::PutOff => panic!("{told} from {peer} is put off"),
+    }
 }
 
 fn whose(verdict: &Verdict) -> Option<&str> {
@@ -147,7 +158,7 @@ fn who_is_locked_out_or_held_is_not_shown_to_the_helper_s_205() {
     let (house, _) = house(Method::Directory);
     house.set("tries", "3");
     house.set("lock_minutes", "10");
-    let keeps = |told: &str, peer: IpAddr| block_on(house.gatekeeper.keeps_from_relay(told, peer));
+    let keeps = |told: &str, peer: IpAddr| kept(&house, told, peer);
     let wrong = |told: &str, from: u8| {
         let proof = Proof::RelayRefused("NT_STATUS_WRONG_PASSWORD".into());
         let peer = IpAddr::from([198, 51, 100, from]);
@@ -187,12 +198,12 @@ fn an_account_with_another_name_than_its_mailbox_is_locked_out_by_its_own_a10() 
         block_on(house.gatekeeper.login(claim, &IpAddr::from([198, 51, 100, from]).into()))
     };
     (1..=3).for_each(|from| drop(wrong(from)));
-    assert!(block_on(house.gatekeeper.keeps_from_relay("HOME\\robert", PEER)).is_some());
+    assert!(kept(&house, "HOME\\robert", PEER).is_some());
     assert!(!is_welcome(&relayed(&house, "HOME\\robert")), "from a network that is new for him");
     block_on(house.gatekeeper.lift_lockout(&"bob@home.lan".parse().unwrap())).unwrap();
     assert_eq!(whose(&relayed(&house, "HOME\\robert")), Some("bob@home.lan"));
     (1..=3).for_each(|from| drop(wrong(from)));
-    assert_eq!(block_on(house.gatekeeper.keeps_from_relay("HOME\\robert", PEER)), None, "he may be at home");
+    assert_eq!(kept(&house, "HOME\\robert", PEER), None, "he may be at home");
     assert_eq!(whose(&relayed(&house, "HOME\\robert")), Some("bob@home.lan"), "and is (S-171)");
 }
 
@@ -220,4 +231,59 @@ fn an_account_made_anew_under_a_name_is_not_let_in_where_nobody_tells_s_220() {
     fake.forget_users();
     fake.add("HOME\\bob", b"", "other");
     assert_eq!(relayed(&house, "HOME\\bob"), Verdict::Unavailable);
+}
+
+/// Fifty guesses sent at once were all shown to the helper: each was looked at before the first had failed.
+#[test]
+fn guesses_sent_at_once_are_shown_one_by_one_until_they_are_too_many_s_205() {
+    let (house, _) = house(Method::Directory);
+    let shown = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let guess = |number: usize| {
+        let (gatekeeper, shown) = (house.gatekeeper.clone(), Arc::clone(&shown));
+        let told = ["HOME\\alice", "OTHER\\ALICE", "alice@home.lan"][number % 3];
+        std::thread::spawn(move || match block_on(gatekeeper.begin_relay(told, PEER)) {
+            Showing::Shown(relaying) => {
+                assert_eq!(shown.fetch_add(1, Ordering::SeqCst), 0, "two are shown at once");
+                std::thread::yield_now();
+                shown.fetch_sub(1, Ordering::SeqCst);
+                relaying.refused("NT_STATUS_WRONG_PASSWORD");
+                true
+            }
+            showing => {
+                assert!(matches!(showing, Showing::Kept(login::IS_HELD)), "{showing:?}");
+                false
+            }
+        })
+    };
+    let guesses: Vec<_> = (0..30).map(guess).collect();
+    let count = guesses.into_iter().map(|it| it.join().unwrap()).filter(|is_shown| *is_shown).count();
+    assert_eq!(count, limits::FAILURES_FORGIVEN as usize + 1);
+}
+
+#[test]
+fn one_network_s_strangers_are_shown_few_accounts_at_once_s_170() {
+    let (house, _) = house(Method::Directory);
+    let begin = |told: &str, peer: IpAddr| block_on(house.gatekeeper.begin_relay(told, peer));
+    let shown: Vec<_> = ["a", "b"].map(|told| begin(told, PEER)).into();
+    assert!(shown.iter().all(|it| matches!(it, Showing::Shown(_))));
+    assert!(matches!(begin("c", PEER), Showing::PutOff));
+    assert!(matches!(begin("c", [198, 51, 100, 1].into()), Showing::Shown(_)));
+    drop(shown);
+    assert!(matches!(begin("c", PEER), Showing::Shown(_)));
+}
+
+#[test]
+fn what_is_counted_already_is_answered_in_its_time_and_counts_no_more_s_169() {
+    let (house, _) = house(Method::Directory);
+    let Showing::Shown(relaying) = block_on(house.gatekeeper.begin_relay("HOME\\bob", PEER)) else {
+        panic!()
+    };
+    let delay = relaying.refused("NT_STATUS_WRONG_PASSWORD");
+    assert_eq!(delay, Duration::from_secs(1));
+    let counted = || Claim { user_name: "HOME\\bob".into(), proof: Proof::RelayCounted(delay) };
+    for _ in 0..3 {
+        let verdict = block_on(house.gatekeeper.login(counted(), &PEER.into()));
+        assert_eq!(verdict, Verdict::Refused { delay });
+    }
+    assert!(is_refused(&house.login("bob@home.lan", "wrong"), 2), "the second, and of the same account");
 }

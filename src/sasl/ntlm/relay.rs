@@ -74,6 +74,9 @@ impl Relay {
                 Ok(Turn::Claim(Claim { user_name, proof: sasl::Proof::Relayed }))
             }
             (State::Authenticating { user_name }, Relayed::Refused(why)) => Ok(refused(user_name, why)),
+            (State::Authenticating { user_name }, Relayed::Counted(delay)) => {
+                Ok(Turn::Claim(Claim { user_name, proof: sasl::Proof::RelayCounted(delay) }))
+            }
             _ => Err(SaslError::BadResponse),
         }
     }

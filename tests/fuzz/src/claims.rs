@@ -47,7 +47,7 @@ pub fn check(claim: &Claim, terms: &Terms) {
             assert!(terms.takes_challenges && terms.channel.is_some(), "NTLM is taken where it may not be");
         }
         Proof::Scram(_) => {}
-        Proof::Relayed | Proof::RelayRefused(_) => {
+        Proof::Relayed | Proof::RelayRefused(_) | Proof::RelayCounted(_) => {
             assert!(terms.relays_ntlm && terms.channel.is_some(), "NTLM is passed on where it may not be");
         }
         Proof::Certificate => {
@@ -69,7 +69,11 @@ fn judge(proof: &Proof) {
             let verifier = Verifier { salt: SALT, stored_key: [1; 32], server_key: [2; 32] };
             proof.verify(&verifier).is_some()
         }
-        Proof::Password(_) | Proof::Certificate | Proof::Relayed | Proof::RelayRefused(_) => false,
+        Proof::Password(_)
+        | Proof::Certificate
+        | Proof::Relayed
+        | Proof::RelayRefused(_)
+        | Proof::RelayCounted(_) => false,
     };
     assert!(!is_believed, "a proof is believed that nobody can have made");
 }

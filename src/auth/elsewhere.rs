@@ -101,7 +101,9 @@ impl Gatekeeper {
                 return Some(Ok(mailbox.clone()));
             }
         }
-        self.throttle().is_held(attempt, now).then(|| Err(self.put_off(IS_HELD, caller)))
+        // The throttle is let go of first: telling the log may take long, and must not need it.
+        let is_held = self.throttle().is_held(attempt, now);
+        is_held.then(|| Err(self.put_off(IS_HELD, caller)))
     }
 
     /// Asks about the mailbox's user, or about nobody. A password that a directory could take for none is never sent

@@ -270,7 +270,8 @@ fn parts(told: &str) -> (Option<&str>, &str) {
 /// The user of a name in the form in which he is counted: a directory finds him in letters of any case and width, and
 /// whatever blanks stand around them.
 pub(super) fn counted(told: &str) -> String {
-    let user = told.rsplit(['\\', '+']).next().unwrap_or_default().split('@').next().unwrap_or_default();
+    // No user's name has a backslash: what stands before a second one is another domain.
+    let user = parts(told).1.rsplit('\\').next().unwrap_or_default().split('@').next().unwrap_or_default();
     let user: String = user.chars().filter(|letter| !letter.is_whitespace()).collect();
     name::prepare(&user).unwrap_or_else(|| user.to_lowercase())
 }
@@ -342,6 +343,11 @@ mod tests {
             "\u{ff22}ob",
         ] {
             assert_eq!(counted(told), "bob", "{told}");
+        }
+        for (told, user) in
+            [("HOME\\bob+x", "bob+x"), ("HOME+bob+x@lan", "bob+x"), ("X\\HOME\\bob+x", "bob+x")]
+        {
+            assert_eq!(counted(told), user, "{told}");
         }
         assert_eq!((counted("J\u{d6}RG"), counted("")), ("j\u{f6}rg".into(), String::new()));
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use smol::Async;
 
 use super::fold::Topic;
-use super::peers::Place;
+use super::peers::{Place, network};
 use super::seat::{Look, Order, Seat};
 use super::server::Server;
 use super::stream::{Lost, Stream};
@@ -129,10 +129,17 @@ pub async fn relay(
     // How long others had their turns tells nothing of this one.
     let begun = server.clock.monotonic();
     let program = spa::program(&server.store.settings());
+    if let Some(Showing::Kept(_) | Showing::PutOff) = &showing {
+        // Its process has nothing to wait for any more.
+        *helper = spa::Helper::default();
+    }
     let answer = match &showing {
         Some(Showing::PutOff) => return None,
         Some(Showing::Kept(why)) => Ok(Relayed::Refused((*why).into())),
-        Some(Showing::Shown(_)) | None => helper.ask(&server.helpers, program, message).await,
+        Some(Showing::Shown(_)) | None => {
+            let origin = spa::Origin { network: network(peer), is_known: server.familiar.knows(peer, begun) };
+            helper.ask(&server.helpers, program, message, origin).await
+        }
     };
     match (answer, showing) {
         (Ok(Relayed::Refused(why)), showing) => {

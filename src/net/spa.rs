@@ -5,12 +5,14 @@
 //! ```
 //!
 //! Each exchange has a process of its own, and there are few at once: one that waits for its peer makes room for a new
-//! one, so that nobody shuts others out by saying nothing (S-189).
+//! one, so that nobody shuts others out by saying nothing (S-189). It is the oldest of the network that has most of them,
+//! never that of a known network for a stranger's; and strangers never have all of them (S-175, S-198).
 
 mod process;
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -42,6 +44,15 @@ pub struct Helper {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unavailable(pub String);
 
+/// Where an exchange comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// The network: an IPv4 address, or an IPv6 /64.
+    pub network: IpAddr,
+    /// Whether users have logged on from there lately.
+    pub is_known: bool,
+}
+
 /// A process that waits for its peer's answer, unless it had to make room.
 #[derive(Debug)]
 struct Waiting {
@@ -51,17 +62,21 @@ struct Waiting {
 
 #[derive(Debug, Default)]
 struct Places {
-    /// Processes that there are.
-    taken: usize,
+    /// Of the processes that there are.
+    taken: Vec<(u64, Origin)>,
     /// The last number given.
     last: u64,
     /// Those that wait for their peers, the oldest first.
-    waiting: Vec<(u64, Process)>,
+    waiting: Vec<Process>,
 }
 
 /// One of the few processes at once.
 #[derive(Debug)]
-struct Place(Arc<Helpers>);
+struct Place {
+    helpers: Arc<Helpers>,
+    number: u64,
+    origin: Origin,
+}
 
 /// The program that the settings name, or the first that is there; none if there is none. As cheap as looking for a
 /// file, so it is looked for each time.
@@ -90,13 +105,14 @@ impl Helper {
         helpers: &Arc<Helpers>,
         program: Option<Program>,
         message: &str,
+        origin: Origin,
     ) -> Result<Relayed, Unavailable> {
         let begun = self.waiting.take().and_then(|waiting| waiting.process());
         let asked = async {
             let (mut process, word) = if message.starts_with(NEGOTIATE) {
                 drop(begun);
                 let program = program.ok_or_else(|| Unavailable(NOT_THERE.into()))?;
-                (Process::start(program, Place::take(helpers)?).await?, "YR")
+                (Process::start(program, Place::take(helpers, origin)?).await?, "YR")
             } else {
                 (begun.ok_or_else(|| Unavailable(MADE_ROOM.into()))?, "KK")
             };
@@ -137,37 +153,55 @@ impl Helpers {
     }
 
     fn keep(self: &Arc<Self>, process: Process) -> Waiting {
-        let mut places = self.places();
-        places.last += 1;
-        let number = places.last;
-        places.waiting.push((number, process));
+        let number = process.place().number;
+        self.places().waiting.push(process);
         Waiting { helpers: Arc::clone(self), number }
     }
 }
 
-impl Place {
-    /// A place, if need be that of the process that has waited longest for its peer. Errs if all of them are at work.
-    fn take(helpers: &Arc<Helpers>) -> Result<Place, Unavailable> {
-        let mut places = helpers.places();
-        let oldest = if places.taken < limits::OUTSIDE_QUESTIONS {
-            None
-        } else if places.waiting.is_empty() {
-            return Err(Unavailable(TOO_MANY.into()));
-        } else {
-            Some(places.waiting.remove(0))
+impl Places {
+    /// The process that makes room for a newcomer; none if there is room. Errs if nobody has to.
+    fn make_room(&mut self, newcomer: Origin) -> Result<Option<Process>, Unavailable> {
+        let of = |network| self.taken.iter().filter(|(_, origin)| origin.network == network).count();
+        let strangers = self.taken.iter().filter(|(_, origin)| !origin.is_known).count();
+        let own = of(newcomer.network);
+        let is_full = self.taken.len() >= limits::OUTSIDE_QUESTIONS;
+        let is_full_for_strangers =
+            own >= PLACES_OF_STRANGERS || strangers >= limits::OUTSIDE_QUESTIONS - PLACES_FOR_KNOWN;
+        if !is_full && (newcomer.is_known || !is_full_for_strangers) {
+            return Ok(None);
+        }
+        // The newcomer's place counts with his network's.
+        let rank = |origin: Origin| match (newcomer.is_known, origin.is_known) {
+            (true, false) => 2 * limits::OUTSIDE_QUESTIONS + of(origin.network),
+            (false, true) => 0,
+            _ => of(origin.network) + usize::from(origin.network == newcomer.network),
         };
-        places.taken += 1;
+        let ranks = self.waiting.iter().map(|process| rank(process.place().origin)).enumerate();
+        let most = ranks.rev().max_by_key(|&(_, rank)| rank).filter(|&(_, rank)| rank > own);
+        let (at, _) = most.ok_or_else(|| Unavailable(TOO_MANY.into()))?;
+        Ok(Some(self.waiting.remove(at)))
+    }
+}
+
+impl Place {
+    /// A place, if need be that of a process that waits for its peer. Errs if there is none for who comes from there.
+    fn take(helpers: &Arc<Helpers>, origin: Origin) -> Result<Place, Unavailable> {
+        let mut places = helpers.places();
+        let pushed_out = places.make_room(origin)?;
+        places.last += 1;
+        let number = places.last;
+        places.taken.push((number, origin));
         drop(places);
         // It gives its place back, and must not find the lock taken.
-        drop(oldest);
-        Ok(Place(Arc::clone(helpers)))
+        drop(pushed_out);
+        Ok(Place { helpers: Arc::clone(helpers), number, origin })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut places = self.0.places();
-        places.taken = places.taken.saturating_sub(1);
+        self.helpers.places().taken.retain(|(number, _)| *number != self.number);
     }
 }
 
@@ -175,8 +209,8 @@ impl Waiting {
     /// The process, if it still waits.
     fn process(&self) -> Option<Process> {
         let mut places = self.helpers.places();
-        let at = places.waiting.iter().position(|(number, _)| *number == self.number)?;
-        Some(places.waiting.remove(at).1)
+        let at = places.waiting.iter().position(|process| process.place().number == self.number)?;
+        Some(places.waiting.remove(at))
     }
 }
 
@@ -187,6 +221,10 @@ impl Drop for Waiting {
     }
 }
 
+/// Strangers never have these of [`limits::OUTSIDE_QUESTIONS`].
+const PLACES_FOR_KNOWN: usize = 2;
+/// What one network of strangers may have.
+const PLACES_OF_STRANGERS: usize = 2;
 /// How each NEGOTIATE message begins, and no other one. [MS-NLMP] §2.2.1.1.
 const NEGOTIATE: &str = "TlRMTVNTUAABAAAA";
 /// What the helper says of the user or of his message. All else tells that nobody could tell: he must not be told that

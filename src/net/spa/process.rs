@@ -27,7 +27,7 @@ pub struct Process {
     input: Async<ChildStdin>,
     output: Async<ChildStdout>,
     _child: Ending,
-    _place: Place,
+    place: Place,
 }
 
 /// Kills the child, and has its remains taken away elsewhere.
@@ -72,8 +72,13 @@ impl Process {
             input: Async::new(input).map_err(failed)?,
             output: Async::new(output).map_err(failed)?,
             _child: ending,
-            _place: place,
+            place,
         })
+    }
+
+    /// The place that it takes.
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// Says a word with a message and gives the line that comes back, without its end. Errs if none comes, or one that

@@ -234,8 +234,8 @@ pub const LOCKOUT_SAVING_SOON: Duration = Duration::from_secs(5);
 /// How long nothing is written down of failures after they were: whoever locks out one user after the other has 1,440
 /// commits a day, and a full disk as many lines in the log.
 pub const LOCKOUT_SAVING_REST: Duration = Duration::from_secs(60);
-/// Accounts that a network from which no user has logged on may try at once, each until its refusal is answered
-/// (S-170): eight a minute, once they are answered after 15 s.
+/// Accounts on which a network from which no user has logged on may be refused at once; until those are answered it
+/// tries no others (S-170): eight a minute, once they are answered after 15 s.
 pub const STRANGERS_TRIES: usize = 2;
 /// Wrong passwords in a minute, all accounts and networks together, that are an alarm: typing errors and phones with
 /// old passwords of an office make some ten (S-170).

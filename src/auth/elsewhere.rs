@@ -62,6 +62,9 @@ impl Gatekeeper {
         if let Some(known) = self.known_already(caller, subject, password, &attempt) {
             return Some(known);
         }
+        if self.is_crowded(&attempt) {
+            return Some(Err(self.put_off(TOO_MANY, caller)));
+        }
         let locks = self.what_locks(&attempt);
         let finding = match self.question(method, subject, password, locks.is_some()).await {
             Finding::Wrong(_) if locks.is_some() => Finding::Wrong(IS_LOCKED_OUT.into()),

@@ -90,7 +90,12 @@ impl Gatekeeper {
         self.throttle().attempt(&caller.account, caller.peer, shown, caller.is_user)
     }
 
-    /// Begins a try that costs a hash or a question; none if a stranger's network has too many under way (S-170).
+    /// Whether a try that has waited for its turn is one of too many by now (S-170).
+    pub(super) fn is_crowded(&self, attempt: &Attempt) -> bool {
+        self.throttle().is_crowded(attempt, self.inner.clock.monotonic())
+    }
+
+    /// Begins a try that costs a hash or a question; none if too many of a stranger's network are refused now (S-170).
     pub(super) fn begin_try(&self, attempt: &Attempt) -> Option<Trying> {
         let begins = self.throttle().begin(attempt, self.inner.clock.monotonic());
         begins.then(|| Trying { gatekeeper: self.clone(), attempt: attempt.clone() })

@@ -112,6 +112,9 @@ impl Gatekeeper {
             if gatekeeper.throttle().is_held(&tried, clock.monotonic()) {
                 return Ok(Answer::Held);
             }
+            if gatekeeper.is_crowded(&tried) {
+                return Ok(Answer::Busy);
+            }
             gatekeeper.note_hash(&hash);
             let is_right = hash.verify(pepper, &password)?;
             // Looked at only now: tries sent at once may have locked the account out meanwhile.
@@ -239,6 +242,9 @@ impl Gatekeeper {
             let Inner { clock, pepper, .. } = &*gatekeeper.inner;
             if gatekeeper.throttle().is_held(&paying, clock.monotonic()) {
                 return Ok(Answer::Held);
+            }
+            if gatekeeper.is_crowded(&paying) {
+                return Ok(Answer::Busy);
             }
             gatekeeper.note_hash(&hash);
             hash.verify(pepper, &Secret::new([0; 1]))?;

@@ -133,6 +133,10 @@ impl Gatekeeper {
         if is_held() {
             return Showing::Kept(IS_HELD);
         }
+        if self.is_crowded(&attempt) {
+            self.put_off(TOO_MANY, &caller);
+            return Showing::PutOff;
+        }
         // A name that is no mailbox's may be an account's: who that is, and where he is at home, the helper has to say.
         let may_be_at_home = !caller.is_user && is_known;
         match self.what_locks(&attempt).filter(|_| !may_be_at_home) {

@@ -112,7 +112,14 @@ impl Throttle {
         self.spray.is_on(now)
     }
 
-    /// Begins a try that costs a hash; false if a stranger's network has too many under way. Each that begins must end.
+    /// Whether a try that has waited for its hash gets none: too many of its network, where no user is, have been refused
+    /// meanwhile.
+    pub fn is_crowded(&self, attempt: &Attempt, now: Instant) -> bool {
+        !self.is_known(attempt) && !self.flights.may_go_on(attempt.network, attempt.owner.tag, now)
+    }
+
+    /// Begins a try that costs a hash; false if too many of a network without users are refused now. Each that begins
+    /// must end.
     pub fn begin(&mut self, attempt: &Attempt, now: Instant) -> bool {
         self.flights.begin(attempt.network, attempt.owner.tag, now) || self.is_known(attempt)
     }

@@ -31,7 +31,7 @@ fn many_names_from_one_address_cost_few_hashes_s_170() {
     let house = House::new();
     let (verdicts, hashes) = spray(&house, "user");
     // Those that are computed beside the last that is allowed.
-    let most = limits::STRANGERS_TRIES + crate::auth::machine::processors();
+    let most = limits::STRANGERS_TRIES + machine::processors();
     assert!((limits::STRANGERS_TRIES..most).contains(&hashes), "{hashes}");
     let refused = verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Refused { .. })).count();
     let busy = verdicts.iter().filter(|verdict| **verdict == Verdict::Busy).count();

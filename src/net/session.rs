@@ -4,6 +4,7 @@ use std::net::{IpAddr, TcpStream};
 use std::sync::Arc;
 
 use smol::Async;
+use smol::future::FutureExt;
 
 use super::fold::Topic;
 use super::peers::{Place, network};
@@ -123,7 +124,14 @@ pub async fn relay(
     peer: IpAddr,
 ) -> Option<Relayed> {
     let showing = match ntlm::sender(message) {
-        Some(sender) => Some(server.gatekeeper.begin_relay(&sender, peer).await),
+        Some(sender) => {
+            // Those before him may be with a helper that never answers.
+            let late = async {
+                alarm::rest(&server.clock, limits::OUTSIDE_ANSWER).await;
+                Showing::PutOff
+            };
+            Some(server.gatekeeper.begin_relay(&sender, peer).or(late).await)
+        }
         None => None,
     };
     // How long others had their turns tells nothing of this one.

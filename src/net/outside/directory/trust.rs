@@ -1,6 +1,6 @@
 //! Whose certificates servers of the directory may show (S-202).
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use rustls::client::Resumption;
@@ -27,20 +27,31 @@ struct Made {
 impl Trust {
     /// TLS that believes the authorities of that record, or the system's if there is none. Errs with what to do.
     pub async fn config(&self, record: Option<Vec<u8>>, now: Instant) -> Result<Arc<ClientConfig>, String> {
-        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(made) = made.filter(|made| made.of == record)
-            && (made.of.is_some() || now < made.at + limits::SYSTEM_AUTHORITIES_AGE)
-        {
-            return Ok(made.config);
+        if let Some(made) = self.made().as_ref().filter(|made| made.is_for(&record, now)) {
+            return Ok(Arc::clone(&made.config));
         }
         let roots = match &record {
             Some(record) => own_roots(record)?,
             None => smol::unblock(system_roots).await?,
         };
         let config = Arc::new(config(roots)?);
-        let made = Made { of: record, at: now, config: Arc::clone(&config) };
-        *self.made.lock().unwrap_or_else(PoisonError::into_inner) = Some(made);
+        // Who asked at the same moment may have made one: links are kept by which it is.
+        let mut made = self.made();
+        if let Some(made) = made.as_ref().filter(|made| made.is_for(&record, now)) {
+            return Ok(Arc::clone(&made.config));
+        }
+        *made = Some(Made { of: record, at: now, config: Arc::clone(&config) });
         Ok(config)
+    }
+
+    fn made(&self) -> MutexGuard<'_, Option<Made>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Made {
+    fn is_for(&self, record: &Option<Vec<u8>>, now: Instant) -> bool {
+        self.of == *record && (self.of.is_some() || now < self.at + limits::SYSTEM_AUTHORITIES_AGE)
     }
 }
 

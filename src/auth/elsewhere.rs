@@ -252,10 +252,14 @@ fn reason(why: &str) -> Cow<'static, str> {
 pub(super) const IS_UNTOLD: &str = "it does not tell whether the account is still the one that the mailbox was bound to: \
                                     set directory_base and directory_account to who may read entryUUID or objectGUID";
 
-/// Foreign words as the log shows them.
+/// A reason from elsewhere as the log shows it: made harmless, and long enough that its remedy stands there, too.
 pub(super) fn shown(why: &str) -> String {
-    printable(why.as_bytes())
+    why.as_bytes().chunks(REASON_PIECE_OCTETS).take(REASON_PIECES).map(printable).collect()
 }
+
+/// Octets that are shown whole if they are plain.
+const REASON_PIECE_OCTETS: usize = 100;
+const REASON_PIECES: usize = 4;
 
 /// Whether an account is not the one that was bound.
 pub(super) fn is_another(bound: Option<&Account>, found: &Account) -> bool {
@@ -285,4 +289,18 @@ fn more_of(bound: Option<&Account>, found: Option<Account>) -> Option<Account> {
 fn known_by(mark: MailboxMark, account: Option<&Account>) -> Vec<u8> {
     let (name, identity) = account.map_or((&b""[..], &b""[..]), |it| (it.name.as_bytes(), &it.identity));
     [&mark.0[..], &(name.len() as u64).to_le_bytes(), name, identity].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What was wrong filled the line, and what to do was cut off.
+    #[test]
+    fn a_reason_is_shown_with_its_remedy_and_harmless() {
+        let why = format!("{} is another one: \"poppet account a@home.lan 'a'\" binds it", "x".repeat(200));
+        assert_eq!(shown(&why), why);
+        assert_eq!(shown("a\nb\u{202e}"), "a\\x0Ab\\xE2\\x80\\xAE");
+        assert!(shown(&"\n".repeat(10_000)).len() <= 4 * 128);
+    }
 }

@@ -45,11 +45,6 @@ impl Outcome {
         self.code == NO_SUCH_OBJECT
     }
 
-    /// Whether another server should be asked, which is not done (S-195).
-    pub fn is_referral(&self) -> bool {
-        self.code == REFERRAL
-    }
-
     /// What it says of a password that was tried.
     pub fn judgement(&self) -> Judgement {
         match self.code {

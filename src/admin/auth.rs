@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::mechanisms::{self, MechanismRow};
 use super::together::together;
 use super::{AdminError, Answer, Context, Failure, joined};
+pub(super) use crate::auth::DIRECTORY_PASSWORD;
 use crate::auth::{Answering, Outside};
 use crate::mail::{Domain, Secret};
 use crate::settings::{Bind, Method, Settings};
@@ -274,7 +275,5 @@ async fn has_password(context: &Context) -> Result<bool, AdminError> {
     Ok(context.store.record(DIRECTORY_PASSWORD).await?.is_some())
 }
 
-/// The record with the sealed password of the directory's account.
-pub(super) const DIRECTORY_PASSWORD: &str = "directory.password";
 /// Domains in a sentence.
 const SHOWN: usize = 10;

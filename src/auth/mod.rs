@@ -57,7 +57,7 @@ pub use failures::FailureNews;
 pub use key::DeviceKey;
 pub use lockout::{FailureRow, FailureState};
 pub use network::address_of_local_user;
-pub use outside::{Absence, Answering, Finding, Outside, Person, look_for_nobody};
+pub use outside::{Absence, Answering, DIRECTORY_PASSWORD, Finding, Outside, Person, look_for_nobody};
 pub use password::{PasswordError, check as check_password, fresh as fresh_password};
 pub use peer::Peer;
 pub use records::Records;

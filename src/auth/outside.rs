@@ -5,6 +5,9 @@ use std::pin::Pin;
 use crate::mail::{Account, Address, Secret};
 use crate::settings::Method;
 
+/// The record of the directory's search account: its password, sealed for this very name.
+pub const DIRECTORY_PASSWORD: &str = "directory.password";
+
 /// What an answer from elsewhere comes as.
 pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 

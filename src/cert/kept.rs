@@ -299,6 +299,7 @@ fn damaged(name: &str) -> StoreError {
 const IS_OWN: &str = "poppet's own authority vouches for servers only: what it has issued to users is allowed by \
                       fingerprint, so it can be denied; nothing needs to be added";
 const CLIENT_AUTHORITIES: &str = "client.authorities";
-const DIRECTORY_AUTHORITIES: &str = "directory.authorities";
+/// The record of the authorities that vouch for the directory's servers: DER each, postcard.
+pub const DIRECTORY_AUTHORITIES: &str = "directory.authorities";
 const REVOCATIONS: &str = "client.revocations";
 const ALLOWED: &str = "client.allowed";

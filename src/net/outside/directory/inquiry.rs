@@ -6,8 +6,9 @@ use super::found::{self, Found};
 use super::link::{Link, Trouble, Way};
 use super::plan::{Look, Plan};
 use super::searchers::{Searcher, Trusted, Who};
-use super::{AUTHORITIES, Asked, Directory, PASSWORD};
-use crate::auth::{Absence, Person};
+use super::{Asked, Directory};
+use crate::auth::{Absence, DIRECTORY_PASSWORD, Person};
+use crate::cert::DIRECTORY_AUTHORITIES;
 use crate::ldap::{self, Answer, Judgement, Question};
 use crate::mail::{Account, Secret, printable};
 use crate::settings::{DirectoryServer, Settings};
@@ -37,10 +38,10 @@ impl<'a> Inquiry<'a> {
             return Err(unavailable("the directory has no servers: set directory_servers"));
         }
         let store_failed = |_| unavailable("the database can't be read: look at \"poppet status\"");
-        let authorities = directory.store.record(AUTHORITIES).await.map_err(store_failed)?;
+        let authorities = directory.store.record(DIRECTORY_AUTHORITIES).await.map_err(store_failed)?;
         let sealed = match tried {
             Some(tried) => Some(tried),
-            None => directory.store.record(PASSWORD).await.map_err(store_failed)?,
+            None => directory.store.record(DIRECTORY_PASSWORD).await.map_err(store_failed)?,
         };
         let way = Way {
             tls: directory.trust.config(authorities, directory.clock.monotonic()).await,
@@ -239,7 +240,7 @@ impl<'a> Inquiry<'a> {
             return Ok(Ok(searcher(Link::open(server, &self.way).await?)));
         }
         let again = "give it with \"poppet auth directory --password-stdin\"";
-        let Some(password) = self.directory.records.unseal(PASSWORD, &who.sealed) else {
+        let Some(password) = self.directory.records.unseal(DIRECTORY_PASSWORD, &who.sealed) else {
             return Ok(Err(unavailable(format!("{} has no password: {again}", who.account))));
         };
         if let Some(reason) = self.directory.searchers().refusal(server, who, now) {

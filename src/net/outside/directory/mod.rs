@@ -246,7 +246,3 @@ pub(super) async fn within<T>(time: Duration, future: impl Future<Output = T>) -
 }
 
 const BUSY: &str = "too many ask the directory at once: try again in a minute";
-/// The record with the authorities that servers of the directory are verified by: DER certificates in postcard.
-const AUTHORITIES: &str = "directory.authorities";
-/// The record with the search account's password; sealed for a purpose of the same name.
-const PASSWORD: &str = "directory.password";

@@ -15,10 +15,12 @@ use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 
 use self::server::{Act, Deed, Server};
-use super::{AUTHORITIES, Directory, PASSWORD, Patience};
+use super::{Directory, Patience};
+use crate::auth::DIRECTORY_PASSWORD;
 use crate::auth::tests::Folder;
 use crate::auth::{DeviceKey, Gatekeeper, Person};
 use crate::cert;
+use crate::cert::DIRECTORY_AUTHORITIES;
 use crate::clock::{Clock, UnixTime};
 use crate::ldap::tests::server as say;
 use crate::mail::{Account, Secret};
@@ -67,13 +69,13 @@ impl House {
     }
 
     fn set_password(&self, password: &str) {
-        let sealed = self.gatekeeper.seal(PASSWORD, password.as_bytes());
-        self.store.put_record(PASSWORD, sealed).wait().unwrap();
+        let sealed = self.gatekeeper.seal(DIRECTORY_PASSWORD, password.as_bytes());
+        self.store.put_record(DIRECTORY_PASSWORD, sealed).wait().unwrap();
     }
 
     fn trust(&self, authority: &[u8]) {
         let record = postcard::to_allocvec(&vec![authority.to_vec()]).unwrap();
-        self.store.put_record(AUTHORITIES, record).wait().unwrap();
+        self.store.put_record(DIRECTORY_AUTHORITIES, record).wait().unwrap();
     }
 
     fn directory(&self) -> Directory {

@@ -46,7 +46,7 @@ fn a_password_that_is_tried_finds_accounts_and_proves_nothing() {
     let server = Server::start(None, well);
     let house = House::new(&[&server]);
     let directory = house.directory();
-    let tried = |password: &str| Some(house.gatekeeper.seal(PASSWORD, password.as_bytes()));
+    let tried = |password: &str| Some(house.gatekeeper.seal(DIRECTORY_PASSWORD, password.as_bytes()));
     let finds = |directory: &Directory| block_on(directory.find(&alice())).is_ok();
     directory.search_with(tried("wrong"));
     assert!(!finds(&directory));

@@ -91,7 +91,7 @@ fn a_damaged_list_of_authorities_is_told_and_trusts_nobody() {
     let empty = postcard::to_allocvec(&Vec::<Vec<u8>>::new()).unwrap();
     let nonsense = postcard::to_allocvec(&vec![b"nonsense".to_vec()]).unwrap();
     for record in [vec![0xFF; 5], empty, nonsense] {
-        house.store.put_record(AUTHORITIES, record).wait().unwrap();
+        house.store.put_record(DIRECTORY_AUTHORITIES, record).wait().unwrap();
         let reason = why(block_on(house.directory().prove(&alice(), &wonderland())));
         assert!(reason.contains("poppet cert ca add"), "{reason}");
     }

@@ -44,7 +44,7 @@ fn a_server_that_is_down_is_passed_over_s_196() {
 fn without_servers_or_a_search_password_it_is_told_what_to_set() {
     let server = Server::start(None, well);
     let house = House::new(&[&server]);
-    house.store.put_record(PASSWORD, b"damaged".to_vec()).wait().unwrap();
+    house.store.put_record(DIRECTORY_PASSWORD, b"damaged".to_vec()).wait().unwrap();
     let reason = why(block_on(house.directory().prove(&alice(), &wonderland())));
     assert!(reason.contains("poppet auth directory --password-stdin"), "{reason}");
     assert!(server.binds().is_empty());

@@ -20,9 +20,10 @@
 //! | [`crypt`] | hashes of the system's passwords | `mail`, `limits` |
 //! | [`local`] | the system's accounts: made and removed, and the small process that alone reads shadow | `crypt`, and the nouns |
 //! | [`store`] | the only room that knows redb | `mail`, `limits`, `clock`, `ticket`, `settings` |
+//! | [`relay`] | where outgoing mail goes and when: ways, pauses, who is told, senders rewritten | `store`, `smtp`, `mail`, `limits`, `clock`, `settings` |
 //! | [`auth`] | who may come in: device key, passwords and what proves them, gate, recognition, throttle, lockout | `store`, `sasl`, `mail`, `limits`, `clock`, `ticket`, `settings` |
 //! | [`cert`] | the small certificate authority and what it signs; certificates of users | `wire`, `store`, `auth`, `mail`, `limits`, `clock` |
-//! | [`admin`] | every administrative act: a command in, a typed answer out | `store`, `auth`, `cert`, `ldap`, and the nouns |
+//! | [`admin`] | every administrative act: a command in, a typed answer out | `store`, `auth`, `cert`, `ldap`, `relay`, and the nouns |
 //! | [`net`] | the only room that awaits sockets: listeners, TLS, one driver a protocol, who knows users elsewhere, the control socket | all of the above |
 //! | [`cli`] | argv, questions, tables, exit codes | `admin`, `net`, `local`, and the nouns |
 //!
@@ -65,6 +66,7 @@ pub mod mail;
 pub mod memory;
 pub mod net;
 pub mod pop3;
+pub mod relay;
 pub mod sasl;
 pub mod settings;
 pub mod smtp;

@@ -1,5 +1,9 @@
 //! Every size, count and time-out, each with its reason; tests try one below, at, and one above.
 
+mod outgoing;
+
+pub use outgoing::*;
+
 use std::time::Duration;
 
 // ---- lines -------------------------------------------------------------------------------------

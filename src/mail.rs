@@ -3,14 +3,22 @@
 pub mod a_label;
 mod account;
 mod alias;
+mod dsn;
 pub mod form;
+mod hop;
+mod lane;
 pub mod name;
 mod network;
+mod remote;
 mod role;
 
 pub use account::Account;
 pub use alias::{Alias, AliasTarget};
+pub use dsn::{MailDsn, Notify, OriginalRecipient, RcptDsn, Ret};
+pub use hop::{HopError, HopProtocol, HopTls, NextHop};
+pub use lane::{AddressSpace, Lane, Sending};
 pub use network::{Network, NetworkError, is_local};
+pub use remote::RemoteAddress;
 pub use role::Role;
 
 use std::borrow::Cow;

@@ -6,6 +6,8 @@
 mod access;
 mod access_keys;
 mod keys;
+mod outgoing;
+mod outgoing_keys;
 mod policy;
 
 use std::fmt::{self, Write};
@@ -16,6 +18,7 @@ pub use access::{
     Recognise,
 };
 pub use keys::LEVELED;
+pub use outgoing::{EightBit, ForwardSender, Outgoing};
 pub use policy::{EarlyTalker, FullMailbox, Quota, Retain, Sender, TagSeparator, Unproven};
 
 use crate::limits;
@@ -64,6 +67,8 @@ pub struct Settings {
     pub local_socket: String,
     /// The directory.
     pub directory: Directory,
+    /// Mail for the outside.
+    pub outgoing: Outgoing,
     /// How long mail stays (P15).
     pub retain: Retain,
     /// Seconds between two POP3 logons to one mailbox; 0 for no such rule. RFC 2449 §6.5.
@@ -267,6 +272,7 @@ impl Default for Settings {
             old_hashes: false,
             local_socket: LOCAL_SOCKET.into(),
             directory: Directory::default(),
+            outgoing: Outgoing::default(),
             retain: Retain::default(),
             login_delay_seconds: 0,
             undo_days: limits::UNDO_DAYS,
@@ -323,7 +329,7 @@ impl Settings {
 impl Key {
     /// Every setting, in the order in which `poppet get` shows them.
     pub fn all() -> impl Iterator<Item = &'static Key> {
-        keys::KEYS.iter().chain(access_keys::ACCESS_KEYS)
+        keys::KEYS.iter().chain(access_keys::ACCESS_KEYS).chain(outgoing_keys::OUTGOING_KEYS)
     }
 
     /// The entry of that name; errs with the nearest one.

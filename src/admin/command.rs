@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountRow, AuthView, CertificateAct, LiveStatus, Migrate, Migration, QuotaRow, Target, Told, Whom,
+    AccountRow, AuthView, CertificateAct, LiveStatus, Migrate, Migration, OutgoingAct, OutgoingTold,
+    QuotaRow, Target, Told, Whom,
 };
 use crate::auth::FailureRow;
 use crate::clock::UnixTime;
@@ -198,6 +199,8 @@ pub enum Command {
     },
     /// Asks on which accounts logons have failed, all or that of an address: [`Answer::Failures`].
     Failures(Option<Address>),
+    /// Does something with mail for the outside: [`Answer::Outgoing`].
+    Outgoing(OutgoingAct),
 }
 
 /// What an act came to.
@@ -322,6 +325,8 @@ pub enum Answer {
     Account(AccountRow),
     /// Accounts on which logons have failed, the latest first.
     Failures(Vec<FailureRow>),
+    /// What there is to tell of mail for the outside.
+    Outgoing(OutgoingTold),
     /// The mailbox is unlocked.
     Unlocked {
         /// Whether it was locked out for wrong passwords, and is no more.

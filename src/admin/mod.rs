@@ -23,6 +23,7 @@ mod mechanisms;
 mod migrating;
 mod missing;
 mod options;
+mod outgoing;
 pub mod own;
 mod quotas;
 mod reading;
@@ -35,7 +36,8 @@ mod undo;
 
 pub use crate::auth::{FailureRow, FailureState, check_password};
 pub use crate::store::{
-    AliasRow, Device, DomainRow, GoneRow, Lock, MailboxRow, Origin, Reach, Recoverable, Undeleted, Wear,
+    AliasRow, Device, DomainRow, Forward, GoneRow, LastTry, Lock, MailboxRow, Origin, QueueAct, QueueCounts,
+    QueueId, QueueState, Queued, Reach, Recoverable, Route, Undeleted, Wear, Which,
 };
 pub use asker::Asker;
 pub use auth::{AuthView, MethodRow};
@@ -48,6 +50,7 @@ pub use failure::{AdminError, Failure, quoted};
 pub use founding::{Founded, found, open};
 pub use mechanisms::{MechanismRow, MechanismState};
 pub use migrating::{FailingRow, Migrate, Migration};
+pub use outgoing::{LaneTrouble, OutgoingAct, OutgoingTold, RelayStatus, Trial, TrialStep};
 pub use own::fresh_password;
 pub use quotas::QuotaRow;
 pub use target::{Target, Whom};
@@ -84,6 +87,12 @@ pub trait Live: Send + Sync {
     fn end_sessions(&self, mailbox: crate::mail::MailboxId);
     /// Goes by the certificates that the store has now, from the next handshake and logon on; blocks.
     fn certificates_changed(&self);
+    /// How sending goes.
+    fn relay(&self) -> RelayStatus;
+    /// Looks at the queue, routes and the smart host anew, whatever rests: an administrator has changed something.
+    fn relay_changed(&self);
+    /// Tries the way of a lane as far as the logon; blocks for as long as servers take.
+    fn try_way(&self, lane: &crate::mail::Lane) -> Trial;
 }
 
 /// How the running server is doing.
@@ -176,6 +185,7 @@ pub async fn execute(context: &Context, command: Command) -> Result<Answer, Admi
         Command::MigrateAuth(migrate) => migrating::migrate(context, migrate).await,
         Command::Account(address) => binding::show(context, &address).await,
         Command::BindAccount { address, name } => binding::bind(context, &address, name.as_deref()).await,
+        Command::Outgoing(_) => Err(AdminError::new(Failure::Refused, "not built yet")),
         Command::Failures(address) => Ok(Answer::Failures(context.gatekeeper.failures(address.as_ref()))),
     }
 }

@@ -33,6 +33,8 @@ mod patience;
 mod peers;
 mod pop3;
 mod recipients;
+pub mod relay;
+mod resolver;
 mod seat;
 mod server;
 mod session;
@@ -44,6 +46,7 @@ mod space;
 mod stream;
 mod terms;
 mod tls;
+mod uplink;
 
 #[cfg(test)]
 mod tests;

@@ -33,6 +33,8 @@ pub async fn look_up(
     };
     Ok(match found {
         Resolved::Mailboxes(found) => judge(store, found, octets),
+        // Not built yet.
+        Resolved::Outside(..) => Recipient::UnknownUser,
         Resolved::UnknownUser => Recipient::UnknownUser,
         Resolved::ForeignDomain => Recipient::ForeignDomain,
     })

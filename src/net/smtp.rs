@@ -144,7 +144,7 @@ impl<'a> Driver<'a> {
                 }
                 Next::Login(claim) => Box::pin(self.login(claim)).await?,
                 Next::CheckSender(path) => Box::pin(self.check_sender(path)).await,
-                Next::LookUp { path, octets } => {
+                Next::LookUp { path, named: _, octets } => {
                     let found = Box::pin(look_up(&self.server.store, &self.settings, path, octets)).await;
                     self.answer("looking up a recipient", found.map(Event::Recipient))
                 }

@@ -356,6 +356,11 @@ pub static LEVELED: &[&str] = &[
     "full_mailbox",
     "mails_per_day",
     "sender",
+    "smarthost",
+    "smarthost_user",
+    "smarthost_tls",
+    "smarthost_pin",
+    "smarthost_sender",
 ];
 
 const fn listener_key<const INDEX: usize>(name: &'static str, meaning: &'static str) -> Key {

@@ -10,6 +10,7 @@
 //!
 //! EHLO, HELO and STARTTLS may come in any state behind idle, and end a mail under way.
 
+pub mod client;
 pub mod command;
 pub mod dsn;
 pub mod header;
@@ -32,7 +33,7 @@ pub use session::Session;
 use std::net::IpAddr;
 
 use crate::clock::UnixTime;
-use crate::mail::{Address, MailboxId};
+use crate::mail::{Address, Alias, Lane, MailboxId, RemoteAddress};
 use crate::sasl::scram::Salt;
 use crate::sasl::{Claim, Relayed, Terms};
 use crate::wire::line::LineFault;
@@ -178,6 +179,9 @@ pub enum Event<'a> {
 pub enum Recipient {
     /// It leads to these mailboxes, one or, by an alias, several; each address is the mailbox's own.
     Mailboxes(Vec<(MailboxId, Address)>),
+    /// It leads to these mailboxes, perhaps none, and to addresses elsewhere to which the peer may send, or to which one
+    /// of ours forwards (O3-O5).
+    Outside(Vec<(MailboxId, Address)>, Vec<Leaving>),
     /// Every mailbox that it leads to is locked and takes no mail (C2).
     Locked,
     /// Every mailbox that it leads to is full (M8).
@@ -187,8 +191,23 @@ pub enum Recipient {
     },
     /// The domain is ours, the user unknown.
     UnknownUser,
-    /// The domain is not ours.
+    /// The domain is not ours, and the peer may not send there.
     ForeignDomain,
+    /// The peer may send there, but there is no way: no route, no smart host.
+    NoWay,
+    /// The mail would go back to where it comes from (O6).
+    WouldReturn,
+}
+
+/// A recipient elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leaving {
+    /// To whom.
+    pub recipient: RemoteAddress,
+    /// On which way.
+    pub lane: Lane,
+    /// The mailbox or alias of ours that forwards to it; none where the sender named it.
+    pub forwarder: Option<Alias>,
 }
 
 /// Who gets a mail and from whom: the envelope of RFC 5321 §2.3.1.
@@ -198,6 +217,8 @@ pub struct Envelope {
     pub reverse_path: ReversePath,
     /// Mailboxes, each once, with the address that Delivered-To names.
     pub recipients: Vec<(MailboxId, Address)>,
+    /// Recipients elsewhere, each once, with the index in `named` of the first forward-path that led to them.
+    pub leaving: Vec<(Leaving, usize)>,
     /// The forward-paths that led to them, as RCPT named them.
     pub named: Vec<Named>,
     /// Whether MAIL said SMTPUTF8. RFC 6531 §3.4.
@@ -246,6 +267,8 @@ pub enum Next {
     LookUp {
         /// Who.
         path: ForwardPath,
+        /// The same as it was written, for whom it may lead elsewhere.
+        named: RemoteAddress,
         /// The message's octets as declared by SIZE; 0 if they were not.
         octets: u64,
     },

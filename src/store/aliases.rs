@@ -10,18 +10,29 @@ use super::schema::{self, ALIASES, AliasRecord, DOMAINS, META, META_ALIASES};
 use super::{Store, accounts};
 use crate::clock::UnixTime;
 use crate::limits;
-use crate::mail::{Address, Alias, AliasTarget, Domain, MailboxId};
+use crate::mail::{Address, Alias, AliasTarget, Domain, MailboxId, RemoteAddress};
 use crate::settings::TagSeparator;
 
 /// What a forward-path's address is here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resolved {
-    /// It leads to these mailboxes, each once; never none.
+    /// It leads to these mailboxes, each once; never none, and nowhere else.
     Mailboxes(Vec<Destination>),
+    /// It leads to these mailboxes, perhaps none, and also to addresses elsewhere (O5); never none of these.
+    Outside(Vec<Destination>, Vec<ToOutside>),
     /// The domain is ours, the user unknown.
     UnknownUser,
     /// The domain is not ours.
     ForeignDomain,
+}
+
+/// An address elsewhere to which one of ours leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToOutside {
+    /// The address.
+    pub address: RemoteAddress,
+    /// The mailbox or alias that forwards to it.
+    pub forwarder: Alias,
 }
 
 /// A mailbox to which an address leads.

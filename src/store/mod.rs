@@ -20,6 +20,7 @@ mod engine;
 mod error;
 mod file;
 mod finals;
+mod forwards;
 mod free;
 mod idle;
 mod levels;
@@ -30,12 +31,14 @@ mod options;
 mod passwords;
 mod purge;
 mod purge_order;
+mod queue;
 mod reader;
 mod records;
 mod removed_rows;
 mod removing;
 mod resolving;
 mod retention;
+mod routes;
 mod schema;
 mod shared;
 mod switching;
@@ -48,14 +51,20 @@ mod writer;
 mod tests;
 
 pub use accounts::{DomainRow, Lock, Mailbox, MailboxRow};
-pub use aliases::{AliasRow, Destination, Resolved};
+pub use aliases::{AliasRow, Destination, Resolved, ToOutside};
 pub use blob::{BlobId, Chunk};
 pub use devices::{Device, Reach};
 pub use error::{Ask, StoreError};
+pub use forwards::Forward;
 pub use levels::{Level, Origin, Policies};
 pub use logons::{Found, Wanted};
 pub use medium::Medium;
 pub use options::{Options, Wear};
+pub use queue::{
+    Fate, Filing, LaneRow, LastTry, Outbound, QueueAct, QueueCounts, QueueId, QueueState, Queued, Settlement,
+    Which,
+};
+pub use routes::Route;
 pub use switching::{Switch, SwitchedUser, User};
 pub use undo::{GoneRow, Recoverable, Undeleted};
 pub use upload::{Delivery, Upload};

@@ -61,7 +61,7 @@ impl Driver<'_> {
         let found = look_up(store, &self.settings, path, text.len() as u64).await;
         let recipients = match found.map_err(|error| error.to_string())? {
             Recipient::Mailboxes(mailboxes) => mailboxes,
-            Recipient::ForeignDomain => {
+            Recipient::ForeignDomain | Recipient::Outside(..) | Recipient::NoWay | Recipient::WouldReturn => {
                 return Err("the sender is elsewhere, and mail can't leave yet".into());
             }
             Recipient::UnknownUser => return Err("there is no such user".into()),
@@ -112,6 +112,7 @@ fn from_nobody(recipients: Mailboxes, is_utf8: bool) -> Envelope {
     Envelope {
         reverse_path: ReversePath::default(),
         recipients,
+        leaving: Vec::new(),
         named: Vec::new(),
         is_utf8,
         dsn: MailDsn::default(),

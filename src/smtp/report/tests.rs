@@ -19,6 +19,7 @@ fn envelope(sender: &str, is_utf8: bool, named: Vec<Named>) -> Envelope {
     Envelope {
         reverse_path: ReversePath::parse(sender.as_bytes(), Strictness::Lenient, true).unwrap(),
         recipients: Vec::new(),
+        leaving: Vec::new(),
         named,
         is_utf8,
         dsn: MailDsn::default(),

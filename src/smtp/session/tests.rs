@@ -163,7 +163,7 @@ impl Talk {
                 self.wishes.push(format!("skip {octets}"));
                 Event::ChunkSkipped
             }
-            Next::LookUp { path, octets } => {
+            Next::LookUp { path, octets, .. } => {
                 self.wishes.push(format!("look up for {octets}"));
                 Event::Recipient(look_up(&path))
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Mail, Phase, Session};
 use crate::limits;
-use crate::mail::{Address, MailboxId};
+use crate::mail::{Address, MailboxId, RemoteAddress};
 use crate::smtp::parameters::{MailParameters, ParameterError, parse_rcpt};
 use crate::smtp::path::{PathError, Strictness, cut_path};
 use crate::smtp::reply::{self, say};
@@ -32,6 +32,7 @@ impl Session {
             envelope: Envelope {
                 reverse_path: reverse_path.clone(),
                 recipients: Vec::new(),
+                leaving: Vec::new(),
                 named: Vec::new(),
                 is_utf8: parameters.is_utf8,
                 dsn: parameters.dsn,
@@ -79,8 +80,9 @@ impl Session {
             return self.refuse(reply::MAIL_FIRST, out);
         };
         if mail.recipients_taken < self.facts.recipients {
+            let address = RemoteAddress::from_path(&named.path);
             self.phase = Phase::LookUp(Box::new(named));
-            return Next::LookUp { path, octets: mail.declared_octets };
+            return Next::LookUp { path, named: address, octets: mail.declared_octets };
         }
         mail.recipients_over += 1;
         if mail.recipients_over > limits::RECIPIENTS_OVER {
@@ -171,6 +173,10 @@ impl Session {
             Recipient::Full { is_final: false } => self.refuse_recipient(reply::MAILBOX_FULL_NOW, out),
             Recipient::UnknownUser => self.refuse_recipient(reply::UNKNOWN_USER, out),
             Recipient::ForeignDomain => self.refuse_recipient(reply::RELAYING_DENIED, out),
+            // Not built yet.
+            Recipient::Outside(..) | Recipient::NoWay | Recipient::WouldReturn => {
+                self.refuse_recipient(reply::RELAYING_DENIED, out)
+            }
         }
     }
 

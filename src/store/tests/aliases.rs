@@ -35,6 +35,7 @@ fn leads(store: &Store, text: &str) -> String {
             assert!(!found.is_empty());
             found.iter().map(|found| found.address.as_str()).collect::<Vec<_>>().join(" ")
         }
+        Resolved::Outside(..) => ">".into(),
         Resolved::UnknownUser => "?".into(),
         Resolved::ForeignDomain => "-".into(),
     }

@@ -156,6 +156,7 @@ impl World {
             let found = match resolved {
                 Resolved::ForeignDomain => None,
                 Resolved::UnknownUser => Some(Vec::new()),
+                Resolved::Outside(..) => return Err(format!("{address} leads out of the house")),
                 Resolved::Mailboxes(mut found) => {
                     found.sort_by_key(|found| found.mailbox);
                     Some(found)

@@ -1,0 +1,63 @@
+//! The limits of mail for the outside.
+
+use std::time::Duration;
+
+/// Servers that a smart host or a route may have, and certificates that may be pinned for them.
+pub const HOPS: usize = 8;
+/// Days that outgoing mail is tried by default. RFC 5321 §4.5.4.1 asks for four or five.
+pub const QUEUE_DAYS: u32 = 5;
+/// Days that it may be set to.
+pub const MOST_QUEUE_DAYS: u32 = 30;
+/// Hours after which a sender is told that his mail waits: Postfix's and Exchange's usual 4.
+pub const DELAY_NOTE_HOURS: u32 = 4;
+/// Connections to one server at once by default: small providers allow few (S-135).
+pub const HOP_CONNECTIONS: u32 = 2;
+/// Connections to one server that may be set.
+pub const MOST_HOP_CONNECTIONS: u32 = 20;
+/// Connections to other servers in all: each has some 70 KiB with TLS.
+pub const OUTGOING_CONNECTIONS: usize = 32;
+/// The first pause of a mail, or a server, that could not be served.
+pub const FIRST_RETRY: Duration = Duration::from_secs(60);
+/// The longest pause: some 20 tries a day. Postfix has 4,000 s (S-129).
+pub const LONGEST_RETRY: Duration = Duration::from_secs(4000);
+/// Lines of one reply of a server (S-132).
+pub const REPLY_LINES: usize = 100;
+/// Octets of one line of a reply. RFC 5321 §4.5.3.1.5 has 512; some say more (S-132).
+pub const REPLY_LINE_OCTETS: usize = 2048;
+/// Octets of a reply's text that are kept, for the log, the queue and reports.
+pub const KEPT_REPLY_OCTETS: usize = 512;
+/// Connecting to a server, each of its addresses.
+pub const HOP_CONNECT: Duration = Duration::from_secs(30);
+/// Waiting for a server's greeting. RFC 5321 §4.5.3.2.1.
+pub const HOP_GREETING: Duration = Duration::from_secs(300);
+/// Waiting for the reply to a command. RFC 5321 §4.5.3.2.2, §4.5.3.2.3.
+pub const HOP_REPLY: Duration = Duration::from_secs(300);
+/// Waiting for the reply to DATA. RFC 5321 §4.5.3.2.4.
+pub const HOP_DATA: Duration = Duration::from_secs(120);
+/// A server that takes no octet of a message for so long is gone. RFC 5321 §4.5.3.2.5.
+pub const HOP_BLOCK: Duration = Duration::from_secs(180);
+/// Waiting for the reply to a message's end. RFC 5321 §4.5.3.2.6.
+pub const HOP_END_OF_DATA: Duration = Duration::from_secs(600);
+/// One try in all, a message's octets not counted: a server that answers a line an hour keeps no place (S-134).
+pub const HOP_ATTEMPT: Duration = Duration::from_secs(1800);
+/// Recipients of one transaction. RFC 5321 §4.5.3.1.8.
+pub const HOP_RECIPIENTS: usize = 100;
+/// Mails in a row on one connection.
+pub const HOP_MAILS: usize = 100;
+/// How long a connection waits for more mail for its server.
+pub const HOP_IDLE: Duration = Duration::from_secs(2);
+/// Addresses of one server that are tried (S-137). RFC 5321 §5.1.
+pub const HOP_ADDRESSES: usize = 5;
+/// Servers of one domain that are tried. RFC 5321 §5.1.
+pub const MX_HOSTS: usize = 5;
+/// Routes: all of them are in memory.
+pub const ROUTES: usize = 1000;
+/// Addresses to which one mailbox may forward.
+pub const FORWARD_TARGETS: usize = 20;
+/// Reports of failure that one user's mail gives rise to in an hour; what is beyond goes into one line of the log
+/// (S-127).
+pub const REPORTS_PER_HOUR: u32 = 100;
+/// Rows of the queue that are looked at for one of another sender, so that nobody's thousand mails keep others waiting.
+pub const QUEUE_LOOK: usize = 256;
+/// Rows of the queue that one commit settles or moves.
+pub const QUEUE_STEP: usize = 256;

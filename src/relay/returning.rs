@@ -1,0 +1,1 @@
+//! Senders rewritten so that bounces of forwarded mail find home, and read back (O5).

@@ -1,0 +1,276 @@
+//! Mail that waits to leave: a row for each recipient and way, the body shared with local copies (O1).
+//!
+//! ```text
+//!   file() --> waiting --queue_settle: Later--> waiting, not before its time
+//!                 |  \--hold--> held --release--> waiting
+//!                 |--queue_settle: Sent, Failed--> gone, with its claim on the body
+//!                 \--queue_settle: Dead--> dead (nobody can be told) --retry--> waiting, or gone after `undo_days`
+//! ```
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::Store;
+use super::blob::BlobId;
+use super::error::{Ask, StoreError};
+use super::upload::{Delivery, Upload};
+use crate::clock::UnixTime;
+use crate::mail::{Lane, MailDsn, RcptDsn, RemoteAddress};
+
+/// A queued recipient's number: it rises, and none comes twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct QueueId(pub u64);
+
+/// A recipient elsewhere to whom a body shall go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outbound {
+    /// The way on which it leaves.
+    pub lane: Lane,
+    /// The envelope's sender, to whom reports go; empty for nobody. RFC 5321 §4.5.5.
+    pub reverse_path: Box<str>,
+    /// To whom.
+    pub recipient: RemoteAddress,
+    /// What MAIL asked of reports.
+    pub mail_dsn: MailDsn,
+    /// What RCPT asked of reports.
+    pub rcpt_dsn: RcptDsn,
+    /// Whether MAIL said SMTPUTF8. RFC 6531 §3.4.
+    pub is_utf8: bool,
+    /// Whose mail it is, for fairness between senders: a user's address, `device NAME`, a network; empty for our own
+    /// reports.
+    pub submitter: Box<str>,
+    /// Whence it came, so that it never goes back there (O6); none if we wrote it.
+    pub came_from: Option<IpAddr>,
+    /// What stands before the body for this recipient alone, such as the mark by which a loop is known (S-120).
+    pub prefix: Vec<u8>,
+}
+
+/// A recipient whose mail waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queued {
+    /// Its number.
+    pub id: QueueId,
+    /// Who, from whom, by which way.
+    pub outbound: Outbound,
+    /// The body; recipients of one mail have the same.
+    pub blob: u64,
+    /// How many chunks it has.
+    pub chunks: u32,
+    /// Octets of prefix and body.
+    pub octets: u64,
+    /// Whether the body has octets beyond ASCII. RFC 6152.
+    pub is_8bit: bool,
+    /// When it was taken.
+    pub received: UnixTime,
+    /// Whether that time may be believed.
+    pub is_sure: bool,
+    /// Tries that failed, those while we were offline not counted.
+    pub tries: u32,
+    /// Not before that time.
+    pub next: UnixTime,
+    /// Whether it waits for its time or for the administrator.
+    pub state: QueueState,
+    /// Whether its sender has been told that it waits.
+    pub is_delay_told: bool,
+    /// How often a server may have taken it without our hearing so: it may come twice (S-131).
+    pub unsure_sends: u32,
+    /// How the last try ended; none before the first.
+    pub last: Option<LastTry>,
+}
+
+impl Queued {
+    /// The body's number, for [`Store::chunk`].
+    pub fn body(&self) -> BlobId {
+        BlobId(self.blob)
+    }
+}
+
+/// What a queued recipient waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum QueueState {
+    /// For its time.
+    Waiting,
+    /// For the administrator, who holds it.
+    Held,
+    /// It can't be delivered and nobody can be told, since its sender is nobody (S-126).
+    Dead,
+}
+
+/// How a try ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastTry {
+    /// When.
+    pub at: UnixTime,
+    /// Which server said it; empty if we found it ourselves.
+    pub host: Box<str>,
+    /// What was said or found, without anything that breaks a line, [`crate::limits::KEPT_REPLY_OCTETS`] at most.
+    pub text: Box<str>,
+}
+
+/// What became of a queued recipient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settlement {
+    /// Whose.
+    pub id: QueueId,
+    /// What.
+    pub fate: Fate,
+}
+
+/// What became of a try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// A server has taken it: it goes from the queue.
+    Sent,
+    /// It never will be: it goes from the queue. Who is to be told is told in the same commit; see [`Filing`].
+    Failed,
+    /// It never will be, and nobody can be told.
+    Dead(LastTry),
+    /// It waits on.
+    Later {
+        /// Not before that time.
+        next: UnixTime,
+        /// Whether it counts as a try: not if we were offline.
+        is_try: bool,
+        /// Whether a server may have taken it without our hearing so.
+        is_unsure: bool,
+        /// How it ended; none leaves what is known.
+        last: Option<LastTry>,
+    },
+    /// Its sender has been told that it waits; nothing else changes.
+    DelayTold,
+    /// Another rule counts for it now.
+    Moved(Lane),
+}
+
+/// All that becomes of a body, and what else is to be durable in the same commit.
+#[derive(Debug, Default)]
+pub struct Filing {
+    /// Copies for mailboxes.
+    pub deliveries: Vec<Delivery>,
+    /// Copies that leave.
+    pub outbound: Vec<Outbound>,
+    /// Queued recipients of whom this body tells, as a report of their failure does.
+    pub settled: Vec<Settlement>,
+}
+
+/// A way and what waits on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaneRow {
+    /// The way.
+    pub lane: Lane,
+    /// Recipients that wait for their time.
+    pub waiting: u64,
+    /// When the first of them is due.
+    pub next: Option<UnixTime>,
+}
+
+/// How much waits, from memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueCounts {
+    /// For its time.
+    pub waiting: u64,
+    /// For the administrator.
+    pub held: u64,
+    /// Dead.
+    pub dead: u64,
+}
+
+/// Which queued recipients an administrator means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Which {
+    /// All.
+    All,
+    /// One.
+    One(QueueId),
+    /// Those of a way.
+    Lane(Lane),
+    /// Those whose recipient or sender has that text in its address, in any case of letters.
+    Having(String),
+}
+
+/// What an administrator does with queued recipients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum QueueAct {
+    /// They are due now; the dead wait again.
+    Retry,
+    /// They wait for him.
+    Hold,
+    /// They wait for their time again.
+    Release,
+    /// They go, and nobody is told.
+    Delete,
+}
+
+impl Upload {
+    /// Makes the body durable for all that is in `filing`, and settles what it says, in one commit; or nothing of it. The
+    /// rules for mailboxes are those of [`Upload::finish`]; where anything leaves, a copy for a full mailbox is stored
+    /// all the same, as it is beside one that has room. Errs with [`StoreError::Full`] below the disk reserve.
+    pub fn file(self, filing: Filing) -> Ask<super::Delivered> {
+        let _ = filing;
+        Ask::ready(Err(StoreError::Refused("the queue is not built yet".into())))
+    }
+}
+
+impl Store {
+    /// Every way on which something waits for its time, in the order of its text.
+    pub fn queue_lanes(&self) -> Ask<Vec<LaneRow>> {
+        Ask::ready(Ok(Vec::new()))
+    }
+
+    /// The next mail that is due on a way: its recipients, at most `recipients` of one body and reverse-path; nothing if
+    /// nothing is due. Who is in `busy` is under way already; of the others, submitters take turns as far as a look at
+    /// [`crate::limits::QUEUE_LOOK`] rows shows more than one.
+    pub fn queue_next(
+        &self,
+        lane: Lane,
+        now: UnixTime,
+        busy: Vec<QueueId>,
+        last_submitter: Option<Box<str>>,
+        recipients: usize,
+    ) -> Ask<Vec<Queued>> {
+        let _ = (lane, now, busy, last_submitter, recipients);
+        Ask::ready(Ok(Vec::new()))
+    }
+
+    /// Those that wait on a way since before that time, from a number on, at most so many: who is to be told of a delay,
+    /// or to be given up, where a whole way fails.
+    pub fn queue_older(&self, lane: Lane, than: UnixTime, from: QueueId, most: usize) -> Ask<Vec<Queued>> {
+        let _ = (lane, than, from, most);
+        Ask::ready(Ok(Vec::new()))
+    }
+
+    /// Makes durable what became of these; one that is gone is passed over.
+    pub fn queue_settle(&self, settled: Vec<Settlement>) -> Ask<()> {
+        let _ = settled;
+        Ask::ready(Ok(()))
+    }
+
+    /// A page of the queue, numbers rising, behind a number; at most so many.
+    pub fn queue_page(&self, which: Which, after: Option<QueueId>, most: usize) -> Ask<Vec<Queued>> {
+        let _ = (which, after, most);
+        Ask::ready(Ok(Vec::new()))
+    }
+
+    /// Does something with queued recipients, in bounded steps; says with how many.
+    pub fn queue_act(&self, which: Which, act: QueueAct) -> Ask<u64> {
+        let _ = (which, act);
+        Ask::ready(Ok(0))
+    }
+
+    /// How much waits, from memory.
+    pub fn queue_counts(&self) -> QueueCounts {
+        QueueCounts::default()
+    }
+
+    /// Has `wake` called, on the writer's thread, whenever a commit has put something into the queue or made it due; it
+    /// must not block.
+    pub fn watch_queue(&self, wake: Box<dyn Fn() + Send + Sync>) {
+        let _ = wake;
+    }
+
+    /// The wall clock, if it may be believed enough to give mail up by it (S-309, S-129).
+    pub fn believed_now(&self) -> Option<UnixTime> {
+        (!self.has_suspect_clock()).then(|| self.clock().now())
+    }
+}

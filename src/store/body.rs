@@ -1,4 +1,4 @@
-//! A whole body becomes a message of each mailbox that it is for.
+//! A whole body becomes a message of each mailbox that it is for, and a row of the queue for each recipient elsewhere.
 
 use std::sync::Arc;
 
@@ -7,11 +7,14 @@ use redb::WriteTransaction;
 use super::blob::{BlobId, NewChunk, chunk_key};
 use super::engine::Fault;
 use super::error::StoreError;
-use super::schema::{self, CHUNKS, Counters, MAIL, MAILBOXES, MailRow, PENDING, REFS, SharedBody, Tally};
+use super::queue::{Effect, Filing, Ledger, Outbound, QueueState, Queued, Settlement};
+use super::schema::{
+    self, CHUNKS, Counters, MAIL, MAILBOXES, MailRow, PENDING, QueueRecord, REFS, SharedBody, Tally,
+};
 use super::upload::{Delivery, Streamed, read_counters, write_counters};
-use super::{Delivered, Shared, accounts, free};
+use super::{Delivered, QueueId, Shared, accounts, free};
 use crate::clock::UnixTime;
-use crate::mail::{MessageId, Uid};
+use crate::mail::{MailboxId, MessageId, Uid};
 
 /// A whole body with what its rows need.
 pub(super) struct Body {
@@ -22,6 +25,8 @@ pub(super) struct Body {
     pub received: UnixTime,
     /// Whether that time may be believed.
     pub is_sure: bool,
+    /// Whether it has octets beyond ASCII.
+    pub is_8bit: bool,
 }
 
 /// A delivery to a mailbox that is there.
@@ -34,47 +39,111 @@ struct Owner<'a> {
 }
 
 impl Body {
-    /// Finds all errors first, then writes; see [`super::writer::Job::asking`].
-    pub(super) fn deliver(
+    /// Finds all errors first, then writes; see [`super::writer::Job::asking`]. Settlements alone need no room.
+    pub(super) fn file(
         &self,
         shared: &Arc<Shared>,
         transaction: &WriteTransaction,
-        deliveries: &[Delivery],
-    ) -> Result<Delivered, Fault> {
-        if !shared.has_room_for(self.rest_octets()) {
+        Filing { deliveries, outbound, settled }: Filing,
+    ) -> Result<(Delivered, Effect), Fault> {
+        let leaving = outbound.len();
+        let is_for_nobody = deliveries.is_empty() && leaving == 0;
+        if !is_for_nobody && !shared.has_room_for(self.rest_octets()) {
             return Err(StoreError::Full.into());
         }
         if let Some(streamed) = self.streamed {
             streamed.check(shared, transaction)?;
         }
-        let owners = self.owners(transaction, deliveries)?;
-        let is_full = !owners.is_empty() && owners.iter().all(|owner| !owner.is_allowed);
-        if let Some(streamed) = self.streamed {
-            transaction.open_table(PENDING)?.remove(streamed.blob.0)?;
-            if owners.is_empty() || is_full {
-                free::enqueue(transaction, streamed.blob, streamed.body)?;
-            }
-        }
-        if owners.is_empty() {
-            return Ok(Delivered::NobodyLeft);
-        }
-        if is_full {
-            return Ok(Delivered::Full);
-        }
+        let owners = self.owners(transaction, &deliveries)?;
+        let refused = match owners.is_empty() {
+            _ if leaving > 0 => None,
+            true => (!is_for_nobody || settled.is_empty()).then_some(Delivered::NobodyLeft),
+            false => owners.iter().all(|owner| !owner.is_allowed).then_some(Delivered::Full),
+        };
         let (blob, first_index) = match self.streamed {
             Some(streamed) => (streamed.blob, streamed.body.chunks),
             None => (shared.blobs.fresh(), 0),
         };
         let chunks = first_index + self.chunks.len() as u32;
-        insert_chunks(transaction, blob, first_index, &self.chunks)?;
-        if owners.len() > 1 && chunks > 0 {
-            let body = SharedBody { owners: owners.len() as u32, octets: self.octets };
+        let is_queue_touched = refused.is_none() && (leaving > 0 || !settled.is_empty());
+        // Mail for mailboxes alone never depends on the queue.
+        let ledger = match is_queue_touched {
+            true => Some(self.ledger(shared, transaction, (outbound, &settled), (blob, chunks))?),
+            false => None,
+        };
+        let count = if refused.is_some() { 0 } else { owners.len() + leaving };
+        if let Some(streamed) = self.streamed {
+            transaction.open_table(PENDING)?.remove(streamed.blob.0)?;
+            if count == 0 {
+                free::enqueue(transaction, streamed.blob, streamed.body)?;
+            }
+        }
+        if let Some(refused) = refused {
+            return Ok((refused, Effect::default()));
+        }
+        if count > 0 {
+            insert_chunks(transaction, blob, first_index, &self.chunks)?;
+        }
+        if count > 1 && chunks > 0 {
+            let body = SharedBody { owners: count as u32, octets: self.octets };
             let body = schema::encode(&REFS, blob.0, &body).map_err(Fault::fatal)?;
             transaction.open_table(REFS)?.insert(blob.0, body.as_slice())?;
         }
+        let to_warn = self.append_all(transaction, &owners, (blob, chunks))?;
+        let effect = ledger.map(|ledger| ledger.write(transaction)).transpose()?;
+        let delivered = Delivered::Stored { mailboxes: owners.len(), to_warn, leaving };
+        Ok((delivered, effect.unwrap_or_default()))
+    }
+
+    /// What is to change in the queue.
+    fn ledger(
+        &self,
+        shared: &Shared,
+        transaction: &WriteTransaction,
+        (outbound, settled): (Vec<Outbound>, &[Settlement]),
+        body: (BlobId, u32),
+    ) -> Result<Ledger, Fault> {
+        let mut ledger = Ledger::open(transaction)?;
+        for settlement in settled {
+            ledger.settle(transaction, settlement, shared.removal_time())?;
+        }
+        for outbound in outbound {
+            ledger.add(self.queued(outbound, ledger.next_id(), body));
+        }
+        ledger.find_lanes(transaction)?;
+        Ok(ledger)
+    }
+
+    fn queued(&self, outbound: Outbound, id: QueueId, (blob, chunks): (BlobId, u32)) -> QueueRecord {
+        let queued = Queued {
+            id,
+            blob: blob.0,
+            chunks,
+            octets: self.octets + outbound.prefix.len() as u64,
+            outbound,
+            is_8bit: self.is_8bit,
+            received: self.received,
+            is_sure: self.is_sure,
+            tries: 0,
+            next: self.received,
+            state: QueueState::Waiting,
+            is_delay_told: false,
+            unsure_sends: 0,
+            last: None,
+        };
+        QueueRecord { queued, died: UnixTime(0) }
+    }
+
+    /// Puts a row behind each mailbox's last message; gives those whose users are to be warned.
+    fn append_all(
+        &self,
+        transaction: &WriteTransaction,
+        owners: &[Owner<'_>],
+        (blob, chunks): (BlobId, u32),
+    ) -> Result<Vec<MailboxId>, Fault> {
         let mut mail = transaction.open_table(MAIL)?;
         let mut to_warn = Vec::new();
-        for Owner { delivery, octets, .. } in &owners {
+        for Owner { delivery, octets, .. } in owners {
             let row = MailRow {
                 blob: blob.0,
                 octets: *octets,
@@ -90,7 +159,7 @@ impl Body {
                 to_warn.push(delivery.mailbox);
             }
         }
-        Ok(Delivered::Stored { mailboxes: owners.len(), to_warn })
+        Ok(to_warn)
     }
 
     /// The mailboxes that are there, without those that have their warning already.

@@ -8,7 +8,6 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::clock_trust::ClockTrust;
 use super::engine::Sync;
 use super::error::StoreError;
 use super::purge;
@@ -28,7 +27,6 @@ pub(super) struct Idle {
     /// Of the engine, when what an earlier failure left was last collected.
     generation: u64,
     is_quick_repaired: bool,
-    clock_trust: ClockTrust,
     /// When undo and retention are looked after next.
     next_chores: Instant,
     chores: Chores,
@@ -55,7 +53,6 @@ impl Idle {
             not_before: now,
             generation: 0,
             is_quick_repaired: false,
-            clock_trust: ClockTrust::new(shared.newest),
             next_chores: now + shared.before_chores,
             chores: Chores::Done,
         }
@@ -121,7 +118,7 @@ impl Idle {
         if now >= self.next_chores && self.chores == Chores::Done {
             self.next_chores = now + limits::CHORES;
             // The engine has logged a failure, and the next hour tries again.
-            let _ = self.begin_chores(shared, now);
+            let _ = self.begin_chores(shared);
         }
         if self.has_work(shared) {
             self.recover(shared);
@@ -138,11 +135,8 @@ impl Idle {
     }
 
     /// Nothing is removed by a clock that may be wrong (S-308, S-309).
-    fn begin_chores(&mut self, shared: &Shared, now: Instant) -> Result<(), StoreError> {
-        let wall = shared.clock.now();
-        if !self.clock_trust.observe(wall, now) || shared.clock.is_suspect() || !wants_chores(shared) {
-            return Ok(());
-        }
+    fn begin_chores(&mut self, shared: &Shared) -> Result<(), StoreError> {
+        let Some(wall) = shared.believed_now().filter(|_| wants_chores(shared)) else { return Ok(()) };
         if shared.has_removed.load(Ordering::Acquire) {
             purge::date(shared, wall)?;
         }

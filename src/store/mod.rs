@@ -144,18 +144,20 @@ pub enum Delivered {
         mailboxes: usize,
         /// Those of them whose user is to be warned that it gets full, and has not been since it was emptier.
         to_warn: Vec<MailboxId>,
+        /// For so many recipients it waits to leave.
+        leaving: usize,
     },
-    /// Nothing is stored: every mailbox would hold more than its quota allows. With one that has room all get it, so
-    /// that what was accepted is never kept from some.
+    /// Nothing is stored nor settled: every mailbox would hold more than its quota allows, and nothing leaves. With one
+    /// that has room all get it, so that what was accepted is never kept from some.
     Full,
-    /// Every mailbox has been removed since RCPT.
+    /// Nothing is stored nor settled: every mailbox has been removed since RCPT, and nothing leaves.
     NobodyLeft,
 }
 
 impl Delivered {
     /// Durable in so many mailboxes, none of them nearly full.
     pub fn to(mailboxes: usize) -> Delivered {
-        Delivered::Stored { mailboxes, to_warn: Vec::new() }
+        Delivered::Stored { mailboxes, to_warn: Vec::new(), leaving: 0 }
     }
 }
 

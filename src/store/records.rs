@@ -22,6 +22,11 @@ pub(super) fn lay_out(transaction: &WriteTransaction) -> Result<(), Fault> {
     for table in [schema::MAIL, schema::REMOVED, schema::GONE, CHUNKS, REFS, PENDING, FREE] {
         transaction.open_table(table)?;
     }
+    transaction.open_table(schema::QUEUE)?;
+    transaction.open_table(schema::QUEUE_LANES)?;
+    for table in [schema::QUEUE_DUE, schema::QUEUE_WAYS] {
+        transaction.open_table(table)?;
+    }
     let version = schema::encode(&META, META_SCHEMA, &SCHEMA)?;
     transaction.open_table(META)?.insert(META_SCHEMA, version.as_slice())?;
     Ok(())

@@ -15,13 +15,21 @@
 //! | `levels` | mailbox or domain as in `mailboxes`, a space, key of `settings.rs` | the setting's text for that one |
 //! | `finals` | as in `levels`, with nothing before the space for all | nothing: what is set below that level does not count |
 //! | `chunks` | blob << 24 \| index | a piece of a body; see `blob.rs` for its sizes |
-//! | `refs` | blob | [`SharedBody`]: where more than one row of `mail` has the body |
+//! | `refs` | blob | [`SharedBody`]: where more than one row of `mail` and `queue` has the body |
 //! | `pending` | blob | nothing: a body that streams in; after a crash it is nobody's |
 //! | `free` | blob | [`FreeBody`]: what of it waits to be freed |
+//! | `queue` | number of a queued recipient, rising | [`QueueRecord`]; key [`NUMBERS_KEY`]: [`QueueNumbers`] |
+//! | `queue_lanes` | text of a way on which somebody waits | [`LaneRecord`]: its number, and what waits |
+//! | `queue_due` | way's number << 96 \| time << 48 \| recipient's number | [`DueEntry`]: who waits for that time |
+//! | `queue_ways` | way's number << 64 \| recipient's number | [`WayEntry`]: all that are in `queue` |
 //!
 //! Every value ends with four octets of CRC-32 over the value, its key and its table, because redb does not
 //! prove pages when it reads them: damage is found, also where a value of another key is read (F3). The
 //! integers of records are postcard's, of fixed width in memory; nothing depends on the machine.
+
+mod queue;
+
+pub(super) use queue::*;
 
 use redb::TableDefinition;
 use serde::{Deserialize, Serialize};
@@ -40,6 +48,7 @@ pub(super) const COUNTERS_UID: Uid = Uid(u32::MAX);
 
 pub(super) type TextTable = TableDefinition<'static, &'static str, &'static [u8]>;
 pub(super) type NumberTable = TableDefinition<'static, u64, &'static [u8]>;
+pub(super) type WideTable = TableDefinition<'static, u128, &'static [u8]>;
 
 pub(super) const META: TextTable = TableDefinition::new("meta");
 pub(super) const SETTINGS: TextTable = TableDefinition::new("settings");
@@ -248,6 +257,12 @@ impl Key for u64 {
     }
 }
 
+impl Key for u128 {
+    fn feed(self, hasher: &mut crc32fast::Hasher) {
+        hasher.update(&self.to_le_bytes());
+    }
+}
+
 impl Key for &str {
     fn feed(self, hasher: &mut crc32fast::Hasher) {
         hasher.update(self.as_bytes());
@@ -400,17 +415,17 @@ mod tests {
 
     #[test]
     fn a_value_is_proven_together_with_its_key_and_table() {
-        let stored = seal(&CHUNKS, 7, b"body".to_vec());
-        assert_eq!(unseal(&CHUNKS, 7, &stored), Ok(&b"body"[..]));
-        assert!(unseal(&CHUNKS, 8, &stored).is_err(), "the value of another key");
-        assert!(unseal(&MAIL, 7, &stored).is_err(), "the value of another table");
+        let stored = seal(&CHUNKS, 7_u64, b"body".to_vec());
+        assert_eq!(unseal(&CHUNKS, 7_u64, &stored), Ok(&b"body"[..]));
+        assert!(unseal(&CHUNKS, 8_u64, &stored).is_err(), "the value of another key");
+        assert!(unseal(&MAIL, 7_u64, &stored).is_err(), "the value of another table");
         for length in 0..stored.len() {
-            assert!(unseal(&CHUNKS, 7, &stored[..length]).is_err(), "cut to {length}");
+            assert!(unseal(&CHUNKS, 7_u64, &stored[..length]).is_err(), "cut to {length}");
         }
         for bit in 0..stored.len() * 8 {
             let mut flipped = stored.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(unseal(&CHUNKS, 7, &flipped).is_err(), "bit {bit}");
+            assert!(unseal(&CHUNKS, 7_u64, &flipped).is_err(), "bit {bit}");
         }
     }
 

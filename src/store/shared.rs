@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use redb::ReadTransaction;
 
 use super::budget::Budget;
+use super::clock_trust::ClockTrust;
 use super::devices::{self, Device};
 use super::engine::{Engine, Fault, Sync};
 use super::error::{Ask, StoreError};
@@ -18,10 +19,11 @@ use super::medium::{Medium, Meter};
 use super::options::{Options, Wear};
 use super::reader::{self, Question, Questions};
 use super::writer::{self, Message};
-use super::{accounts, free, records, undo};
+use super::{accounts, free, queue, records, undo};
 use crate::clock::{Clock, UnixTime};
 use crate::limits;
 use crate::settings::Settings;
+use crate::ticket::Promise;
 
 /// What the store's threads share.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub(super) struct Shared {
     pub cache_octets: usize,
     pub budget: Budget,
     pub blobs: Blobs,
+    pub queue: queue::State,
+    clock_trust: Mutex<ClockTrust>,
     /// Whether bodies wait to be freed.
     pub has_free: AtomicBool,
     /// Whether anything was removed that could be brought back.
@@ -52,8 +56,6 @@ pub(super) struct Shared {
     /// File size from which on that is worth a commit.
     pub quick_repair_octets: u64,
     medium: Arc<dyn Medium>,
-    /// The newest time that the database remembered when it was opened.
-    pub newest: UnixTime,
     pub clock: Clock,
     levels: RwLock<Arc<Levels>>,
     devices: RwLock<Arc<[Device]>>,
@@ -112,11 +114,12 @@ impl Shared {
         }
         let proof = engine.read(accounts::prove)?;
         let removed = engine.read(undo::prove)?;
-        let newest = proof.newest.max(removed.newest);
+        let whole = queue::opening::prove(&engine)?;
+        let newest = proof.newest.max(removed.newest).max(whole.newest);
         clock.learn(newest);
         let removed_octets = removed.octets;
-        let live_octets =
-            engine.read(|transaction| live_octets(transaction, proof.octets + removed_octets))?;
+        let octets_of_rows = proof.octets + removed_octets + whole.tally.octets;
+        let live_octets = engine.read(|transaction| live_octets(transaction, octets_of_rows))?;
         let levels = engine.read(Levels::read)?;
         let devices = engine.read(devices::read)?;
         // An old page in the place of the bound must not let a new body take a living one's number.
@@ -129,6 +132,8 @@ impl Shared {
             cache_octets,
             budget: Budget::new(limits::BODIES_IN_FLIGHT_OCTETS),
             blobs: Blobs(Mutex::new(Numbers { next: bound, bound })),
+            queue: queue::State::new(whole.tally),
+            clock_trust: Mutex::new(ClockTrust::new(newest)),
             has_free: AtomicBool::new(has_free),
             has_removed: AtomicBool::new(has_removed),
             removed_octets: AtomicU64::new(removed_octets),
@@ -141,7 +146,6 @@ impl Shared {
             before_chores: options.quiet.unwrap_or(limits::FIRST_CHORES),
             quick_repair_octets: if options.quiet.is_some() { 0 } else { limits::QUICK_REPAIR_FILE_OCTETS },
             medium,
-            newest,
             clock: clock.clone(),
             levels: RwLock::new(Arc::new(levels)),
             devices: RwLock::new(devices),
@@ -161,9 +165,12 @@ impl Shared {
         // mails that stream in by now.
         let count = |transaction: &ReadTransaction| {
             let (proof, removed) = (accounts::prove(transaction)?, undo::prove(transaction)?);
-            Ok((live_octets(transaction, proof.octets + removed.octets)?, removed.octets))
+            let tally = queue::opening::count(transaction)?.tally;
+            let octets_of_rows = proof.octets + removed.octets + tally.octets;
+            Ok((live_octets(transaction, octets_of_rows)?, removed.octets, tally))
         };
-        if let Ok((live_octets, removed_octets)) = self.engine.read(count) {
+        if let Ok((live_octets, removed_octets, tally)) = self.engine.read(count) {
+            self.queue.recount(tally);
             self.live_octets.store(live_octets, Ordering::Relaxed);
             self.removed_octets.store(removed_octets, Ordering::Relaxed);
         }
@@ -224,6 +231,13 @@ impl Shared {
     #[cfg(test)]
     pub(super) fn removed_octets_now(&self) -> u64 {
         self.removed_octets.load(Ordering::Relaxed)
+    }
+
+    /// The wall clock, if it may be believed enough to remove mail by it, or to give it up (S-308, S-309).
+    pub(super) fn believed_now(&self) -> Option<UnixTime> {
+        let wall = self.clock.now();
+        let is_plausible = lock(&self.clock_trust).observe(wall, self.clock.monotonic());
+        (is_plausible && !self.clock.is_suspect()).then_some(wall)
     }
 
     /// The time of a removal; 0 while the clock is wrong.
@@ -386,6 +400,21 @@ impl Threads {
         ticket
     }
 
+    /// Asks in as many transactions as it takes until `step` gives the answer; other questions come between.
+    pub(super) fn ask_in_steps<T: Send + 'static>(
+        &self,
+        step: impl FnMut(&ReadTransaction) -> Result<Option<T>, Fault> + Send + 'static,
+    ) -> Ask<T> {
+        let (promise, ticket) = crate::ticket::pair();
+        self.questions.ask(in_steps(Arc::clone(&self.questions), step, promise));
+        ticket
+    }
+
+    /// The way to the writer, for a job that is followed by others.
+    pub(super) fn writer(&self) -> Sender<Message> {
+        self.writer.clone()
+    }
+
     /// Lets the threads finish what is queued, and waits for them.
     pub(super) fn stop(&self) {
         self.send(Message::Stop);
@@ -404,6 +433,18 @@ impl Drop for Threads {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+fn in_steps<T: Send + 'static>(
+    questions: Arc<Questions>,
+    mut step: impl FnMut(&ReadTransaction) -> Result<Option<T>, Fault> + Send + 'static,
+    promise: Promise<T, StoreError>,
+) -> Question {
+    Box::new(move |shared| match shared.engine.read(&mut step) {
+        Ok(Some(answer)) => promise.keep(Ok(answer)),
+        Ok(None) => questions.clone().ask(in_steps(questions, step, promise)),
+        Err(error) => promise.keep(Err(error)),
+    })
 }
 
 /// Goes on behind a bug, with the database opened anew: a server whose store is dead would greet peers for ever and take

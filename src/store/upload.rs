@@ -12,6 +12,7 @@ use super::body::{Body, insert_chunks};
 use super::budget::Permit;
 use super::engine::Fault;
 use super::error::{Ask, StoreError};
+use super::queue::Filing;
 use super::schema::{self, Counters, FreeBody, MAIL, PENDING};
 use super::writer::Job;
 use super::{Delivered, Shared, Store, free};
@@ -19,7 +20,7 @@ use crate::limits;
 use crate::mail::MailboxId;
 use crate::settings::Quota;
 
-/// A body on its way into the store; dropped before [`Upload::finish`], nothing of it stays.
+/// A body on its way into the store; dropped before [`Upload::finish`] or [`Upload::file`], nothing of it stays.
 #[derive(Debug)]
 pub struct Upload {
     store: Store,
@@ -32,6 +33,8 @@ pub struct Upload {
     /// Where the chunks before `full` stream to.
     streamed: Option<Streamed>,
     octets: u64,
+    /// Whether any of them is beyond ASCII.
+    is_8bit: bool,
 }
 
 /// What of a body is in the file already.
@@ -70,9 +73,20 @@ impl Delivery {
 /// The sizes that a growing buffer takes: each fills a chunk of its own, if it must leave early.
 const BUFFER_OCTETS: [usize; 3] = [chunk_octets(0), chunk_octets(2), LARGEST_CHUNK_OCTETS];
 
+/// Octets of a row of the queue with its indexes, roughly.
+const QUEUE_ROW_OCTETS: usize = 512;
+
 impl Upload {
     pub(super) fn new(store: Store) -> Upload {
-        Upload { store, full: Vec::new(), tail: Vec::new(), permit: None, streamed: None, octets: 0 }
+        Upload {
+            store,
+            full: Vec::new(),
+            tail: Vec::new(),
+            permit: None,
+            streamed: None,
+            octets: 0,
+            is_8bit: false,
+        }
     }
 
     /// Takes the next octets of the body. Waits while the memory for bodies in flight is used up, and while
@@ -84,6 +98,7 @@ impl Upload {
             }
             let taken = octets.len().min(self.tail.capacity() - self.tail.len());
             self.tail.extend_from_slice(&octets[..taken]);
+            self.is_8bit |= !octets[..taken].is_ascii();
             self.octets += taken as u64;
             octets = &octets[taken..];
         }
@@ -110,7 +125,15 @@ impl Upload {
     /// Makes the message durable for all recipients, or for none: those mailboxes that have been removed
     /// meanwhile are left out; [`Delivered::Full`] where no mailbox may hold it. Errs with [`StoreError::Full`] below
     /// the disk reserve.
-    pub fn finish(mut self, deliveries: Vec<Delivery>) -> Ask<Delivered> {
+    pub fn finish(self, deliveries: Vec<Delivery>) -> Ask<Delivered> {
+        self.file(Filing { deliveries, ..Filing::default() })
+    }
+
+    /// Makes the body durable for all that is in `filing`, and settles what it says, in one commit; or nothing of it. The
+    /// rules for mailboxes are those of [`Upload::finish`]; where anything leaves, a copy for a full mailbox is stored
+    /// all the same, as it is beside one that has room. A filing that only settles needs no room; any other errs with
+    /// [`StoreError::Full`] below the disk reserve.
+    pub fn file(mut self, filing: Filing) -> Ask<Delivered> {
         let mut chunks = std::mem::take(&mut self.full);
         chunks.extend(blob::cut(std::mem::take(&mut self.tail)));
         let streamed = self.streamed.take();
@@ -123,28 +146,36 @@ impl Upload {
             octets: self.octets,
             received: self.store.clock.now(),
             is_sure: !self.store.clock.is_suspect(),
+            is_8bit: self.is_8bit,
         };
         let whole_octets = self.octets;
         let counted = Arc::clone(&shared);
-        let (mut job, ask) = Job::asking(
-            octets,
+        let rows_octets = (filing.outbound.len() + filing.settled.len()) * QUEUE_ROW_OCTETS;
+        let (mut job, ask) = Job::telling(
+            octets + rows_octets,
             move |transaction| {
-                let delivered = body.deliver(&shared, transaction, &deliveries);
-                if let (Err(fault), Some(streamed)) = (&delivered, body.streamed)
+                let filed = body.file(&shared, transaction, filing);
+                if let (Err(fault), Some(streamed)) = (&filed, body.streamed)
                     && fault.is_refusal()
                 {
                     streamed.give_up(&shared, transaction)?;
                 }
                 drop(permit);
-                delivered
+                filed
             },
-            move |delivered| match delivered {
-                Delivered::Stored { .. } => {
-                    counted.messages.fetch_add(1, Ordering::Relaxed);
-                    counted.message_octets.fetch_add(whole_octets, Ordering::Relaxed);
-                    counted.live_octets.fetch_add(octets as u64, Ordering::Relaxed);
+            move |(delivered, effect)| {
+                match delivered {
+                    Delivered::Stored { mailboxes: 0, leaving: 0, .. }
+                    | Delivered::NobodyLeft
+                    | Delivered::Full => counted.has_free.store(true, Ordering::Release),
+                    Delivered::Stored { .. } => {
+                        counted.messages.fetch_add(1, Ordering::Relaxed);
+                        counted.message_octets.fetch_add(whole_octets, Ordering::Relaxed);
+                        counted.live_octets.fetch_add(octets as u64, Ordering::Relaxed);
+                    }
                 }
-                Delivered::NobodyLeft | Delivered::Full => counted.has_free.store(true, Ordering::Release),
+                counted.queue.apply(&counted, effect);
+                delivered
             },
         );
         job.room_octets = octets as u64;

@@ -33,7 +33,8 @@ pub(super) struct Job {
     change: Box<dyn Change>,
 }
 
-trait Change: Send {
+/// What a job does.
+pub(super) trait Change: Send {
     /// Makes the change; errs only if the whole transaction must be given up.
     fn apply(&mut self, transaction: &WriteTransaction) -> Result<(), Fault>;
 
@@ -58,25 +59,43 @@ impl Job {
         change: impl FnOnce(&WriteTransaction) -> Result<T, Fault> + Send + 'static,
         then: impl FnOnce(&T) + Send + 'static,
     ) -> (Job, Ask<T>) {
+        Job::telling(octets, change, move |value| {
+            then(&value);
+            value
+        })
+    }
+
+    /// The same, where `then` makes the answer of what `change` returns.
+    pub(super) fn telling<V: Send + 'static, T: Send + 'static>(
+        octets: usize,
+        change: impl FnOnce(&WriteTransaction) -> Result<V, Fault> + Send + 'static,
+        then: impl FnOnce(V) -> T + Send + 'static,
+    ) -> (Job, Ask<T>) {
         let (promise, ticket) = ticket::pair();
         let change = Box::new(Asked { change: Some(change), then, result: None, promise });
-        (Job { octets, room_octets: 0, is_durable: true, change }, ticket)
+        (Job::of(octets, change), ticket)
+    }
+
+    /// A durable change of another kind.
+    pub(super) fn of(octets: usize, change: Box<dyn Change>) -> Job {
+        Job { octets, room_octets: 0, is_durable: true, change }
     }
 }
 
 /// A change with its asker.
-struct Asked<T, C, N> {
+struct Asked<V, T, C, N> {
     change: Option<C>,
     then: N,
-    result: Option<Result<T, StoreError>>,
+    result: Option<Result<V, StoreError>>,
     promise: Promise<T, StoreError>,
 }
 
-impl<T, C, N> Change for Asked<T, C, N>
+impl<V, T, C, N> Change for Asked<V, T, C, N>
 where
+    V: Send,
     T: Send,
-    C: FnOnce(&WriteTransaction) -> Result<T, Fault> + Send,
-    N: FnOnce(&T) + Send,
+    C: FnOnce(&WriteTransaction) -> Result<V, Fault> + Send,
+    N: FnOnce(V) -> T + Send,
 {
     fn apply(&mut self, transaction: &WriteTransaction) -> Result<(), Fault> {
         let Some(change) = self.change.take() else { return Ok(()) };
@@ -90,10 +109,7 @@ where
 
     fn settle(self: Box<Self>, outcome: &Result<(), StoreError>) {
         let result = match (self.result, outcome) {
-            (Some(Ok(value)), Ok(())) => {
-                (self.then)(&value);
-                Ok(value)
-            }
+            (Some(Ok(value)), Ok(())) => Ok((self.then)(value)),
             (Some(Err(refusal)), _) => Err(refusal),
             (_, Err(error)) => Err(error.clone()),
             (None, Ok(())) => Err(StoreError::Closed),

@@ -13,6 +13,7 @@ mod leveled;
 mod memory;
 mod model;
 mod numbers;
+mod queue;
 mod quotas;
 mod random;
 mod undoing;

@@ -113,7 +113,7 @@ impl Model {
                 to_warn.push(MailboxId(*id));
             }
         }
-        Delivered::Stored { mailboxes: ids.len(), to_warn }
+        Delivered::Stored { mailboxes: ids.len(), to_warn, leaving: 0 }
     }
 
     pub fn remove(&mut self, id: u32, uids: &[u32], at: u64) {

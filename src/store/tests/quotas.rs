@@ -22,7 +22,7 @@ fn warn(store: &Store, id: MailboxId, quota: Quota) -> Delivered {
 }
 
 fn warned(mailboxes: usize, to_warn: &[MailboxId]) -> Delivered {
-    Delivered::Stored { mailboxes, to_warn: to_warn.to_vec() }
+    Delivered::Stored { mailboxes, to_warn: to_warn.to_vec(), leaving: 0 }
 }
 
 #[test]

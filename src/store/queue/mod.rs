@@ -7,16 +7,32 @@
 //!                 \--queue_settle: Dead--> dead (nobody can be told) --retry--> waiting, or gone after `undo_days`
 //! ```
 
+mod finding;
+mod ledger;
+pub(super) mod opening;
+mod state;
+mod stepping;
+
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::Store;
 use super::blob::BlobId;
-use super::error::{Ask, StoreError};
-use super::upload::{Delivery, Upload};
+use super::error::Ask;
+#[cfg(doc)]
+use super::error::StoreError;
+use super::schema::{QUEUE, QUEUE_LANES, QUEUE_WAYS};
+use super::upload::Delivery;
 use crate::clock::UnixTime;
+#[cfg(doc)]
+use crate::limits;
 use crate::mail::{Lane, MailDsn, RcptDsn, RemoteAddress};
+use finding::{Only, Walk, Wanted};
+pub(super) use ledger::{Effect, Ledger};
+pub(super) use state::State;
+use stepping::{Acting, Settling};
 
 /// A queued recipient's number: it rises, and none comes twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -104,7 +120,7 @@ pub struct LastTry {
     pub at: UnixTime,
     /// Which server said it; empty if we found it ourselves.
     pub host: Box<str>,
-    /// What was said or found, without anything that breaks a line, [`crate::limits::KEPT_REPLY_OCTETS`] at most.
+    /// What was said or found, without anything that breaks a line, [`limits::KEPT_REPLY_OCTETS`] at most.
     pub text: Box<str>,
 }
 
@@ -202,25 +218,17 @@ pub enum QueueAct {
     Delete,
 }
 
-impl Upload {
-    /// Makes the body durable for all that is in `filing`, and settles what it says, in one commit; or nothing of it. The
-    /// rules for mailboxes are those of [`Upload::finish`]; where anything leaves, a copy for a full mailbox is stored
-    /// all the same, as it is beside one that has room. Errs with [`StoreError::Full`] below the disk reserve.
-    pub fn file(self, filing: Filing) -> Ask<super::Delivered> {
-        let _ = filing;
-        Ask::ready(Err(StoreError::Refused("the queue is not built yet".into())))
-    }
-}
-
 impl Store {
     /// Every way on which something waits for its time, in the order of its text.
     pub fn queue_lanes(&self) -> Ask<Vec<LaneRow>> {
-        Ask::ready(Ok(Vec::new()))
+        let now = self.clock.now();
+        self.ask(move |transaction| finding::lanes(transaction, now))
     }
 
-    /// The next mail that is due on a way: its recipients, at most `recipients` of one body and reverse-path; nothing if
-    /// nothing is due. Who is in `busy` is under way already; of the others, submitters take turns as far as a look at
-    /// [`crate::limits::QUEUE_LOOK`] rows shows more than one.
+    /// The next mail that is due on a way: its recipients, at most `recipients` of one body that one transaction of SMTP
+    /// can name, since reverse-path, prefix and what MAIL asked are the same; nothing if nothing is due. Who is in `busy`
+    /// is under way already; of the others, submitters take turns as far as a look at [`limits::QUEUE_LOOK`] rows shows
+    /// more than one. A row that can't be read is told of in the log and holds nobody up.
     pub fn queue_next(
         &self,
         lane: Lane,
@@ -229,48 +237,73 @@ impl Store {
         last_submitter: Option<Box<str>>,
         recipients: usize,
     ) -> Ask<Vec<Queued>> {
-        let _ = (lane, now, busy, last_submitter, recipients);
-        Ask::ready(Ok(Vec::new()))
+        let wanted = Wanted { lane, now, busy: busy.into_iter().collect(), last_submitter, recipients };
+        let (shared, writer) = (Arc::clone(&self.shared), self.threads.writer());
+        self.ask(move |transaction| {
+            let next = finding::next(transaction, &wanted)?;
+            if !next.broken.is_empty() {
+                stepping::leave_out(&shared, &writer, next.broken);
+            }
+            Ok(next.recipients)
+        })
     }
 
     /// Those that wait on a way since before that time, from a number on, at most so many: who is to be told of a delay,
-    /// or to be given up, where a whole way fails.
+    /// or to be given up, where a whole way fails. None means that there are no more.
     pub fn queue_older(&self, lane: Lane, than: UnixTime, from: QueueId, most: usize) -> Ask<Vec<Queued>> {
-        let _ = (lane, than, from, most);
-        Ask::ready(Ok(Vec::new()))
+        self.walk(Walk::new(Which::Lane(lane), from), Only::WaitingSince(than), most)
     }
 
-    /// Makes durable what became of these; one that is gone is passed over.
+    /// Makes durable what became of these, [`limits::QUEUE_STEP`] in one commit; one that is gone is passed over. Works
+    /// below the disk reserve too.
     pub fn queue_settle(&self, settled: Vec<Settlement>) -> Ask<()> {
-        let _ = settled;
-        Ask::ready(Ok(()))
+        if settled.is_empty() {
+            return Ask::ready(Ok(()));
+        }
+        let steps = Settling { settled: settled.into_iter(), at: self.shared.removal_time() };
+        stepping::begin(&self.shared, self.threads.writer(), steps, |_| ())
     }
 
-    /// A page of the queue, numbers rising, behind a number; at most so many.
+    /// A page of the queue, numbers rising, behind a number; at most so many. Errs with [`StoreError::Damaged`] for one
+    /// that was asked for by its number and can't be read; others of that kind are left out, and the log names them.
     pub fn queue_page(&self, which: Which, after: Option<QueueId>, most: usize) -> Ask<Vec<Queued>> {
-        let _ = (which, after, most);
-        Ask::ready(Ok(Vec::new()))
+        let from = QueueId(after.map_or(0, |after| after.0.saturating_add(1)));
+        self.walk(Walk::new(which, from), Only::All, most)
     }
 
-    /// Does something with queued recipients, in bounded steps; says with how many.
+    /// Does something with queued recipients, in bounded steps; says with how many. Who is held is not retried, and only
+    /// who is held is released.
     pub fn queue_act(&self, which: Which, act: QueueAct) -> Ask<u64> {
-        let _ = (which, act);
-        Ask::ready(Ok(0))
+        let steps = Acting::new(which, act, self.clock.now());
+        stepping::begin(&self.shared, self.threads.writer(), steps, |count| count)
     }
 
     /// How much waits, from memory.
     pub fn queue_counts(&self) -> QueueCounts {
-        QueueCounts::default()
+        self.shared.queue.counts()
     }
 
     /// Has `wake` called, on the writer's thread, whenever a commit has put something into the queue or made it due; it
     /// must not block.
     pub fn watch_queue(&self, wake: Box<dyn Fn() + Send + Sync>) {
-        let _ = wake;
+        self.shared.queue.watch(wake);
     }
 
     /// The wall clock, if it may be believed enough to give mail up by it (S-309, S-129).
     pub fn believed_now(&self) -> Option<UnixTime> {
-        (!self.has_suspect_clock()).then(|| self.clock().now())
+        self.shared.believed_now()
+    }
+
+    /// Asks for the rest of a walk, some rows at a time, so that no other question waits for long.
+    fn walk(&self, mut walk: Walk, only: Only, most: usize) -> Ask<Vec<Queued>> {
+        let mut found = Vec::new();
+        self.threads.ask_in_steps(move |transaction| {
+            let (queue, ways) = (transaction.open_table(QUEUE)?, transaction.open_table(QUEUE_WAYS)?);
+            let lanes = transaction.open_table(QUEUE_LANES)?;
+            let more = walk.step(&queue, &ways, &lanes, only, most.saturating_sub(found.len()))?;
+            found.extend(more.into_iter().map(|record| record.queued));
+            let is_done = walk.is_over() || found.len() >= most;
+            Ok(is_done.then(|| std::mem::take(&mut found)))
+        })
     }
 }

@@ -64,3 +64,11 @@ pub const QUEUE_STEP: usize = 256;
 /// No row of the queue waits so long for its time: one that is further ahead was set by a clock that was wrong, and is
 /// due (S-129, S-309).
 pub const QUEUE_FAR: Duration = Duration::from_secs(24 * 3600);
+/// Waiting for the answer to QUIT: it changes nothing any more. RFC 5321 §4.1.1.10.
+pub const HOP_GOODBYE: Duration = Duration::from_secs(5);
+/// Octets of a command with its CRLF; extensions add to it. RFC 5321 §4.5.3.1.4.
+pub const HOP_COMMAND_OCTETS: usize = 512;
+/// Rounds of PBKDF2 that a server must ask for to be proven a password. RFC 7677 §4.
+pub const SCRAM_LEAST_ITERATIONS: u32 = 4096;
+/// Rounds that it may ask for: a second on a small board, in which nothing else of this thread goes on.
+pub const SCRAM_MOST_ITERATIONS: u32 = 100_000;

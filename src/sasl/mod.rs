@@ -12,6 +12,7 @@
 
 pub mod apop;
 mod base64;
+pub mod client;
 pub mod cram_md5;
 mod digest;
 mod external;

@@ -47,6 +47,20 @@ pub fn embed(address: &str) -> String {
     text
 }
 
+/// A value of printable ASCII: `+`, `=` and what is no sign of its own become `+2B`. None if the text is not ASCII, or
+/// has a control character. RFC 3461 §4.
+pub fn encode(text: &str) -> Option<String> {
+    let mut value = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '!'..='~' if !"+=".contains(letter) => value.push(letter),
+            '!'..='~' | ' ' => value.push_str(&format!("+{:02X}", u32::from(letter))),
+            _ => return None,
+        }
+    }
+    Some(value)
+}
+
 /// RFC 3461 §4 has capital letters only.
 fn hexadecimal(digits: &str) -> Option<char> {
     let are_digits = digits.bytes().all(|digit| digit.is_ascii_digit() || (b'A'..=b'F').contains(&digit));
@@ -123,6 +137,18 @@ mod tests {
         }
         assert_eq!(decode(b"\xC3", Repertoire::Utf8), None);
         assert_eq!(decode(b"a\0", Repertoire::Ascii), None);
+    }
+
+    #[test]
+    fn what_is_encoded_comes_back() {
+        for text in ["", "QQ314159", "e=mc2@example.com", "a+b c", "\"<;>\\\"", "~!"] {
+            let value = encode(text).unwrap();
+            assert!(value.bytes().all(|octet| octet.is_ascii_graphic() && octet != b'='), "{value}");
+            assert_eq!(ascii(&value).as_deref(), Some(text));
+        }
+        for text in ["ö", "a\r", "a\n", "\0", "\t", "\u{7F}"] {
+            assert_eq!(encode(text), None, "{text:?}");
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ use self::message::{ClientFinal, ClientFirst, Flag};
 use super::{Claim, SaslError, Terms, Turn};
 
 pub use verifier::{Proof, Salt, Verifier};
+pub(super) use verifier::{hashed, keyed};
 
 /// An exchange under way.
 #[derive(Debug)]

@@ -63,11 +63,11 @@ impl Proof {
     }
 }
 
-pub(super) fn keyed(key: &[u8], message: &[u8]) -> [u8; 32] {
+pub(in crate::sasl) fn keyed(key: &[u8], message: &[u8]) -> [u8; 32] {
     octets(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message).as_ref())
 }
 
-fn hashed(message: &[u8]) -> [u8; 32] {
+pub(in crate::sasl) fn hashed(message: &[u8]) -> [u8; 32] {
     octets(digest::digest(&digest::SHA256, message).as_ref())
 }
 

@@ -12,7 +12,7 @@
 //! | [`memory`] | memory that goes back to the system; the only `unsafe` | std, libc |
 //! | [`ticket`] | a promise that another thread keeps | std |
 //! | [`settings`] | what an administrator can set, with types and defaults | `mail`, `limits` |
-//! | [`wire`] | codecs without a protocol: lines, end of data, chunks, dot-stuffing, surrogate headers, BER | `limits` |
+//! | [`wire`] | codecs without a protocol: lines, end of data, chunks, dot-stuffing, surrogate headers, BER, DNS | `limits` |
 //! | [`sasl`] | logon exchanges, one file each | `mail`, `limits` |
 //! | [`pop3`] | the POP3 session: events in, replies and wishes out | `wire`, `sasl`, `mail`, `limits` |
 //! | [`smtp`] | the SMTP session: events in, replies and wishes out | `wire`, `sasl`, `mail`, `limits` |

@@ -72,3 +72,26 @@ pub const HOP_COMMAND_OCTETS: usize = 512;
 pub const SCRAM_LEAST_ITERATIONS: u32 = 4096;
 /// Rounds that it may ask for: a second on a small board, in which nothing else of this thread goes on.
 pub const SCRAM_MOST_ITERATIONS: u32 = 100_000;
+/// Records of one answer of a name server that are looked at: a domain with a thousand addresses is served by five of
+/// them (S-137).
+pub const DNS_RECORDS: usize = 1000;
+/// Aliases one behind the other that are followed to a domain's servers: BIND follows 16, glibc 8.
+pub const DNS_ALIASES: usize = 8;
+/// Name servers that are asked: resolv.conf may name three.
+pub const NAME_SERVERS: usize = 3;
+/// Waiting for one answer of one name server.
+pub const NAME_REPLY: Duration = Duration::from_secs(2);
+/// How often each name server is asked the same: a datagram may be lost.
+pub const NAME_TRIES: usize = 2;
+/// Finding a name, all servers and tries together.
+pub const NAME_SEARCH: Duration = Duration::from_secs(10);
+/// Datagrams that are no answer to the question before a name server counts as silent: somebody is guessing.
+pub const STRAY_ANSWERS: usize = 100;
+/// Look-ups by the system's own ways at once; they can't be broken off.
+pub const SYSTEM_LOOKUPS: usize = 4;
+/// Names whose answers are kept.
+pub const KEPT_NAMES: usize = 256;
+/// How long what was found is kept: a server that moves is followed within a minute.
+pub const NAME_KEPT: Duration = Duration::from_secs(60);
+/// How long it is kept that there is nothing: shorter than any pause.
+pub const ABSENCE_KEPT: Duration = Duration::from_secs(10);

@@ -91,6 +91,8 @@ pub const STRAY_ANSWERS: usize = 100;
 pub const SYSTEM_LOOKUPS: usize = 4;
 /// Names whose answers are kept.
 pub const KEPT_NAMES: usize = 256;
+/// Servers of one domain that are kept: some more than are tried, so that we find ourselves among them.
+pub const KEPT_EXCHANGERS: usize = 20;
 /// How long what was found is kept: a server that moves is followed within a minute.
 pub const NAME_KEPT: Duration = Duration::from_secs(60);
 /// How long it is kept that there is nothing: shorter than any pause.

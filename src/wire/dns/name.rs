@@ -30,10 +30,15 @@ impl Name {
         self.0.is_empty()
     }
 
-    /// Whether a host can be called so: it has plain octets only, and reads like no address. RFC 1123 §2.1.
+    /// Whether a host can be called so: it has plain octets only, and none that the system takes for an address, as
+    /// `10.1` and `0x7f000001`. RFC 1123 §2.1.
     pub fn is_host(&self) -> bool {
         let last = self.0.rsplit('.').next().unwrap_or_default();
-        !self.0.contains('\\') && last.bytes().any(|octet| !octet.is_ascii_digit())
+        let is_number = match last.strip_prefix("0x") {
+            Some(digits) => digits.bytes().all(|octet| octet.is_ascii_hexdigit()),
+            None => last.bytes().all(|octet| octet.is_ascii_digit()),
+        };
+        !self.0.contains('\\') && !is_number
     }
 
     /// The name.

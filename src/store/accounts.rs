@@ -9,6 +9,7 @@ use super::aliases;
 use super::engine::Fault;
 use super::error::StoreError;
 use super::levels::{self, Level};
+use super::routes;
 use super::schema::{
     self, ALIASES, Counters, DOMAINS, DomainRecord, MAIL, MAILBOXES, META, META_COUNT, META_MAILBOX,
     MailboxRecord, REMOVED, Tally,
@@ -244,7 +245,11 @@ pub(super) fn remove_domain(
         octets += undo::bury_mailbox(transaction, &key, record, at)?;
     }
     count_mailboxes(transaction, mailboxes.len()?)?;
+    for alias_domain in doomed_aliases.iter().filter_map(|key| key.parse().ok()) {
+        routes::remove_of_domain(transaction, &alias_domain)?;
+    }
     aliases::remove_all(transaction, doomed_aliases)?;
+    routes::remove_of_domain(transaction, domain)?;
     levels::take(transaction, domain.as_str())?;
     domains.remove(domain.as_str())?;
     Ok(octets)

@@ -1,5 +1,7 @@
 //! Aliases, catch-alls and alias domains: made, taken away, told, proven.
 
+use std::sync::Arc;
+
 use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +9,7 @@ use super::engine::Fault;
 use super::error::{Ask, StoreError};
 use super::resolving::{self, Bound, Names};
 use super::schema::{self, ALIASES, AliasRecord, DOMAINS, META, META_ALIASES};
-use super::{Store, accounts};
+use super::{Store, accounts, routes};
 use crate::clock::UnixTime;
 use crate::limits;
 use crate::mail::{Address, Alias, AliasTarget, Domain, MailboxId, RemoteAddress};
@@ -86,15 +88,20 @@ impl Store {
         self.change(move |transaction| set(transaction, &alias, targets, separator, now))
     }
 
-    /// Takes an alias away; errs with [`StoreError::NotFound`].
+    /// Takes an alias away, an alias domain with its routes; errs with [`StoreError::NotFound`].
     pub fn remove_alias(&self, alias: Alias) -> Ask<()> {
-        self.change(move |transaction| {
+        let shared = Arc::clone(&self.shared);
+        let remove = move |transaction: &WriteTransaction| {
             let key = schema::alias_key(&alias);
             if transaction.open_table(ALIASES)?.get(key.as_str())?.is_none() {
                 return Err(StoreError::NotFound(format!("there is no alias {alias}")).into());
             }
+            if let Alias::Domain(domain) = &alias {
+                routes::remove_of_domain(transaction, domain)?;
+            }
             remove_all(transaction, vec![key])
-        })
+        };
+        self.change_then(remove, move |()| shared.reload_routes())
     }
 
     /// The aliases of one domain or of all, in the order of domain and name, a domain's own first. Errs with

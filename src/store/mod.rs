@@ -64,7 +64,8 @@ pub use queue::{
     Fate, Filing, LaneRow, LastTry, Outbound, QueueAct, QueueCounts, QueueId, QueueState, Queued, Settlement,
     Which,
 };
-pub use routes::Route;
+pub use resolving::untagged;
+pub use routes::{Home, Route};
 pub use switching::{Switch, SwitchedUser, User};
 pub use undo::{GoneRow, Recoverable, Undeleted};
 pub use upload::{Delivery, Upload};

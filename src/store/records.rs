@@ -16,7 +16,7 @@ pub(super) fn lay_out(transaction: &WriteTransaction) -> Result<(), Fault> {
     for table in [META, SETTINGS, RECORDS, schema::DOMAINS, schema::MAILBOXES, schema::ALIASES] {
         transaction.open_table(table)?;
     }
-    for table in [schema::DEVICES, schema::LEVELS, schema::FINALS] {
+    for table in [schema::DEVICES, schema::ROUTES, schema::LEVELS, schema::FINALS] {
         transaction.open_table(table)?;
     }
     for table in [schema::MAIL, schema::REMOVED, schema::GONE, CHUNKS, REFS, PENDING, FREE] {

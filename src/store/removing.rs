@@ -16,12 +16,16 @@ use crate::mail::{Address, Domain, MailboxId, Uid};
 use crate::settings::Method;
 
 impl Store {
-    /// Removes a domain with its mailboxes and mail, which [`Store::undelete`] brings back; errs with
+    /// Removes a domain with its mailboxes and mail, which [`Store::undelete`] brings back, and with its aliases and
+    /// routes, which nothing brings back; errs with
     /// [`super::StoreError::NotFound`].
     pub fn remove_domain(&self, domain: Domain) -> Ask<()> {
         self.bury(
             move |transaction, at| accounts::remove_domain(transaction, &domain, at),
-            Shared::reload_settings,
+            |shared| {
+                shared.reload_settings();
+                shared.reload_routes();
+            },
         )
     }
 

@@ -371,7 +371,7 @@ fn local_part(alias: &Alias) -> Option<&str> {
 }
 
 /// The address without its tag; none if it has none. The first separator that has a name before it parts them.
-fn untagged(address: &Address, separator: TagSeparator) -> Option<Address> {
+pub fn untagged(address: &Address, separator: TagSeparator) -> Option<Address> {
     let separator = separator.0?;
     let (at, _) = address.local_part().char_indices().skip(1).find(|&(_, letter)| letter == separator)?;
     Address::new(&address.local_part()[..at], &address.domain()).ok()

@@ -9,6 +9,7 @@
 //! | `mailboxes` | domain `@` local part, so that a domain's mailboxes stand together | [`MailboxRecord`] |
 //! | `aliases` | as in `mailboxes`; `*` in the place of the name for a catch-all; the domain alone where that is the alias | [`AliasRecord`] |
 //! | `devices` | name | [`Device`](super::Device) |
+//! | `routes` | the address space's text | [`Route`](super::Route) |
 //! | `mail` | mailbox << 32 \| uid | [`MailRow`]; uid [`COUNTERS_UID`]: [`Counters`] |
 //! | `removed` | mailbox << 32 \| number, rising | [`Tombstone`]: rows of `mail` that are removed and can be brought back |
 //! | `gone` | mailbox | [`GoneRecord`]: a removed mailbox; its rows are in `mail` still, its counters in here |
@@ -57,6 +58,7 @@ pub(super) const DOMAINS: TextTable = TableDefinition::new("domains");
 pub(super) const MAILBOXES: TextTable = TableDefinition::new("mailboxes");
 pub(super) const ALIASES: TextTable = TableDefinition::new("aliases");
 pub(super) const DEVICES: TextTable = TableDefinition::new("devices");
+pub(super) const ROUTES: TextTable = TableDefinition::new("routes");
 pub(super) const MAIL: NumberTable = TableDefinition::new("mail");
 pub(super) const REMOVED: NumberTable = TableDefinition::new("removed");
 pub(super) const GONE: NumberTable = TableDefinition::new("gone");

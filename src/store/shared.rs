@@ -18,6 +18,7 @@ use super::levels::{Level, Levels};
 use super::medium::{Medium, Meter};
 use super::options::{Options, Wear};
 use super::reader::{self, Question, Questions};
+use super::routes::{self, Routes};
 use super::writer::{self, Message};
 use super::{accounts, free, queue, records, undo};
 use crate::clock::{Clock, UnixTime};
@@ -59,6 +60,7 @@ pub(super) struct Shared {
     pub clock: Clock,
     levels: RwLock<Arc<Levels>>,
     devices: RwLock<Arc<[Device]>>,
+    routes: RwLock<Arc<Routes>>,
     space: Mutex<Option<Space>>,
 }
 
@@ -122,6 +124,7 @@ impl Shared {
         let live_octets = engine.read(|transaction| live_octets(transaction, octets_of_rows))?;
         let levels = engine.read(Levels::read)?;
         let devices = engine.read(devices::read)?;
+        let routes = engine.read(routes::read)?;
         // An old page in the place of the bound must not let a new body take a living one's number.
         let bound = engine.read(records::blob_bound)?.max(engine.read(records::above_all_blobs).unwrap_or(0));
         let has_free = engine.read(free::has_free)?;
@@ -149,6 +152,7 @@ impl Shared {
             clock: clock.clone(),
             levels: RwLock::new(Arc::new(levels)),
             devices: RwLock::new(devices),
+            routes: RwLock::new(routes),
             space: Mutex::new(None),
         })
     }
@@ -161,6 +165,7 @@ impl Shared {
         // A change that failed may have reached the disk all the same.
         self.reload_settings();
         self.reload_devices();
+        self.reload_routes();
         // Where damage forbids the count the earlier one stays: to collect again for it would cost the long
         // mails that stream in by now.
         let count = |transaction: &ReadTransaction| {
@@ -213,6 +218,19 @@ impl Shared {
         match self.engine.read(devices::read) {
             Ok(devices) => *self.devices.write().unwrap_or_else(PoisonError::into_inner) = devices,
             Err(error) => log::error!("the devices can't be read, the earlier ones stay: {error}"),
+        }
+    }
+
+    /// All routes, as they are now.
+    pub(super) fn routes(&self) -> Arc<Routes> {
+        Arc::clone(&self.routes.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads the routes anew.
+    pub(super) fn reload_routes(&self) {
+        match self.engine.read(routes::read) {
+            Ok(routes) => *self.routes.write().unwrap_or_else(PoisonError::into_inner) = routes,
+            Err(error) => log::error!("the routes can't be read, the earlier ones stay: {error}"),
         }
     }
 

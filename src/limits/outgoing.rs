@@ -97,3 +97,11 @@ pub const KEPT_EXCHANGERS: usize = 20;
 pub const NAME_KEPT: Duration = Duration::from_secs(60);
 /// How long it is kept that there is nothing: shorter than any pause.
 pub const ABSENCE_KEPT: Duration = Duration::from_secs(10);
+/// Servers of shared domains whose addresses are remembered: more than any office shares with.
+pub const SHARE_HOSTS: usize = 256;
+/// How long their addresses are believed; what is sent after a move is seen when it is sent.
+pub const SHARE_HOST_AGE: Duration = Duration::from_secs(300);
+/// How long a server whose name could not be looked up is not looked up again: each recipient would wait for it.
+pub const SHARE_HOST_REST: Duration = Duration::from_secs(60);
+/// How long a recipient waits for such look-ups in all: a peer waits for its reply meanwhile.
+pub const SHARE_LOOK_UP: Duration = Duration::from_secs(2);

@@ -1,43 +1,351 @@
-//! Whose mail a forward-path's mail is, and whether it has room there. No name outside is ever looked up.
+//! Whose mail a forward-path's mail is, whether it has room there, and on which way it leaves if it is not for here. No
+//! name outside is looked up but those of servers with which a domain is shared.
+//!
+//! ```text
+//!   a domain of ours --its route, or that of the address--> leaves: handed over, whatever is here (O10)
+//!        |-> mailbox, alias, tag, catch-all here --> mailboxes; members that are handed over, and forwards, leave
+//!        '-> nobody here --shared--> leaves, but never back to the server that it comes from (O4, O6)
+//!   any other domain --who may send out--> leaves; a stranger's is refused, whatever routes there are
+//! ```
+//!
+//! Under which name: as RCPT has it, also at an alias domain of a shared domain. Who comes to one that is handed over by
+//! an alias, or at an alias domain by the route of his address, leaves as his own address.
 
-use crate::mail::{Address, Domain, Role};
+mod hosts;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+pub use hosts::KnownHosts;
+
+use crate::mail::{Address, AddressSpace, Alias, Domain, Lane, MailboxId, RemoteAddress, Role};
+use crate::relay::routing::lane;
 use crate::settings::{FullMailbox, Settings};
-use crate::smtp::{ForwardPath, Recipient};
-use crate::store::{Destination, Resolved, Store, StoreError};
+use crate::smtp::{ForwardPath, Leaving, Recipient};
+use crate::store::{Destination, Home, Resolved, Route, Store, StoreError, ToOutside, untagged};
 
-/// Finds out who a forward-path is, for a message of so many octets; 0 if they are not known. Every domain of ours has
-/// a postmaster and somebody for complaints of abuse: a mailbox or alias of that name, else who the settings name, else
-/// the oldest mailbox, each passed over while it is locked for all; a catch-all is for other names. RFC 5321 §4.5.1,
-/// RFC 2142 §4.
+/// Who wants mail to go somewhere.
+#[derive(Debug, Clone, Copy)]
+pub enum Whence<'a> {
+    /// A user of ours who has logged on.
+    User(&'a Address),
+    /// A device that the administrator knows (M11).
+    Device {
+        /// Whence it sends.
+        peer: IpAddr,
+        /// Whether its mail may leave.
+        may_leave: bool,
+    },
+    /// Anybody else: his mail is for us, or for those with whom we share our domains.
+    Stranger(IpAddr),
+    /// This server itself, with its reports.
+    Ourselves,
+}
+
+impl Whence<'_> {
+    /// Where the mail must not go back to; none where it was written here.
+    pub fn came_from(self) -> Option<IpAddr> {
+        match self {
+            Whence::Device { peer, .. } | Whence::Stranger(peer) => Some(peer),
+            Whence::User(_) | Whence::Ourselves => None,
+        }
+    }
+
+    fn may_leave(self) -> bool {
+        match self {
+            Whence::User(_) | Whence::Ourselves => true,
+            Whence::Device { may_leave, .. } => may_leave,
+            Whence::Stranger(_) => false,
+        }
+    }
+
+    fn user(&self) -> Option<&Address> {
+        match self {
+            Whence::User(user) => Some(user),
+            Whence::Device { .. } | Whence::Stranger(_) | Whence::Ourselves => None,
+        }
+    }
+}
+
+/// A search for recipients.
+#[derive(Debug, Clone, Copy)]
+pub struct Search<'a> {
+    /// Who is here.
+    pub store: &'a Store,
+    /// The settings of all.
+    pub settings: &'a Settings,
+    /// Who asks.
+    pub from: Whence<'a>,
+    /// Where other servers are.
+    pub hosts: &'a KnownHosts,
+    /// When.
+    pub now: Instant,
+}
+
+/// Finds out who a forward-path is for a report of this server itself; see [`Search::find`].
 pub async fn look_up(
     store: &Store,
     settings: &Settings,
     path: ForwardPath,
     octets: u64,
 ) -> Result<Recipient, StoreError> {
-    let found = match path {
-        ForwardPath::Address(address) => {
-            let separator = store.settings().tag_separator.0;
-            match Role::of(address.local_part(), separator) {
-                Some(_) => role(store, settings, address).await?,
-                None => store.resolve(address).await?,
+    let named = match &path {
+        ForwardPath::Address(address) => address.to_string(),
+        ForwardPath::Role(role, domain) => format!("{}@{domain}", role.as_str()),
+        // These are told to nobody elsewhere.
+        ForwardPath::Postmaster | ForwardPath::OtherLocalPart(_) | ForwardPath::Foreign => String::new(),
+    };
+    let hosts = KnownHosts::default();
+    let search = Search { store, settings, from: Whence::Ourselves, hosts: &hosts, now: Instant::now() };
+    search.find(path, &RemoteAddress::from_path(&named), octets).await
+}
+
+impl Search<'_> {
+    /// Finds out who a forward-path is, as it was `named` by RCPT, for a message of so many octets; 0 if they are not
+    /// known. Every domain of ours has a postmaster and somebody for complaints of abuse: a mailbox or alias of that
+    /// name, else who the settings name, else the oldest mailbox, each passed over while it is locked for all; a
+    /// catch-all is for other names. RFC 5321 §4.5.1, RFC 2142 §4. They stay here for a shared domain, and go with one
+    /// that is handed over.
+    pub async fn find(
+        &self,
+        path: ForwardPath,
+        named: &RemoteAddress,
+        octets: u64,
+    ) -> Result<Recipient, StoreError> {
+        let home = match domain_of(&path) {
+            Some(domain) if self.store.has_routes() => self.store.home(domain).await?,
+            _ => None,
+        };
+        if let Some(home) = &home
+            && let Some((leaving, route)) = self.handed_over(&path, named, home)
+        {
+            return Ok(self.leave(&path, leaving, &route).await);
+        }
+        Ok(match self.here(&path).await? {
+            Resolved::Mailboxes(found) => self.sort(&path, found, Vec::new(), octets),
+            Resolved::Outside(found, outside) => self.sort(&path, found, outside, octets),
+            Resolved::UnknownUser => match home.and_then(|home| self.shared(&path, named, home)) {
+                Some(Ok((leaving, route))) => self.leave(&path, leaving, &route).await,
+                Some(Err(refusal)) => refusal,
+                None => Recipient::UnknownUser,
+            },
+            Resolved::ForeignDomain => self.elsewhere(path, named, octets).await?,
+        })
+    }
+
+    async fn here(&self, path: &ForwardPath) -> Result<Resolved, StoreError> {
+        let (store, settings) = (self.store, self.settings);
+        Ok(match path.clone() {
+            ForwardPath::Address(address) => {
+                let separator = store.settings().tag_separator.0;
+                match Role::of(address.local_part(), separator) {
+                    Some(_) => role(store, settings, address).await?,
+                    None => store.resolve(address).await?,
+                }
+            }
+            ForwardPath::Postmaster => administrator(store, settings).await?,
+            ForwardPath::Role(name, domain) => match Address::new(name.as_str(), &domain) {
+                Ok(address) => role(store, settings, address).await?,
+                Err(_) => unknown_at(store, domain).await?,
+            },
+            ForwardPath::OtherLocalPart(domain) => unknown_at(store, domain).await?,
+            ForwardPath::Foreign => Resolved::ForeignDomain,
+        })
+    }
+
+    /// The route that takes mail for an address of ours away from whatever is here: of the address, with or without its
+    /// tag, or of its domain.
+    fn handed_over(
+        &self,
+        path: &ForwardPath,
+        named: &RemoteAddress,
+        home: &Home,
+    ) -> Option<(RemoteAddress, Route)> {
+        if let Some(address) = address_of(path) {
+            if let Some(route) = self.store.route(&AddressSpace::Address(address.clone())) {
+                return Some((named.clone(), route));
+            }
+            let at_home = Address::new(address.local_part(), &home.domain).ok()?;
+            let plain = untagged(&at_home, self.store.settings().tag_separator);
+            let mut names = [Some(at_home.clone()), plain].into_iter().flatten();
+            if let Some(route) = names.find_map(|name| self.store.route(&AddressSpace::Address(name))) {
+                let is_own = address.domain() == home.domain;
+                let recipient = if is_own { named.clone() } else { RemoteAddress::from(&at_home) };
+                return Some((recipient, route));
             }
         }
-        ForwardPath::Postmaster => administrator(store, settings).await?,
-        ForwardPath::Role(name, domain) => match Address::new(name.as_str(), &domain) {
-            Ok(address) => role(store, settings, address).await?,
-            Err(_) => unknown_at(store, domain).await?,
-        },
-        ForwardPath::OtherLocalPart(domain) => unknown_at(store, domain).await?,
-        ForwardPath::Foreign => Resolved::ForeignDomain,
+        let route = self.route_of_domain(path, home)?;
+        (!route.is_share).then(|| (named.clone(), route))
+    }
+
+    /// The route of a path's domain, else that of the domain which it is an alias of.
+    fn route_of_domain(&self, path: &ForwardPath, home: &Home) -> Option<Route> {
+        let own = domain_of(path).and_then(|domain| self.store.route(&AddressSpace::Domain(domain)));
+        own.or_else(|| self.store.route(&AddressSpace::Domain(home.domain.clone())))
+    }
+
+    /// The route for who is nobody here, in a domain that is shared; none if it isn't.
+    fn shared(
+        &self,
+        path: &ForwardPath,
+        named: &RemoteAddress,
+        home: Home,
+    ) -> Option<Result<(RemoteAddress, Route), Recipient>> {
+        let route = self.route_of_domain(path, &home).filter(|route| route.is_share)?;
+        Some(if home.is_open { Ok((named.clone(), route)) } else { Err(Recipient::Locked) })
+    }
+
+    /// Mail for an address of ours goes to another server, unless it comes from there: it would come back.
+    async fn leave(&self, path: &ForwardPath, recipient: RemoteAddress, route: &Route) -> Recipient {
+        if !is_plain(path, &recipient) {
+            return Recipient::UnknownUser;
+        }
+        if let Some(peer) = self.from.came_from()
+            && self.hosts.are_at(&route.hops, peer, self.now).await
+        {
+            return Recipient::WouldReturn;
+        }
+        let leaving = Leaving { recipient, lane: Lane::Route(route.space.clone()), forwarder: None };
+        Recipient::Outside(Vec::new(), vec![leaving])
+    }
+
+    /// Those of the mailboxes that are handed over leave, and so does what is forwarded; the others get theirs here.
+    fn sort(
+        &self,
+        path: &ForwardPath,
+        found: Vec<Destination>,
+        outside: Vec<ToOutside>,
+        octets: u64,
+    ) -> Recipient {
+        let mut leaving: Vec<Leaving> = outside.into_iter().map(|to| self.forwarded(to)).collect();
+        let mut kept = Vec::with_capacity(found.len());
+        for it in found {
+            match self.route_of_mailbox(&it.address) {
+                Some(route) => leaving.push(Leaving {
+                    recipient: RemoteAddress::from(&it.address),
+                    lane: Lane::Route(route.space),
+                    forwarder: address_of(path).map(Alias::Address),
+                }),
+                None => kept.push(it),
+            }
+        }
+        if leaving.is_empty() {
+            return judge(self.store, kept, octets);
+        }
+        kept.retain(|it| it.is_open);
+        if kept.is_empty() && leaving.iter().all(|it| it.lane == Lane::Nowhere) {
+            return Recipient::NoWay;
+        }
+        Recipient::Outside(named_mailboxes(kept), leaving)
+    }
+
+    fn route_of_mailbox(&self, address: &Address) -> Option<Route> {
+        if !self.store.has_routes() {
+            return None;
+        }
+        let own = self.store.route(&AddressSpace::Address(address.clone()));
+        let domain = || self.store.route(&AddressSpace::Domain(address.domain()));
+        own.or_else(|| domain().filter(|route| !route.is_share))
+    }
+
+    /// What is forwarded leaves as the forwarder's mail, by his smart host if he has one.
+    fn forwarded(&self, to: ToOutside) -> Leaving {
+        let forwarder = match &to.forwarder {
+            Alias::Address(address) => Some(address.clone()),
+            Alias::CatchAll(domain) | Alias::Domain(domain) => {
+                Address::new(Role::Postmaster.as_str(), domain).ok()
+            }
+        };
+        let lane = lane(self.store, forwarder.as_ref(), &to.address);
+        Leaving { recipient: to.address, lane, forwarder: Some(to.forwarder) }
+    }
+
+    /// The domain as it was written is none of ours.
+    async fn elsewhere(
+        &self,
+        path: ForwardPath,
+        named: &RemoteAddress,
+        octets: u64,
+    ) -> Result<Recipient, StoreError> {
+        if !self.from.may_leave() || is_nowhere(named.domain_text()) {
+            return Ok(Recipient::ForeignDomain);
+        }
+        if path == ForwardPath::Foreign
+            && let Some(domain) = named.domain()
+            && self.store.has_domain(domain.clone()).await?
+        {
+            // Ours, beyond ASCII: it must not leave only to come back.
+            let named = RemoteAddress::from_path(&format!("{}@{domain}", named.local_text()));
+            let Ok(path) = ForwardPath::parse(named.as_str().as_bytes(), true) else {
+                return Ok(Recipient::UnknownUser);
+            };
+            return Box::pin(self.find(path, &named, octets)).await;
+        }
+        let lane = lane(self.store, self.from.user(), named);
+        if lane == Lane::Nowhere {
+            return Ok(Recipient::NoWay);
+        }
+        if let (Lane::Route(space), Some(peer)) = (&lane, self.from.came_from())
+            && let Some(route) = self.store.route(space)
+            && self.hosts.are_at(&route.hops, peer, self.now).await
+        {
+            return Ok(Recipient::WouldReturn);
+        }
+        let leaving = Leaving { recipient: named.clone(), lane, forwarder: None };
+        Ok(Recipient::Outside(Vec::new(), vec![leaving]))
+    }
+}
+
+fn domain_of(path: &ForwardPath) -> Option<Domain> {
+    match path {
+        ForwardPath::Address(address) => Some(address.domain()),
+        ForwardPath::Role(_, domain) | ForwardPath::OtherLocalPart(domain) => Some(domain.clone()),
+        ForwardPath::Postmaster | ForwardPath::Foreign => None,
+    }
+}
+
+fn address_of(path: &ForwardPath) -> Option<Address> {
+    match path {
+        ForwardPath::Address(address) => Some(address.clone()),
+        ForwardPath::Role(role, domain) => Address::new(role.as_str(), domain).ok(),
+        ForwardPath::Postmaster | ForwardPath::OtherLocalPart(_) | ForwardPath::Foreign => None,
+    }
+}
+
+/// Whether the other server can take a name of ours for nothing but a name: `x%far.example@home.lan` from us, whom it
+/// trusts, would be mail for far.example to some (S-085 to S-096), and `|program` a program (S-106).
+fn is_plain(path: &ForwardPath, named: &RemoteAddress) -> bool {
+    let local = named.local_text();
+    match path {
+        ForwardPath::Address(_) | ForwardPath::Role(..) => true,
+        ForwardPath::OtherLocalPart(_) => {
+            let is_harmless = |letter: char| letter.is_alphanumeric() || "._+-'=#&*?^~".contains(letter);
+            !local.is_empty() && !local.starts_with('-') && local.chars().all(is_harmless)
+        }
+        ForwardPath::Postmaster | ForwardPath::Foreign => false,
+    }
+}
+
+/// Whether the text behind the `@` leads to this machine itself, or to no machine at all (S-102).
+fn is_nowhere(domain: &str) -> bool {
+    if domain.is_empty() {
+        return true;
+    }
+    let Some(inner) = domain.strip_prefix('[').and_then(|text| text.strip_suffix(']')) else { return false };
+    let inner = match inner.get(..5) {
+        Some(tag) if tag.eq_ignore_ascii_case("ipv6:") => &inner[5..],
+        _ => inner,
     };
-    Ok(match found {
-        Resolved::Mailboxes(found) => judge(store, found, octets),
-        // Not built yet.
-        Resolved::Outside(..) => Recipient::UnknownUser,
-        Resolved::UnknownUser => Recipient::UnknownUser,
-        Resolved::ForeignDomain => Recipient::ForeignDomain,
+    inner.parse::<IpAddr>().map_or(true, |address| {
+        let address = address.to_canonical();
+        address.is_loopback() || address.is_unspecified() || address.is_multicast()
     })
+}
+
+fn named_mailboxes(found: Vec<Destination>) -> Vec<(MailboxId, Address)> {
+    found.into_iter().map(|it| (it.mailbox, it.address)).collect()
 }
 
 /// Whether mail for these, all of them full, shall not be tried again: none of their users is expected to make room.
@@ -58,7 +366,7 @@ fn judge(store: &Store, mut found: Vec<Destination>, octets: u64) -> Recipient {
     if !found.iter().any(has_room) {
         return Recipient::Full { is_final: is_final(store, found.iter().map(|it| &it.address)) };
     }
-    Recipient::Mailboxes(found.into_iter().map(|it| (it.mailbox, it.address)).collect())
+    Recipient::Mailboxes(named_mailboxes(found))
 }
 
 /// A name that every domain of ours has.
@@ -97,72 +405,4 @@ fn takes_mail(found: &Resolved) -> bool {
 async fn unknown_at(store: &Store, domain: Domain) -> Result<Resolved, StoreError> {
     let is_ours = store.has_domain(domain).await?;
     Ok(if is_ours { Resolved::UnknownUser } else { Resolved::ForeignDomain })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::auth::tests::Folder;
-    use crate::clock::{Clock, UnixTime};
-    use crate::mail::{Alias, AliasTarget, MailboxMark};
-    use crate::store::{Lock, Options};
-    use crate::ticket::block_on;
-
-    #[test]
-    fn a_postmaster_who_is_locked_for_all_is_passed_over() {
-        // An administrator left, was locked with --all, and nobody could tell the house any more that something is
-        // wrong with its mail: postmaster and abuse were refused for good.
-        let folder = Folder::new();
-        let store =
-            Store::create(&folder.database(), &Options::default(), Clock::system(UnixTime(0))).unwrap();
-        store.add_domain("home.lan".parse().unwrap()).wait().unwrap();
-        for (name, mark) in [("alice", 1), ("bob", 2), ("carl", 3)] {
-            store.add_mailbox(named(name), MailboxMark([mark; 16]), vec![]).wait().unwrap();
-        }
-        store.set_setting("postmaster", Some("bob@home.lan")).wait().unwrap();
-        let lock = |name, lock| store.lock_mailbox(named(name), lock).wait().unwrap();
-        let all = |wanted: Option<&str>| {
-            for path in [
-                ForwardPath::Postmaster,
-                ForwardPath::Address(named("postmaster")),
-                ForwardPath::Address(named("abuse")),
-            ] {
-                let what = format!("{path:?}");
-                assert_eq!(reached(&store, path).as_deref(), wanted, "{what}");
-            }
-        };
-        all(Some("bob@home.lan"));
-        lock("bob", Lock::Reading);
-        all(Some("bob@home.lan"));
-        lock("bob", Lock::All);
-        all(Some("alice@home.lan"));
-        lock("alice", Lock::All);
-        all(Some("carl@home.lan"));
-        lock("carl", Lock::All);
-        all(None);
-        lock("bob", Lock::Open);
-        all(Some("bob@home.lan"));
-        let to_carl = vec![AliasTarget::Address(named("carl"))];
-        store.set_alias(Alias::Address(named("abuse")), to_carl).wait().unwrap();
-        assert_eq!(reached(&store, ForwardPath::Address(named("abuse"))).as_deref(), Some("bob@home.lan"));
-        lock("carl", Lock::Open);
-        assert_eq!(reached(&store, ForwardPath::Address(named("abuse"))).as_deref(), Some("carl@home.lan"));
-        lock("carl", Lock::All);
-        assert_eq!(reached(&store, ForwardPath::Address(named("carl"))), None, "others are not passed over");
-    }
-
-    fn named(name: &str) -> Address {
-        format!("{name}@home.lan").parse().unwrap()
-    }
-
-    /// Who gets the mail; none where it is locked.
-    fn reached(store: &Store, path: ForwardPath) -> Option<String> {
-        match block_on(look_up(store, &store.settings(), path, 0)).unwrap() {
-            Recipient::Mailboxes(found) => {
-                Some(found.into_iter().map(|(_, address)| address.to_string()).collect())
-            }
-            Recipient::Locked => None,
-            other => panic!("{other:?}"),
-        }
-    }
 }

@@ -20,6 +20,7 @@ use super::intervals::Intervals;
 use super::listener::{self, Door};
 use super::maildrops::Maildrops;
 use super::peers::{self, Admission};
+use super::recipients::KnownHosts;
 use super::sessions::Sessions;
 use super::space::SpaceAlarm;
 use super::tls::Tls;
@@ -56,6 +57,8 @@ pub struct Server {
     pub readers: Arc<Readers>,
     /// How many connections stand.
     pub admission: Arc<Admission>,
+    /// Where the servers of routes are.
+    pub hosts: KnownHosts,
     /// Whence users have logged on lately.
     pub familiar: Familiar,
     /// Samba's helpers, for those who log on by NTLM elsewhere.
@@ -228,6 +231,7 @@ impl Running {
             maildrops: Arc::default(),
             admission: Arc::default(),
             familiar: Familiar::default(),
+            hosts: KnownHosts::default(),
             intervals: Intervals::default(),
             readers: Arc::default(),
             helpers: Arc::default(),

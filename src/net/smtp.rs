@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use super::intake::Intake;
 use super::patience::{Deadline, LineWait};
-use super::recipients::look_up;
 use super::seat::{Doing, Order};
 use super::server::Server;
 use super::session::{Ended, Tally, log_on, relay};
@@ -144,8 +143,8 @@ impl<'a> Driver<'a> {
                 }
                 Next::Login(claim) => Box::pin(self.login(claim)).await?,
                 Next::CheckSender(path) => Box::pin(self.check_sender(path)).await,
-                Next::LookUp { path, named: _, octets } => {
-                    let found = Box::pin(look_up(&self.server.store, &self.settings, path, octets)).await;
+                Next::LookUp { path, named, octets } => {
+                    let found = Box::pin(self.find(path, &named, octets)).await;
                     self.answer("looking up a recipient", found.map(Event::Recipient))
                 }
                 Next::CheckSpace { octets } => {

@@ -16,6 +16,9 @@ pub struct HeaderScan {
     name_end: usize,
     value: Vec<u8>,
     awaited: Awaited,
+    /// Who forwards it, sorted.
+    forwarders: Vec<Address>,
+    is_forwarded: bool,
     /// Received fields so far.
     pub received_fields: usize,
     /// Whether a Date field has been seen.
@@ -50,6 +53,13 @@ impl HeaderScan {
     /// Looks out for the Delivered-To fields of these recipients too.
     pub fn new(recipients: Vec<Address>) -> HeaderScan {
         HeaderScan { awaited: Awaited::new(recipients), ..HeaderScan::default() }
+    }
+
+    /// Looks out for the Delivered-To fields of those who will forward it, too.
+    pub fn with_forwarders(mut self, mut forwarders: Vec<Address>) -> HeaderScan {
+        forwarders.sort_unstable();
+        self.forwarders = forwarders;
+        self
     }
 
     /// Walks on; returns the place in `octets` of the empty line that ends the header, if it is there.
@@ -88,9 +98,10 @@ impl HeaderScan {
     }
 
     /// Whether the header has a Delivered-To of every recipient: the mail is on its way in a circle. A mail with new
-    /// ones beside them is not, or they would lose it (S-120).
+    /// ones beside them is not, or they would lose it (S-120). One of somebody who has forwarded it before is enough:
+    /// whoever is behind him would get it again in each round.
     pub fn is_delivered(&self) -> bool {
-        !self.awaited.recipients.is_empty() && self.awaited.unseen == 0
+        self.is_forwarded || !self.awaited.recipients.is_empty() && self.awaited.unseen == 0
     }
 
     /// Whether nothing more is looked at.
@@ -155,11 +166,18 @@ impl HeaderScan {
         self.value.extend_from_slice(&part[..part.len().min(VALUE_OCTETS + 1 - self.value.len())]);
         let Some(end) = end else { return rest.len() };
         if self.value.len() <= VALUE_OCTETS {
-            self.awaited.see(self.value.trim_ascii());
+            self.see();
         }
         // What is found first decides, however the octets are cut.
         self.place = if self.is_delivered() { Place::Over } else { Place::LineStart };
         end + 1
+    }
+
+    fn see(&mut self) {
+        let text = std::str::from_utf8(self.value.trim_ascii());
+        let Some(address) = text.ok().and_then(|text| text.parse::<Address>().ok()) else { return };
+        self.is_forwarded |= self.forwarders.binary_search(&address).is_ok();
+        self.awaited.see(&address);
     }
 
     /// This line is no field, or the continuation of one.
@@ -178,12 +196,8 @@ impl Awaited {
         Awaited { recipients: recipients.into_iter().map(|recipient| (recipient, false)).collect(), unseen }
     }
 
-    fn see(&mut self, value: &[u8]) {
-        let Some(address) = std::str::from_utf8(value).ok().and_then(|text| text.parse::<Address>().ok())
-        else {
-            return;
-        };
-        if let Ok(place) = self.recipients.binary_search_by(|(recipient, _)| recipient.cmp(&address))
+    fn see(&mut self, address: &Address) {
+        if let Ok(place) = self.recipients.binary_search_by(|(recipient, _)| recipient.cmp(address))
             && !std::mem::replace(&mut self.recipients[place].1, true)
         {
             self.unseen -= 1;

@@ -210,6 +210,17 @@ pub struct Leaving {
     pub forwarder: Option<Alias>,
 }
 
+impl Leaving {
+    /// The address by whose Delivered-To it is known that the mail has been forwarded to him before: the forwarder's,
+    /// or, for a catch-all, the one that was `named` by RCPT. None where nobody forwards it.
+    pub fn mark(&self, named: &str) -> Option<Address> {
+        match self.forwarder.as_ref()? {
+            Alias::Address(address) => Some(address.clone()),
+            Alias::CatchAll(_) | Alias::Domain(_) => named.parse().ok(),
+        }
+    }
+}
+
 /// Who gets a mail and from whom: the envelope of RFC 5321 §2.3.1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
@@ -239,6 +250,11 @@ pub struct Named {
 }
 
 impl Envelope {
+    /// Whether no forward-path has been accepted yet.
+    pub fn is_for_nobody(&self) -> bool {
+        self.recipients.is_empty() && self.leaving.is_empty()
+    }
+
     /// Whether the mail may be one that not every client can read: if SMTPUTF8 was said, or if a recipient whom
     /// a name in ASCII led to, as `postmaster` does, has one beyond it, which Delivered-To will tell.
     pub fn is_international(&self) -> bool {

@@ -38,6 +38,8 @@ pub(super) struct Plan {
     pub missing: Option<MissingFields>,
     /// The mailboxes that it goes to: a mail that has been delivered to all of them before is looping (S-120).
     pub recipients: Vec<Address>,
+    /// Those of ours who forward it: one who has done so before is enough.
+    pub forwarders: Vec<Address>,
 }
 
 /// How a message's data ended.
@@ -53,7 +55,7 @@ pub enum DataEnd {
     MuchTooLarge,
     /// More than [`crate::limits::RECEIVED_FIELDS`] Received fields (S-117).
     Looping,
-    /// It bears the Delivered-To of every recipient already (S-120).
+    /// It bears the Delivered-To of every recipient already, or of one who forwards it (S-120).
     Delivered,
 }
 
@@ -62,7 +64,7 @@ impl Receiver {
         Receiver {
             data: DataDecoder::new(plan.endings),
             chunks: ChunkDecoder::new(plan.endings),
-            header: HeaderScan::new(plan.recipients),
+            header: HeaderScan::new(plan.recipients).with_forwarders(plan.forwarders),
             trace: Some(plan.trace),
             missing: plan.missing,
             has_begun: false,

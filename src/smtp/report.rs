@@ -58,7 +58,7 @@ pub fn is_wanted(envelope: &Envelope) -> bool {
 
 /// Whether that recipient's RCPT asked to be told of success.
 fn wants_success(named: &Named) -> bool {
-    named.dsn.notify.is_some_and(|notify| notify.success)
+    named.mailboxes > 0 && named.dsn.notify.is_some_and(|notify| notify.success)
 }
 
 struct Report<'a> {

@@ -78,6 +78,8 @@ struct Mail {
     envelope: Envelope,
     /// The envelope's mailboxes: a list has many, and may be named often.
     mailboxes: BTreeSet<MailboxId>,
+    /// Its recipients elsewhere, with their domains in small letters.
+    elsewhere: BTreeSet<String>,
     /// As declared by SIZE; 0 if it was not.
     declared_octets: u64,
     /// Recipients accepted, each as often as he was named.
@@ -183,7 +185,7 @@ impl Session {
             now,
         };
         let missing = || MissingFields::new(now, mail_number, &self.facts.hostname);
-        let recipients = envelope.map_or(&[][..], |envelope| &envelope.recipients);
+        let (recipients, forwarders) = envelope.map_or_else(Default::default, looked_out_for);
         Receiver::new(Plan {
             endings: match self.strictness() {
                 Strictness::Lenient => LineEndings::Normalise,
@@ -192,7 +194,8 @@ impl Session {
             limit_octets: self.facts.message_octets,
             trace: trace.field(),
             missing: self.may_submit().then(missing),
-            recipients: recipients.iter().map(|(_, address)| address.clone()).collect(),
+            recipients,
+            forwarders,
         })
     }
 
@@ -328,7 +331,7 @@ impl Session {
             (None, _) => Stage::Fresh,
             (Some(_), None) => Stage::Ready,
             (Some(_), Some(mail)) if mail.chunk_octets.is_some() => Stage::Chunks,
-            (Some(_), Some(mail)) if mail.envelope.recipients.is_empty() => Stage::Mail,
+            (Some(_), Some(mail)) if mail.envelope.is_for_nobody() => Stage::Mail,
             (Some(_), Some(_)) => Stage::Recipients,
         }
     }
@@ -388,6 +391,19 @@ impl Session {
         say(out, text);
         Next::Close
     }
+}
+
+/// Whose Delivered-To tells that a mail comes again: of every recipient where all are here, and of any forwarder.
+fn looked_out_for(envelope: &Envelope) -> (Vec<Address>, Vec<Address>) {
+    let forwarders = envelope.leaving.iter().filter_map(|(leaving, named)| {
+        let path = envelope.named.get(*named).map_or("", |named| &named.path);
+        leaving.mark(path)
+    });
+    let recipients = match envelope.leaving.is_empty() {
+        true => envelope.recipients.iter().map(|(_, address)| address.clone()).collect(),
+        false => Vec::new(),
+    };
+    (recipients, forwarders.collect())
 }
 
 fn complaint(order: Order) -> Option<&'static str> {

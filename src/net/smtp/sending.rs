@@ -1,15 +1,17 @@
 //! As whom the peer may send (M10, M11, S-113, S-114), and how often in a day.
 
 use super::Driver;
-use crate::mail::{Address, Domain, Role, a_label};
+use crate::mail::{Address, Domain, RemoteAddress, Role, a_label};
 use crate::net::allowance::{Account, Taken};
 use crate::net::fold::Topic;
+use crate::net::peers;
+use crate::net::recipients::{Search, Whence};
 use crate::net::seat::Order;
 use crate::net::server::Server;
 use crate::settings::{Sender, Unproven};
 use crate::smtp::path::{ForwardPath, PathError};
-use crate::smtp::{Event, Next, ReversePath};
-use crate::store::StoreError;
+use crate::smtp::{Event, Next, Recipient, ReversePath};
+use crate::store::{Reach, StoreError};
 
 /// He has sent as many mails as he may in a day.
 pub(super) struct Spent;
@@ -39,6 +41,43 @@ impl<'a> Driver<'a> {
             self.tell_spent();
             Spent
         })
+    }
+
+    /// Who a forward-path is for this peer, as who he has proved to be.
+    pub(super) async fn find(
+        &self,
+        path: ForwardPath,
+        named: &RemoteAddress,
+        octets: u64,
+    ) -> Result<Recipient, StoreError> {
+        let search = Search {
+            store: &self.server.store,
+            settings: &self.settings,
+            from: self.whence(),
+            hosts: &self.server.hosts,
+            now: self.server.clock.monotonic(),
+        };
+        search.find(path, named, octets).await
+    }
+
+    /// Whose mail it is. A user's rights are his own, wherever he is.
+    pub(super) fn whence(&self) -> Whence<'_> {
+        match (self.user(), &self.device) {
+            (Some(user), _) => Whence::User(user),
+            (None, Some(device)) => {
+                Whence::Device { peer: self.peer, may_leave: device.reach == Reach::SmartHost }
+            }
+            (None, None) => Whence::Stranger(self.peer),
+        }
+    }
+
+    /// Whose mail it is, for fairness between senders in the queue.
+    pub(super) fn submitter(&self) -> Box<str> {
+        match (self.user(), &self.device) {
+            (Some(user), _) => user.as_str().into(),
+            (None, Some(device)) => format!("device {}", device.name).into(),
+            (None, None) => peers::network(self.peer).to_string().into(),
+        }
     }
 
     async fn judge_sender(&self, path: &ReversePath) -> Result<Event<'static>, StoreError> {

@@ -1,5 +1,7 @@
 //! A received message on its way to its mailboxes, and what it gives rise to.
 
+use std::net::IpAddr;
+
 use super::Driver;
 use super::sending::Spent;
 use crate::mail::{Address, MailboxId};
@@ -8,8 +10,8 @@ use crate::net::patience::in_time;
 use crate::net::recipients;
 use crate::net::seat::Doing;
 use crate::net::stream::Lost;
-use crate::smtp::{Envelope, Event, Next, Session};
-use crate::store::{Delivered, Delivery, Store, StoreError, Upload};
+use crate::smtp::{Envelope, Event, Leaving, Named, Next, Session};
+use crate::store::{Delivered, Delivery, Filing, Outbound, Store, StoreError, Upload};
 
 impl Driver<'_> {
     pub(super) async fn store(&mut self, envelope: Envelope) -> Result<Next, Lost> {
@@ -26,8 +28,8 @@ impl Driver<'_> {
         let delivered = match self.take_allowance() {
             Err(Spent) => return Ok(self.handle(Event::SenderSpent)),
             Ok(taken) => {
-                let delivered =
-                    in_time(&self.server.clock, deliver(&self.server.store, &envelope, upload)).await;
+                let storing = Box::pin(self.file(&envelope, upload));
+                let delivered = in_time(&self.server.clock, storing).await;
                 if let (Some(taken), Ok(Delivered::Stored { .. })) = (taken, &delivered) {
                     taken.keep();
                 }
@@ -57,9 +59,50 @@ impl Driver<'_> {
         }
         Ok(next)
     }
+
+    /// Makes the message durable for all in its envelope, also those elsewhere, in one commit.
+    async fn file(&self, envelope: &Envelope, upload: Upload) -> Result<Delivered, StoreError> {
+        let store = &self.server.store;
+        if envelope.leaving.is_empty() {
+            return deliver(store, envelope, upload).await;
+        }
+        let deliveries = deliveries(store, envelope, &upload).await?;
+        let (submitter, came_from) = (self.submitter(), self.whence().came_from());
+        let outbound = envelope.leaving.iter().map(|(leaving, named)| {
+            let named = envelope.named.get(*named);
+            outbound(envelope, leaving, named, submitter.clone(), came_from)
+        });
+        upload.file(Filing { outbound: outbound.collect(), deliveries, settled: Vec::new() }).await
+    }
 }
 
-/// Makes the message durable for those in its envelope.
+/// A copy that leaves. What is forwarded bears its forwarder's mark, by which it is known if it comes again (S-120), and
+/// may go back to whence it came: it was sent to another address there.
+fn outbound(
+    envelope: &Envelope,
+    leaving: &Leaving,
+    named: Option<&Named>,
+    submitter: Box<str>,
+    came_from: Option<IpAddr>,
+) -> Outbound {
+    let mark = leaving.mark(named.map_or("", |named| &named.path));
+    // A name beyond ASCII is in no header of a mail without SMTPUTF8; the Received fields still end its circle.
+    let mark = mark.filter(|mark| envelope.is_utf8 || mark.is_ascii());
+    let is_forwarded = leaving.forwarder.is_some();
+    Outbound {
+        lane: leaving.lane.clone(),
+        reverse_path: envelope.reverse_path.as_str().into(),
+        recipient: leaving.recipient.clone(),
+        mail_dsn: envelope.dsn.clone(),
+        rcpt_dsn: named.map_or_else(Default::default, |named| named.dsn.clone()),
+        is_utf8: envelope.is_utf8,
+        submitter,
+        came_from: came_from.filter(|_| !is_forwarded),
+        prefix: mark.map_or_else(Vec::new, |mark| format!("Delivered-To: {mark}\r\n").into_bytes()),
+    }
+}
+
+/// Makes the message durable for the mailboxes in its envelope.
 pub(super) async fn deliver(
     store: &Store,
     envelope: &Envelope,

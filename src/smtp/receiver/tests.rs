@@ -13,7 +13,7 @@ fn receiver_for(endings: LineEndings, is_submission: bool, recipients: &[&str]) 
         .then(|| MissingFields { date: "Date: D\r\n".into(), message_id: "Message-ID: M\r\n".into() });
     let trace = "Received: R\r\n".into();
     let recipients = recipients.iter().map(|text| text.parse().unwrap()).collect();
-    Receiver::new(Plan { endings, limit_octets: LIMIT, trace, missing, recipients })
+    Receiver::new(Plan { endings, limit_octets: LIMIT, trace, missing, recipients, forwarders: Vec::new() })
 }
 
 /// Feeds pieces of that size; tells the message, the octets used up, and the end.

@@ -8,7 +8,9 @@ use crate::mail::{Address, MailboxId, RemoteAddress};
 use crate::smtp::parameters::{MailParameters, ParameterError, parse_rcpt};
 use crate::smtp::path::{PathError, Strictness, cut_path};
 use crate::smtp::reply::{self, say};
-use crate::smtp::{DataEnd, Door, Envelope, Event, ForwardPath, Named, Next, Recipient, ReversePath};
+use crate::smtp::{
+    DataEnd, Door, Envelope, Event, ForwardPath, Leaving, Named, Next, Recipient, ReversePath,
+};
 use crate::wire::data::DataFault;
 
 impl Session {
@@ -38,6 +40,7 @@ impl Session {
                 dsn: parameters.dsn,
             },
             mailboxes: BTreeSet::new(),
+            elsewhere: BTreeSet::new(),
             declared_octets,
             recipients_taken: 0,
             recipients_over: 0,
@@ -167,16 +170,15 @@ impl Session {
 
     fn take_recipient(&mut self, named: Named, recipient: Recipient, out: &mut Vec<u8>) -> Next {
         match recipient {
-            Recipient::Mailboxes(mailboxes) => self.keep_recipient(named, mailboxes, out),
+            Recipient::Mailboxes(mailboxes) => self.keep_recipient(named, mailboxes, Vec::new(), out),
+            Recipient::Outside(mailboxes, leaving) => self.keep_recipient(named, mailboxes, leaving, out),
             Recipient::Locked => self.refuse_recipient(reply::MAILBOX_LOCKED, out),
             Recipient::Full { is_final: true } => self.refuse_recipient(reply::MAILBOX_FULL, out),
             Recipient::Full { is_final: false } => self.refuse_recipient(reply::MAILBOX_FULL_NOW, out),
             Recipient::UnknownUser => self.refuse_recipient(reply::UNKNOWN_USER, out),
             Recipient::ForeignDomain => self.refuse_recipient(reply::RELAYING_DENIED, out),
-            // Not built yet.
-            Recipient::Outside(..) | Recipient::NoWay | Recipient::WouldReturn => {
-                self.refuse_recipient(reply::RELAYING_DENIED, out)
-            }
+            Recipient::NoWay => self.refuse_recipient(reply::NO_WAY, out),
+            Recipient::WouldReturn => self.refuse_recipient(reply::WOULD_RETURN, out),
         }
     }
 
@@ -184,6 +186,7 @@ impl Session {
         &mut self,
         mut named: Named,
         mailboxes: Vec<(MailboxId, Address)>,
+        leaving: Vec<Leaving>,
         out: &mut Vec<u8>,
     ) -> Next {
         let Some(mail) = &mut self.mail else {
@@ -197,8 +200,17 @@ impl Session {
                 mail.envelope.recipients.push((mailbox, address));
             }
         }
-        if !mail.envelope.named.contains(&named) {
-            mail.envelope.named.push(named);
+        let envelope = &mut mail.envelope;
+        let place = envelope.named.iter().position(|other| *other == named).unwrap_or_else(|| {
+            envelope.named.push(named);
+            envelope.named.len() - 1
+        });
+        for leaving in leaving {
+            let recipient = &leaving.recipient;
+            let domain = recipient.domain_text().to_lowercase();
+            if mail.elsewhere.insert(format!("{}@{domain}", recipient.local_text())) {
+                envelope.leaving.push((leaving, place));
+            }
         }
         self.accept(reply::RECIPIENT_OK, out)
     }

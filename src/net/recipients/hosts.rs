@@ -1,0 +1,89 @@
+//! Whether a peer is one of the servers of a route, so that no mail goes back to whom it comes from (O6).
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use smol::future::FutureExt;
+
+use crate::limits;
+use crate::mail::{HopProtocol, NextHop};
+use crate::net::resolver;
+
+/// The addresses of routes' servers, as they were lately; at most [`limits::SHARE_HOSTS`] servers, the oldest makes room.
+#[derive(Debug, Default)]
+pub struct KnownHosts {
+    known: Mutex<HashMap<Box<str>, Known>>,
+}
+
+#[derive(Debug, Clone)]
+struct Known {
+    addresses: Vec<IpAddr>,
+    until: Instant,
+}
+
+impl KnownHosts {
+    /// Whether that peer is one of these servers. One that speaks LMTP is none: it hands mail to mailboxes, and what a
+    /// program beside it sends is no mail that comes back. A server whose name can't be looked up in
+    /// [`limits::SHARE_LOOK_UP`] is not known: mail for it bears whence it came, and that is looked at again when it is
+    /// sent.
+    pub async fn are_at(&self, hops: &[NextHop], peer: IpAddr, now: Instant) -> bool {
+        let peer = peer.to_canonical();
+        let hosts = hops.iter().filter(|hop| hop.protocol != HopProtocol::Lmtp).map(|hop| &*hop.host);
+        let (addresses, names): (Vec<_>, Vec<_>) = hosts.partition(|host| host.parse::<IpAddr>().is_ok());
+        if addresses
+            .iter()
+            .filter_map(|host| host.parse().ok())
+            .any(|host: IpAddr| host.to_canonical() == peer)
+        {
+            return true;
+        }
+        let look = async {
+            for name in names {
+                if self.addresses(name, now).await.iter().any(|address| address.to_canonical() == peer) {
+                    return true;
+                }
+            }
+            false
+        };
+        let too_late = async {
+            smol::Timer::after(limits::SHARE_LOOK_UP).await;
+            false
+        };
+        look.or(too_late).await
+    }
+
+    async fn addresses(&self, host: &str, now: Instant) -> Vec<IpAddr> {
+        let earlier = self.lock().get(host).cloned();
+        if let Some(known) = &earlier
+            && now < known.until
+        {
+            return known.addresses.clone();
+        }
+        // Noted before the question: whoever comes while it is open, or after it took too long, doesn't wait for it too.
+        let earlier = earlier.map_or_else(Vec::new, |known| known.addresses);
+        self.note(host, earlier.clone(), now, limits::SHARE_HOST_REST);
+        match resolver::addresses(host).await {
+            Ok(addresses) => {
+                self.note(host, addresses.clone(), now, limits::SHARE_HOST_AGE);
+                addresses
+            }
+            Err(_) => earlier,
+        }
+    }
+
+    /// Remembers the addresses of a server for so long.
+    pub(super) fn note(&self, host: &str, addresses: Vec<IpAddr>, now: Instant, age: Duration) {
+        let mut known = self.lock();
+        if known.len() >= limits::SHARE_HOSTS && !known.contains_key(host) {
+            let oldest = known.iter().min_by_key(|(_, known)| known.until).map(|(host, _)| host.clone());
+            oldest.and_then(|oldest| known.remove(&oldest));
+        }
+        known.insert(host.into(), Known { addresses, until: now + age });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Box<str>, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -105,3 +105,10 @@ pub const SHARE_HOST_AGE: Duration = Duration::from_secs(300);
 pub const SHARE_HOST_REST: Duration = Duration::from_secs(60);
 /// How long a recipient waits for such look-ups in all: a peer waits for its reply meanwhile.
 pub const SHARE_LOOK_UP: Duration = Duration::from_secs(2);
+/// Tries that a mail has had before its age alone may end them: after a week without power, or a clock that leapt ahead,
+/// it still has some four hours (S-129, G13).
+pub const TRIES_BEFORE_GIVING_UP: u32 = 10;
+/// Octets of a mail that a report returns whole; of a longer one, its header. RFC 3461 §6.2.
+pub const RETURNED_OCTETS: u64 = 64 * 1024;
+/// Senders whose reports are counted; beyond them, those of the last hour are forgotten first (S-127).
+pub const REPORT_COUNTS: usize = 4096;

@@ -12,8 +12,12 @@ pub(super) struct Letter<'a> {
     pub now: Now,
     /// The mail's number, fresh for each.
     pub mail_number: u64,
-    /// To whom; who writes is the postmaster of his domain.
+    /// To whom; who writes is the postmaster of his domain, if no other one is named.
     pub to: &'a str,
+    /// The domain whose postmaster writes, where the reader is none of ours.
+    pub domain: Option<&'a str>,
+    /// The Message-ID of the mail that it answers, with its angle brackets. RFC 3834 §3.1.5.
+    pub answers: Option<&'a str>,
     /// What about, in ASCII.
     pub subject: &'a str,
     /// How it came to be, in the words of RFC 3834 §5.2.
@@ -29,7 +33,8 @@ impl Letter<'_> {
     pub fn begin(&self) -> Vec<u8> {
         let hostname = atom(self.hostname);
         // Behind the last one: a quoted local part may have one too.
-        let domain = self.to.rsplit_once('@').map_or(hostname.as_str(), |(_, domain)| domain);
+        let readers = || self.to.rsplit_once('@').map_or(hostname.as_str(), |(_, domain)| domain);
+        let domain = self.domain.unwrap_or_else(readers);
         let mut out = Vec::new();
         for (name, value) in [
             ("Date", self.now.at.rfc5322()),
@@ -42,6 +47,11 @@ impl Letter<'_> {
             ("Content-Transfer-Encoding", if self.is_8bit { "8bit" } else { "7bit" }.to_owned()),
         ] {
             put_field(&mut out, name, &value);
+        }
+        for name in ["In-Reply-To", "References"] {
+            if let Some(id) = self.answers {
+                put_field(&mut out, name, id);
+            }
         }
         out.extend_from_slice(format!("Content-Type: {}\r\n\r\n", self.content_type).as_bytes());
         out
@@ -103,6 +113,8 @@ pub(super) mod tests {
             now: NOW,
             mail_number: 0x1F,
             to: "alice@home.lan",
+            domain: None,
+            answers: None,
             subject: "Hello",
             automatic: "auto-generated",
             content_type: "text/plain",
@@ -126,6 +138,21 @@ pub(super) mod tests {
         ] {
             let begun = assert_travels_whole(&Letter { to, ..letter() }.begin());
             assert!(begun.contains(&format!("{from}\r\nTo: <{to}>\r\n")), "{begun}");
+        }
+    }
+
+    #[test]
+    fn a_letter_to_a_stranger_comes_from_ours_and_answers_what_he_wrote() {
+        let answers = Some("<1@far.example>");
+        let letter = Letter { to: "bob@far.example", domain: Some("home.lan"), answers, ..letter() };
+        let begun = assert_travels_whole(&letter.begin());
+        for line in [
+            "From: Mail delivery <postmaster@home.lan>",
+            "To: <bob@far.example>",
+            "In-Reply-To: <1@far.example>",
+            "References: <1@far.example>",
+        ] {
+            assert!(begun.lines().any(|told| told == line), "{line}: {begun}");
         }
     }
 

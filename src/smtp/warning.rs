@@ -39,6 +39,8 @@ pub fn warning(
         now,
         mail_number,
         to: user.as_str(),
+        domain: None,
+        answers: None,
         subject: &subject,
         automatic: "auto-generated",
         content_type: "text/plain; charset=utf-8",

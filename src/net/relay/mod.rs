@@ -1,6 +1,8 @@
 //! The driver of outgoing mail: connections to other servers, and which mail is sent when.
 
+pub mod reader;
 pub mod reporting;
+
 
 use crate::admin::Trial;
 use crate::auth::Gatekeeper;

@@ -2,14 +2,15 @@
 //! mailbox (M8). Neither can make the mail fail, which has had its reply by then.
 
 use super::Driver;
-use super::storing::{deliver, deliveries};
+use super::storing::deliveries;
 use crate::limits;
 use crate::mail::{Address, MailboxId};
 use crate::net::fold::Topic;
-use crate::net::recipients::{is_final, look_up};
+use crate::net::recipients::is_final;
+use crate::net::relay::reader;
 use crate::smtp::warning::{Filling, warning};
-use crate::smtp::{Envelope, ForwardPath, MailDsn, Now, Recipient, ReversePath, report};
-use crate::store::{Delivered, Resolved, StoreError, Upload};
+use crate::smtp::{Envelope, MailDsn, Now, ReversePath, report};
+use crate::store::{Resolved, StoreError, Upload};
 
 /// Mailboxes, each with its address.
 type Mailboxes = Vec<(MailboxId, Address)>;
@@ -50,30 +51,16 @@ impl Driver<'_> {
 
     /// Errs with what the log should tell.
     async fn report(&self, envelope: &Envelope, header: &[u8]) -> Result<(), String> {
-        let hostname = self.server.hostname(&self.settings);
-        let number = self.server.mail_number();
-        let Some(text) = report::success(&hostname, self.now(), number, envelope, header) else {
-            return Ok(());
-        };
-        let path = ForwardPath::parse(envelope.reverse_path.as_str().as_bytes(), envelope.is_utf8)
-            .map_err(|_| "the sender has no domain")?;
-        let store = &self.server.store;
-        let found = look_up(store, &self.settings, path, text.len() as u64).await;
-        let recipients = match found.map_err(|error| error.to_string())? {
-            Recipient::Mailboxes(mailboxes) => mailboxes,
-            Recipient::ForeignDomain | Recipient::Outside(..) | Recipient::NoWay | Recipient::WouldReturn => {
-                return Err("the sender is elsewhere, and mail can't leave yet".into());
-            }
-            Recipient::UnknownUser => return Err("there is no such user".into()),
-            Recipient::Locked => return Err("the mailbox takes no mail".into()),
-            Recipient::Full { .. } => return Err("the mailbox is full".into()),
-        };
-        let mut upload = store.upload();
-        upload.push(&text).await.map_err(|error| error.to_string())?;
-        match deliver(store, &from_nobody(recipients, envelope.is_utf8), upload).await {
-            Ok(Delivered::Stored { .. }) => Ok(()),
-            Ok(Delivered::Full) => Err("the mailbox is full".into()),
-            Ok(Delivered::NobodyLeft) => Err("the mailbox has been removed".into()),
+        let server = self.server;
+        let found = reader::find(server, envelope.reverse_path.as_str()).await;
+        let reader = found.map_err(|error| error.to_string())??;
+        let (hostname, number) = (server.hostname(&self.settings), server.mail_number());
+        let (domain, now) = (reader.domain.as_deref(), self.now());
+        let made = report::success(&hostname, reader.language, now, number, domain, envelope, header);
+        let Some(made) = made else { return Ok(()) };
+        match reader::file(server, &reader, &made, Vec::new()).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err("the mailbox has been removed".into()),
             Err(error) => Err(error.to_string()),
         }
     }

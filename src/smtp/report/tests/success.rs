@@ -1,9 +1,11 @@
-//! Tests of reports: who gets one, what it tells, and that nothing breaks out of it.
+//! Tests of reports of success.
 
-use super::*;
-use crate::smtp::dsn::{MailDsn, Notify, OriginalRecipient, RcptDsn};
+use crate::limits;
+use crate::mail::{Alias, Lane, Language, Notify, OriginalRecipient, RcptDsn, RemoteAddress};
 use crate::smtp::letter::tests::{NOW, assert_travels_whole};
 use crate::smtp::path::{ReversePath, Strictness};
+use crate::smtp::report::{is_list, is_wanted};
+use crate::smtp::{Envelope, Leaving, MailDsn, Named, report};
 
 const SUCCESS: Notify = Notify { success: true, failure: false, delay: false };
 
@@ -26,8 +28,13 @@ fn envelope(sender: &str, is_utf8: bool, named: Vec<Named>) -> Envelope {
     }
 }
 
+fn success(hostname: &str, number: u64, envelope: &Envelope, header: &[u8]) -> Option<Vec<u8>> {
+    let made = report::success(hostname, Language::English, NOW, number, None, envelope, header);
+    made.map(|made| made.message)
+}
+
 fn report(envelope: &Envelope, header: &[u8]) -> Option<String> {
-    let message = success("mail.home.lan", NOW, 0x1F, envelope, header)?;
+    let message = success("mail.home.lan", 0x1F, envelope, header)?;
     let text = assert_travels_whole(&message);
     // The parts are three, whatever the header holds. RFC 2046 §5.1.1.
     let delimiters = text.lines().filter(|line| line.starts_with("--")).collect::<Vec<_>>();
@@ -152,7 +159,7 @@ fn addresses_beyond_ascii_are_told_as_the_sender_can_read_them() {
 fn a_header_in_another_coding_comes_back_as_it_is() {
     let bob = vec![named("bob@home.lan", 1, Some(SUCCESS), None)];
     let message =
-        success("mail.home.lan", NOW, 1, &envelope("a@home.lan", false, bob), b"Subject: gr\xFCn\r\n\r\n");
+        success("mail.home.lan", 1, &envelope("a@home.lan", false, bob), b"Subject: gr\xFCn\r\n\r\n");
     let message = message.unwrap();
     assert!(message.windows(13).any(|window| window == b"Subject: gr\xFCn".as_slice()));
     let told = assert_travels_whole(&message);
@@ -171,7 +178,7 @@ fn a_name_without_a_domain_is_none_of_the_name_system() {
         ("nas", "Reporting-MTA: x-local-hostname; nas\r\n"),
         ("x\r\nBcc: y", "Reporting-MTA: x-local-hostname; x??Bcc:?y\r\n"),
     ] {
-        let message = success(hostname, NOW, 1, &envelope("a@home.lan", false, bob.clone()), b"").unwrap();
+        let message = success(hostname, 1, &envelope("a@home.lan", false, bob.clone()), b"").unwrap();
         assert!(assert_travels_whole(&message).contains(line), "{hostname:?}");
     }
 }
@@ -228,4 +235,49 @@ fn the_longest_names_travel_whole() {
     let folded = all(false);
     assert!(folded.is_ascii());
     assert_eq!(folded.replace("\r\n ", "").matches("\\x{F6}").count(), 245 * limits::RECIPIENTS);
+}
+
+#[test]
+fn who_is_elsewhere_is_told_of_only_where_he_is_one_of_several() {
+    let leaving = |index| {
+        let recipient = RemoteAddress::from_path("far@far.example");
+        let alias: Alias = "info@home.lan".parse().unwrap();
+        (Leaving { recipient, lane: Lane::SmartHost, forwarder: Some(alias) }, index)
+    };
+    for (mailboxes, leave, action) in [
+        (0, 0, None),
+        (0, 1, None),
+        (0, 2, Some("expanded")),
+        (1, 0, Some("delivered")),
+        (1, 1, Some("expanded")),
+    ] {
+        let mut envelope =
+            envelope("alice@home.lan", false, vec![named("info@home.lan", mailboxes, Some(SUCCESS), None)]);
+        envelope.leaving = (0..leave).map(|_| leaving(0)).collect();
+        assert_eq!(is_wanted(&envelope), action.is_some(), "{mailboxes} {leave}");
+        assert_eq!(is_list(&envelope, 0), mailboxes + leave > 1);
+        let told = report(&envelope, b"");
+        assert_eq!(told.is_some(), action.is_some());
+        if let (Some(told), Some(action)) = (told, action) {
+            assert!(told.contains(&format!("\r\nAction: {action}\r\n")), "{told}");
+        }
+    }
+    assert!(!is_list(&envelope("alice@home.lan", false, vec![]), 0));
+}
+
+#[test]
+fn success_is_told_in_every_language() {
+    let envelope = envelope("alice@home.lan", false, vec![named("bob@home.lan", 1, Some(SUCCESS), None)]);
+    let mut told: Vec<Vec<u8>> = Language::ALL
+        .into_iter()
+        .map(|language| {
+            report::success("h", language, NOW, 1, None, &envelope, b"a: b\r\n\r\n").unwrap().message
+        })
+        .collect();
+    for message in &told {
+        let read = super::Read::of(message);
+        assert!(read.parts.len() == 3 && read.prose().contains("    bob@home.lan\r\n"));
+    }
+    told.dedup();
+    assert_eq!(told.len(), Language::ALL.len());
 }

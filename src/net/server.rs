@@ -21,6 +21,7 @@ use super::listener::{self, Door};
 use super::maildrops::Maildrops;
 use super::peers::{self, Admission};
 use super::recipients::KnownHosts;
+use super::relay::Ration;
 use super::sessions::Sessions;
 use super::space::SpaceAlarm;
 use super::tls::Tls;
@@ -67,6 +68,8 @@ pub struct Server {
     pub fold: Fold,
     /// Whether the log knows that the disk has no room.
     pub space: SpaceAlarm,
+    /// How many reports of failure senders have had in this hour.
+    pub reports: Ration,
     /// Connections for which there are descriptors, whatever the settings say (S-269).
     pub most_connections: u32,
     /// Sessions that a bug has ended (S-273).
@@ -237,6 +240,7 @@ impl Running {
             helpers: Arc::default(),
             fold: Fold::default(),
             space: SpaceAlarm::default(),
+            reports: Ration::default(),
             broken_off: AtomicU64::new(0),
             bound: OnceLock::new(),
             store: context.store.clone(),

@@ -1,8 +1,10 @@
 //! The driver of outgoing mail: connections to other servers, and which mail is sent when.
 
+mod ration;
 pub mod reader;
 pub mod reporting;
 
+pub use ration::Ration;
 
 use crate::admin::Trial;
 use crate::auth::Gatekeeper;

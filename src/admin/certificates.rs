@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::accounts::{end_sessions, mailbox};
-use super::{AdminError, Answer, Context, Failure, quoted};
+use super::{AdminError, Answer, Context, Failure, outgoing, quoted};
 use crate::cert::{self, Allowed, CertError};
 pub use crate::cert::{Fingerprint, Vouches};
 use crate::clock::{Clock, UnixTime};
@@ -18,7 +18,7 @@ pub enum CertificateAct {
     Show,
     /// Asks for all certificates: [`Told::Rows`].
     List,
-    /// Asks for the authorities of users and directories: [`Told::Rows`].
+    /// Asks for the authorities of users, directories and smart hosts: [`Told::Rows`].
     Authorities,
     /// Adds the authorities of a file: [`Told::Rows`], those of the file.
     AddAuthorities {
@@ -117,6 +117,8 @@ pub enum CertificateKind {
     ClientAuthority,
     /// It vouches for the servers of a directory.
     DirectoryAuthority,
+    /// It vouches for smart hosts and the hosts of routes.
+    SmartHostAuthority,
     /// It is allowed to a user.
     Allowed,
     /// The same, and was made here.
@@ -144,6 +146,7 @@ impl CertificateKind {
             CertificateKind::Authority => "authority",
             CertificateKind::ClientAuthority => "client-authority",
             CertificateKind::DirectoryAuthority => "directory-authority",
+            CertificateKind::SmartHostAuthority => "smarthost-authority",
             CertificateKind::Allowed => "allowed",
             CertificateKind::Issued => "issued",
         }
@@ -174,6 +177,8 @@ pub(super) async fn act(context: &Context, act: CertificateAct) -> Result<Answer
     if let Some(live) = &context.live {
         live.certificates_changed();
     }
+    // What could not be believed may be now.
+    outgoing::relay_changed(context);
     Ok(answer)
 }
 
@@ -213,10 +218,8 @@ async fn list(context: &Context) -> Result<Answer, AdminError> {
 
 async fn authorities(context: &Context) -> Result<Vec<CertificateRow>, AdminError> {
     let mut all = Vec::new();
-    for (vouches, kind) in [
-        (Vouches::ForClients, CertificateKind::ClientAuthority),
-        (Vouches::ForDirectory, CertificateKind::DirectoryAuthority),
-    ] {
+    for vouches in [Vouches::ForClients, Vouches::ForDirectory, Vouches::ForSmartHosts] {
+        let kind = kind_of(vouches);
         let authorities = cert::authorities(&context.store, vouches).await?;
         all.extend(authorities.iter().filter_map(|der| row(kind, der)));
     }
@@ -225,11 +228,16 @@ async fn authorities(context: &Context) -> Result<Vec<CertificateRow>, AdminErro
 
 async fn add_authorities(context: &Context, vouches: Vouches, file: &[u8]) -> Result<Answer, AdminError> {
     let added = cert::add_authorities(&context.store, vouches, file, now()).await?;
-    let kind = match vouches {
+    let kind = kind_of(vouches);
+    Ok(rows(added.iter().filter_map(|der| row(kind, der)).collect()))
+}
+
+fn kind_of(vouches: Vouches) -> CertificateKind {
+    match vouches {
         Vouches::ForClients => CertificateKind::ClientAuthority,
         Vouches::ForDirectory => CertificateKind::DirectoryAuthority,
-    };
-    Ok(rows(added.iter().filter_map(|der| row(kind, der)).collect()))
+        Vouches::ForSmartHosts => CertificateKind::SmartHostAuthority,
+    }
 }
 
 async fn remove_authority(context: &Context, vouches: Vouches, which: &str) -> Result<Answer, AdminError> {
@@ -239,7 +247,7 @@ async fn remove_authority(context: &Context, vouches: Vouches, which: &str) -> R
             Failure::NotFound,
             format!(
                 "there is no authority {}: \"poppet cert ca list\" shows names and fingerprints; those of directories \
-                 need --for directory",
+                 need --for directory, those of smart hosts --for smarthost",
                 quoted(which)
             ),
         )),

@@ -380,6 +380,19 @@ pub enum Consequence {
         /// Whether Samba's helper is there.
         is_there: bool,
     },
+    /// How mail leaves through a smart host; one of these at least is true.
+    SmartHost {
+        /// Whether there is none to which what was set belongs.
+        is_missing: bool,
+        /// Whether a user is named whose password is not here.
+        lacks_password: bool,
+        /// Whether a password is here and no user, so that nobody logs on.
+        lacks_user: bool,
+        /// Whether a password that was given for another server goes to this one now.
+        hands_on_password: bool,
+        /// Whether mail is sent whatever the certificate, and the password only where that is right.
+        guards_password: bool,
+    },
 }
 
 /// A session of the running server.

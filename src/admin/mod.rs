@@ -185,7 +185,7 @@ pub async fn execute(context: &Context, command: Command) -> Result<Answer, Admi
         Command::MigrateAuth(migrate) => migrating::migrate(context, migrate).await,
         Command::Account(address) => binding::show(context, &address).await,
         Command::BindAccount { address, name } => binding::bind(context, &address, name.as_deref()).await,
-        Command::Outgoing(_) => Err(AdminError::new(Failure::Refused, "not built yet")),
+        Command::Outgoing(act) => outgoing::act(context, act).await,
         Command::Failures(address) => Ok(Answer::Failures(context.gatekeeper.failures(address.as_ref()))),
     }
 }

@@ -1,6 +1,7 @@
 //! The settings as an administrator sees and changes them, with their levels (C8).
 
 use super::fixed::{FIXED, Fixed};
+use super::outgoing::{self, Taker, must_lead_elsewhere};
 use super::{
     AdminError, Answer, Context, Failure, Origin, SettingRow, Target, accounts, consequences, finals, missing,
 };
@@ -50,7 +51,10 @@ pub(super) async fn assign(
         "challenge" if !settings.challenge => Some(consequences::wipe_secrets(context, value).await?),
         name => {
             context.store.assign(None, name, value, is_final).await?;
-            consequences::of(context, name, &settings).await?
+            match outgoing::changed(context, None, name).await? {
+                Some(consequence) => Some(consequence),
+                None => consequences::of(context, name, &settings).await?,
+            }
         }
     };
     let below = finals::changed_below(context, None, key, is_final, own_before).await?;
@@ -86,8 +90,10 @@ pub(super) async fn assign_for(
 ) -> Result<Answer, AdminError> {
     let level = level(context, target).await?;
     let key = find_leveled(key)?;
+    let mut settings = Settings::clone(&context.store.settings_of(&level));
     if let Some(value) = value {
-        Settings::default().assign(key.name, value)?;
+        settings.assign(key.name, value)?;
+        check_hosts(context, key, &settings)?;
     }
     if is_final {
         finals::may_be_final(key, value, Some(&level))?;
@@ -98,11 +104,12 @@ pub(super) async fn assign_for(
     }
     let own_before = finals::own_below(context, Some(&level), key).await?;
     context.store.assign(Some(level.clone()), key.name, value, is_final).await?;
+    let consequence = outgoing::changed(context, Some(&level), key.name).await?;
     let below = finals::changed_below(context, Some(&level), key, is_final, own_before).await?;
     Ok(Answer::Assigned {
         value: key.value(&context.store.settings_of(&level)),
         waits_for_restart: key.effect == Effect::AtRestart && context.live.is_some(),
-        consequence: None,
+        consequence,
         below,
     })
 }
@@ -162,6 +169,11 @@ fn row(context: &Context, key: &Key, level: Option<&Level>) -> SettingRow {
 
 /// The entry of that name; the error shows foreign octets escaped.
 pub(super) fn find(name: &str) -> Result<&'static Key, AdminError> {
+    if name == "smarthost_password" {
+        let text = "smarthost_password is kept sealed and never shown: \"poppet set smarthost_password\" asks for a \
+                    new one, \"poppet doctor\" tells whether it is right";
+        return Err(AdminError::new(Failure::Refused, text));
+    }
     Ok(Key::find(&printable(name.as_bytes()))?)
 }
 
@@ -180,12 +192,26 @@ async fn check(
     if let (Some(_), Some(postmaster)) = (value.filter(|_| key.name == "postmaster"), &settings.postmaster) {
         accounts::mailbox(context, postmaster).await?;
     }
+    if value.is_some() {
+        check_hosts(context, key, settings)?;
+    }
     match unreadable(key.name, &settings.directory) {
         Some(why) => {
             let text = format!("{} can't be read: {why}; nothing was changed", key.name);
             Err(AdminError::new(Failure::Usage, text))
         }
         None => Ok(()),
+    }
+}
+
+/// A smart host is another server than this one.
+fn check_hosts(context: &Context, key: &Key, settings: &Settings) -> Result<(), AdminError> {
+    let outgoing = &settings.outgoing;
+    match key.name {
+        "smarthost" | "smarthost_tls" => {
+            must_lead_elsewhere(context, &outgoing.smarthosts, outgoing.smarthost_tls, Taker::SmartHost)
+        }
+        _ => Ok(()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::accounts::{end_sessions, rows};
 use super::missing::{no_domain_or_alias, no_mailbox_or_alias};
-use super::{AdminError, Answer, Context, Failure, aliases};
+use super::{AdminError, Answer, Context, Failure, aliases, outgoing};
 use crate::mail::{Address, Alias, Domain};
 use crate::store::MailboxRow;
 
@@ -29,9 +29,11 @@ pub(super) async fn remove_domain(
         return Err(goes_with_it(&domain.to_string(), &with_it, postmaster));
     }
     let dead_ends = aliases::dead_ends(context).await?;
-    context.store.remove_domain(domain).await?;
+    context.store.remove_domain(domain.clone()).await?;
     end_sessions(context, mailboxes.iter().map(|row| row.id));
     forget(context, postmaster).await?;
+    let addresses = mailboxes.iter().map(|row| row.address.clone());
+    outgoing::forget_password(context, Some(&domain), addresses).await?;
     removed(context, &mailboxes, with_it.aliases, &dead_ends).await
 }
 
@@ -58,6 +60,7 @@ pub(super) async fn remove_mailbox(
     context.store.remove_mailbox(address).await?;
     end_sessions(context, [mailbox.id]);
     forget(context, postmaster).await?;
+    outgoing::forget_password(context, None, [mailbox.address]).await?;
     removed(context, &mailboxes, 0, &dead_ends).await
 }
 

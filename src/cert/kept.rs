@@ -18,6 +18,8 @@ pub enum Vouches {
     ForClients,
     /// For the servers of a directory.
     ForDirectory,
+    /// For smart hosts and the hosts of routes.
+    ForSmartHosts,
 }
 
 /// A certificate that is a user's because the administrator said so.
@@ -45,6 +47,7 @@ impl Vouches {
         match self {
             Vouches::ForClients => CLIENT_AUTHORITIES,
             Vouches::ForDirectory => DIRECTORY_AUTHORITIES,
+            Vouches::ForSmartHosts => SMART_HOST_AUTHORITIES,
         }
     }
 }
@@ -301,5 +304,7 @@ const IS_OWN: &str = "poppet's own authority vouches for servers only: what it h
 const CLIENT_AUTHORITIES: &str = "client.authorities";
 /// The record of the authorities that vouch for the directory's servers: DER each, postcard.
 pub const DIRECTORY_AUTHORITIES: &str = "directory.authorities";
+/// The record of the authorities that vouch for smart hosts and the hosts of routes: DER each, postcard.
+pub const SMART_HOST_AUTHORITIES: &str = "smarthost.authorities";
 const REVOCATIONS: &str = "client.revocations";
 const ALLOWED: &str = "client.allowed";

@@ -25,8 +25,8 @@ pub use certificate::{Certificate, RevocationList, fingerprint, read, read_revoc
 pub use fingerprint::Fingerprint;
 pub use issue::{Issued, issue};
 pub use kept::{
-    Allowed, DIRECTORY_AUTHORITIES, Vouches, add_authorities, add_revocations, allow, allowed, authorities,
-    deny, remove_authority, remove_revocations, revocations,
+    Allowed, DIRECTORY_AUTHORITIES, SMART_HOST_AUTHORITIES, Vouches, add_authorities, add_revocations, allow,
+    allowed, authorities, deny, remove_authority, remove_revocations, revocations,
 };
 pub use make::{is_name, make_authority, make_client, make_server};
 pub use pem::{blocks, pem};

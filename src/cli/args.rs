@@ -6,6 +6,7 @@ use super::account::AccountVerb;
 use super::certificate_verb::CertVerb;
 use super::globals::PASSWORD_ON_COMMAND_LINE;
 use super::mail_verbs::{AliasVerb, DeviceVerb, QuotaVerb};
+use super::outgoing_verbs::{DoctorVerb, QueueVerb, RouteVerb, ShareVerb};
 use super::user_verbs::{Auth, Fails};
 use super::verbs::{
     Add, Del, Get, Kick, List, LocalUsers, Lock, Passwd, Read, Serve, Set, Setup, Stat, Status, Undelete,
@@ -39,6 +40,10 @@ pub(super) fn parse(arguments: &[String]) -> Result<Parsed, AdminError> {
             "say what to do, such as \"poppet list\"; \"poppet --help\" lists all commands",
         )),
         Err(exit) if exit.status.is_ok() => Ok(Parsed::Text(exit.output)),
+        // Whatever stands there too much may be the password.
+        Err(_) if is_about_a_password(&arguments) => Err(AdminError::usage(format!(
+            "that can't be said of smarthost_password; {PASSWORD_ON_COMMAND_LINE}"
+        ))),
         Err(exit) => Err(misused(&exit.output, arguments.iter().find(|word| is_verb(word)).copied())),
     }
 }
@@ -52,6 +57,10 @@ fn with_long_names(arguments: &[String]) -> Vec<&str> {
         _ => &arguments[index],
     };
     arguments.iter().enumerate().map(long).collect()
+}
+
+fn is_about_a_password(arguments: &[&str]) -> bool {
+    arguments.first() == Some(&"set") && arguments.contains(&"smarthost_password")
 }
 
 fn is_verb(word: &str) -> bool {
@@ -93,6 +102,13 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("method", "auth"),
     ("migrate", "auth"),
     ("certificate", "cert"),
+    ("mailq", "queue"),
+    ("flush", "queue"),
+    ("routes", "route"),
+    ("transport", "route"),
+    ("relay", "route"),
+    ("check", "doctor"),
+    ("diagnose", "doctor"),
 ];
 
 /// argh's complaint as one line. A surplus word is not repeated where it may be a password (S-321).
@@ -205,6 +221,10 @@ pub(super) enum Verb {
     Account(AccountVerb),
     LocalUsers(LocalUsers),
     Fails(Fails),
+    Queue(QueueVerb),
+    Route(RouteVerb),
+    Share(ShareVerb),
+    Doctor(DoctorVerb),
 }
 
 #[cfg(test)]
@@ -237,6 +257,10 @@ mod tests {
             ("woh", "did you mean who?"),
             ("aliases", "did you mean alias?"),
             ("devices", "did you mean device?"),
+            ("mailq", "did you mean queue?"),
+            ("doctr", "did you mean doctor?"),
+            ("queue del 1 --ye", "did you mean --yes? \"poppet queue --help\""),
+            ("share home.lan x --tls", "--tls needs a value; \"poppet share --help\""),
             ("quotas", "did you mean quota?"),
             ("device add x 10.0.0.1 --perday", "did you mean --per-day? \"poppet device --help\""),
             ("device add x 10.0.0.1 --per-day many", "\"many\" is no number; \"poppet device --help\""),
@@ -272,7 +296,13 @@ mod tests {
 
     #[test]
     fn a_password_as_a_surplus_word_is_not_repeated_s_321() {
-        for line in ["passwd a@home.lan hunter2", "add a@home.lan hunter2", "setup home.lan a hunter2"] {
+        for line in [
+            "passwd a@home.lan hunter2",
+            "add a@home.lan hunter2",
+            "setup home.lan a hunter2",
+            "set smarthost_password x hunter2",
+            "set smarthost_password -hunter2",
+        ] {
             let text = complaint(line);
             assert!(!text.contains("hunter2") && text.contains("--password-stdin"), "{text}");
         }

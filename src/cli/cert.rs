@@ -175,9 +175,11 @@ fn vouches(verb: &CertVerb) -> Result<Vouches, AdminError> {
     match verb.vouches.as_deref() {
         None | Some("clients") => Ok(Vouches::ForClients),
         Some("directory") => Ok(Vouches::ForDirectory),
-        Some(other) => {
-            Err(AdminError::usage(format!("--for can't be {}: it takes clients or directory", quoted(other))))
-        }
+        Some("smarthost") => Ok(Vouches::ForSmartHosts),
+        Some(other) => Err(AdminError::usage(format!(
+            "--for can't be {}: it takes clients, directory or smarthost",
+            quoted(other)
+        ))),
     }
 }
 

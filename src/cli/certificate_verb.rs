@@ -14,8 +14,9 @@ use argh::FromArgs;
     certpassword on\" asks for the password too. Say:\n\
     list                      all certificates; columns: kind, address, name, ends, state, fingerprint\n\
     show                      the authority's certificate, which clients trust, as PEM\n\
-    ca [list]                 the authorities that vouch for users, or for a directory's servers\n\
-    ca add FILE               believe an authority; its certificates name users by their e-mail addresses\n\
+    ca [list]                 the authorities that vouch for users, a directory's servers, or smart hosts\n\
+    ca add FILE               believe an authority; its certificates name users by their e-mail addresses, or with\n\
+    \x20                         --for the servers: then only authorities that stand here vouch for those\n\
     ca del NAME               believe it no more; a fingerprint or its first 8 digits do, too\n\
     crl [list]                the revocation lists; columns: name, revoked, made, next\n\
     crl add FILE              revoke what an authority's list names; it takes the place of the older one\n\
@@ -31,7 +32,7 @@ pub(super) struct CertVerb {
     /// what is done, and with what
     #[argh(positional, arg_name = "list|show|ca|crl|issue|allow|deny ...")]
     pub words: Vec<String>,
-    /// whom an authority vouches for: clients (the default), or directory
+    /// whom an authority vouches for: clients (the default), directory, or smarthost (routes' hosts, too)
     #[argh(option, arg_name = "WHOM", long = "for")]
     pub vouches: Option<String>,
     /// where the PKCS #12 file goes; without it ADDRESS.p12 in this folder. No file is overwritten

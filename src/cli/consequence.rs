@@ -69,7 +69,44 @@ pub(super) fn of_logons(consequence: &Consequence) -> Vec<String> {
                 .to_owned(),
         ],
         Consequence::RelaysNtlm { is_there } => of_relaying(*is_there),
+        Consequence::SmartHost { .. } => of_smart_host(consequence),
     }
+}
+
+/// What mail that leaves through a smart host lacks, and where its password goes.
+fn of_smart_host(consequence: &Consequence) -> Vec<String> {
+    let Consequence::SmartHost { is_missing, lacks_password, lacks_user, hands_on_password, guards_password } =
+        *consequence
+    else {
+        return Vec::new();
+    };
+    let lines = [
+        (
+            is_missing,
+            "It is of no use yet: user, password, certificates and sender count only for a smart host that is set for \
+             the same ones, by \"poppet set smarthost HOST\".",
+        ),
+        (
+            lacks_password,
+            "The password of smarthost_user is not here yet: \"poppet set smarthost_password\" asks for it.",
+        ),
+        (
+            lacks_user,
+            "A password is kept, and nobody logs on with it: \"poppet set smarthost_user NAME\" says as whom, \"poppet \
+             set smarthost_password --default\" forgets it.",
+        ),
+        (
+            hands_on_password,
+            "The password that is kept goes to this server from now on: \"poppet set smarthost_password\" gives it another \
+             one.",
+        ),
+        (
+            guards_password,
+            "Mail goes there whatever certificate is shown, the password only where it is right: where it is not, nothing \
+             that needs a logon is sent. \"poppet set smarthost_tls required\" is safer.",
+        ),
+    ];
+    lines.into_iter().filter(|(is, _)| *is).map(|(_, line)| line.to_owned()).collect()
 }
 
 fn of_certificates(listeners: &str, is_any_known: bool) -> String {
@@ -132,6 +169,9 @@ pub(super) fn fact(consequence: &Consequence) -> (&'static str, Cell) {
         }
         Consequence::AsksNobody => ("known_by", Cell::text(Method::Directory.name())),
         Consequence::RelaysNtlm { is_there } => ("relays_ntlm", Cell::Is(*is_there)),
+        Consequence::SmartHost { is_missing, lacks_password, lacks_user, .. } => {
+            ("smarthost_ready", Cell::Is(!(*is_missing || *lacks_password || *lacks_user)))
+        }
     }
 }
 
@@ -216,6 +256,28 @@ mod tests {
         assert_eq!((said(true).len(), said(false).len()), (2, 3));
         assert!(said(false)[2].contains("winbind"), "{:?}", said(false));
         assert_eq!(fact(&Consequence::RelaysNtlm { is_there: true }).0, "relays_ntlm");
+    }
+
+    #[test]
+    fn what_a_smart_host_lacks_is_told_one_line_each_o2() {
+        let said = |is_missing, lacks_password, lacks_user, hands_on_password, guards_password| {
+            let consequence = Consequence::SmartHost {
+                is_missing,
+                lacks_password,
+                lacks_user,
+                hands_on_password,
+                guards_password,
+            };
+            (of_logons(&consequence), fact(&consequence).1.human())
+        };
+        let (lines, ready) = said(true, true, true, true, true);
+        assert_eq!((lines.len(), ready.as_str()), (5, "no"), "{lines:?}");
+        let (lines, ready) = said(false, true, false, false, false);
+        assert!(lines[0].contains("\"poppet set smarthost_password\" asks for it"), "{lines:?}");
+        assert_eq!((lines.len(), ready.as_str()), (1, "no"));
+        let (lines, ready) = said(false, false, false, false, true);
+        assert!(lines[0].contains("the password only where it is right"), "{lines:?}");
+        assert_eq!((lines.len(), ready.as_str()), (1, "yes"));
     }
 
     #[test]

@@ -4,9 +4,12 @@ use std::cell::OnceCell;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::admin::{self, AdminError, Answer, Command, Context, Failure, Status};
+use crate::admin::{
+    self, AdminError, Answer, Command, Context, Failure, OutgoingAct, OutgoingTold, Status, Trial,
+};
 use crate::clock::{Clock, UnixTime};
-use crate::net::{Outsiders, control};
+use crate::mail::Lane;
+use crate::net::{Outsiders, control, relay};
 use crate::ticket::block_on;
 
 /// Carries commands out, whoever has the database open.
@@ -58,6 +61,21 @@ impl Desk {
     /// Hands a command about the running server to it; errs with [`Failure::Unreachable`] if none runs.
     pub fn ask_server(&self, command: Command) -> Result<Answer, AdminError> {
         control::ask(&self.database, &command).unwrap_or_else(|| Err(admin::no_server()))
+    }
+
+    /// Tries the way of a lane: the running server does, or it is done here. Errs as [`Desk::ask`].
+    pub fn try_way(&self, lane: &Lane) -> Result<Trial, AdminError> {
+        if self.opened.get().is_none()
+            && let Some(answer) =
+                control::ask(&self.database, &Command::Outgoing(OutgoingAct::Try(lane.clone())))
+        {
+            return match answer? {
+                Answer::Outgoing(OutgoingTold::Trial(trial)) => Ok(trial),
+                _ => Err(stranger()),
+            };
+        }
+        let context = self.open()?;
+        Ok(block_on(relay::try_way(&context.store, &context.gatekeeper, lane)))
     }
 
     /// How things are, by the server's or the file's own account.

@@ -2,6 +2,7 @@
 
 use super::desk::{Desk, stranger};
 use super::mail_verbs::DeviceVerb;
+use super::route;
 use super::table::{Cell, Report, Said};
 use crate::admin::{AdminError, Answer, Command, Device, Reach, quoted};
 use crate::clock::UnixTime;
@@ -43,6 +44,9 @@ fn add(device: Device, is_forced: bool, desk: &Desk) -> Result<Report, AdminErro
             device.network
         ));
         meaning.extend(shut_out(desk)?);
+    }
+    if device.reach == Reach::SmartHost && !route::has_way_out(desk)? {
+        meaning.push(route::NO_WAY_OUT.to_owned());
     }
     let mut facts: Vec<_> = COLUMNS.iter().copied().zip(cells(&device)).take(COLUMNS.len() - 1).collect();
     facts.push(("meaning", Cell::Texts(meaning.clone())));
@@ -121,8 +125,12 @@ fn sentence(device: &Device) -> String {
         Some(mails) => format!(", up to {mails} mails a day"),
     };
     let lenient = if device.is_lenient { " What old firmware says is taken from it." } else { "" };
+    let reach = match device.reach {
+        Reach::Local => "to mailboxes here",
+        Reach::SmartHost => "to mailboxes here and everybody else",
+    };
     format!(
-        "{} may send from {}{sender} without a password, to mailboxes here{a_day}.{lenient}",
+        "{} may send from {}{sender} without a password, {reach}{a_day}.{lenient}",
         device.name, device.network
     )
 }
@@ -169,6 +177,11 @@ mod tests {
              mails a day. What old firmware says is taken from it."
         );
         let plain = Device { sender: None, mails_per_day: None, is_lenient: false, ..full };
+        let wide = Device { reach: Reach::SmartHost, ..plain.clone() };
+        assert_eq!(
+            sentence(&wide),
+            "scanner may send from 192.168.1.40 without a password, to mailboxes here and everybody else."
+        );
         assert_eq!(
             sentence(&plain),
             "scanner may send from 192.168.1.40 without a password, to mailboxes here."

@@ -8,8 +8,8 @@ use super::quota;
 use super::table::{Cell, Report};
 use super::verbs::{List, Stat};
 use crate::admin::{
-    AdminError, AliasRow, Answer, Command, DomainRow, Failure, GoneRow, Lock, MailboxRow, Recoverable,
-    Target, Wear,
+    AdminError, AliasRow, Answer, Command, DomainRow, Failure, GoneRow, Lock, MailboxRow, OutgoingAct,
+    OutgoingTold, Recoverable, RelayStatus, Target, Wear,
 };
 use crate::mail::{Address, Alias, AliasTarget, Domain};
 use crate::settings::Method;
@@ -93,6 +93,10 @@ pub(super) fn status(desk: &Desk) -> Result<Report, AdminError> {
     let sessions =
         live.map(|live| live.sessions.iter().map(|(name, count)| format!("{name}={count}")).collect());
     let listeners = live.map(|live| live.listeners.iter().map(|(name, at)| format!("{name}={at}")).collect());
+    let relay = relay(desk)?;
+    let troubles =
+        relay.troubles.iter().map(|trouble| format!("{}: {}", trouble.lane, trouble.text)).collect();
+    let only_live = |number: u64| live.map_or(Cell::None, |_| Cell::Number(number));
     Ok(Report::Facts(vec![
         ("server", Cell::text(if live.is_some() { "running" } else { "not running" })),
         ("version", Cell::Text(status.version.clone())),
@@ -111,7 +115,23 @@ pub(super) fn status(desk: &Desk) -> Result<Report, AdminError> {
         ("free_octets", Cell::Octets(status.free_octets)),
         ("room", Cell::text(room(status.is_short_of_room))),
         ("locked_out", Cell::Number(status.locked_out.into())),
+        ("queue_waiting", Cell::Number(relay.counts.waiting)),
+        ("queue_held", Cell::Number(relay.counts.held)),
+        ("queue_dead", Cell::Number(relay.counts.dead)),
+        ("sent", only_live(relay.sent)),
+        ("unsure_sends", only_live(relay.unsure)),
+        ("connections_out", only_live(relay.connections.into())),
+        ("offline_since", relay.offline_since.map_or(Cell::None, Cell::Time)),
+        ("troubles", Cell::Texts(troubles)),
     ]))
+}
+
+/// How sending goes.
+pub(super) fn relay(desk: &Desk) -> Result<RelayStatus, AdminError> {
+    match desk.ask(Command::Outgoing(OutgoingAct::Status))? {
+        Answer::Outgoing(OutgoingTold::Status(status)) => Ok(*status),
+        _ => Err(stranger()),
+    }
 }
 
 fn room(is_short: bool) -> &'static str {

@@ -36,7 +36,8 @@ pub(super) struct AliasVerb {
     with its bits behind a stroke: /24 or more for IPv4, /64 or more for IPv6. NAME is for you and the log:\n\
     letters A-Z and a-z, digits, - and _.\n\
     A device sends to mailboxes here without a password and without TLS: whoever has its address is the device,\n\
-    so a public one is refused without --force. --lenient takes from it what old firmware says: lines that end\n\
+    so a public one is refused without --force. With --to smarthost it also sends to other servers, by the routes and\n\
+    the smart host there are. --lenient takes from it what old firmware says: lines that end\n\
     in LF alone, addresses without their brackets and the like.\n\
     Columns of the list: name, network, from, to, per_day, lenient, created."
 )]
@@ -48,7 +49,7 @@ pub(super) struct DeviceVerb {
     /// the sender of all its mail, in letters a-z; without it the one that it says
     #[argh(option, arg_name = "ADDR")]
     pub from: Option<String>,
-    /// where its mail may go: local (mailboxes here, the default); there is no smarthost yet
+    /// where its mail may go: local (mailboxes here, the default), or smarthost (everywhere)
     #[argh(option, arg_name = "WHERE")]
     pub to: Option<String>,
     /// mails that it may send in a day; without it as many as it likes

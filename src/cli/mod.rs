@@ -16,6 +16,7 @@ mod certificate_verb;
 mod consequence;
 mod desk;
 mod device;
+mod doctor;
 mod fails;
 mod globals;
 mod local_users;
@@ -26,12 +27,15 @@ mod mail_verbs;
 mod making;
 mod migration;
 mod options;
+mod outgoing_verbs;
 mod output;
 mod own;
 mod password;
 mod place;
+mod queue;
 mod quota;
 mod read;
+mod route;
 mod serve;
 mod sessions;
 mod setup;
@@ -102,6 +106,10 @@ fn carry_out(verb: Verb, globals: &Globals, output: &Output) -> Result<(), Admin
         Verb::Account(verb) => account::account(&verb, &desk)?,
         Verb::LocalUsers(verb) => return local_users::serve(&verb, output),
         Verb::Fails(verb) => fails::fails(&verb, &desk)?,
+        Verb::Queue(verb) => return queue::queue(&verb, &desk, output),
+        Verb::Route(verb) => route::route(&verb, &desk)?,
+        Verb::Share(verb) => route::share(&verb, &desk)?,
+        Verb::Doctor(verb) => return doctor::doctor(&verb, &desk, output),
     };
     output.report(&report)
 }

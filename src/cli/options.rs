@@ -1,10 +1,12 @@
 //! get, set.
 
-use super::consequence;
 use super::desk::{Desk, stranger};
+use super::globals::PASSWORD_ON_COMMAND_LINE;
 use super::table::{Cell, Report, Said};
 use super::verbs::{Get, Set};
-use crate::admin::{AdminError, Answer, Command, Origin, SettingRow, Target};
+use super::{consequence, password};
+use crate::admin::{AdminError, Answer, Command, Origin, OutgoingAct, OutgoingTold, SettingRow, Target};
+use crate::mail::{Lane, Sending};
 
 pub(super) fn get(verb: &Get, desk: &Desk) -> Result<Report, AdminError> {
     let key = verb.key.clone();
@@ -39,6 +41,12 @@ pub(super) fn get(verb: &Get, desk: &Desk) -> Result<Report, AdminError> {
 }
 
 pub(super) fn set(verb: &Set, desk: &Desk) -> Result<Report, AdminError> {
+    if verb.key == SMART_HOST_PASSWORD {
+        return set_password(verb, desk);
+    }
+    if verb.password_stdin {
+        return Err(AdminError::usage("--password-stdin belongs to \"poppet set smarthost_password\""));
+    }
     if verb.value.is_some() == verb.default {
         return Err(AdminError::usage(
             "say either a value or --default, as in \"poppet set plaintext lan\" or \"poppet set plaintext --default\"",
@@ -77,7 +85,53 @@ pub(super) fn set(verb: &Set, desk: &Desk) -> Result<Report, AdminError> {
     Ok(Report::Said(sentence, facts, Said::Meaning(meaning)))
 }
 
+/// The password of a smart host comes from a terminal or standard input, and is shown nowhere (S-140, S-321).
+fn set_password(verb: &Set, desk: &Desk) -> Result<Report, AdminError> {
+    if verb.value.is_some() {
+        return Err(AdminError::usage(PASSWORD_ON_COMMAND_LINE));
+    }
+    if verb.is_final {
+        return Err(AdminError::usage("a password is never final: leave out --final"));
+    }
+    if verb.default && verb.password_stdin {
+        return Err(AdminError::usage("--default forgets the password: leave out --password-stdin"));
+    }
+    let target = target(verb.target.as_deref())?;
+    let lane = match &target {
+        None => Lane::SmartHost,
+        Some(Target::Domain(domain)) => Lane::SmartHostOf(Sending::Domain(domain.clone())),
+        Some(Target::Mailbox(address)) => Lane::SmartHostOf(Sending::User(address.clone())),
+    };
+    let whose = target.as_ref().map(|target| format!(" of {target}")).unwrap_or_default();
+    // Who is nobody here is told so before anything is typed.
+    let command = match &target {
+        Some(target) => Command::SettingsFor { target: target.clone(), key: Some("smarthost".into()) },
+        None => Command::Settings(Some("smarthost".into())),
+    };
+    desk.ask(command)?;
+    let password = match verb.default {
+        true => None,
+        false => Some(password::of_smart_host(&whose, verb.password_stdin)?),
+    };
+    let command = Command::Outgoing(OutgoingAct::SetPassword(lane, password));
+    let Answer::Outgoing(OutgoingTold::Done(_, notes)) = desk.ask(command)? else { return Err(stranger()) };
+    let sentence = match verb.default {
+        true => format!("The password for the smart host{whose} is forgotten."),
+        false => format!("The password for the smart host{whose} is kept, sealed with the device key."),
+    };
+    let facts = vec![
+        ("setting", Cell::text(SMART_HOST_PASSWORD)),
+        ("for", target.map_or(Cell::None, Cell::text)),
+        ("set", Cell::Is(!verb.default)),
+        ("meaning", Cell::Texts(notes.clone())),
+    ];
+    Ok(Report::Said(sentence, facts, Said::Meaning(notes)))
+}
+
 /// The domain or mailbox behind `--for`.
 fn target(text: Option<&str>) -> Result<Option<Target>, AdminError> {
     text.map(str::parse).transpose()
 }
+
+/// What is set like a setting and is none.
+const SMART_HOST_PASSWORD: &str = "smarthost_password";

@@ -24,8 +24,24 @@ pub(super) fn obtain(address: &Address, is_on_stdin: bool) -> Result<Option<Secr
 pub(super) fn of_directory(asked_for: Option<&str>) -> Result<Secret, AdminError> {
     let stdin = std::io::stdin();
     let Some(account) = asked_for else { return first_line(stdin.lock()) };
-    let quiet = Quiet::begin(&stdin).map_err(|error| failed(&error))?;
-    let password = ask(&stdin, &format!("Password of {} at the directory: ", harmless(account)))?;
+    ask_once(&stdin, &format!("Password of {} at the directory: ", harmless(account)))
+}
+
+/// The password for a smart host, `whose` behind the word if it is not that of all: from standard input, or asked for.
+pub(super) fn of_smart_host(whose: &str, is_on_stdin: bool) -> Result<Secret, AdminError> {
+    let stdin = std::io::stdin();
+    match (is_on_stdin, stdin.is_terminal()) {
+        (true, _) => first_line(stdin.lock()),
+        (false, true) => ask_once(&stdin, &format!("Password for the smart host{whose}: ")),
+        (false, false) => Err(AdminError::usage(
+            "there is no terminal to ask at: pipe the password in, in one line, with --password-stdin",
+        )),
+    }
+}
+
+fn ask_once(stdin: &Stdin, question: &str) -> Result<Secret, AdminError> {
+    let quiet = Quiet::begin(stdin).map_err(|error| failed(&error))?;
+    let password = ask(stdin, question)?;
     drop(quiet);
     match password.expose().is_empty() {
         true => Err(AdminError::new(Failure::Refused, "a password is not empty; nothing was changed")),

@@ -116,7 +116,8 @@ impl Cell {
         Cell::Text(text.to_string())
     }
 
-    fn human(&self) -> String {
+    /// As people read it.
+    pub fn human(&self) -> String {
         match self {
             Cell::Octets(octets) => size(*octets),
             Cell::Seconds(seconds) => duration(*seconds),

@@ -259,14 +259,18 @@ pub(super) struct Get {
     description = "change a setting",
     example = "{command_name} plaintext lan\n{command_name} pop3 0.0.0.0:110,[::]:110\n{command_name} message_mib --default\n\
     {command_name} retain 365,retrieved:7 --for alice@home.lan\n{command_name} quota 1G --final\n\
-    {command_name} challenge on",
+    {command_name} challenge on\n{command_name} smarthost mail.example.com\n{command_name} smarthost_password",
     note = "\"poppet get\" lists the settings and what values they take, and which of them a domain or a mailbox can\n\
     have for itself: the mailbox's counts before its domain's, and that before the one of all. With --for,\n\
     --default takes back to what counts above. With --final nothing below counts, neither what is set there nor\n\
     what was; setting it again without --final ends that.\n\
-    It says so if the change counts only after a restart of the server. challenge, sparequired, plaintext, retain\n\
-    and undo_days also say what the change means: whose passwords are kept or wiped, who must get a new one, what\n\
-    is refused, which mail goes. Without a terminal these lines are on standard error; --json has them as meaning."
+    It says so if the change counts only after a restart of the server. challenge, sparequired, plaintext, retain,\n\
+    undo_days and smarthost also say what the change means: whose passwords are kept or wiped, who must get a new\n\
+    one, what is refused, which mail goes. Without a terminal these lines are on standard error; --json has them as\n\
+    meaning.\n\
+    smarthost_password is no setting but the password of smarthost_user: it is asked for without echo, kept sealed\n\
+    and never shown; --default forgets it. With --for it is that of the smart host of a domain or an address: user,\n\
+    password and pins count for the smart host that is set for the same ones, and for no other."
 )]
 /// set
 pub(super) struct Set {
@@ -285,6 +289,9 @@ pub(super) struct Set {
     /// let no domain or mailbox below overrule it
     #[argh(switch, long = "final")]
     pub is_final: bool,
+    /// take smarthost_password from the first line of standard input
+    #[argh(switch)]
+    pub password_stdin: bool,
 }
 
 #[derive(FromArgs)]
@@ -342,7 +349,8 @@ pub(super) struct Read {
     example = "{command_name}\n{command_name} --json",
     note = "Lines of a name and a value: server (running or not running), version, pid, uptime_seconds, listeners,\n\
     sessions, clock, database, domains, mailboxes, messages, octets, file_octets, free_octets, room, locked_out\n\
-    (mailboxes that are locked out for wrong passwords).\n\
+    (mailboxes that are locked out for wrong passwords), queue_waiting, queue_held, queue_dead, sent and unsure_sends\n\
+    (since the start), connections_out, offline_since (no network since then), troubles (ways out that rest, and why).\n\
     What only a running server knows is empty without one; the exit code is 0 either way."
 )]
 /// status

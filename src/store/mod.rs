@@ -245,6 +245,12 @@ impl Store {
         self.change(move |transaction| records::put_record(transaction, &name, value))
     }
 
+    /// Takes such a record away durably; one that is not there is no error.
+    pub fn remove_record(&self, name: &str) -> Ask<()> {
+        let name = name.to_owned();
+        self.change(move |transaction| records::remove_record(transaction, &name))
+    }
+
     /// Changes such a record durably, in one transaction: `change` gets what it is and gives what it is to be, with an
     /// answer. Nothing is changed if it errs.
     pub fn change_record<T: Send + 'static>(

@@ -105,6 +105,12 @@ pub(super) fn put_record(transaction: &WriteTransaction, name: &str, value: Vec<
     Ok(())
 }
 
+/// Takes a record of another room away, if it is there.
+pub(super) fn remove_record(transaction: &WriteTransaction, name: &str) -> Result<(), Fault> {
+    transaction.open_table(RECORDS)?.remove(name)?;
+    Ok(())
+}
+
 /// Changes a record of another room; `change` gives what it is to be and an answer.
 pub(super) fn change_record<T>(
     transaction: &WriteTransaction,

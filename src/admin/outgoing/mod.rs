@@ -1,7 +1,16 @@
 //! Mail for the outside, as an administrator sees it: the queue, routes, forwards, the smart host's password.
 
+mod ourselves;
+mod queue;
+mod routes;
+mod smart_host;
+
+pub(super) use ourselves::{Taker, must_lead_elsewhere};
+pub(super) use smart_host::{changed, forget_password};
+
 use serde::{Deserialize, Serialize};
 
+use super::{AdminError, Answer, Context, Failure};
 use crate::clock::UnixTime;
 use crate::mail::{Address, AddressSpace, Lane, Secret};
 use crate::store::{Forward, QueueAct, QueueCounts, QueueId, Queued, Route, Which};
@@ -60,6 +69,41 @@ pub enum OutgoingTold {
     Trial(Trial),
     /// How sending goes.
     Status(Box<RelayStatus>),
+}
+
+pub(super) async fn act(context: &Context, act: OutgoingAct) -> Result<Answer, AdminError> {
+    let told = match act {
+        OutgoingAct::Page { which, after } => queue::page(context, which, after).await?,
+        OutgoingAct::Show(id) => queue::show(context, id).await?,
+        OutgoingAct::Queue(which, act) => queue::act(context, which, act).await?,
+        OutgoingAct::Routes => OutgoingTold::Routes(context.store.routes().to_vec(), Vec::new()),
+        OutgoingAct::SetRoute(route) => routes::set(context, route).await?,
+        OutgoingAct::RemoveRoute(space) => routes::remove(context, space).await?,
+        OutgoingAct::Forwards(_) | OutgoingAct::SetForward(..) => {
+            return Err(AdminError::new(Failure::Refused, "not built yet"));
+        }
+        OutgoingAct::SetPassword(lane, password) => {
+            smart_host::set_password(context, &lane, password.as_ref()).await?
+        }
+        OutgoingAct::Try(lane) => smart_host::try_way(context, &lane)?,
+        OutgoingAct::Status => OutgoingTold::Status(Box::new(status(context))),
+    };
+    Ok(Answer::Outgoing(told))
+}
+
+/// How sending goes; without a server only how much waits is known.
+fn status(context: &Context) -> RelayStatus {
+    match &context.live {
+        Some(live) => live.relay(),
+        None => RelayStatus { counts: context.store.queue_counts(), ..RelayStatus::default() },
+    }
+}
+
+/// Has a running server look at queue and ways anew.
+pub(super) fn relay_changed(context: &Context) {
+    if let Some(live) = &context.live {
+        live.relay_changed();
+    }
 }
 
 /// How the trial of a way went.

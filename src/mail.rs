@@ -7,6 +7,7 @@ mod dsn;
 pub mod form;
 mod hop;
 mod lane;
+pub mod mailbox;
 pub mod name;
 mod network;
 mod remote;
@@ -18,7 +19,7 @@ pub use dsn::{MailDsn, Notify, OriginalRecipient, RcptDsn, Ret};
 pub use hop::{HopError, HopProtocol, HopTls, NextHop};
 pub use lane::{AddressSpace, Lane, Sending};
 pub use network::{Network, NetworkError, is_local};
-pub use remote::RemoteAddress;
+pub use remote::{RemoteAddress, RemoteError};
 pub use role::Role;
 
 use std::borrow::Cow;

@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::mailbox::{Mailbox, MailboxError};
 use super::{Address, Domain, a_label};
+use crate::limits;
 
 /// The address of somebody elsewhere as a command of SMTP names him, without the angle brackets: a local part of any
 /// form, also in quotes, at a domain or an address literal. RFC 5321 §4.1.2, beyond ASCII RFC 6531 §3.3.
@@ -12,6 +14,17 @@ use super::{Address, Domain, a_label};
 pub struct RemoteAddress(Box<str>);
 
 impl RemoteAddress {
+    /// Takes what somebody typed. A domain in ASCII is kept in small letters.
+    pub fn parse(text: &str) -> Result<RemoteAddress, RemoteError> {
+        Mailbox::parse(text).map_err(RemoteError)?;
+        if text.len() + b"<>".len() > limits::PATH_OCTETS {
+            return Err(RemoteError(MailboxError::TooLong));
+        }
+        let remote = RemoteAddress(text.into());
+        let (local, domain) = (remote.local_text(), remote.domain_text());
+        Ok(RemoteAddress(format!("{local}@{}", domain.to_ascii_lowercase()).into()))
+    }
+
     /// Takes the text of a forward-path that was found to be one; see `smtp::path`.
     pub fn from_path(text: &str) -> RemoteAddress {
         RemoteAddress(text.into())
@@ -52,5 +65,53 @@ impl From<&Address> for RemoteAddress {
 impl fmt::Display for RemoteAddress {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.0)
+    }
+}
+
+/// Why a text is no address that SMTP can name; its text says what would be right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RemoteError(MailboxError);
+
+impl fmt::Display for RemoteError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self.0 {
+            MailboxError::Syntax => "an address is name@domain, with quotes round a name that has blanks",
+            MailboxError::TooLong => {
+                "an address has at most 64 octets before the @, 63 between two dots behind it, and 254 in all"
+            }
+            MailboxError::NoDomain => "an address has the form name@domain",
+        })
+    }
+}
+
+impl std::error::Error for RemoteError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_elsewhere_are_taken_as_smtp_takes_them() {
+        for (text, kept) in [
+            ("o'brien@Example.COM", "o'brien@example.com"),
+            ("Bob.Smith@example.com", "Bob.Smith@example.com"),
+            ("\"a b\"@example.com", "\"a b\"@example.com"),
+            ("x=y/z@example.com", "x=y/z@example.com"),
+            ("bob@[192.0.2.1]", "bob@[192.0.2.1]"),
+            ("j\u{f6}rg@h\u{f6}me.example", "j\u{f6}rg@h\u{f6}me.example"),
+        ] {
+            assert_eq!(RemoteAddress::parse(text).map(|address| address.to_string()), Ok(kept.into()));
+        }
+        let (local, domain) =
+            ("l".repeat(64), format!("{}.{}.{}", "d".repeat(63), "e".repeat(63), "f".repeat(60)));
+        let whole = format!("{local}@{domain}");
+        assert_eq!(whole.len(), 253);
+        assert!(RemoteAddress::parse(&whole).is_ok());
+        assert!(RemoteAddress::parse(&format!("{whole}g")).is_ok());
+        assert_eq!(RemoteAddress::parse(&format!("{whole}gg")), Err(RemoteError(MailboxError::TooLong)));
+        assert_eq!(RemoteAddress::parse(&format!("l{local}@e.lan")), Err(RemoteError(MailboxError::TooLong)));
+        for bad in ["", "bob", "bob@", "a b@e.lan", "a@b\r\nDATA", "<a@e.lan>", "a@e.lan\0"] {
+            assert!(RemoteAddress::parse(bad).is_err(), "{bad:?}");
+        }
     }
 }

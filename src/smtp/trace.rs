@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::path::is_address_literal;
 use super::{Now, ReversePath};
 use crate::limits;
 use crate::mail::Address;
+use crate::mail::mailbox::is_address_literal;
 
 /// What a Received field tells.
 #[derive(Debug)]

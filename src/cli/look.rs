@@ -334,6 +334,7 @@ mod tests {
                 lock,
                 domain_lock,
                 account: None,
+                forward: None,
                 created: UnixTime(0),
                 messages: 0,
                 octets: 0,

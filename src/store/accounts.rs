@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::aliases;
 use super::engine::Fault;
 use super::error::StoreError;
+use super::forwards::Forward;
 use super::levels::{self, Level};
 use super::routes;
 use super::schema::{
@@ -81,6 +82,8 @@ pub struct MailboxRow {
     pub domain_lock: Lock,
     /// Whose account elsewhere it is.
     pub account: Option<Account>,
+    /// Where its mail goes on to; none if it stays.
+    pub forward: Option<Forward>,
     /// When it was made.
     pub created: UnixTime,
     /// How many messages it has.
@@ -175,6 +178,7 @@ pub(super) fn mailboxes(
             id: record.id,
             lock: record.lock,
             account: record.account,
+            forward: record.forward,
             created: record.created,
             messages: counters.live.messages,
             octets: counters.live.octets,
@@ -278,7 +282,7 @@ pub(super) fn add_mailbox(
         return Err(StoreError::Exists(format!("the mailbox {address} exists already")).into());
     }
     let id = next_mailbox(transaction)?;
-    let record = MailboxRecord { id, mark, lock: Lock::Open, created: now, password, account };
+    let record = MailboxRecord { id, mark, lock: Lock::Open, created: now, password, account, forward: None };
     put_mailbox(&mut table, address, &record)?;
     count_mailboxes(transaction, table.len()?)?;
     let counters = Counters {
@@ -457,7 +461,7 @@ pub(super) fn find_domain(
     }
 }
 
-fn find_mailbox(
+pub(super) fn find_mailbox(
     table: &impl ReadableTable<&'static str, &'static [u8]>,
     address: &Address,
 ) -> Result<MailboxRecord, Fault> {

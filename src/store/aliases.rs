@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::engine::Fault;
 use super::error::{Ask, StoreError};
-use super::resolving::{self, Bound, Names};
+use super::names::{self, Found, Names, Pending, Rules};
+use super::reaching::{Bound, Follow};
+use super::resolving;
 use super::schema::{self, ALIASES, AliasRecord, DOMAINS, META, META_ALIASES};
 use super::{Store, accounts, routes};
 use crate::clock::UnixTime;
 use crate::limits;
 use crate::mail::{Address, Alias, AliasTarget, Domain, MailboxId, RemoteAddress};
-use crate::settings::TagSeparator;
 
 /// What a forward-path's address is here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,27 +66,28 @@ pub struct AliasRow {
 
 impl Store {
     /// What that address is here: a mailbox; else an alias; else, without its tag, a mailbox or an alias; else the
-    /// domain's catch-all. An alias domain leads to the same name at its target. Cycles lead nowhere; what leads
-    /// nowhere is an unknown user.
+    /// domain's catch-all. An alias domain leads to the same name at its target; a mailbox that forwards leads to where
+    /// it does. Cycles lead nowhere; what leads nowhere is an unknown user.
     pub fn resolve(&self, address: Address) -> Ask<Resolved> {
-        let separator = self.settings().tag_separator;
-        self.ask(move |transaction| resolving::resolve(transaction, address, separator))
+        let rules = self.rules();
+        self.ask(move |transaction| resolving::resolve(transaction, address, rules))
     }
 
     /// The same for a name that is somebody's own: the domain's catch-all doesn't count.
     pub fn resolve_named(&self, address: Address) -> Ask<Resolved> {
-        let separator = self.settings().tag_separator;
-        self.ask(move |transaction| resolving::resolve_named(transaction, &address, separator))
+        let rules = self.rules();
+        self.ask(move |transaction| resolving::resolve_named(transaction, &address, rules))
     }
 
-    /// Makes an alias, or gives it other targets. Errs with [`StoreError::Exists`] if a mailbox or domain has that
-    /// name; with [`StoreError::NotFound`] if its domain or a target is not here, where a catch-all doesn't count;
-    /// with [`StoreError::Refused`] for a cycle, no target, one of the wrong kind or outside, more than
-    /// [`limits::ALIAS_TARGETS`] with those of the aliases that it leads to, or more than [`limits::ALIAS_DEPTH`]
-    /// one behind the other, also where an alias that leads to this one would have that.
+    /// Makes an alias, or gives it other targets; whether an address is one here or elsewhere is told by its domain.
+    /// Errs with [`StoreError::Exists`] if a mailbox or domain has that name; with [`StoreError::NotFound`] if its domain
+    /// or a target in a domain of ours is not here, where a catch-all doesn't count; with [`StoreError::Refused`] for a
+    /// cycle, no target, one of the wrong kind, more than [`limits::ALIAS_TARGETS`] with those of the aliases and forwards
+    /// that it leads to, or more than [`limits::ALIAS_DEPTH`] one behind the other, also where one that leads to this one
+    /// would have that.
     pub fn set_alias(&self, alias: Alias, targets: Vec<AliasTarget>) -> Ask<()> {
-        let (separator, now) = (self.settings().tag_separator, self.clock.now());
-        self.change(move |transaction| set(transaction, &alias, targets, separator, now))
+        let (rules, now) = (self.rules(), self.clock.now());
+        self.change(move |transaction| set(transaction, &alias, targets, rules, now))
     }
 
     /// Takes an alias away, an alias domain with its routes; errs with [`StoreError::NotFound`].
@@ -114,39 +116,44 @@ impl Store {
     /// aliases and tags. A catch-all counts, but not for roles, whose mail it doesn't get; the
     /// postmaster's fallback does not.
     pub fn leads_to(&self, sender: Address, user: Address) -> Ask<bool> {
-        let separator = self.settings().tag_separator;
-        self.ask(move |transaction| resolving::leads_to(transaction, &sender, &user, separator))
+        let rules = self.rules();
+        self.ask(move |transaction| resolving::leads_to(transaction, &sender, &user, rules))
     }
 }
 
 fn set(
     transaction: &WriteTransaction,
     alias: &Alias,
-    mut targets: Vec<AliasTarget>,
-    separator: TagSeparator,
+    targets: Vec<AliasTarget>,
+    rules: Rules,
     now: UnixTime,
 ) -> Result<(), Fault> {
-    let mut seen = std::collections::HashSet::new();
-    targets.retain(|target| seen.insert(target.clone()));
     let key = schema::alias_key(alias);
-    let mut names = Names::before_change(transaction, separator)?;
+    let mut names = Names::before_change(transaction, rules)?;
     must_suit(alias, &targets)?;
-    let record = AliasRecord { targets, created: now };
-    match alias {
-        Alias::Domain(domain) => check_domain(&names, domain, &record.targets)?,
+    let targets = match alias {
+        Alias::Domain(domain) => {
+            check_domain(&names, domain, &targets)?;
+            targets
+        }
         Alias::Address(_) | Alias::CatchAll(_) => {
             check_place(&names, alias)?;
-            names.pending = Some((key.clone(), record.clone()));
-            check_targets(&names, alias, &record.targets)?;
+            let pending = |targets| Some(Pending::Alias(key.clone(), AliasRecord { targets, created: now }));
+            // What leads to itself is a cycle, and no target that is missing.
+            names.pending = pending(targets.clone());
+            let targets = proven(&names, alias, targets)?;
+            names.pending = pending(targets.clone());
+            must_end(&names, &Found::Alias(alias.clone(), targets.clone()))?;
+            targets
         }
-    }
+    };
     drop(names);
     let mut aliases = transaction.open_table(ALIASES)?;
     let earlier = match aliases.get(key.as_str())? {
         Some(stored) => Some(schema::decode::<AliasRecord>(&ALIASES, key.as_str(), stored.value())?),
         None => None,
     };
-    let record = AliasRecord { created: earlier.map_or(now, |earlier| earlier.created), ..record };
+    let record = AliasRecord { targets, created: earlier.map_or(now, |earlier| earlier.created) };
     aliases.insert(key.as_str(), schema::encode(&ALIASES, key.as_str(), &record)?.as_slice())?;
     count(transaction, aliases.len()?)
 }
@@ -154,9 +161,6 @@ fn set(
 /// Targets of the right kind, and not too many of them.
 fn must_suit(alias: &Alias, targets: &[AliasTarget]) -> Result<(), StoreError> {
     let refuse = |text: String| Err(StoreError::Refused(text));
-    if let Some(outside) = targets.iter().find(|target| matches!(target, AliasTarget::Outside(_))) {
-        return refuse(outside_text(alias, outside));
-    }
     match (alias, targets) {
         (_, []) => refuse(format!("{alias} leads nowhere: name where its mail shall go")),
         (Alias::Domain(_), [AliasTarget::Domain(_)]) => Ok(()),
@@ -169,19 +173,8 @@ fn must_suit(alias: &Alias, targets: &[AliasTarget]) -> Result<(), StoreError> {
             ))
         }
         (_, targets) if targets.len() > limits::ALIAS_TARGETS => refuse(bound_text(alias, Bound::Targets)),
-        (_, targets) => match targets.iter().find(|target| matches!(target, AliasTarget::Domain(_))) {
-            Some(domain) => {
-                refuse(format!("{alias} can't lead to the domain {domain}: name an address there"))
-            }
-            None => Ok(()),
-        },
+        _ => Ok(()),
     }
-}
-
-fn outside_text(alias: &Alias, target: &AliasTarget) -> String {
-    format!(
-        "mail can't leave this server yet, so {alias} can't be forwarded to {target}: name addresses of its domains"
-    )
 }
 
 fn bound_text(alias: &Alias, bound: Bound) -> String {
@@ -236,7 +229,7 @@ fn check_place<T: ReadableTable<&'static str, &'static [u8]>>(
         .into());
     }
     match alias {
-        Alias::Address(address) if names.has_mailbox(address)? => {
+        Alias::Address(address) if names.mailbox(address)?.is_some() => {
             Err(StoreError::Exists(format!("{address} is a mailbox already: an alias needs another name"))
                 .into())
         }
@@ -244,36 +237,78 @@ fn check_place<T: ReadableTable<&'static str, &'static [u8]>>(
     }
 }
 
-/// Every target is here, and with the pending alias none leads too far or in a circle.
-fn check_targets<T: ReadableTable<&'static str, &'static [u8]>>(
+/// The targets of an alias or a mailbox, each once, as addresses of ours if their domain is; each of these is here, or
+/// may be where a route leads.
+pub(super) fn proven<T: ReadableTable<&'static str, &'static [u8]>>(
     names: &Names<T>,
     alias: &Alias,
-    targets: &[AliasTarget],
-) -> Result<(), Fault> {
+    targets: Vec<AliasTarget>,
+) -> Result<Vec<AliasTarget>, Fault> {
+    let mut once = Vec::with_capacity(targets.len());
+    let mut seen = std::collections::HashSet::new();
     for target in targets {
-        let AliasTarget::Address(address) = target else { continue };
-        if names.find(address)?.is_some() {
-            continue;
+        let target = proven_target(names, alias, target)?;
+        if seen.insert(target.clone()) {
+            once.push(target);
         }
-        return Err(match names.is_ours(&address.domain())? {
-            true => StoreError::NotFound(format!(
-                "there is no mailbox or alias {address} that {alias} could lead to: add it first"
-            )),
-            false => StoreError::Refused(outside_text(alias, target)),
-        }
-        .into());
     }
-    let reached = names.expand(&schema::alias_key(alias), targets.to_vec())?;
+    Ok(once)
+}
+
+fn proven_target<T: ReadableTable<&'static str, &'static [u8]>>(
+    names: &Names<T>,
+    alias: &Alias,
+    target: AliasTarget,
+) -> Result<AliasTarget, Fault> {
+    let refuse = |text| Err(StoreError::Refused(text).into());
+    let remote = match &target {
+        AliasTarget::Address(address) => RemoteAddress::from(address),
+        AliasTarget::Outside(text) => match RemoteAddress::parse(text) {
+            Ok(remote) => remote,
+            Err(error) => return refuse(format!("{alias} can't lead to {text}: {error}")),
+        },
+        AliasTarget::Domain(domain) => {
+            return refuse(format!("{alias} can't lead to the domain {domain}: name an address there"));
+        }
+    };
+    let outside = AliasTarget::Outside(remote.as_str().into());
+    let Some(domain) = remote.domain() else { return Ok(outside) };
+    if !names.is_ours(&domain)? {
+        return Ok(outside);
+    }
+    let address = names::possibly_here(&target);
+    let found = match &address {
+        Some(address) => names.find(address)?,
+        None => None,
+    };
+    match (address, found) {
+        (Some(address), Some(_)) => Ok(AliasTarget::Address(address)),
+        (address, _) if names.is_routed(&domain, address.as_ref())? => Ok(outside),
+        _ => Err(StoreError::NotFound(format!(
+            "there is no mailbox or alias {remote} that {alias} could lead to: add it first"
+        ))
+        .into()),
+    }
+}
+
+/// With what is pending, what was found and what leads to it lead neither too far nor in a circle.
+pub(super) fn must_end<T: ReadableTable<&'static str, &'static [u8]>>(
+    names: &Names<T>,
+    found: &Found,
+) -> Result<(), Fault> {
+    let name = found.name();
+    let reached = names.reached_from(Some(found.clone()), Follow::Forwards)?;
     if reached.is_cyclic {
-        let text = format!("{alias} would lead to itself: take away what leads back to it");
+        let text = format!("{name} would lead to itself: take away what leads back to it");
         return Err(StoreError::Refused(text).into());
     }
     if let Some(bound) = reached.bound {
-        return Err(StoreError::Refused(bound_text(alias, bound)).into());
+        return Err(StoreError::Refused(bound_text(&name, bound)).into());
     }
-    for (above, record) in names.aliases_above(alias)? {
-        if let Some(bound) = names.expand(&schema::alias_key(&above), record.targets)?.bound {
-            return Err(StoreError::Refused(bound_text(&above, bound)).into());
+    for above in names.above(&name)? {
+        let above_name = above.name();
+        if let Some(bound) = names.reached_from(Some(above), Follow::Forwards)?.bound {
+            return Err(StoreError::Refused(bound_text(&above_name, bound)).into());
         }
     }
     Ok(())

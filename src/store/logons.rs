@@ -10,10 +10,11 @@ use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 use super::accounts::{self, change_mailbox, look_up};
 use super::engine::Fault;
 use super::error::Ask;
+use super::names::Rules;
 use super::schema::{self, DOMAINS, MAILBOXES, MailboxRecord};
 use super::{Mailbox, Store, resolving, switching, users};
 use crate::mail::{Account, Address, Domain, MailboxMark};
-use crate::settings::{Method, TagSeparator};
+use crate::settings::Method;
 
 /// Whom somebody says to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,9 +44,9 @@ pub struct Found {
 impl Store {
     /// Whom that name means.
     pub fn user(&self, wanted: Wanted) -> Ask<Found> {
-        let separator = self.settings().tag_separator;
+        let rules = self.rules();
         self.ask(move |transaction| match &wanted {
-            Wanted::Address(address) => at_address(transaction, address, separator),
+            Wanted::Address(address) => at_address(transaction, address, rules),
             Wanted::Name(name) => of_name(transaction, name, |_| true),
             Wanted::NameIn { domain, name } => of_name(transaction, name, |other| {
                 other.as_str() == domain || other.as_str().split('.').next() == Some(domain)
@@ -106,13 +107,9 @@ impl Store {
 }
 
 /// Looks twice, at the name itself and at where an alias of that name leads, or else at the name again.
-fn at_address(
-    transaction: &ReadTransaction,
-    address: &Address,
-    separator: TagSeparator,
-) -> Result<Found, Fault> {
+fn at_address(transaction: &ReadTransaction, address: &Address, rules: Rules) -> Result<Found, Fault> {
     let own = accounts::mailbox(transaction, address.clone())?;
-    let (at_home, target) = resolving::user_of(transaction, address, separator)?;
+    let (at_home, target) = resolving::user_of(transaction, address, rules)?;
     let other = accounts::mailbox(transaction, target.unwrap_or_else(|| at_home.clone()))?;
     let mailbox = own.or(other);
     let address = mailbox.as_ref().map_or(at_home, |mailbox| mailbox.address.clone());

@@ -27,11 +27,13 @@ mod levels;
 mod logons;
 mod maildrop;
 mod medium;
+mod names;
 mod options;
 mod passwords;
 mod purge;
 mod purge_order;
 mod queue;
+mod reaching;
 mod reader;
 mod records;
 mod removed_rows;
@@ -64,7 +66,7 @@ pub use queue::{
     Fate, Filing, LaneRow, LastTry, Outbound, QueueAct, QueueCounts, QueueId, QueueState, Queued, Settlement,
     Which,
 };
-pub use resolving::untagged;
+pub use names::untagged;
 pub use routes::{Home, Route};
 pub use switching::{Switch, SwitchedUser, User};
 pub use undo::{GoneRow, Recoverable, Undeleted};

@@ -37,6 +37,7 @@ use serde::{Deserialize, Serialize};
 
 use super::accounts::Lock;
 use super::error::StoreError;
+use super::forwards::Forward;
 use crate::clock::UnixTime;
 use crate::limits;
 use crate::mail::{Account, Address, Alias, AliasTarget, Domain, MailboxId, MailboxMark, MessageId, Uid};
@@ -95,6 +96,8 @@ pub(super) struct MailboxRecord {
     pub password: Vec<u8>,
     /// Whose account elsewhere it is.
     pub account: Option<Account>,
+    /// Where its mail goes on to.
+    pub forward: Option<Forward>,
 }
 
 /// An alias.

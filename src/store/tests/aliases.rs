@@ -3,16 +3,16 @@
 use super::*;
 use crate::mail::{Alias, AliasTarget};
 
-fn address(text: &str) -> Address {
+pub(super) fn address(text: &str) -> Address {
     text.parse().unwrap()
 }
 
-fn domain(text: &str) -> Domain {
+pub(super) fn domain(text: &str) -> Domain {
     text.parse().unwrap()
 }
 
 /// A target as it is typed: an address of ours, a domain, or one outside, which has an `!` before it.
-fn target(text: &str) -> AliasTarget {
+pub(super) fn target(text: &str) -> AliasTarget {
     match (text.strip_prefix('!'), text.contains('@')) {
         (Some(outside), _) => AliasTarget::Outside(outside.into()),
         (None, true) => AliasTarget::Address(address(text)),
@@ -20,28 +20,29 @@ fn target(text: &str) -> AliasTarget {
     }
 }
 
-fn set(store: &Store, alias: &str, targets: &[&str]) -> Result<(), StoreError> {
+pub(super) fn set(store: &Store, alias: &str, targets: &[&str]) -> Result<(), StoreError> {
     store.set_alias(alias.parse().unwrap(), targets.iter().map(|text| target(text)).collect()).wait()
 }
 
-fn remove(store: &Store, alias: &str) -> Result<(), StoreError> {
+pub(super) fn remove(store: &Store, alias: &str) -> Result<(), StoreError> {
     store.remove_alias(alias.parse().unwrap()).wait()
 }
 
-/// The mailboxes to which an address leads, `?` for an unknown user, `-` for a foreign domain.
-fn leads(store: &Store, text: &str) -> String {
-    match store.resolve(address(text)).wait().unwrap() {
-        Resolved::Mailboxes(found) => {
-            assert!(!found.is_empty());
-            found.iter().map(|found| found.address.as_str()).collect::<Vec<_>>().join(" ")
-        }
-        Resolved::Outside(..) => ">".into(),
-        Resolved::UnknownUser => "?".into(),
-        Resolved::ForeignDomain => "-".into(),
-    }
+/// The mailboxes to which an address leads, and behind `>` who gets it elsewhere; `?` for an unknown user, `-` for a
+/// foreign domain.
+pub(super) fn leads(store: &Store, text: &str) -> String {
+    let (here, outside) = match store.resolve(address(text)).wait().unwrap() {
+        Resolved::Mailboxes(found) => (found, Vec::new()),
+        Resolved::Outside(found, outside) => (found, outside),
+        Resolved::UnknownUser => return "?".into(),
+        Resolved::ForeignDomain => return "-".into(),
+    };
+    assert!(!here.is_empty() || !outside.is_empty());
+    let here = here.iter().map(|found| found.address.to_string());
+    here.chain(outside.iter().map(|it| format!(">{}", it.address))).collect::<Vec<_>>().join(" ")
 }
 
-fn house(folder: &Folder) -> Store {
+pub(super) fn house(folder: &Folder) -> Store {
     let store = folder.create();
     add_alice(&store);
     add(&store, "bob@home.lan");
@@ -213,17 +214,30 @@ fn aliases_are_refused_with_a_line_that_says_why() {
         ),
         (
             "x@home.lan",
-            &["bob@home.lan", "!Eve@far.example"],
+            &["bob@home.lan", "!eve@far example"],
             "refused",
-            "mail can't leave this server yet, so x@home.lan can't be forwarded to Eve@far.example: name",
+            "x@home.lan can't lead to eve@far example: an address is name@domain",
         ),
         (
             "x@home.lan",
-            &["eve@far.lan"],
+            &["!eve"],
             "refused",
-            "mail can't leave this server yet, so x@home.lan can't be",
+            "x@home.lan can't lead to eve: an address has the form name@domain",
         ),
-        ("far.lan", &["!far.example"], "refused", "mail can't leave this server yet, so far.lan can't be"),
+        (
+            "x@home.lan",
+            &["!o'neil@home.lan"],
+            "not found",
+            "there is no mailbox or alias o'neil@home.lan that",
+        ),
+        (
+            "x@home.lan",
+            &["!Nobody@Home.LAN"],
+            "not found",
+            "there is no mailbox or alias Nobody@home.lan that",
+        ),
+        ("x@home.lan", &["!x@home.lan"], "refused", "x@home.lan would lead to itself: take away what leads"),
+        ("far.lan", &["!eve@far.example"], "refused", "far.lan is a domain, having no @: it can lead to"),
         (
             "far.lan",
             &["bob@home.lan"],
@@ -414,7 +428,7 @@ fn a_cycle_that_is_found_is_harmless_s_118() {
         ("b@home.lan", "alice@home.lan"),
         ("self@home.lan", "?"),
         ("x@one.example", "?"),
-        ("away@home.lan", "bob@home.lan"),
+        ("away@home.lan", "bob@home.lan >eve@far.example"),
     ] {
         assert_eq!(leads(&store, sent_to), wanted, "{sent_to}");
     }

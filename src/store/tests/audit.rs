@@ -6,6 +6,7 @@ use redb::ReadableTable;
 
 use super::model::{Mail, Model};
 use super::*;
+use crate::mail::AliasTarget;
 
 /// What the file holds, as it is read table by table.
 #[derive(Debug, Default)]
@@ -251,7 +252,11 @@ fn read(transaction: &ReadTransaction) -> Result<Found, Fault> {
     for entry in transaction.open_table(schema::ALIASES)?.iter()? {
         let (key, stored) = entry?;
         let record: schema::AliasRecord = schema::decode(&schema::ALIASES, key.value(), stored.value())?;
-        let targets = record.targets.iter().map(|target| target.to_string()).collect();
+        let shown = |target: &AliasTarget| match target {
+            AliasTarget::Outside(text) => format!("!{text}"),
+            target => target.to_string(),
+        };
+        let targets = record.targets.iter().map(shown).collect();
         let alias = schema::key_alias(key.value())?.to_string();
         found.aliases.insert(alias, (targets, record.created.0));
     }

@@ -5,6 +5,7 @@ mod audit;
 mod bugs;
 mod devices;
 mod file;
+mod forwards;
 mod front;
 mod full;
 mod hourly;

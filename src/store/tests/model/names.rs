@@ -12,8 +12,8 @@ pub(in super::super) enum Name {
 }
 
 impl Model {
-    /// The mailboxes to which an address leads; none where its domain is not ours.
-    pub fn resolve(&self, address: &str) -> Option<BTreeSet<u32>> {
+    /// The mailboxes to which an address leads, and the addresses elsewhere; none where its domain is not ours.
+    pub fn resolve(&self, address: &str) -> Option<(BTreeSet<u32>, BTreeSet<String>)> {
         let (_, domain) = address.split_once('@')?;
         let home = self.home(domain);
         if !self.domains.contains_key(&home) {
@@ -24,9 +24,12 @@ impl Model {
             .find(address)
             .or_else(|| self.aliases.contains_key(&catch_all).then_some(Name::Alias(catch_all)));
         Some(match found {
-            Some(Name::Mailbox(id)) => BTreeSet::from([id]),
-            Some(Name::Alias(alias)) => self.reach(&alias).1,
-            None => BTreeSet::new(),
+            Some(Name::Mailbox(id)) => (BTreeSet::from([id]), BTreeSet::new()),
+            Some(Name::Alias(alias)) => {
+                let (_, mailboxes, outside) = self.reach(&alias);
+                (mailboxes, outside)
+            }
+            None => Default::default(),
         })
     }
 
@@ -39,15 +42,18 @@ impl Model {
                 after.aliases.insert(alias.into(), (targets.to_vec(), 0));
                 self.domains.contains_key(domain)
                     && self.mailbox_of(alias).is_none()
-                    && targets.iter().all(|target| after.find(target).is_some())
+                    && targets.iter().all(|target| after.find(target).is_some() || !self.is_ours(target))
                     && !after.reach(alias).0.contains(alias)
             }
         };
         if may {
             let mut once: Vec<String> = Vec::new();
             for target in targets {
-                if !once.contains(target) {
-                    once.push(target.clone());
+                // What is outside when it is made has a mark.
+                let is_outside = alias.contains('@') && !self.is_ours(target);
+                let target = if is_outside { format!("!{target}") } else { target.clone() };
+                if !once.contains(&target) {
+                    once.push(target);
                 }
             }
             let now = self.now;
@@ -75,6 +81,11 @@ impl Model {
         true
     }
 
+    fn is_ours(&self, address: &str) -> bool {
+        let domain = address.split_once('@').map_or(address, |(_, domain)| domain);
+        self.domains.contains_key(domain) || self.aliases.contains_key(domain)
+    }
+
     fn home(&self, domain: &str) -> String {
         self.aliases.get(domain).map_or(domain.into(), |(targets, _)| targets[0].clone())
     }
@@ -94,21 +105,26 @@ impl Model {
         })
     }
 
-    /// The aliases and the mailboxes behind an alias.
-    fn reach(&self, alias: &str) -> (BTreeSet<String>, BTreeSet<u32>) {
-        let (mut aliases, mut mailboxes) = (BTreeSet::new(), BTreeSet::new());
+    /// The aliases and the mailboxes behind an alias, and the addresses elsewhere.
+    fn reach(&self, alias: &str) -> (BTreeSet<String>, BTreeSet<u32>, BTreeSet<String>) {
+        let (mut aliases, mut mailboxes, mut outside) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         let mut left = vec![alias.to_owned()];
         while let Some(alias) = left.pop() {
             for target in self.aliases.get(&alias).map_or(&[][..], |(targets, _)| targets) {
-                match self.find(target) {
+                let marked = target.strip_prefix('!');
+                match self.find(marked.unwrap_or(target)) {
                     Some(Name::Mailbox(id)) => {
                         mailboxes.insert(id);
                     }
-                    Some(Name::Alias(next)) if aliases.insert(next.clone()) => left.push(next),
-                    _ => {}
+                    Some(Name::Alias(next)) => {
+                        if aliases.insert(next.clone()) {
+                            left.push(next);
+                        }
+                    }
+                    None => outside.extend(marked.filter(|marked| !self.is_ours(marked)).map(str::to_owned)),
                 }
             }
         }
-        (aliases, mailboxes)
+        (aliases, mailboxes, outside)
     }
 }

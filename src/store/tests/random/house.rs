@@ -153,16 +153,18 @@ impl World {
             let resolved = self.store.resolve(address.parse().unwrap()).wait();
             let resolved = resolved.map_err(|error| error.to_string())?;
             let wanted = self.model.resolve(address);
-            let found = match resolved {
-                Resolved::ForeignDomain => None,
-                Resolved::UnknownUser => Some(Vec::new()),
-                Resolved::Outside(..) => return Err(format!("{address} leads out of the house")),
-                Resolved::Mailboxes(mut found) => {
-                    found.sort_by_key(|found| found.mailbox);
-                    Some(found)
-                }
+            let (mut here, outside) = match resolved {
+                Resolved::ForeignDomain if wanted.is_none() => continue,
+                Resolved::ForeignDomain => return Err(format!("{address} is foreign instead of {wanted:?}")),
+                Resolved::UnknownUser => (Vec::new(), Vec::new()),
+                Resolved::Mailboxes(here) => (here, Vec::new()),
+                Resolved::Outside(here, outside) => (here, outside),
             };
-            let wanted = wanted.map(|ids| ids.into_iter().map(|id| self.destination(id)).collect::<Vec<_>>());
+            here.sort_by_key(|found| found.mailbox);
+            let found = Some((here, outside.iter().map(|it| it.address.to_string()).collect()));
+            let wanted = wanted.map(|(ids, outside)| {
+                (ids.into_iter().map(|id| self.destination(id)).collect::<Vec<_>>(), outside)
+            });
             if found != wanted {
                 return Err(format!("{address} leads to {found:?} instead of {wanted:?}"));
             }

@@ -236,7 +236,6 @@ fn devices_that_can_not_be_are_refused_with_advice() {
         ("device add x 192.168.0.0/23 --force", 5, "too wide for a device"),
         ("device add x fd00::/63", 5, "too wide for a device"),
         ("device add x 192.0.2.7", 5, "192.0.2.7 is public"),
-        ("device add x 10.0.0.1 --to smarthost", 5, "there is no smart host yet"),
         ("device add x 10.0.0.1 --per-day 0", 2, "from 1 to 1000000"),
         ("device add x 10.0.0.1 --to moon", 2, "it takes local or smarthost"),
         ("device add x 10.0.0.1 --from moon", 2, "the form name@domain"),

@@ -34,7 +34,7 @@ mod peers;
 mod pop3;
 mod recipients;
 pub mod relay;
-mod resolver;
+pub mod resolver;
 mod seat;
 mod server;
 mod session;

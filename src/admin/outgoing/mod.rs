@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{AdminError, Answer, Context, Failure};
 use crate::clock::UnixTime;
-use crate::mail::{Address, AddressSpace, Lane, Secret};
+use crate::mail::{Address, AddressSpace, Lane, RemoteAddress, Secret};
+use crate::relay::routing;
 use crate::store::{Forward, QueueAct, QueueCounts, QueueId, Queued, Route, Which};
 
 /// An act on mail for the outside.
@@ -45,6 +46,8 @@ pub enum OutgoingAct {
     Try(Lane),
     /// Asks how sending goes: [`OutgoingTold::Status`].
     Status,
+    /// Asks for the way of mail to that address elsewhere, whoever of all sends it: [`OutgoingTold::Way`].
+    WayTo(RemoteAddress),
 }
 
 /// What an act on mail for the outside came to.
@@ -69,6 +72,8 @@ pub enum OutgoingTold {
     Trial(Trial),
     /// How sending goes.
     Status(Box<RelayStatus>),
+    /// A way.
+    Way(Lane),
 }
 
 pub(super) async fn act(context: &Context, act: OutgoingAct) -> Result<Answer, AdminError> {
@@ -87,6 +92,7 @@ pub(super) async fn act(context: &Context, act: OutgoingAct) -> Result<Answer, A
         }
         OutgoingAct::Try(lane) => smart_host::try_way(context, &lane)?,
         OutgoingAct::Status => OutgoingTold::Status(Box::new(status(context))),
+        OutgoingAct::WayTo(recipient) => OutgoingTold::Way(routing::lane(&context.store, None, &recipient)),
     };
     Ok(Answer::Outgoing(told))
 }

@@ -1,0 +1,365 @@
+//! What facts about the server, its file, its certificates and its queue say about their health.
+
+use super::super::table::size;
+use super::Finding;
+use crate::admin::{AuthView, CertificateKind, CertificateRow, MechanismState, RelayStatus, Status};
+use crate::clock::UnixTime;
+use crate::limits;
+
+/// Whether it runs, and has found no bug of its own.
+pub(super) fn of_server(status: &Status) -> Vec<Finding> {
+    let Some(live) = &status.live else {
+        let text = "it does not run, so no mail is taken and none can be fetched: \"poppet serve\" starts it";
+        return vec![Finding::wrong("server", text)];
+    };
+    let mut findings =
+        vec![Finding::good("server", format!("version {} runs as process {}", status.version, live.pid))];
+    if live.broken_off > 0 {
+        findings.push(Finding::wrong(
+            "server",
+            format!(
+                "a bug of poppet has ended {} sessions: its log has lines about it; please report them",
+                live.broken_off
+            ),
+        ));
+    }
+    findings
+}
+
+/// Whether the disk takes more mail.
+pub(super) fn of_disk(status: &Status) -> Vec<Finding> {
+    let free = size(status.free_octets);
+    let file = size(status.file_octets);
+    vec![match status.is_short_of_room {
+        true => Finding::wrong(
+            "disk",
+            format!(
+                "only {free} are free, less than reserve_mib, so mail is refused: make room on the disk, or let \"poppet \
+                 set retain\" remove old mail"
+            ),
+        ),
+        false => Finding::good("disk", format!("{free} are free, the database has {file}")),
+    }]
+}
+
+/// Whether the clock can be right.
+pub(super) fn of_clock(status: &Status, now: UnixTime) -> Vec<Finding> {
+    let is_suspect = status.live.as_ref().is_some_and(|live| live.is_clock_suspect) || now < OLDEST_NOW;
+    let shown = now.rfc3339();
+    vec![match is_suspect {
+        true => Finding::wrong(
+            "clock",
+            format!(
+                "it says {shown}, which is in the past: set it, best by a time service; until then nothing is removed or \
+                 given up for its age"
+            ),
+        ),
+        false => Finding::good("clock", format!("it says {shown}")),
+    }]
+}
+
+/// Whether the certificates are valid.
+pub(super) fn of_certificates(rows: &[CertificateRow], now: UnixTime) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if !rows.iter().any(|row| row.kind == CertificateKind::Server) {
+        findings.push(Finding::wrong(
+            "certificate",
+            "there is none for the server, so nothing is secured by TLS: \"poppet setup DOMAIN USER\" makes one, and harms \
+             nothing that is there",
+        ));
+    }
+    for row in rows {
+        let what = described(row);
+        let remedy = match row.kind {
+            CertificateKind::Server => "restart the server, which makes a new one",
+            CertificateKind::Authority => {
+                "move the database to a machine whose clock is right, or look at the clock"
+            }
+            CertificateKind::Allowed | CertificateKind::Issued => {
+                "\"poppet cert deny\" removes it, \"poppet cert issue\" makes another"
+            }
+            CertificateKind::ClientAuthority
+            | CertificateKind::DirectoryAuthority
+            | CertificateKind::SmartHostAuthority => "\"poppet cert ca add FILE\" takes its successor",
+        };
+        let Some(ends) = row.ends else { continue };
+        let left = ends.0.saturating_sub(now.0) / DAY;
+        let is_of_users = matches!(row.kind, CertificateKind::Allowed | CertificateKind::Issued);
+        let is_renewed = row.kind == CertificateKind::Server && left < limits::CERTIFICATE_RENEWAL_DAYS;
+        if row.has_ended && !is_of_users {
+            findings.push(Finding::wrong(
+                "certificate",
+                format!("{what} has ended on {}: {remedy}", ends.rfc3339()),
+            ));
+        } else if row.has_ended || is_renewed || left < SOON_DAYS {
+            findings
+                .push(Finding::note("certificate", format!("{what} ends on {}: {remedy}", ends.rfc3339())));
+        } else if row.kind == CertificateKind::Server {
+            findings.push(Finding::good("certificate", format!("{what} is valid until {}", ends.rfc3339())));
+        }
+    }
+    findings
+}
+
+fn described(row: &CertificateRow) -> String {
+    let name = if row.name.is_empty() { String::new() } else { format!(" {}", row.name) };
+    match (&row.address, row.kind) {
+        (Some(address), _) => format!("a certificate{name} of {address}"),
+        (None, CertificateKind::Server) => "the server's".into(),
+        (None, CertificateKind::Authority) => "that of poppet's own authority".into(),
+        (None, _) => format!("that of the authority{name}"),
+    }
+}
+
+/// Whether users can log on.
+pub(super) fn of_logons(view: &AuthView, status: &Status) -> Vec<Finding> {
+    let hindrance =
+        view.methods.iter().find(|row| row.method == view.method).and_then(|row| row.hindrance.as_deref());
+    let works: Vec<&str> = view
+        .mechanisms
+        .iter()
+        .filter(|row| row.state == MechanismState::Works)
+        .map(|row| row.names.as_str())
+        .collect();
+    let mut findings = vec![match hindrance {
+        Some(why) => Finding::wrong(
+            "logons",
+            format!("users are known by {}, which can't be used: {why}", view.method),
+        ),
+        None if works.is_empty() => {
+            Finding::wrong("logons", "nobody can log on as things are set: \"poppet auth\" shows why")
+        }
+        None => Finding::good(
+            "logons",
+            format!("users are known by {}, and log on by {}", view.method, works.join(" ")),
+        ),
+    }];
+    if view.without_password > 0 && view.learns_from.is_none() {
+        findings.push(Finding::wrong(
+            "logons",
+            format!(
+                "{} mailboxes have no password, so their users stay out: \"poppet passwd ADDRESS\" gives one",
+                view.without_password
+            ),
+        ));
+    }
+    if status.locked_out > 0 {
+        findings.push(Finding::note(
+            "logons",
+            format!(
+                "{} mailboxes are locked out for wrong passwords: \"poppet fails\" shows them",
+                status.locked_out
+            ),
+        ));
+    }
+    findings
+}
+
+/// Whether mail leaves; `has_nowhere` if some has no way.
+pub(super) fn of_queue(relay: &RelayStatus, has_nowhere: bool) -> Vec<Finding> {
+    let counts = relay.counts;
+    let mut findings = Vec::new();
+    if let Some(since) = relay.offline_since {
+        findings.push(Finding::wrong(
+            "network",
+            format!(
+                "there is none since {}: look at the cable, the router and the name service; mail leaves by itself once it \
+                 is back",
+                since.rfc3339()
+            ),
+        ));
+    }
+    findings.extend(
+        relay.troubles.iter().map(|it| Finding::wrong("queue", format!("{} rests: {}", it.lane, it.text))),
+    );
+    if has_nowhere {
+        let text = "mail waits for which there is no way: \"poppet queue list nowhere\" shows it, \"poppet set smarthost \
+                    HOST\" or \"poppet route\" makes one";
+        findings.push(Finding::wrong("queue", text));
+    }
+    if counts.dead > 0 {
+        findings.push(Finding::note(
+            "queue",
+            format!(
+                "{} can't be delivered, and nobody can be told: \"poppet queue\" shows them as dead, retry and del settle \
+                 them",
+                counts.dead
+            ),
+        ));
+    }
+    if counts.held > 0 {
+        findings.push(Finding::note(
+            "queue",
+            format!("{} are held until \"poppet queue release all\"", counts.held),
+        ));
+    }
+    if findings.is_empty() {
+        findings.push(Finding::good("queue", format!("{} wait for their time", counts.waiting)));
+    }
+    findings
+}
+
+/// No clock that is right has been before the first release: 2026-01-01.
+const OLDEST_NOW: UnixTime = UnixTime(1_767_225_600);
+const DAY: u64 = 86_400;
+/// Days that are left of a certificate when its end is told.
+const SOON_DAYS: u64 = 30;
+
+#[cfg(test)]
+mod tests {
+    use super::super::State;
+    use super::*;
+    use crate::admin::{Fingerprint, LaneTrouble, LiveStatus, MechanismRow, MethodRow, QueueCounts};
+    use crate::settings::Method;
+
+    const NOW: UnixTime = UnixTime(OLDEST_NOW.0 + 100 * DAY);
+
+    fn status(live: Option<LiveStatus>) -> Status {
+        Status {
+            version: "1".into(),
+            live,
+            domains: 1,
+            mailboxes: 1,
+            messages: 0,
+            octets: 0,
+            file_octets: 4096,
+            free_octets: 1 << 30,
+            is_short_of_room: false,
+            locked_out: 0,
+        }
+    }
+
+    fn live() -> LiveStatus {
+        LiveStatus {
+            pid: 17,
+            uptime_seconds: 1,
+            listeners: Vec::new(),
+            sessions: Vec::new(),
+            is_clock_suspect: false,
+            broken_off: 0,
+        }
+    }
+
+    fn states(findings: &[Finding]) -> Vec<State> {
+        findings.iter().map(|finding| finding.state).collect()
+    }
+
+    /// What is wrong says what to do behind a colon, in one line.
+    fn has_remedies(findings: &[Finding]) -> bool {
+        let is_one_line = |it: &Finding| it.what.lines().count() == 1;
+        findings.iter().all(|it| is_one_line(it) && (it.state != State::Wrong || it.what.contains(": ")))
+    }
+
+    #[test]
+    fn a_server_runs_or_not() {
+        assert_eq!(states(&of_server(&status(Some(live())))), [State::Good]);
+        let silent = of_server(&status(None));
+        assert_eq!(states(&silent), [State::Wrong]);
+        let buggy = of_server(&status(Some(LiveStatus { broken_off: 2, ..live() })));
+        assert_eq!(states(&buggy), [State::Good, State::Wrong]);
+        assert!(has_remedies(&silent) && has_remedies(&buggy));
+    }
+
+    #[test]
+    fn a_full_disk_and_a_wrong_clock_are_found() {
+        assert_eq!(states(&of_disk(&status(None))), [State::Good]);
+        let full = of_disk(&Status { is_short_of_room: true, ..status(None) });
+        assert!(states(&full) == [State::Wrong] && has_remedies(&full), "{full:?}");
+        assert_eq!(states(&of_clock(&status(None), OLDEST_NOW)), [State::Good]);
+        assert_eq!(states(&of_clock(&status(None), UnixTime(OLDEST_NOW.0 - 1))), [State::Wrong]);
+        let suspect = status(Some(LiveStatus { is_clock_suspect: true, ..live() }));
+        assert_eq!(states(&of_clock(&suspect, NOW)), [State::Wrong]);
+    }
+
+    #[test]
+    fn certificates_are_told_before_they_end() {
+        let row = |kind, days: i64| CertificateRow {
+            kind,
+            address: None,
+            name: "Company".into(),
+            fingerprint: Fingerprint([0; 32]),
+            ends: Some(UnixTime(NOW.0.saturating_add_signed(days * DAY as i64))),
+            has_ended: days < 0,
+            is_nobodys: false,
+        };
+        let server = || row(CertificateKind::Server, 400);
+        assert_eq!(states(&of_certificates(&[server()], NOW)), [State::Good]);
+        assert_eq!(states(&of_certificates(&[], NOW)), [State::Wrong]);
+        for (kind, days, state) in [
+            (CertificateKind::Server, -1, Some(State::Wrong)),
+            (CertificateKind::Server, 59, Some(State::Note)),
+            (CertificateKind::Server, 60, Some(State::Good)),
+            (CertificateKind::SmartHostAuthority, -1, Some(State::Wrong)),
+            (CertificateKind::SmartHostAuthority, 29, Some(State::Note)),
+            (CertificateKind::SmartHostAuthority, 30, None),
+            (CertificateKind::DirectoryAuthority, -1, Some(State::Wrong)),
+            (CertificateKind::Issued, -1, Some(State::Note)),
+            (CertificateKind::Issued, 31, None),
+        ] {
+            let mut rows = vec![row(kind, days)];
+            let has_server = kind == CertificateKind::Server;
+            rows.extend((!has_server).then(server));
+            let found = of_certificates(&rows, NOW);
+            assert!(has_remedies(&found), "{found:?}");
+            let states = states(&found);
+            let of_row = if has_server || states.len() == 2 { states.first().copied() } else { None };
+            assert_eq!(of_row, state, "{kind:?} {days}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn who_can_not_log_on_is_found() {
+        let view = |hindrance: Option<&str>, state| AuthView {
+            method: Method::Directory,
+            learns_from: None,
+            without_password: 0,
+            joined: Vec::new(),
+            methods: vec![MethodRow { method: Method::Directory, hindrance: hindrance.map(String::from) }],
+            mechanisms: vec![MechanismRow { names: "PLAIN".into(), state, note: String::new() }],
+        };
+        let good = view(None, MechanismState::Works);
+        assert_eq!(states(&of_logons(&good, &status(None))), [State::Good]);
+        for bad in [
+            view(Some("no server answers: start it"), MechanismState::Works),
+            view(None, MechanismState::Never),
+        ] {
+            let found = of_logons(&bad, &status(None));
+            assert!(states(&found) == [State::Wrong] && has_remedies(&found), "{found:?}");
+        }
+        let lacking = AuthView { without_password: 2, ..good.clone() };
+        assert_eq!(states(&of_logons(&lacking, &status(None))), [State::Good, State::Wrong]);
+        let learning = AuthView { learns_from: Some(Method::Local), ..lacking };
+        let locked = Status { locked_out: 1, ..status(None) };
+        assert_eq!(states(&of_logons(&learning, &locked)), [State::Good, State::Note]);
+    }
+
+    #[test]
+    fn mail_that_can_not_leave_is_found_o8() {
+        let trouble = LaneTrouble {
+            lane: Lane::SmartHost,
+            since: NOW,
+            next: None,
+            text: "it refuses our password: set it anew".into(),
+        };
+        let counts = |waiting, held, dead| QueueCounts { waiting, held, dead };
+        let relay = |counts, troubles: &[LaneTrouble], offline_since| RelayStatus {
+            counts,
+            troubles: troubles.to_vec(),
+            offline_since,
+            ..RelayStatus::default()
+        };
+        use crate::mail::Lane;
+        for (relay, has_nowhere, wanted) in [
+            (relay(counts(0, 0, 0), &[], None), false, vec![State::Good]),
+            (relay(counts(9, 0, 0), &[], None), false, vec![State::Good]),
+            (relay(counts(9, 1, 0), &[], None), false, vec![State::Note]),
+            (relay(counts(0, 1, 1), &[], None), false, vec![State::Note, State::Note]),
+            (relay(counts(1, 0, 0), &[], None), true, vec![State::Wrong]),
+            (relay(counts(1, 0, 0), &[trouble.clone()], Some(NOW)), false, vec![State::Wrong, State::Wrong]),
+        ] {
+            let found = of_queue(&relay, has_nowhere);
+            assert_eq!(states(&found), wanted, "{found:?}");
+            assert!(has_remedies(&found), "{found:?}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! doctor: looks whether all is well, and says what to do where it is not.
+//!
+//! ```text
+//!   facts (status, certificates, auth, settings, devices, relay) --checks--> findings --\
+//!   listeners, name service -----------------------------------asked here--> findings ---> rows, exit code
+//!   smart host, routes ------------------------------------------trials----> findings --/
+//! ```
+
+mod checks;
+mod openness;
+mod trials;
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use super::desk::{Desk, stranger};
+use super::look;
+use super::outgoing_verbs::DoctorVerb;
+use super::output::Output;
+use super::table::{Cell, Report};
+use crate::admin::{
+    AdminError, Answer, CertificateAct, CertificateRow, Command, Device, Failure, LiveStatus, OutgoingAct,
+    OutgoingTold, SettingRow, Told, Which,
+};
+use crate::clock::{Clock, UnixTime};
+use crate::mail::Lane;
+
+/// What a look has found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Finding {
+    /// At what it was.
+    check: String,
+    state: State,
+    /// What is so, and what to do if it is wrong.
+    what: String,
+}
+
+/// How it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// As it should be.
+    Good,
+    /// To be known, and perhaps as it is wanted.
+    Note,
+    /// Not as it should be.
+    Wrong,
+}
+
+impl Finding {
+    fn good(check: &str, what: impl Into<String>) -> Finding {
+        Finding { check: check.into(), state: State::Good, what: what.into() }
+    }
+
+    fn note(check: &str, what: impl Into<String>) -> Finding {
+        Finding { check: check.into(), state: State::Note, what: what.into() }
+    }
+
+    fn wrong(check: &str, what: impl Into<String>) -> Finding {
+        Finding { check: check.into(), state: State::Wrong, what: what.into() }
+    }
+}
+
+impl State {
+    fn name(self) -> &'static str {
+        match self {
+            State::Good => "good",
+            State::Note => "note",
+            State::Wrong => "wrong",
+        }
+    }
+}
+
+/// Every setting by its name, with its value.
+type Settings = HashMap<String, String>;
+
+pub(super) fn doctor(verb: &DoctorVerb, desk: &Desk, output: &Output) -> Result<(), AdminError> {
+    let findings = match &verb.target {
+        Some(target) => trials::of_target(target, desk)?,
+        None => all(desk)?,
+    };
+    let cells = |it: &Finding| vec![Cell::text(&it.check), Cell::text(it.state.name()), Cell::text(&it.what)];
+    output.report(&Report::Rows(&["check", "state", "what"], findings.iter().map(cells).collect()))?;
+    verdict(&findings)
+}
+
+/// Errs if anything is wrong.
+fn verdict(findings: &[Finding]) -> Result<(), AdminError> {
+    let wrong = findings.iter().filter(|finding| finding.state == State::Wrong).count();
+    let text = match wrong {
+        0 => return Ok(()),
+        1 => "1 thing is wrong: its line says what to do".to_owned(),
+        wrong => format!("{wrong} things are wrong: their lines say what to do"),
+    };
+    Err(AdminError::new(Failure::Failed, text))
+}
+
+fn all(desk: &Desk) -> Result<Vec<Finding>, AdminError> {
+    let now = Clock::system(UnixTime(0)).now();
+    let status = desk.status()?;
+    let settings = settings(desk)?;
+    let mut findings = checks::of_server(&status);
+    findings.extend(status.live.iter().flat_map(of_listeners));
+    findings.extend(checks::of_disk(&status));
+    findings.extend(checks::of_clock(&status, now));
+    findings.extend(checks::of_certificates(&certificates(desk)?, now));
+    let Answer::Auth(view) = desk.ask(Command::Auth)? else { return Err(stranger()) };
+    findings.extend(checks::of_logons(&view, &status));
+    findings.extend(openness::of(&settings, &devices(desk)?));
+    let relay = look::relay(desk)?;
+    findings.extend(checks::of_queue(&relay, has_nowhere(desk)?));
+    findings.extend(trials::of_ways(&settings, desk)?);
+    Ok(findings)
+}
+
+fn settings(desk: &Desk) -> Result<Settings, AdminError> {
+    match desk.ask(Command::Settings(None))? {
+        Answer::Settings(rows) => {
+            Ok(rows.into_iter().map(|SettingRow { key, value, .. }| (key, value)).collect())
+        }
+        _ => Err(stranger()),
+    }
+}
+
+fn certificates(desk: &Desk) -> Result<Vec<CertificateRow>, AdminError> {
+    match desk.ask(Command::Certificates(CertificateAct::List))? {
+        Answer::Certificates(Told::Rows(rows)) => Ok(rows),
+        _ => Err(stranger()),
+    }
+}
+
+fn devices(desk: &Desk) -> Result<Vec<Device>, AdminError> {
+    match desk.ask(Command::Devices)? {
+        Answer::Devices(devices) => Ok(devices),
+        _ => Err(stranger()),
+    }
+}
+
+/// Whether mail waits for which there is no way at all.
+fn has_nowhere(desk: &Desk) -> Result<bool, AdminError> {
+    let act = OutgoingAct::Page { which: Which::Lane(Lane::Nowhere), after: None };
+    match desk.ask(Command::Outgoing(act))? {
+        Answer::Outgoing(OutgoingTold::Queue { rows, .. }) => Ok(!rows.is_empty()),
+        _ => Err(stranger()),
+    }
+}
+
+/// Knocks at every listener, from this machine.
+fn of_listeners(live: &LiveStatus) -> Vec<Finding> {
+    let knock = |(name, address): &(String, SocketAddr)| match TcpStream::connect_timeout(
+        &reachable(*address),
+        KNOCK,
+    ) {
+        Ok(_) => Finding::good(name, format!("it listens at {address}")),
+        Err(error) => Finding::wrong(
+            name,
+            format!("nobody answers at {address} ({error}): look into the server's log, or restart it"),
+        ),
+    };
+    let mut findings: Vec<_> = live.listeners.iter().map(knock).collect();
+    if !live.listeners.iter().any(|(name, _)| name == "smtp") {
+        let text = "mail from other servers, printers and scripts is not taken: \"poppet set smtp\" says where it is";
+        findings.push(Finding::note("smtp", text));
+    }
+    findings
+}
+
+/// An unspecified address is reached by loopback.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        IpAddr::V4(_) | IpAddr::V6(_) => {}
+    }
+    address
+}
+
+/// How long a listener of this machine may take to be there.
+const KNOCK: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn the_exit_code_is_that_of_the_worst_finding() {
+        let (good, note, wrong) =
+            (Finding::good("a", "x"), Finding::note("b", "x"), Finding::wrong("c", "x"));
+        assert_eq!(verdict(&[]), Ok(()));
+        assert_eq!(verdict(&[good.clone(), note]), Ok(()));
+        let one = verdict(&[good, wrong.clone()]).unwrap_err();
+        assert!(one.kind == Failure::Failed && one.text.starts_with("1 thing is wrong"), "{}", one.text);
+        assert!(verdict(&[wrong.clone(), wrong]).unwrap_err().text.starts_with("2 things are wrong"));
+    }
+
+    #[test]
+    fn a_listener_is_knocked_at_where_it_can_be_reached() {
+        let there = TcpListener::bind("127.0.0.1:0").unwrap();
+        let gone = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (open, shut) = (there.local_addr().unwrap(), gone.local_addr().unwrap());
+        drop(gone);
+        let anywhere = SocketAddr::from(([0, 0, 0, 0], open.port()));
+        let live = LiveStatus {
+            pid: 1,
+            uptime_seconds: 1,
+            listeners: vec![("pop3".into(), open), ("smtp".into(), anywhere), ("pop3s".into(), shut)],
+            sessions: Vec::new(),
+            is_clock_suspect: false,
+            broken_off: 0,
+        };
+        let states: Vec<_> = of_listeners(&live).iter().map(|it| (it.check.clone(), it.state)).collect();
+        let wanted = [("pop3", State::Good), ("smtp", State::Good), ("pop3s", State::Wrong)];
+        assert_eq!(states, wanted.map(|(name, state)| (name.to_owned(), state)));
+        let without = LiveStatus { listeners: Vec::new(), ..live };
+        assert_eq!(of_listeners(&without)[0].state, State::Note);
+        assert_eq!(reachable("[::]:25".parse().unwrap()), "[::1]:25".parse().unwrap());
+        assert_eq!(reachable("192.0.2.1:25".parse().unwrap()), "192.0.2.1:25".parse().unwrap());
+    }
+}

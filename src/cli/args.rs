@@ -173,7 +173,7 @@ fn not_given_or_no_number(complaint: &str) -> String {
     POPPET_DB names the database where --db doesn't; POPPET_LOG=debug makes serve tell more.",
     error_code(1, "it failed"),
     error_code(2, "the command was not understood"),
-    error_code(3, "there is no such domain, mailbox, alias, device, message, setting or session"),
+    error_code(3, "there is no such domain, mailbox, alias, device, message, route, setting or session"),
     error_code(4, "it exists already"),
     error_code(5, "a rule refuses it"),
     error_code(6, "the database or the server can't be reached")

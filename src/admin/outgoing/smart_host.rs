@@ -91,6 +91,7 @@ struct Kept {
     is_any_set: bool,
     user: Option<String>,
     has_password: bool,
+    /// None where the default counts.
     tls: Option<HopTls>,
 }
 
@@ -111,7 +112,7 @@ impl Kept {
             is_any_set: OF_ITS_OWN.iter().any(|key| is_own(key)),
             user: outgoing.smarthost_user.clone().filter(|_| is_own("smarthost_user")),
             has_password: store.record(&record).await?.is_some(),
-            tls: Some(outgoing.smarthost_tls),
+            tls: is_own("smarthost_tls").then_some(outgoing.smarthost_tls),
         })
     }
 

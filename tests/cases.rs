@@ -26,7 +26,6 @@ const ELSEWHERE: &[(u16, &str)] = &[
     (45, "nothing is sent to other servers yet"),
     (46, "nothing is sent to other servers yet"),
     (47, "what was said before STARTTLS is forgotten: S-031 to S-036 hold all that a server can"),
-    (116, "a device sends to mailboxes of this server only, as nothing is sent to other servers yet"),
     (148, "no session has more replies than S-055 and S-056 let it have, 33 KB; S-236 holds the buffer"),
     (190, "nothing is sent to other servers yet, so nobody asks this one for NTLM"),
     (218, "PAM is not asked: a helper reads shadow itself, and runs nobody's modules"),

@@ -226,7 +226,8 @@ impl Search<'_> {
                 Some(route) => leaving.push(Leaving {
                     recipient: RemoteAddress::from(&it.address),
                     lane: Lane::Route(route.space),
-                    forwarder: address_of(path).map(Alias::Address),
+                    // Who wrote to a list may be where one of its members is.
+                    forwarder: Some(Alias::Address(address_of(path).unwrap_or(it.address))),
                 }),
                 None => kept.push(it),
             }

@@ -266,6 +266,29 @@ mod tests {
         assert!(delivered(&["jörg@home.lan"], "Delivered-To: JÖRG@home.lan\r\n\r\n".as_bytes()));
     }
 
+    /// A list with a member elsewhere whose mail comes back to the list: the others would have had it in each round.
+    #[test]
+    fn what_was_forwarded_before_by_one_who_forwards_is_known_s_118_s_120() {
+        let forwarders = || vec!["team@home.lan".parse().unwrap(), "bob@home.lan".parse().unwrap()];
+        for (field, is_known) in [
+            ("Delivered-To: Team@home.lan\r\n", true),
+            ("Delivered-To: bob@home.lan\r\nDelivered-To: carl@home.lan\r\n", true),
+            ("Delivered-To: carl@home.lan\r\n", false),
+            ("X-Delivered-To: team@home.lan\r\n", false),
+            ("Subject: x\r\n\r\nDelivered-To: team@home.lan\r\n", false),
+        ] {
+            for recipients in [vec![], vec!["alice@home.lan".parse().unwrap()]] {
+                for size in [1, 7, 1000] {
+                    let mut scan = HeaderScan::new(recipients.clone()).with_forwarders(forwarders());
+                    for piece in field.as_bytes().chunks(size) {
+                        scan.scan(piece);
+                    }
+                    assert_eq!(scan.is_delivered(), is_known, "{field:?} by {size}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn nobody_loses_mail_by_the_mark_of_another_s_120() {
         for message in [

@@ -3,6 +3,7 @@
 mod chunks;
 mod devices;
 mod hello;
+mod leaving;
 mod limit;
 mod logon;
 mod mail;

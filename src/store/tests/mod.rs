@@ -17,6 +17,7 @@ mod numbers;
 mod queue;
 mod quotas;
 mod random;
+mod routes;
 mod undoing;
 
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! Addresses that are no mailboxes (M6): aliases with one target or many, catch-alls, alias domains.
 
 use super::missing::{alias_of, no_domain, no_domain_or_alias};
-use super::{AdminError, Answer, Context, Failure};
+use super::{AdminError, Answer, Context, Failure, forwards};
 use crate::mail::{Address, Alias, AliasTarget, Domain};
 use crate::store::{AliasRow, Resolved, StoreError};
 
@@ -48,7 +48,8 @@ pub(super) async fn set(
         (result, _) => result?,
     }
     let targets = find(context, &alias).await?.map_or(targets, |row| row.targets);
-    Ok(Answer::AliasSet { targets, before })
+    let notes = forwards::no_way_out(context, None, &targets).into_iter().collect();
+    Ok(Answer::AliasSet { targets, before, notes })
 }
 
 pub(super) async fn remove(context: &Context, alias: Alias) -> Result<Answer, AdminError> {
@@ -112,7 +113,7 @@ pub(super) fn shown(targets: &[AliasTarget]) -> String {
 async fn leads_nowhere(context: &Context, target: AliasTarget) -> Result<bool, AdminError> {
     Ok(match target {
         AliasTarget::Address(address) => {
-            !matches!(context.store.resolve(address).await?, Resolved::Mailboxes(_))
+            !matches!(context.store.resolve(address).await?, Resolved::Mailboxes(_) | Resolved::Outside(..))
         }
         AliasTarget::Domain(domain) => !context.store.has_domain(domain).await?,
         AliasTarget::Outside(_) => false,

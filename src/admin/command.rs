@@ -289,6 +289,8 @@ pub enum Answer {
         targets: Vec<AliasTarget>,
         /// Where it led before; nothing if it is new.
         before: Vec<AliasTarget>,
+        /// What is to be known of it, in lines for people.
+        notes: Vec<String>,
     },
     /// The alias is gone.
     AliasRemoved {

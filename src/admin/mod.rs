@@ -16,6 +16,7 @@ mod elsewhere;
 mod failure;
 mod finals;
 mod fixed;
+mod forwards;
 mod founding;
 mod joined;
 mod locks;

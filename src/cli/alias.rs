@@ -4,7 +4,7 @@ use super::desk::{Desk, stranger};
 use super::mail_verbs::AliasVerb;
 use super::table::{Cell, Report, Said};
 use crate::admin::{AdminError, AliasRow, Answer, Command, quoted};
-use crate::mail::{Address, Alias, AliasTarget, Domain};
+use crate::mail::{Address, Alias, AliasTarget, Domain, RemoteAddress};
 
 pub(super) fn alias(verb: &AliasVerb, desk: &Desk) -> Result<Report, AdminError> {
     let Some((name, targets)) = verb.words.split_first() else {
@@ -19,7 +19,7 @@ pub(super) fn alias(verb: &AliasVerb, desk: &Desk) -> Result<Report, AdminError>
     }
     let targets = targets.iter().map(|text| target_of(text)).collect::<Result<Vec<_>, _>>()?;
     let command = Command::SetAlias { alias: alias.clone(), targets };
-    let Answer::AliasSet { targets, before } = desk.ask(command)? else { return Err(stranger()) };
+    let Answer::AliasSet { targets, before, notes } = desk.ask(command)? else { return Err(stranger()) };
     let was = match before.is_empty() {
         true => String::new(),
         false => format!(" Before it led to {}.", texts(&before).join(", ")),
@@ -29,8 +29,9 @@ pub(super) fn alias(verb: &AliasVerb, desk: &Desk) -> Result<Report, AdminError>
         ("alias", Cell::text(&alias)),
         ("targets", Cell::Texts(texts(&targets))),
         ("before", Cell::Texts(texts(&before))),
+        ("meaning", Cell::Texts(notes.clone())),
     ];
-    Ok(Report::Said(sentence, facts, Said::Quiet))
+    Ok(Report::Said(sentence, facts, Said::Meaning(notes)))
 }
 
 /// All aliases there are.
@@ -51,23 +52,23 @@ pub(super) fn texts(names: &[impl ToString]) -> Vec<String> {
     names.iter().map(ToString::to_string).collect()
 }
 
-/// What is no mailbox's address may be somebody's outside.
-fn target_of(text: &str) -> Result<AliasTarget, AdminError> {
-    let bad = |error| AdminError::usage(format!("{} can't be: {error}", quoted(text)));
-    let Some((_, domain)) = text.rsplit_once('@') else {
-        return text.parse::<Domain>().map(AliasTarget::Domain).map_err(bad);
-    };
-    domain.parse::<Domain>().map_err(bad)?;
-    match text.parse::<Address>() {
-        Ok(address) => Ok(AliasTarget::Address(address)),
-        Err(error) if !is_plain(text) => Err(bad(error)),
-        Err(_) => Ok(AliasTarget::Outside(text.into())),
+/// Whether an address is one of ours is told by its domain, which only the database knows; elsewhere the letters of a
+/// name stay as they are typed.
+pub(super) fn target_of(text: &str) -> Result<AliasTarget, AdminError> {
+    let bad =
+        |error: &dyn std::error::Error| AdminError::usage(format!("{} can't be: {error}", quoted(text)));
+    if !text.contains('@') {
+        return text.parse::<Domain>().map(AliasTarget::Domain).map_err(|error| bad(&error));
     }
-}
-
-/// Whether it can stand in a line of ours as it is.
-fn is_plain(text: &str) -> bool {
-    text.bytes().all(|octet| octet.is_ascii_graphic()) && !text.starts_with(['@', '-', '*'])
+    match text.parse::<Address>() {
+        Ok(address) if address.as_str() == text => return Ok(AliasTarget::Address(address)),
+        Err(error) if text.starts_with(['@', '-', '*']) => return Err(bad(&error)),
+        _ => {}
+    }
+    match RemoteAddress::parse(text) {
+        Ok(remote) => Ok(AliasTarget::Outside(remote.as_str().into())),
+        Err(error) => Err(bad(&error)),
+    }
 }
 
 fn listed(rows: &[AliasRow]) -> Report {
@@ -84,11 +85,15 @@ mod tests {
 
     #[test]
     fn targets_are_mailboxes_domains_or_outside() {
-        let address = |text: &str| AliasTarget::Address(text.parse().unwrap());
+        let outside = |text: &str| AliasTarget::Outside(text.into());
         for (text, wanted) in [
-            ("Alice@Home.lan", address("alice@home.lan")),
+            ("alice@home.lan", AliasTarget::Address("alice@home.lan".parse().unwrap())),
+            ("Alice@Home.lan", outside("Alice@home.lan")),
             ("home.lan", AliasTarget::Domain("home.lan".parse().unwrap())),
-            ("o'brien@example.com", AliasTarget::Outside("o'brien@example.com".into())),
+            ("o'brien@example.com", outside("o'brien@example.com")),
+            ("\"a b\"@example.com", outside("\"a b\"@example.com")),
+            ("j\u{f6}rg@h\u{f6}me.example", outside("j\u{f6}rg@h\u{f6}me.example")),
+            ("a@[192.0.2.1]", outside("a@[192.0.2.1]")),
         ] {
             assert_eq!(target_of(text), Ok(wanted), "{text}");
         }
@@ -98,10 +103,12 @@ mod tests {
             "a@",
             "@home.lan",
             "*@home.lan",
+            "-x@home.lan",
             "a b@home.lan",
             "a\u{1b}[2J@home.lan",
             "ho_me",
-            "a@ho_me",
+            "a@b@home.lan",
+            "a@-x",
         ] {
             let error = target_of(bad).unwrap_err();
             assert_eq!(error.kind, Failure::Usage, "{bad:?}");

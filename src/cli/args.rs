@@ -6,7 +6,7 @@ use super::account::AccountVerb;
 use super::certificate_verb::CertVerb;
 use super::globals::PASSWORD_ON_COMMAND_LINE;
 use super::mail_verbs::{AliasVerb, DeviceVerb, QuotaVerb};
-use super::outgoing_verbs::{DoctorVerb, QueueVerb, RouteVerb, ShareVerb};
+use super::outgoing_verbs::{DoctorVerb, ForwardVerb, QueueVerb, RouteVerb, ShareVerb};
 use super::user_verbs::{Auth, Fails};
 use super::verbs::{
     Add, Del, Get, Kick, List, LocalUsers, Lock, Passwd, Read, Serve, Set, Setup, Stat, Status, Undelete,
@@ -109,6 +109,8 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("relay", "route"),
     ("check", "doctor"),
     ("diagnose", "doctor"),
+    ("forwards", "forward"),
+    ("redirect", "forward"),
 ];
 
 /// argh's complaint as one line. A surplus word is not repeated where it may be a password (S-321).
@@ -225,6 +227,7 @@ pub(super) enum Verb {
     Route(RouteVerb),
     Share(ShareVerb),
     Doctor(DoctorVerb),
+    Forward(ForwardVerb),
 }
 
 #[cfg(test)]

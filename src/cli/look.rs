@@ -32,6 +32,7 @@ pub(super) fn list(verb: &List, desk: &Desk) -> Result<Report, AdminError> {
         row.targets.iter().for_each(|target| of.entry(target).or_default().push(&row.alias));
     }
     let has_accounts = has_accounts(desk)?;
+    let has_forwards = mailboxes.iter().any(|row| row.forward.is_some());
     let row = |row: &MailboxRow| {
         let aliases = of.get(&AliasTarget::Address(row.address.clone()));
         let mut cells = vec![
@@ -40,15 +41,23 @@ pub(super) fn list(verb: &List, desk: &Desk) -> Result<Report, AdminError> {
             Cell::Time(row.created),
             Cell::Texts(aliases.map(|aliases| texts(aliases)).unwrap_or_default()),
         ];
+        cells.extend(has_forwards.then(|| Cell::Texts(forward_of(row))));
         let account = || row.account.as_ref().map_or(Cell::None, |account| Cell::text(&account.name));
         cells.extend(has_accounts.then(account));
         cells
     };
-    let columns: &[&str] = match has_accounts {
-        true => &["mailbox", "state", "created", "aliases", "account"],
-        false => &["mailbox", "state", "created", "aliases"],
+    let columns: &[&str] = match (has_forwards, has_accounts) {
+        (true, true) => &["mailbox", "state", "created", "aliases", "forwards", "account"],
+        (true, false) => &["mailbox", "state", "created", "aliases", "forwards"],
+        (false, true) => &["mailbox", "state", "created", "aliases", "account"],
+        (false, false) => &["mailbox", "state", "created", "aliases"],
     };
     Ok(Report::Rows(columns, mailboxes.iter().map(row).collect()))
+}
+
+/// Where a mailbox forwards to.
+fn forward_of(row: &MailboxRow) -> Vec<String> {
+    row.forward.as_ref().map(|forward| texts(&forward.targets)).unwrap_or_default()
 }
 
 /// Whether users are known elsewhere than in the password file.

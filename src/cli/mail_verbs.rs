@@ -6,21 +6,22 @@ use argh::FromArgs;
 #[argh(
     subcommand,
     name = "alias",
-    description = "show aliases, or lead an address to mailboxes",
+    description = "show aliases, or lead an address to others",
     example = "{command_name}\n{command_name} info@home.lan alice@home.lan\n\
     {command_name} all@home.lan alice@home.lan bob@home.lan\n\
+    {command_name} tax@home.lan alice@home.lan office@example.com\n\
     {command_name} '*@home.lan' alice@home.lan\n{command_name} home.example home.lan\n{command_name} home.lan",
     note = "ALIAS is an address, *@home.lan or @home.lan for every name of that domain that nobody has, or a domain\n\
-    whose addresses all lead to the same name at another. TO is a mailbox or another alias here; several make a\n\
-    list. What was set before is replaced; \"poppet del ALIAS\" removes it. Mail to one mailbox by several ways\n\
-    arrives once.\n\
+    whose addresses all lead to the same name at another. TO is a mailbox, another alias here, or an address\n\
+    elsewhere, if there is a way to it (\"poppet get smarthost\", \"poppet route\"); several make a list. What was set\n\
+    before is replaced; \"poppet del ALIAS\" removes it. Mail to one mailbox by several ways arrives once.\n\
     Without TO it shows that alias; or those that lead to that domain or mailbox; without ALIAS all of them.\n\
     Columns: alias, targets (with spaces between), created.\n\
     Nobody needs an alias for alice+tag@home.lan: see \"poppet get tag_separator\"."
 )]
 /// alias
 pub(super) struct AliasVerb {
-    /// what can be sent to, and the mailboxes that it leads to
+    /// what can be sent to, and the addresses that it leads to
     #[argh(positional, arg_name = "ALIAS TO")]
     pub words: Vec<String>,
 }

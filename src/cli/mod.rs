@@ -18,6 +18,7 @@ mod desk;
 mod device;
 mod doctor;
 mod fails;
+mod forward;
 mod globals;
 mod local_users;
 mod logger;
@@ -110,6 +111,7 @@ fn carry_out(verb: Verb, globals: &Globals, output: &Output) -> Result<(), Admin
         Verb::Route(verb) => route::route(&verb, &desk)?,
         Verb::Share(verb) => route::share(&verb, &desk)?,
         Verb::Doctor(verb) => return doctor::doctor(&verb, &desk, output),
+        Verb::Forward(verb) => forward::forward(&verb, &desk)?,
     };
     output.report(&report)
 }

@@ -110,3 +110,32 @@ pub(super) struct DoctorVerb {
     #[argh(option, long = "for", arg_name = "TARGET")]
     pub target: Option<String>,
 }
+
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "forward",
+    description = "have a mailbox's mail go on to other addresses",
+    example = "{command_name}\n{command_name} alice@home.lan alice@example.com\n\
+    {command_name} alice@home.lan bob@home.lan alice@example.com --only\n{command_name} alice@home.lan --off",
+    note = "ADDRESS is a mailbox, TO an address here or elsewhere. The mailbox keeps a copy; with --only it doesn't, but\n\
+    while all that it forwards to has been removed. What was set before is replaced. Its user still logs on\n\
+    and sends as before, and who gets the mail may not send in his name. A mailbox that is locked with --all forwards\n\
+    nothing.\n\
+    Mail for an address elsewhere needs a way there: \"poppet get smarthost\", \"poppet route\". From whom it seems to\n\
+    come there, \"poppet get forward_sender\" tells.\n\
+    Without TO it shows the forward of that mailbox, without ADDRESS all. Columns: mailbox, targets (with spaces\n\
+    between), copy."
+)]
+/// forward
+pub(super) struct ForwardVerb {
+    /// the mailbox, and where its mail goes on to
+    #[argh(positional, arg_name = "ADDRESS TO")]
+    pub words: Vec<String>,
+    /// keep no copy in the mailbox
+    #[argh(switch)]
+    pub only: bool,
+    /// forward no more
+    #[argh(switch)]
+    pub off: bool,
+}

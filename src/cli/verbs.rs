@@ -130,7 +130,8 @@ pub(super) struct Del {
     description = "list the domains, or the mailboxes of one",
     example = "{command_name}\n{command_name} home.lan",
     note = "Columns without DOMAIN: domain, state, mailboxes, aliases; with it: mailbox, state, created, aliases,\n\
-    and account where users are known by the system or a directory.\n\
+    then forwards where one of them forwards (\"poppet forward\"), and account where users are known by the system or a\n\
+    directory.\n\
     The state is open, locked, or domain-locked for a mailbox that only its domain locks; \" all\" stands behind it\n\
     where no mail is taken either. The aliases are a number for a domain, and those that name the mailbox."
 )]

@@ -10,7 +10,7 @@ pub(super) use smart_host::{changed, forget_password};
 
 use serde::{Deserialize, Serialize};
 
-use super::{AdminError, Answer, Context, Failure};
+use super::{AdminError, Answer, Context, forwards};
 use crate::clock::UnixTime;
 use crate::mail::{Address, AddressSpace, Lane, RemoteAddress, Secret};
 use crate::relay::routing;
@@ -84,9 +84,8 @@ pub(super) async fn act(context: &Context, act: OutgoingAct) -> Result<Answer, A
         OutgoingAct::Routes => OutgoingTold::Routes(context.store.routes().to_vec(), Vec::new()),
         OutgoingAct::SetRoute(route) => routes::set(context, route).await?,
         OutgoingAct::RemoveRoute(space) => routes::remove(context, space).await?,
-        OutgoingAct::Forwards(_) | OutgoingAct::SetForward(..) => {
-            return Err(AdminError::new(Failure::Refused, "not built yet"));
-        }
+        OutgoingAct::Forwards(of) => forwards::forwards(context, of).await?,
+        OutgoingAct::SetForward(address, forward) => forwards::set(context, address, forward).await?,
         OutgoingAct::SetPassword(lane, password) => {
             smart_host::set_password(context, &lane, password.as_ref()).await?
         }

@@ -206,6 +206,11 @@ impl Gatekeeper {
         self.inner.sealer.unseal(purpose, b"", sealed)
     }
 
+    /// A subkey of the device key for a purpose that is not sealing.
+    pub fn subkey(&self, purpose: &str) -> Secret {
+        self.inner.sealer.subkey(purpose)
+    }
+
     /// Fresh random octets.
     pub fn draw<const OCTETS: usize>(&self) -> [u8; OCTETS] {
         self.inner.randomness.draw()

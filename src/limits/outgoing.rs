@@ -112,3 +112,7 @@ pub const TRIES_BEFORE_GIVING_UP: u32 = 10;
 pub const RETURNED_OCTETS: u64 = 64 * 1024;
 /// Senders whose reports are counted; beyond them, those of the last hour are forgotten first (S-127).
 pub const REPORT_COUNTS: usize = 4096;
+/// Days for which a rewritten sender leads back: as long as mail may wait here and then at the next server.
+pub const RETURN_DAYS: u64 = MOST_QUEUE_DAYS as u64 + 10;
+/// Days by which the clock may have been ahead when it was rewritten.
+pub const RETURN_CLOCK_DAYS: u64 = 2;

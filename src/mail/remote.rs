@@ -14,13 +14,16 @@ use crate::limits;
 pub struct RemoteAddress(Box<str>);
 
 impl RemoteAddress {
-    /// Takes what somebody typed. A domain in ASCII is kept in small letters.
+    /// Takes what somebody typed. A domain is kept in small letters of ASCII.
     pub fn parse(text: &str) -> Result<RemoteAddress, RemoteError> {
         Mailbox::parse(text).map_err(RemoteError)?;
         if text.len() + b"<>".len() > limits::PATH_OCTETS {
             return Err(RemoteError(MailboxError::TooLong));
         }
         let remote = RemoteAddress(text.into());
+        if remote.domain_text().starts_with('[') {
+            return Ok(remote);
+        }
         let (local, domain) = (remote.local_text(), remote.domain_text());
         Ok(RemoteAddress(format!("{local}@{}", domain.to_ascii_lowercase()).into()))
     }

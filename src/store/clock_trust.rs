@@ -8,7 +8,7 @@ use crate::limits;
 /// Watches the wall clock beside the monotonic one.
 #[derive(Debug)]
 pub(super) struct ClockTrust {
-    /// The newest time that the database remembered when it was opened.
+    /// The newest time that the database remembered when it was opened, or that was believed since; 0 for none.
     newest: UnixTime,
     last: Option<Seen>,
 }
@@ -35,11 +35,18 @@ impl ClockTrust {
             Some(last) if !has_leapt(last, wall, monotonic) => Seen { wall, monotonic, ..last },
             _ => {
                 let latest = self.newest.0.saturating_add(limits::CLOCK_AHEAD_DAYS * 86_400);
-                Seen { wall, monotonic, since: monotonic, is_plausible: wall.0 <= latest }
+                // A file that knows no time yet has nothing that could be too old.
+                let is_plausible = wall.0 <= latest || self.newest.0 == 0;
+                Seen { wall, monotonic, since: monotonic, is_plausible }
             }
         };
         self.last = Some(seen);
-        seen.is_plausible || monotonic.saturating_duration_since(seen.since) >= limits::CLOCK_PROBATION
+        let is_believed =
+            seen.is_plausible || monotonic.saturating_duration_since(seen.since) >= limits::CLOCK_PROBATION;
+        if is_believed {
+            self.newest = self.newest.max(wall);
+        }
+        is_believed
     }
 }
 
@@ -90,6 +97,24 @@ mod tests {
             watch(&[(later, 0), (later + DAY - 1, DAY - 1), (later + DAY, DAY)]),
             [false, false, true]
         );
+    }
+
+    /// A server that had run for two months took its suspended laptop for a leap of years.
+    #[test]
+    fn what_was_believed_counts_as_what_the_database_remembers() {
+        let (long, sleep) = (60 * DAY, 3 * DAY);
+        let edge = NEWEST + long + limits::CLOCK_AHEAD_DAYS * DAY;
+        for (wall, is_believed) in [(NEWEST + long + sleep, true), (edge, true), (edge + 1, false)] {
+            assert_eq!(watch(&[(NEWEST, 0), (NEWEST + long, long), (wall, long)]), [true, true, is_believed]);
+        }
+    }
+
+    #[test]
+    fn an_empty_file_believes_its_first_clock_and_no_leap_after_it() {
+        let mut clock_trust = ClockTrust::new(UnixTime(0));
+        let now = Instant::now();
+        let looks = [(NEWEST, true), (NEWEST + 3650 * DAY, false), (NEWEST, true)];
+        assert_eq!(looks.map(|(wall, _)| clock_trust.observe(UnixTime(wall), now)), looks.map(|look| look.1));
     }
 
     #[test]

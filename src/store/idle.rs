@@ -1,7 +1,7 @@
 //! What the writer does when nothing comes, and between jobs when they never end.
 //!
 //! ```text
-//! bodies wait --> free a few      an hour is over --> purge what is too old --> sweep what has expired
+//! bodies wait --> free a few      an hour is over --> purge what is too old --> sweep what has expired --> bury the dead
 //! quiet for long --> make the next reopening quick
 //! ```
 
@@ -12,6 +12,7 @@ use super::engine::Sync;
 use super::error::StoreError;
 use super::purge;
 use super::purge_order::Reach;
+use super::queue::burying::{self, Burial};
 use super::retention::{self, Sweep};
 use super::{Shared, free};
 use crate::clock::UnixTime;
@@ -41,6 +42,8 @@ enum Chores {
     Purging(UnixTime),
     /// What has expired by that time is removed.
     Sweeping(UnixTime, Sweep),
+    /// Queued recipients go who died too long before that time.
+    Burying(UnixTime, Burial),
 }
 
 impl Idle {
@@ -163,7 +166,15 @@ impl Idle {
             }
             Chores::Sweeping(now, sweep) => {
                 let next = retention::sweep_some(shared, sweep, now)?;
-                self.chores = next.map_or(Chores::Done, |sweep| Chores::Sweeping(now, sweep));
+                self.chores = match next {
+                    Some(sweep) => Chores::Sweeping(now, sweep),
+                    None => Chores::Burying(now, Burial::new()),
+                };
+            }
+            Chores::Burying(now, burial) => {
+                let undo = u64::from(shared.settings().undo_days) * 86_400;
+                let next = burying::bury_some(shared, &burial, now, undo)?;
+                self.chores = next.map_or(Chores::Done, |burial| Chores::Burying(now, burial));
             }
         }
         Ok(())
@@ -172,7 +183,9 @@ impl Idle {
 
 /// Whether there is anything that an hour may end.
 fn wants_chores(shared: &Shared) -> bool {
-    shared.has_removed.load(Ordering::Acquire) || shared.levels().policies.retain_days.is_some()
+    shared.has_removed.load(Ordering::Acquire)
+        || shared.levels().policies.retain_days.is_some()
+        || shared.queue.counts().dead > 0
 }
 
 /// Whether what is removed goes at once.

@@ -83,11 +83,9 @@ pub(super) fn next(transaction: &ReadTransaction, wanted: &Wanted) -> Result<Nex
     };
     let queue = transaction.open_table(QUEUE)?;
     for key in candidates(transaction, lane.number, wanted, &mut next)? {
-        let (at, id) = schema::split_due_key(key);
-        match row(&queue, id) {
+        match row(&queue, schema::split_due_key(key).1) {
             Ok(Some(record)) if record.due_key(lane.number) == Some(key) => {
-                let now = at.max(wanted.now);
-                next.recipients = beside(&queue, record.queued, wanted, now, &mut next)?;
+                next.recipients = beside(&queue, record.queued, wanted, &mut next)?;
                 return Ok(next);
             }
             Ok(_) => next.broken.push(key),
@@ -141,7 +139,6 @@ fn beside(
     queue: &impl ReadableTable<u64, &'static [u8]>,
     first: Queued,
     wanted: &Wanted,
-    now: UnixTime,
     next: &mut Next,
 ) -> Result<Vec<Queued>, Fault> {
     let most = wanted.recipients.max(1);
@@ -163,7 +160,8 @@ fn beside(
             if queued.blob != found[0].blob {
                 break;
             }
-            let is_due = queued.state == QueueState::Waiting && queued.next <= now;
+            let is_due = queued.next <= wanted.now || queued.next >= far(wanted.now);
+            let is_due = is_due && queued.state == QueueState::Waiting;
             if is_due && !wanted.busy.contains(&queued.id) && fits(&queued, &found[0]) {
                 found.push(queued);
             }
@@ -229,6 +227,11 @@ impl Walk {
     /// Whether nobody is left to be looked at.
     pub(super) fn is_over(&self) -> bool {
         self.is_over
+    }
+
+    /// The first number that was not looked at.
+    pub(super) fn from(&self) -> QueueId {
+        self.from
     }
 
     /// Ends it here.

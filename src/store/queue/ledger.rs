@@ -27,6 +27,8 @@ pub(in crate::store) struct Ledger {
     /// The ways of all that changes, by their text.
     lanes: BTreeMap<String, LaneRecord>,
     numbers: QueueNumbers,
+    /// Rows that can't be read, and shall go.
+    unreadable: Vec<u64>,
     /// Whether somebody is due who was not.
     is_waking: bool,
 }
@@ -53,7 +55,13 @@ impl Ledger {
     /// Nothing is to change yet.
     pub(in crate::store) fn open(transaction: &WriteTransaction) -> Result<Ledger, Fault> {
         let numbers = numbers(&transaction.open_table(QUEUE)?)?;
-        Ok(Ledger { rows: BTreeMap::new(), lanes: BTreeMap::new(), numbers, is_waking: false })
+        Ok(Ledger {
+            rows: BTreeMap::new(),
+            lanes: BTreeMap::new(),
+            numbers,
+            unreadable: Vec::new(),
+            is_waking: false,
+        })
     }
 
     /// The number for one who is to come into the queue.
@@ -121,7 +129,12 @@ impl Ledger {
         act: QueueAct,
         now: UnixTime,
     ) -> Result<bool, Fault> {
-        let Some(change) = self.load(transaction, id)? else { return Ok(false) };
+        let Some(change) = self.load(transaction, id)? else {
+            let is_there = id.0 != NUMBERS_KEY && transaction.open_table(QUEUE)?.get(id.0)?.is_some();
+            let is_to_go = is_there && act == QueueAct::Delete;
+            self.unreadable.extend(is_to_go.then_some(id.0));
+            return Ok(is_to_go);
+        };
         let Some(record) = &mut change.after else { return Ok(false) };
         let is_done = match (act, record.queued.state) {
             (QueueAct::Delete, _) => {
@@ -218,6 +231,10 @@ impl Ledger {
                 free::release(transaction, BlobId(gone.queued.blob), body)?;
                 effect.has_free = true;
             }
+        }
+        // Nobody knows their body or what leads to them: the next opening makes the indexes anew.
+        for id in &self.unreadable {
+            tables.queue.remove(id)?;
         }
         let stored = schema::encode(&QUEUE, NUMBERS_KEY, &self.numbers)?;
         tables.queue.insert(NUMBERS_KEY, stored.as_slice())?;

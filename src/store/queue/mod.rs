@@ -7,6 +7,7 @@
 //!                 \--queue_settle: Dead--> dead (nobody can be told) --retry--> waiting, or gone after `undo_days`
 //! ```
 
+pub(super) mod burying;
 mod finding;
 mod ledger;
 pub(super) mod opening;
@@ -306,4 +307,19 @@ impl Store {
             Ok(is_done.then(|| std::mem::take(&mut found)))
         })
     }
+}
+
+/// How many are next on a way behind a submitter called `bulk`, and how many rows and entries were looked at for it.
+#[cfg(test)]
+pub(super) fn looked_at(
+    store: &Store,
+    lane: Lane,
+    now: UnixTime,
+    busy: &[QueueId],
+    recipients: usize,
+) -> (usize, usize) {
+    let busy = busy.iter().copied().collect();
+    let wanted = Wanted { lane, now, busy, last_submitter: Some("bulk".into()), recipients };
+    let next = store.shared.engine.read(|transaction| finding::next(transaction, &wanted));
+    next.map_or((0, usize::MAX), |next| (next.recipients.len(), next.looked))
 }

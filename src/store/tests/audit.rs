@@ -1,5 +1,7 @@
 //! Holds every table of the file, and the counts in memory, against what they must come to.
 
+mod leaving;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use redb::ReadableTable;
@@ -26,6 +28,7 @@ struct Found {
     locks: BTreeMap<u32, Lock>,
     aliases: BTreeMap<String, (Vec<String>, u64)>,
     devices: Vec<Device>,
+    leaving: leaving::Found,
 }
 
 #[derive(Debug)]
@@ -65,6 +68,7 @@ pub(super) fn audit(store: &Store, model: &Model) -> Result<(), String> {
     same("strangers", &ids.iter().find(|id| !model.boxes.contains_key(id)), &None)?;
     same("removed mailboxes", &found.gone.keys().copied().collect::<Vec<_>>(), &gone(model))?;
     bodies(&found, model)?;
+    leaving::queue(&found.leaving, model, store)?;
     let removed: u64 = found.tombstones.values().map(|it| it.tally.octets).sum::<u64>()
         + found.gone.values().map(|it| it.counters.live.octets).sum::<u64>();
     same("removed octets", &shared.removed_octets_now(), &removed)?;
@@ -192,6 +196,9 @@ fn bodies(found: &Found, model: &Model) -> Result<(), String> {
         let owner = blobs.entry(row.blob).or_insert((row.mail.number, row.chunks));
         same("the mail of a body", &(row.mail.number, row.chunks), owner)?;
     }
+    for (blob, of_queue) in found.leaving.bodies() {
+        same("the mail of a body", &of_queue, blobs.entry(blob).or_insert(of_queue))?;
+    }
     for (blob, (number, chunks)) in &blobs {
         let count = owners.get(number).copied().unwrap_or(0);
         let octets = found.bodies.get(blob).map_or(0, |body| body.1);
@@ -261,6 +268,7 @@ fn read(transaction: &ReadTransaction) -> Result<Found, Fault> {
         found.aliases.insert(alias, (targets, record.created.0));
     }
     found.devices = crate::store::devices::read(transaction)?.to_vec();
+    found.leaving = leaving::read(transaction)?;
     read_bodies(transaction, &mut found)?;
     Ok(found)
 }

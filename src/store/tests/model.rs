@@ -1,6 +1,9 @@
 //! What the store must come to, kept in plain maps: nothing is shared, nothing is deferred.
 
+mod leaving;
 mod names;
+
+pub(super) use leaving::Waiting;
 
 use std::collections::BTreeMap;
 
@@ -24,6 +27,10 @@ pub(super) struct Model {
     pub boxes: BTreeMap<u32, Box>,
     /// How many messages there ever were.
     pub rows: u64,
+    /// Who waits to have his mail, by number.
+    pub queue: BTreeMap<u64, Waiting>,
+    /// The last number that was given in the queue.
+    pub queued: u64,
 }
 
 /// A mailbox.
@@ -83,20 +90,35 @@ impl Model {
 
     /// Delivers a mail, and gives what the store must answer.
     pub fn deliver(&mut self, ids: &[u32], mail: Mail, is_warning: bool) -> Delivered {
+        self.file(ids, mail, is_warning, &[], &[])
+    }
+
+    /// The same for a mail that leaves too, or tells of others.
+    pub fn file(
+        &mut self,
+        ids: &[u32],
+        mail: Mail,
+        is_warning: bool,
+        outbound: &[Outbound],
+        settled: &[Settlement],
+    ) -> Delivered {
         let held =
             |it: &Box| (it.live.len() as u32, it.live.values().map(|mail| u64::from(mail.octets)).sum());
+        let is_for_nobody = ids.is_empty() && !settled.is_empty();
         let mut ids: Vec<u32> = ids.iter().copied().filter(|&id| self.is_present(id)).collect();
         ids.retain(|id| !(is_warning && self.boxes[id].is_warned));
         let is_full = |id: &u32| {
             let (messages, octets): (u32, u64) = held(&self.boxes[id]);
             !is_warning && !self.boxes[id].quota.allows(messages + 1, octets + u64::from(mail.octets))
         };
-        if ids.is_empty() {
+        if ids.is_empty() && outbound.is_empty() && !is_for_nobody {
             return Delivered::NobodyLeft;
         }
-        if ids.iter().all(is_full) {
+        if outbound.is_empty() && !ids.is_empty() && ids.iter().all(is_full) {
             return Delivered::Full;
         }
+        settled.iter().for_each(|settlement| self.settle(settlement));
+        outbound.iter().for_each(|outbound| self.queue_up(mail, outbound));
         let mut to_warn = Vec::new();
         for id in &ids {
             let Some(it) = self.boxes.get_mut(id) else { continue };
@@ -113,7 +135,7 @@ impl Model {
                 to_warn.push(MailboxId(*id));
             }
         }
-        Delivered::Stored { mailboxes: ids.len(), to_warn, leaving: 0 }
+        Delivered::Stored { mailboxes: ids.len(), to_warn, leaving: outbound.len() }
     }
 
     pub fn remove(&mut self, id: u32, uids: &[u32], at: u64) {
@@ -197,6 +219,7 @@ impl Model {
     /// What an hour brings by a clock that is right.
     pub fn chores(&mut self) {
         let now = self.now;
+        self.bury_dead();
         let undated = |at: &mut u64| *at = if *at == 0 || *at > now { now } else { *at };
         for it in self.boxes.values_mut() {
             for grave in &mut it.graves {
@@ -230,13 +253,16 @@ impl Model {
         }
     }
 
-    /// Owners of each mail, living and removed.
+    /// Owners of each mail, living and removed, and those to whom it leaves.
     pub fn owners(&self) -> BTreeMap<u64, u32> {
         let mut owners = BTreeMap::new();
         for it in self.boxes.values() {
             for mail in it.live.values().chain(it.graves.iter().flat_map(|grave| grave.mails.values())) {
                 *owners.entry(mail.number).or_default() += 1;
             }
+        }
+        for waiting in self.queue.values() {
+            *owners.entry(waiting.number).or_default() += 1;
         }
         owners
     }

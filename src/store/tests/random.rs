@@ -1,6 +1,7 @@
 //! Thousands of random acts, each held against a plain model; `POPPET_SEED` and `POPPET_STEPS` choose them.
 
 mod house;
+mod leaving;
 mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,7 +80,7 @@ impl World {
 
     /// One random act; gives its name.
     fn act(&mut self) -> String {
-        let act = match self.random.u8(..78) {
+        let act = match self.random.u8(..98) {
             0..=13 => self.deliver(),
             14..=20 => self.remove(),
             21..=24 => self.finish_session(),
@@ -108,6 +109,9 @@ impl World {
             67..=69 => self.set_quota(),
             70..=71 => self.warn(),
             72..=73 => self.device(),
+            78..=84 => self.send_away(),
+            85..=92 => self.settle_some(),
+            93..=97 => self.act_on_queue(),
             _ => self.fail(),
         };
         *self.acts.entry(act.into()).or_default() += 1;
@@ -371,6 +375,7 @@ impl World {
             }
         }
         self.check_house()?;
+        self.check_queue()?;
         let rows = self.store.mailboxes(None).wait().map_err(failed)?;
         for row in rows {
             let it = &self.model.boxes[&row.id.0];
@@ -399,6 +404,10 @@ impl World {
             let uids: Vec<u32> = self.model.boxes[&id].live.keys().copied().collect();
             self.store.remove_messages(MailboxId(id), uids.into_iter().map(Uid).collect()).wait().unwrap();
         }
+        assert_eq!(
+            self.store.queue_act(Which::All, QueueAct::Delete).wait(),
+            Ok(self.model.queue.len() as u64)
+        );
         free_all(&self.store);
         assert_eq!(left_of_bodies(&self.store), 0);
     }

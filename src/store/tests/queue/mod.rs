@@ -1,5 +1,9 @@
 //! Mail that waits to leave.
 
+mod acts;
+mod hurt;
+mod turns;
+
 use std::sync::Mutex;
 
 use super::*;

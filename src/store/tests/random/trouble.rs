@@ -37,7 +37,7 @@ impl World {
         let (is_cut, id) = (self.random.bool(), self.id());
         let (uids, address) = (self.uids(id), self.address());
         self.memory.fail_in(self.random.u32(1..12), is_cut);
-        let is_done = match self.random.u8(..7) {
+        let is_done = match self.random.u8(..11) {
             0 => {
                 let uids_of = uids.iter().copied().map(Uid).collect();
                 let ask = self.store.finish_session(MailboxId(id), uids_of, Vec::new());
@@ -58,6 +58,9 @@ impl World {
             3 => self.make_alias().0.is_ok(),
             4 => self.make_lock().0.is_ok(),
             5 => self.make_device().0.is_ok(),
+            6 | 7 => self.make_settled().is_ok(),
+            8 => self.make_act().0.is_ok(),
+            9 => self.file_some().0.is_ok(),
             _ => {
                 self.numbers += 1;
                 let (number, ids) = (self.numbers, self.recipients());

@@ -2,6 +2,7 @@
 
 mod certificates;
 mod relay;
+mod reporting;
 mod slow;
 mod trial;
 mod windows;

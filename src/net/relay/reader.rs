@@ -12,8 +12,10 @@ use crate::store::{Delivered, Delivery, Filing, Outbound, Resolved, Settlement, 
 /// Where a report goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reader {
-    mailboxes: Vec<(MailboxId, Address)>,
-    outside: Vec<(RemoteAddress, Lane)>,
+    /// Into these mailboxes.
+    pub mailboxes: Vec<(MailboxId, Address)>,
+    /// To these elsewhere.
+    pub outside: Vec<(RemoteAddress, Lane)>,
     /// Whose postmaster writes to him; none for that of his own domain.
     pub domain: Option<String>,
     /// In which language.

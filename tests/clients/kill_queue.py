@@ -84,6 +84,9 @@ class Talk(socketserver.StreamRequestHandler):
                 return False
             lines.append(line[1:] if line.startswith(b".") else line)
         text = b"".join(lines)
+        if not text:
+            self.say("554 5.5.1 nobody is to get it")   # Its only recipient was refused.
+            return True
         name = text.split(b"Subject: ", 1)[1].split(b"\r\n", 1)[0].decode()
         mood = self.server.mood()
         if mood < 0.02:

@@ -16,9 +16,15 @@ use std::sync::Arc;
 
 use disk::Disk;
 use poppet::clock::{Clock, UnixTime};
-use poppet::mail::{Account, Address, AliasTarget, Domain, MailboxId, MailboxMark, MessageId, Uid};
+use poppet::mail::{
+    Account, Address, AliasTarget, Domain, Lane, MailDsn, MailboxId, MailboxMark, MessageId, RcptDsn,
+    RemoteAddress, Uid,
+};
 use poppet::settings::Method;
-use poppet::store::{Delivered, Delivery, NewMailbox, Options, Resolved, Store, StoreError};
+use poppet::store::{
+    Delivered, Delivery, Fate, Filing, NewMailbox, Options, Outbound, QueueAct, QueueId, Resolved,
+    Settlement, Store, StoreError, Which,
+};
 use poppet::ticket::block_on;
 
 const FILES: u64 = 2000;
@@ -107,6 +113,8 @@ type Mails = BTreeMap<MessageId, Vec<u8>>;
 struct Stored {
     living: Mails,
     removed: Mails,
+    /// Who waits to have which mail.
+    queued: BTreeMap<QueueId, (Outbound, Vec<u8>)>,
 }
 
 /// Aliases, with what they lead to.
@@ -158,9 +166,45 @@ fn sound_image() -> (Vec<u8>, Stored) {
     let of_bob = removed.keys().filter(|id| id.mailbox == MailboxId(2)).map(|id| id.uid).collect();
     store.remove_messages(MailboxId(2), of_bob).wait().unwrap();
     store.remove_mailbox("dave@home.lan".parse().unwrap()).wait().unwrap();
+    let queued = file(&store, &mut random);
     drop(store);
-    (disk.image(), Stored { living, removed })
+    (disk.image(), Stored { living, removed, queued })
 }
+
+/// Files mails for people elsewhere, of whom a few have theirs already.
+fn file(store: &Store, random: &mut fastrand::Rng) -> BTreeMap<QueueId, (Outbound, Vec<u8>)> {
+    let mut queued = BTreeMap::new();
+    for mail in 0..30_u64 {
+        let octets = random.usize(..9000);
+        let body: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(octets).collect();
+        let lane = LANES[random.usize(..LANES.len())].parse::<Lane>().unwrap();
+        let to = |name: u64| Outbound {
+            lane: lane.clone(),
+            reverse_path: "alice@home.lan".into(),
+            recipient: RemoteAddress::from_path(&format!("user{name}@example.com")),
+            mail_dsn: MailDsn::default(),
+            rcpt_dsn: RcptDsn::default(),
+            is_utf8: false,
+            submitter: format!("user{mail}").into(),
+            came_from: None,
+            prefix: mail.to_le_bytes().to_vec(),
+        };
+        let outbound = vec![to(3 * mail + 1), to(3 * mail + 2), to(3 * mail + 3)];
+        for (id, outbound) in (3 * mail + 1..).zip(outbound.clone()) {
+            queued.insert(QueueId(id), (outbound, body.clone()));
+        }
+        let mut upload = store.upload();
+        block_on(upload.push(&body)).unwrap();
+        upload.file(Filing { outbound, ..Filing::default() }).wait().unwrap();
+    }
+    for id in [2, 30, 31].map(QueueId) {
+        store.queue_settle(vec![Settlement { id, fate: Fate::Sent }]).wait().unwrap();
+        queued.remove(&id);
+    }
+    queued
+}
+
+const LANES: [&str; 3] = ["smarthost", "route:example.com", "mx:example.com"];
 
 /// Whose account elsewhere a mailbox is.
 fn account(name: &str) -> Option<Account> {
@@ -303,6 +347,7 @@ fn judge(image: Vec<u8>, stored: &Stored, has_old_page: bool) -> Result<Outcome,
             }
         }
     }
+    judge_queue(&store, stored, has_old_page, &mut outcome)?;
     // Writing must not kill the process either.
     let mut upload = store.upload();
     if block_on(upload.push(b"new")).is_ok() {
@@ -310,6 +355,50 @@ fn judge(image: Vec<u8>, stored: &Stored, has_old_page: bool) -> Result<Outcome,
     }
     let _ = store.remove_messages(MailboxId(2), (1..20).map(Uid).collect()).wait();
     Ok(outcome)
+}
+
+/// Who is given, in a listing or as the next on his way, is who was filed, with his mail; who is sent is not given.
+fn judge_queue(
+    store: &Store,
+    stored: &Stored,
+    has_old_page: bool,
+    outcome: &mut Outcome,
+) -> Result<(), String> {
+    let mut given = Vec::new();
+    match store.queue_page(Which::All, None, usize::MAX).wait() {
+        Ok(rows) => given.extend(rows),
+        Err(_) => outcome.errors += 1,
+    }
+    for lane in LANES {
+        match store.queue_next(lane.parse().unwrap(), UnixTime(1_800_000_000), Vec::new(), None, 9).wait() {
+            Ok(rows) => given.extend(rows),
+            Err(_) => outcome.errors += 1,
+        }
+    }
+    for row in given {
+        let Some((outbound, body)) = stored.queued.get(&row.id) else {
+            if has_old_page {
+                outcome.stale += 1;
+                continue;
+            }
+            return Err(format!("{:?} was sent and is given", row.id));
+        };
+        if row.outbound != *outbound {
+            return Err(format!("{:?} is another one: {:?}", row.id, row.outbound));
+        }
+        let chunks: Result<Vec<Vec<u8>>, StoreError> =
+            (0..row.chunks).map(|index| Ok(store.chunk(row.body(), index).wait()?.0)).collect();
+        match chunks {
+            Ok(chunks) if chunks.concat() == *body => outcome.given += 1,
+            Ok(_) => return Err(format!("{:?} has another mail", row.id)),
+            Err(_) => outcome.errors += 1,
+        }
+    }
+    let _ = (store.queue_lanes().wait(), store.queue_settle(Vec::new()).wait());
+    let settled = [1, 4, 50].map(|id| Settlement { id: QueueId(id), fate: Fate::Sent });
+    let _ = store.queue_settle(settled.to_vec()).wait();
+    let _ = store.queue_act(Which::All, QueueAct::Retry).wait();
+    Ok(())
 }
 
 fn whole(mailbox: MailboxId) -> std::ops::RangeInclusive<MessageId> {

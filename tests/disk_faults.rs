@@ -12,9 +12,14 @@ use std::time::Duration;
 
 use disk::{Disk, Fault};
 use poppet::clock::{Clock, UnixTime};
-use poppet::mail::{Account, Domain, MailboxId, MailboxMark, MessageId, Uid};
+use poppet::mail::{
+    Account, Domain, Lane, MailDsn, MailboxId, MailboxMark, MessageId, RcptDsn, RemoteAddress, Uid,
+};
 use poppet::settings::Method;
-use poppet::store::{Delivered, Delivery, Options, Store, StoreError, Switch, SwitchedUser, User};
+use poppet::store::{
+    Delivered, Delivery, Fate, Filing, Options, Outbound, QueueId, Settlement, Store, StoreError, Switch,
+    SwitchedUser, User, Which,
+};
 use poppet::ticket::block_on;
 
 #[test]
@@ -140,6 +145,8 @@ fn at_every_operation(kind: ErrorKind, lasts: bool) {
                 Err(error) => assert!(matches!(error, StoreError::Io(_)), "{operations}: {error:?}"),
             }
         }
+        let filed = file(&store, 7);
+        let settled = store.queue_settle(vec![Settlement { id: QueueId(1), fate: Fate::Sent }]).wait();
         let removed = store.remove_messages(mailbox, vec![Uid(1)]).wait();
         let written = store.put_record(RECORD, record()).wait();
         let moved = store.users().wait().and_then(|users| store.switch_method(switch(users)).wait());
@@ -155,6 +162,7 @@ fn at_every_operation(kind: ErrorKind, lasts: bool) {
         let found = store.record(RECORD).wait().unwrap();
         assert!(found == Some(record()) || found.is_none() && written.is_err(), "{operations}: {written:?}");
         check_method(&store, moved.is_ok(), operations);
+        check_queue(&store, (filed.is_ok(), settled.is_ok()), operations);
         store.undelete("alice@home.lan".parse().unwrap(), None, false).wait().unwrap();
         kept.push(0);
         check(&store, mailbox, &kept, false, operations);
@@ -189,6 +197,41 @@ fn check_method(store: &Store, is_moved: bool, operations: u64) {
     }
 }
 
+/// Mail for somebody elsewhere.
+fn file(store: &Store, number: u32) -> Result<Delivered, StoreError> {
+    let outbound = Outbound {
+        lane: Lane::SmartHost,
+        reverse_path: "alice@home.lan".into(),
+        recipient: RemoteAddress::from_path("bob@example.com"),
+        mail_dsn: MailDsn::default(),
+        rcpt_dsn: RcptDsn::default(),
+        is_utf8: false,
+        submitter: "alice@home.lan".into(),
+        came_from: None,
+        prefix: Vec::new(),
+    };
+    let mut upload = store.upload();
+    block_on(upload.push(&text(number)))?;
+    upload.file(Filing { outbound: vec![outbound], ..Filing::default() }).wait()
+}
+
+/// Who was filed waits, who was sent does not: one had been filed before, and one meanwhile.
+fn check_queue(store: &Store, (is_filed, is_settled): (bool, bool), operations: u64) {
+    let rows = store.queue_page(Which::All, None, 9).wait().unwrap();
+    let ids: Vec<u64> = rows.iter().map(|row| row.id.0).collect();
+    assert!(!is_settled || !ids.contains(&1), "{operations}: who was sent waits again");
+    assert!(is_settled || ids.contains(&1) || ids.len() <= 1, "{operations}: {ids:?}");
+    assert!(!is_filed || ids.contains(&2), "{operations}: who was filed is lost");
+    assert_eq!(store.queue_counts().waiting, ids.len() as u64, "{operations}");
+    let next = store.queue_next(Lane::SmartHost, UnixTime(1_800_000_000), Vec::new(), None, 9).wait();
+    assert_eq!(next.unwrap().first(), rows.first(), "{operations}");
+    for row in &rows {
+        let octets: Vec<u8> =
+            (0..row.chunks).flat_map(|index| store.chunk(row.body(), index).wait().unwrap().0).collect();
+        assert!(octets == text(if row.id.0 == 1 { 8 } else { 7 }), "{operations}: it is another mail");
+    }
+}
+
 /// A record of several pages, as of certificates or failed logons.
 fn record() -> Vec<u8> {
     (0..3000_u32).flat_map(u32::to_le_bytes).collect()
@@ -196,7 +239,7 @@ fn record() -> Vec<u8> {
 
 const RECORD: &str = "failures";
 
-/// A database with one old mail.
+/// A database with one old mail, and a long one that waits to leave.
 fn prepared() -> (Vec<u8>, MailboxId) {
     let disk = Disk::new(Vec::new());
     let store = Store::create_on(Arc::new(disk.clone()), &options(), clock()).unwrap();
@@ -205,6 +248,7 @@ fn prepared() -> (Vec<u8>, MailboxId) {
     let address = poppet::mail::Address::new("alice", &domain).unwrap();
     let mailbox = store.add_mailbox(address, MailboxMark([1; 16]), vec![1]).wait().unwrap();
     assert_eq!(deliver(&store, mailbox, 0), Ok(Delivered::to(1)));
+    file(&store, 8).unwrap();
     drop(store);
     (disk.image(), mailbox)
 }

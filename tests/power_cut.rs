@@ -9,6 +9,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod disk;
+#[path = "power_cut/leaving.rs"]
+mod leaving;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -90,6 +92,7 @@ struct Ledger {
     records: Vec<Option<Vec<u8>>>,
     /// What the mailbox can be bound to.
     accounts: Vec<Option<Account>>,
+    leaving: leaving::Leaving,
 }
 
 /// Works through so many power cuts; gives the number of cuts during recovery, or what was lost.
@@ -138,7 +141,7 @@ fn run(seed: u64, cuts: u64, lies: u64) -> Result<u64, String> {
 
 /// One random act, with what it is known to have done.
 fn work(store: &Store, mailbox: MailboxId, ledger: &mut Ledger, random: &mut fastrand::Rng) {
-    match random.u8(..20) {
+    match random.u8(..28) {
         0..=3 => deliver(store, mailbox, ledger, random.u64(..)),
         4 => deliver_together(store, mailbox, ledger, random),
         5 => {
@@ -189,7 +192,8 @@ fn work(store: &Store, mailbox: MailboxId, ledger: &mut Ledger, random: &mut fas
                 ledger.accounts = vec![account];
             }
         }
-        _ => remove(store, mailbox, ledger, random),
+        15..=19 => remove(store, mailbox, ledger, random),
+        _ => leaving::work(store, mailbox, ledger, random),
     }
 }
 
@@ -309,6 +313,7 @@ fn check(store: &Store, mailbox: MailboxId, ledger: &mut Ledger) -> Result<(), S
         return Err(format!("the account is {account:?}, not one of {:?}", ledger.accounts));
     }
     ledger.accounts = vec![account];
+    leaving::check(store, &mut ledger.leaving, &found)?;
     // What is there now was committed: from here on it must stay.
     ledger.highest = ledger.highest.max(found.keys().last().copied().unwrap_or(0));
     ledger.kept = found;

@@ -44,6 +44,7 @@ mod routes;
 mod schema;
 mod shared;
 mod switching;
+mod threads;
 mod undo;
 mod upload;
 mod users;
@@ -61,12 +62,12 @@ pub use forwards::Forward;
 pub use levels::{Level, Origin, Policies};
 pub use logons::{Found, Wanted};
 pub use medium::Medium;
+pub use names::untagged;
 pub use options::{Options, Wear};
 pub use queue::{
     Fate, Filing, LaneRow, LastTry, Outbound, QueueAct, QueueCounts, QueueId, QueueState, Queued, Settlement,
     Which,
 };
-pub use names::untagged;
 pub use routes::{Home, Route};
 pub use switching::{Switch, SwitchedUser, User};
 pub use undo::{GoneRow, Recoverable, Undeleted};
@@ -84,7 +85,8 @@ use crate::mail::{Address, Domain, MailboxId, MailboxMark, MessageId, Uid};
 use crate::settings::Settings;
 use disk_file::DiskFile;
 use engine::Fault;
-use shared::{Shared, Threads};
+use shared::Shared;
+use threads::Threads;
 use writer::{Job, Message};
 
 /// The opened database; clones share it. The last clone dropped closes it.

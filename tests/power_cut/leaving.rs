@@ -106,7 +106,8 @@ fn settle(store: &Store, ledger: &mut Ledger, random: &mut fastrand::Rng) {
         true => store.queue_settle(settled).wait().is_ok(),
         false => {
             let asks: Vec<_> = settled.into_iter().map(|one| store.queue_settle(vec![one])).collect();
-            asks.into_iter().map(|ask| ask.wait().is_ok()).fold(true, |all, one| all && one)
+            let done: Vec<_> = asks.into_iter().map(|ask| ask.wait().is_ok()).collect();
+            done.into_iter().all(|is_done| is_done)
         }
     };
     if is_settled {
@@ -180,7 +181,10 @@ pub fn check(store: &Store, leaving: &mut Leaving, mails: &BTreeMap<u32, u64>) -
     check_indexes(store, &rows)?;
     leaving.highest = leaving.highest.max(found.keys().last().copied());
     leaving.kept = found;
-    (leaving.acknowledged.clear(), leaving.open.clear(), leaving.doubtful.clear(), leaving.reports.clear());
+    leaving.acknowledged.clear();
+    leaving.open.clear();
+    leaving.doubtful.clear();
+    leaving.reports.clear();
     Ok(())
 }
 

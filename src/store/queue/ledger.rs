@@ -5,6 +5,7 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use redb::{ReadableTable, WriteTransaction};
 
@@ -260,20 +261,21 @@ impl Ledger {
         if id.0 == NUMBERS_KEY {
             return Ok(None);
         }
-        if !self.rows.contains_key(&id.0) {
-            match finding::row(&transaction.open_table(QUEUE)?, id) {
-                Ok(None) => return Ok(None),
-                Ok(Some(record)) => {
-                    self.rows.insert(id.0, Change { before: Some(record.clone()), after: Some(record) });
-                }
-                Err(fault) if fault.is_refusal() => {
-                    log::error!("{}", fault.error);
-                    return Ok(None);
-                }
-                Err(fault) => return Err(fault),
+        let place = match self.rows.entry(id.0) {
+            Entry::Occupied(place) => return Ok(Some(place.into_mut())),
+            Entry::Vacant(place) => place,
+        };
+        match finding::row(&transaction.open_table(QUEUE)?, id) {
+            Ok(None) => Ok(None),
+            Ok(Some(record)) => {
+                Ok(Some(place.insert(Change { before: Some(record.clone()), after: Some(record) })))
             }
+            Err(fault) if fault.is_refusal() => {
+                log::error!("{}", fault.error);
+                Ok(None)
+            }
+            Err(fault) => Err(fault),
         }
-        Ok(self.rows.get_mut(&id.0))
     }
 }
 

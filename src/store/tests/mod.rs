@@ -19,6 +19,7 @@ mod quotas;
 mod random;
 mod routes;
 mod undoing;
+mod wear;
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -317,43 +318,6 @@ fn a_body_that_gives_way_lets_others_in_and_is_whole_in_the_end() {
         assert!(read_back(&store, alice, Uid(uid)).unwrap().unwrap()[7..] == sent, "{size}");
     }
     assert!(budget.try_take(limits::BODIES_IN_FLIGHT_OCTETS).is_some(), "all memory came back");
-}
-
-#[test]
-fn a_long_body_is_written_about_once_and_synced_once() {
-    let folder = Folder::new();
-    let store = folder.create();
-    let alice = add_alice(&store);
-    // The file grows by doubling, and each growth is synced: let it grow before the count.
-    deliver(&store, &body(25 << 20), &[alice]).unwrap();
-    let before = store.wear();
-    deliver(&store, &body(25 << 20), &[alice]).unwrap();
-    let after = store.wear();
-    let written = (after.written_octets - before.written_octets) as f64 / f64::from(25 << 20);
-    assert!(written <= 1.05, "written {written:.3} times");
-    assert!(after.syncs - before.syncs <= 2, "{} syncs", after.syncs - before.syncs);
-}
-
-#[test]
-fn mails_that_queue_together_share_a_sync() {
-    let folder = Folder::new();
-    let store = folder.create();
-    let alice = add_alice(&store);
-    let before = store.wear();
-    // A reader that holds the writer up is not needed: what is sent before the first sync ends, shares the next.
-    let asks: Vec<_> = (0..64)
-        .map(|_| {
-            let mut upload = store.upload();
-            block_on(upload.push(&body(5000))).unwrap();
-            upload.finish(vec![Delivery::to(alice, Vec::new())])
-        })
-        .collect();
-    for ask in asks {
-        assert_eq!(ask.wait(), Ok(Delivered::to(1)));
-    }
-    let after = store.wear();
-    assert_eq!(after.messages - before.messages, 64);
-    assert!(after.commits - before.commits < 64, "{} commits", after.commits - before.commits);
 }
 
 #[test]

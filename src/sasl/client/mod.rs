@@ -46,6 +46,8 @@ enum State {
     Scram(Box<Scram>),
     /// All is said.
     Said,
+    /// It has failed.
+    Over,
 }
 
 /// Why an exchange can't go on.
@@ -100,22 +102,23 @@ impl Exchange {
 
     /// Takes a challenge, base64, and gives the response, base64. What LOGIN prompts for is known by its turn, whatever
     /// it says. Errs as [`ExchangeError`] says; the exchange is over then.
-    pub fn respond(&mut self, challenge: &[u8]) -> Result<Zeroizing<String>, ExchangeError> {
-        let response = match std::mem::replace(&mut self.state, State::Said) {
-            State::Plain(response) => response,
+    pub fn respond(&mut self, challenge: &[u8]) -> Result<Wiped, ExchangeError> {
+        let (state, response) = match std::mem::replace(&mut self.state, State::Over) {
+            State::Plain(response) => (State::Said, response),
             State::LoginUser { user, password } => {
-                self.state = State::LoginPassword(password);
-                Zeroizing::new(user.into_bytes())
+                (State::LoginPassword(password), Zeroizing::new(user.into_bytes()))
             }
-            State::LoginPassword(password) => Zeroizing::new(password.expose().to_vec()),
-            State::CramMd5 { user, password } => cram_md5(&user, &password, &decode(challenge)?)?,
+            State::LoginPassword(password) => (State::Said, Zeroizing::new(password.expose().to_vec())),
+            State::CramMd5 { user, password } => {
+                (State::Said, cram_md5(&user, &password, &decode(challenge)?)?)
+            }
             State::Scram(mut scram) => {
                 let response = scram.take(&decode(challenge)?)?;
-                self.state = State::Scram(scram);
-                response
+                (State::Scram(scram), response)
             }
-            State::Said => return Err(ExchangeError::BadChallenge),
+            State::Said | State::Over => return Err(ExchangeError::BadChallenge),
         };
+        self.state = state;
         Ok(encode(&response))
     }
 

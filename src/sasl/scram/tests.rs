@@ -55,9 +55,9 @@ fn client_proof(password: &[u8], auth_message: &[u8]) -> [u8; 32] {
     let mut salted = [0; 32];
     let rounds = std::num::NonZeroU32::new(salt().iterations).unwrap();
     ring::pbkdf2::derive(ring::pbkdf2::PBKDF2_HMAC_SHA256, rounds, &salt().octets, password, &mut salted);
-    let client_key = verifier::keyed(&salted, b"Client Key");
+    let client_key = keyed(&salted, b"Client Key");
     let stored_key = Verifier::derive(password, salt()).stored_key;
-    let mut proof = verifier::keyed(&stored_key, auth_message);
+    let mut proof = keyed(&stored_key, auth_message);
     proof.iter_mut().zip(client_key).for_each(|(octet, key)| *octet ^= key);
     proof
 }

@@ -1,6 +1,10 @@
 //! The sending session against servers of every kind.
 
 mod fake;
+mod hostile;
+mod logging_on;
+mod opening;
+mod ours;
 mod sending;
 
 use super::*;
@@ -66,6 +70,12 @@ impl Talk {
             }
         }
         self.give(Event::Line { line: lines[last].as_bytes(), is_followed: false })
+    }
+
+    /// The same, with no end to the session or the mail.
+    fn goes_on(&mut self, lines: &str) {
+        let next = self.say(lines);
+        assert!(matches!(next, Next::Read(_) | Next::StartTls | Next::SendBody(_)), "{lines}: {next:?}");
     }
 
     /// What was sent since the last time.

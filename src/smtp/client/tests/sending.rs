@@ -67,3 +67,230 @@ fn each_code_at_each_step_comes_to_what_the_rfcs_say_s_130_s_131() {
         }
     }
 }
+
+#[test]
+fn commands_go_in_groups_where_that_is_offered_and_one_by_one_else() {
+    let three = || mail(&["a@b.test", "c@b.test", "d@b.test"]);
+    let mut talk = Talk::ready(false, &["PIPELINING", "SIZE"]);
+    assert!(matches!(talk.give(Event::Mail(Box::new(three()))), Next::Read(_)));
+    let group = "MAIL FROM:<alice@home.lan> SIZE=100\r\nRCPT TO:<a@b.test>\r\nRCPT TO:<c@b.test>\r\n\
+        RCPT TO:<d@b.test>\r\nDATA\r\n";
+    assert_eq!(talk.sent(), group);
+    let next = talk.say("250 a\n250 b\n550 c\n250-d\n250 d\n354 go");
+    assert!(matches!(next, Next::SendBody(Framing::Dot)));
+    assert!(matches!(talk.give(Event::BodySent), Next::Read(limits::HOP_END_OF_DATA)));
+    assert_eq!(settled(talk.say("250 taken")), (vec![TAKEN, Verdict::Never, TAKEN], true));
+
+    let mut talk = Talk::ready(false, &[]);
+    let _ = talk.give(Event::Mail(Box::new(three())));
+    for (sent, reply) in [
+        ("MAIL FROM:<alice@home.lan>\r\n", "250 a"),
+        ("RCPT TO:<a@b.test>\r\n", "250 b"),
+        ("RCPT TO:<c@b.test>\r\n", "450 c"),
+        ("RCPT TO:<d@b.test>\r\n", "250 d"),
+    ] {
+        assert_eq!(talk.sent(), sent);
+        assert!(matches!(talk.say(reply), Next::Read(_)));
+    }
+    assert_eq!(talk.sent(), "DATA\r\n");
+    assert!(matches!(talk.say("354 go"), Next::SendBody(Framing::Dot)));
+}
+
+#[test]
+fn a_group_has_an_end_and_another_follows() {
+    let paths: Vec<_> = (0..2 * limits::HOP_RECIPIENTS).map(|number| format!("a{number}@b.test")).collect();
+    let paths: Vec<_> = paths.iter().map(String::as_str).collect();
+    let mut talk = Talk::ready(false, &["PIPELINING"]);
+    let _ = talk.give(Event::Mail(Box::new(mail(&paths))));
+    let first = talk.sent().lines().count();
+    assert!((limits::HOP_RECIPIENTS..=limits::HOP_RECIPIENTS + 3).contains(&first), "{first}");
+    let replies = vec!["250 x"; first].join("\n");
+    assert!(matches!(talk.say(&replies), Next::Read(_)));
+    let second = talk.sent();
+    assert_eq!(first + second.lines().count(), paths.len() + 2);
+    assert!(second.ends_with("DATA\r\n"));
+    // After a refusal of MAIL nobody else is asked.
+    let mut talk = Talk::ready(false, &["PIPELINING"]);
+    let _ = talk.give(Event::Mail(Box::new(mail(&paths))));
+    let refused = ["550 no"].into_iter().chain(vec!["503 no"; first - 1]).collect::<Vec<_>>().join("\n");
+    talk.sent();
+    assert_eq!(settled(talk.say(&refused)), (vec![Verdict::Never; paths.len()], true));
+    assert_eq!(talk.sent(), "");
+}
+
+#[test]
+fn a_body_is_not_sent_for_nobody() {
+    for (offers, is_lmtp) in [(&["PIPELINING"][..], false), (&["PIPELINING"], true)] {
+        let mut talk = Talk::ready(is_lmtp, offers);
+        let _ = talk.give(Event::Mail(Box::new(mail(&["a@b.test", "c@b.test"]))));
+        talk.sent();
+        let next = talk.say("250 x\n550 no\n450 no\n354 go");
+        if is_lmtp {
+            assert_eq!(settled(next), (vec![Verdict::Never, Verdict::Later], false), "no reply would come");
+            continue;
+        }
+        assert!(matches!(next, Next::Read(limits::HOP_END_OF_DATA)));
+        assert_eq!(talk.sent(), ".\r\n");
+        // Whatever it says of an empty message for nobody.
+        assert_eq!(settled(talk.say("250 taken")), (vec![Verdict::Never, Verdict::Later], true));
+        let _ = talk.give(Event::Mail(Box::new(mail(&["a@b.test"]))));
+        assert!(talk.sent().starts_with("MAIL"), "its mail is ended");
+    }
+    for (offers, commands) in [(&[][..], 3), (&["CHUNKING"], 3), (&["CHUNKING", "PIPELINING"], 3)] {
+        let course = Fake::new(false, offers).odd(Stage::Recipient, 1, Some("550 no"));
+        let course = course.play(terms(HopTls::Opportunistic), &[mail(&["a@b.test"])]);
+        assert_eq!(course.settled, [(vec![Verdict::Never], true)]);
+        let sent: Vec<_> = course.sent.lines().skip(1).collect();
+        assert_eq!(sent.len(), commands, "{sent:?}");
+        assert!(sent[2] == "QUIT", "neither DATA nor BDAT: {sent:?}");
+    }
+}
+
+#[test]
+fn reset_is_said_where_a_mail_was_left_and_nowhere_else() {
+    for (stage, says, offers, resets) in [
+        (Stage::Mail, "550 no", &[][..], 0),
+        (Stage::Recipient, "550 no", &[], 1),
+        (Stage::Recipient, "550 no", &["CHUNKING", "PIPELINING"], 1),
+        (Stage::Data, "451 no", &[], 1),
+        (Stage::Data, "451 no", &["PIPELINING"], 1),
+        (Stage::End, "451 no", &[], 0),
+        (Stage::End, "451 no", &["CHUNKING"], 1),
+        (Stage::End, "250 yes", &["CHUNKING"], 0),
+    ] {
+        let course = Fake::new(false, offers).odd(stage, 1, Some(says));
+        let course = course.play(terms(HopTls::Opportunistic), &[mail(&["a@b.test"]), mail(&["c@b.test"])]);
+        assert_eq!(course.settled[1], (vec![TAKEN], true), "{stage:?} {offers:?}");
+        assert_eq!(course.sent.matches("RSET\r\n").count(), resets, "{stage:?} {offers:?} {}", course.sent);
+    }
+    for says in [Some("500 what?"), Some("250 x\n250 y"), None] {
+        let mut talk = Talk::ready(false, &[]);
+        let _ = talk.give(Event::Mail(Box::new(mail(&["a@b.test"]))));
+        talk.goes_on("250 x");
+        assert_eq!(settled(talk.say("550 no")), (vec![Verdict::Never], true));
+        talk.sent();
+        let _ = talk.give(Event::Mail(Box::new(mail(&["a@b.test"]))));
+        assert_eq!(talk.sent(), "RSET\r\n");
+        let next = match says {
+            Some(says) => talk.say(says),
+            None => talk.give(Event::Lost),
+        };
+        assert_eq!(settled(next), (vec![Verdict::Later], false), "{says:?}");
+    }
+}
+
+#[test]
+fn what_the_server_does_not_take_is_told_before_mail_is_said_s_138_s_139() {
+    let paths = ["a@b.test", "c@b.test"];
+    let plain = || mail(&paths);
+    let outcome = |offers: &[&str], mail: OutgoingMail| {
+        let mut talk = Talk::ready(false, offers);
+        let next = talk.give(Event::Mail(Box::new(mail)));
+        let said = talk.sent();
+        let enhanced = match next {
+            Next::Settled { answers, is_reusable: true } => {
+                assert!(
+                    answers.iter().all(|answer| answer.verdict == Verdict::Never && answer.reply.code == 0)
+                );
+                assert_eq!((answers.len(), said.as_str()), (2, ""));
+                answers[0].reply.enhanced
+            }
+            _ => None,
+        };
+        (enhanced, said)
+    };
+    for (octets, refused) in [(999, None), (1000, None), (1001, Some([5, 3, 4]))] {
+        assert_eq!(outcome(&["SIZE 1000"], OutgoingMail { octets, ..plain() }).0, refused, "{octets}");
+        assert_eq!(outcome(&["SIZE"], OutgoingMail { octets, ..plain() }).0, None);
+        assert_eq!(outcome(&[], OutgoingMail { octets, ..plain() }).0, None);
+    }
+    let eight_bit = || OutgoingMail { is_8bit: true, ..plain() };
+    assert_eq!(outcome(&[], eight_bit()).0, Some([5, 6, 3]));
+    assert_eq!(outcome(&["8BITMIME"], eight_bit()).1, "MAIL FROM:<alice@home.lan> BODY=8BITMIME\r\n");
+    let forced = outcome(&[], OutgoingMail { forces_8bit: true, ..eight_bit() });
+    assert_eq!(forced, (None, "MAIL FROM:<alice@home.lan>\r\n".into()));
+    let foreign = || OutgoingMail { needs_utf8: true, ..plain() };
+    assert_eq!(outcome(&["8BITMIME"], foreign()).0, Some([5, 6, 7]));
+    assert_eq!(outcome(&["SMTPUTF8"], foreign()).1, "MAIL FROM:<alice@home.lan> SMTPUTF8\r\n");
+    let sender = |path: &str| OutgoingMail { reverse_path: path.into(), ..plain() };
+    assert_eq!(outcome(&[], sender("j\u{f6}rg@home.lan")).0, Some([5, 6, 7]));
+    assert_eq!(
+        outcome(&["SMTPUTF8"], sender("j\u{f6}rg@home.lan")).1,
+        "MAIL FROM:<j\u{f6}rg@home.lan> SMTPUTF8\r\n"
+    );
+    assert_eq!(outcome(&["SMTPUTF8"], sender("a\r\nRCPT TO:<x>")).0, Some([5, 1, 7]));
+}
+
+#[test]
+fn a_recipient_who_can_not_be_told_to_the_server_keeps_nobody_else_from_the_mail() {
+    let paths = ["j\u{f6}rg@b.test", "a@b.test", "a>\r\nDATA", ""];
+    let mut talk = Talk::ready(false, &["PIPELINING"]);
+    let _ = talk.give(Event::Mail(Box::new(mail(&paths))));
+    assert_eq!(talk.sent(), "MAIL FROM:<alice@home.lan>\r\nRCPT TO:<a@b.test>\r\nDATA\r\n");
+    assert!(matches!(talk.say("250 x\n250 x\n354 x"), Next::SendBody(_)));
+    let _ = talk.give(Event::BodySent);
+    let (answers, _) = answers(talk.say("250 x"));
+    let enhanced: Vec<_> = answers.iter().map(|answer| (answer.verdict, answer.reply.enhanced)).collect();
+    let bad = (Verdict::Never, Some([5, 1, 3]));
+    assert_eq!(enhanced, [(Verdict::Never, Some([5, 6, 7])), (TAKEN, None), bad, bad]);
+    let mut talk = Talk::ready(false, &["SMTPUTF8"]);
+    let _ = talk.give(Event::Mail(Box::new(mail(&paths))));
+    assert_eq!(talk.sent(), "MAIL FROM:<alice@home.lan> SMTPUTF8\r\n");
+    assert_eq!(settled(Talk::ready(false, &[]).give(Event::Mail(Box::new(mail(&[]))))), (vec![], true));
+}
+
+#[test]
+fn what_limits_says_is_kept_to() {
+    let mails = [mail(&["a@b.test", "c@b.test", "d@b.test"]), mail(&["a@b.test"]), mail(&["a@b.test"])];
+    let fake = Fake::new(false, &["PIPELINING", "LIMITS MAILMAX=2 RCPTMAX=2"]);
+    let course = fake.play(terms(HopTls::Opportunistic), &mails);
+    assert_eq!(course.settled, [(vec![TAKEN, TAKEN, Verdict::Later], true), (vec![TAKEN], false)]);
+    assert!(course.sent.ends_with("QUIT\r\n"), "it leaves in good order");
+}
+
+#[test]
+fn too_many_recipients_are_later_and_a_full_mailbox_is_not() {
+    for (says, verdict) in [
+        ("552 5.5.3 Too many recipients", Verdict::Later),
+        ("552 5.2.2 Mailbox full", Verdict::Never),
+        ("552 Too many", Verdict::Later),
+        ("452 4.5.3 Too many", Verdict::Later),
+    ] {
+        let fake = Fake::new(false, &[]).odd(Stage::Recipient, 2, Some(says));
+        let course = fake.play(terms(HopTls::Opportunistic), &[mail(&["a@b.test", "c@b.test"])]);
+        assert_eq!(course.settled, [(vec![TAKEN, verdict], true)], "{says}");
+    }
+    let fake = Fake::new(false, &[]).odd(Stage::Recipient, 1, Some("552 full"));
+    let course = fake.play(terms(HopTls::Opportunistic), &[mail(&["a@b.test"])]);
+    assert_eq!(course.settled, [(vec![Verdict::Never], true)], "one is not too many");
+}
+
+#[test]
+fn reports_are_the_servers_if_it_knows_of_them() {
+    let course = Fake::new(false, &["DSN"]).play(terms(HopTls::Opportunistic), &[mail(&["a@b.test"])]);
+    assert_eq!(course.settled, [(vec![Verdict::Taken { relays_dsn: true }], true)]);
+}
+
+#[test]
+fn a_server_gone_at_each_of_the_steps_loses_nothing_s_131() {
+    for (stage, is_lmtp, verdicts) in [
+        (Stage::Mail, false, [Verdict::Later; 2]),
+        (Stage::Recipient, false, [Verdict::Later; 2]),
+        (Stage::Data, false, [Verdict::Later; 2]),
+        (Stage::End, false, [Verdict::Unsure; 2]),
+        (Stage::End, true, [Verdict::Unsure; 2]),
+    ] {
+        let course = Fake::new(is_lmtp, &["PIPELINING"]).odd(stage, 1, None);
+        let course = course.play(terms(HopTls::Opportunistic), &[mail(&["a@b.test", "c@b.test"])]);
+        assert_eq!(course.settled, [(verdicts.to_vec(), false)], "{stage:?}");
+    }
+    for event in [Event::Lost, Event::TimedOut, Event::FaultyLine(LineFault::TooLong), Event::Finish] {
+        let mut talk = Talk::ready(false, &["CHUNKING"]);
+        let _ = talk.give(Event::Mail(Box::new(mail(&["a@b.test"]))));
+        talk.goes_on("250 x");
+        assert!(matches!(talk.say("250 x"), Next::SendBody(Framing::Chunk)));
+        assert!(talk.sent().ends_with("BDAT 100 LAST\r\n"));
+        assert_eq!(settled(talk.give(event)), (vec![Verdict::Later], false), "the body had no end");
+        assert!(matches!(talk.give(Event::BodySent), Next::Close));
+    }
+}

@@ -2,6 +2,7 @@
 //! name outside is looked up but those of servers with which a domain is shared.
 //!
 //! ```text
+//!   an address that leads a bounce back --> leaves, to who he was (O5)
 //!   a domain of ours --its route, or that of the address--> leaves: handed over, whatever is here (O10)
 //!        |-> mailbox, alias, tag, catch-all here --> mailboxes; members that are handed over, and forwards, leave
 //!        '-> nobody here --shared--> leaves, but never back to the server that it comes from (O4, O6)
@@ -21,6 +22,8 @@ use std::time::Instant;
 pub use hosts::KnownHosts;
 
 use crate::mail::{Address, AddressSpace, Alias, Domain, Lane, MailboxId, RemoteAddress, Role};
+use crate::net::server::Server;
+use crate::relay::returning::ReturnKey;
 use crate::relay::routing::lane;
 use crate::settings::{FullMailbox, Settings};
 use crate::smtp::{ForwardPath, Leaving, Recipient};
@@ -70,7 +73,7 @@ impl Whence<'_> {
 }
 
 /// A search for recipients.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Search<'a> {
     /// Who is here.
     pub store: &'a Store,
@@ -80,29 +83,25 @@ pub struct Search<'a> {
     pub from: Whence<'a>,
     /// Where other servers are.
     pub hosts: &'a KnownHosts,
+    /// What proves that an address leads back to a sender of forwarded mail.
+    pub returns: &'a ReturnKey,
     /// When.
     pub now: Instant,
 }
 
-/// Finds out who a forward-path is for a report of this server itself; see [`Search::find`].
-pub async fn look_up(
-    store: &Store,
-    settings: &Settings,
-    path: ForwardPath,
-    octets: u64,
-) -> Result<Recipient, StoreError> {
-    let named = match &path {
-        ForwardPath::Address(address) => address.to_string(),
-        ForwardPath::Role(role, domain) => format!("{}@{domain}", role.as_str()),
-        // These are told to nobody elsewhere.
-        ForwardPath::Postmaster | ForwardPath::OtherLocalPart(_) | ForwardPath::Foreign => String::new(),
-    };
-    let hosts = KnownHosts::default();
-    let search = Search { store, settings, from: Whence::Ourselves, hosts: &hosts, now: Instant::now() };
-    search.find(path, &RemoteAddress::from_path(&named), octets).await
-}
+impl<'a> Search<'a> {
+    /// A search in the running server.
+    pub fn new(server: &'a Server, settings: &'a Settings, from: Whence<'a>) -> Search<'a> {
+        Search {
+            store: &server.store,
+            settings,
+            from,
+            hosts: &server.hosts,
+            returns: &server.returns,
+            now: server.clock.monotonic(),
+        }
+    }
 
-impl Search<'_> {
     /// Finds out who a forward-path is, as it was `named` by RCPT, for a message of so many octets; 0 if they are not
     /// known. Every domain of ours has a postmaster and somebody for complaints of abuse: a mailbox or alias of that
     /// name, else who the settings name, else the oldest mailbox, each passed over while it is locked for all; a
@@ -114,6 +113,9 @@ impl Search<'_> {
         named: &RemoteAddress,
         octets: u64,
     ) -> Result<Recipient, StoreError> {
+        if let Some(found) = self.way_back(&path, named).await? {
+            return Ok(found);
+        }
         let home = match domain_of(&path) {
             Some(domain) if self.store.has_routes() => self.store.home(domain).await?,
             _ => None,
@@ -133,6 +135,27 @@ impl Search<'_> {
             },
             Resolved::ForeignDomain => self.elsewhere(path, named, octets).await?,
         })
+    }
+
+    /// To whom a bounce of forwarded mail goes, if that is the address which was made for it; from anybody, since it says
+    /// itself that we made it.
+    async fn way_back(
+        &self,
+        path: &ForwardPath,
+        named: &RemoteAddress,
+    ) -> Result<Option<Recipient>, StoreError> {
+        let ForwardPath::OtherLocalPart(domain) = path else { return Ok(None) };
+        let Some(recipient) = self.returns.sender(named, self.store.believed_now()) else { return Ok(None) };
+        if !self.store.has_domain(domain.clone()).await? {
+            return Ok(None);
+        }
+        let lane = lane(self.store, None, &recipient);
+        if lane == Lane::Nowhere {
+            return Ok(Some(Recipient::NoWay));
+        }
+        // It may go back to whence it comes: that server has it for somebody else.
+        let forwarder = Some(Alias::Domain(domain.clone()));
+        Ok(Some(Recipient::Outside(Vec::new(), vec![Leaving { recipient, lane, forwarder }])))
     }
 
     async fn here(&self, path: &ForwardPath) -> Result<Resolved, StoreError> {

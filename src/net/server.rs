@@ -32,6 +32,7 @@ use crate::cert;
 use crate::clock::Clock;
 use crate::limits;
 use crate::mail::{Address, MailboxId, is_local};
+use crate::relay::returning::ReturnKey;
 use crate::settings::{ListenerKind, Plaintext, Settings};
 use crate::store::{Store, StoreError};
 use crate::ticket;
@@ -58,6 +59,8 @@ pub struct Server {
     pub readers: Arc<Readers>,
     /// How many connections stand.
     pub admission: Arc<Admission>,
+    /// What proves that an address leads back to a sender of forwarded mail.
+    pub returns: ReturnKey,
     /// Where the servers of routes are.
     pub hosts: KnownHosts,
     /// Whence users have logged on lately.
@@ -234,6 +237,7 @@ impl Running {
             maildrops: Arc::default(),
             admission: Arc::default(),
             familiar: Familiar::default(),
+            returns: ReturnKey::new(context.gatekeeper.subkey("returns of forwarded mail").expose()),
             hosts: KnownHosts::default(),
             intervals: Intervals::default(),
             readers: Arc::default(),

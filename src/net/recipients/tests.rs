@@ -8,7 +8,6 @@ use crate::clock::{Clock, UnixTime};
 use crate::limits;
 use crate::mail::{AliasTarget, MailboxMark};
 use crate::store::{Lock, Options};
-use crate::ticket::block_on;
 
 /// A stranger's address, and those of two servers beside us.
 const STRANGER: [u8; 4] = [192, 0, 2, 1];
@@ -65,7 +64,7 @@ impl House {
     fn find(&self, from: Whence<'_>, path: &str) -> Recipient {
         let parsed = ForwardPath::parse(path.as_bytes(), true).unwrap();
         let (store, settings, hosts, now) = (&self.store, &self.store.settings(), &self.hosts, self.now);
-        let search = Search { store, settings, from, hosts, now };
+        let search = Search { store, settings, from, hosts, returns: &key(), now };
         smol::block_on(search.find(parsed, &RemoteAddress::from_path(path), 0)).unwrap()
     }
 
@@ -73,6 +72,10 @@ impl House {
     fn stranger(&self, path: &str) -> String {
         told(&self.find(Whence::Stranger(STRANGER.into()), path))
     }
+}
+
+fn key() -> ReturnKey {
+    ReturnKey::new(&[7; 32])
 }
 
 /// `alice bob` for mailboxes, `> x@y by LANE` for what leaves, and one word for what is refused.
@@ -334,10 +337,7 @@ fn who_may_send_out_needs_a_way_o2_o3() {
 fn a_report_finds_a_sender_wherever_he_is() {
     let folder = Folder::new();
     let house = House::new(&folder);
-    let find = |path: &str| {
-        let path = ForwardPath::parse(path.as_bytes(), true).unwrap();
-        told(&block_on(look_up(&house.store, &house.store.settings(), path, 0)).unwrap())
-    };
+    let find = |path: &str| told(&house.find(Whence::Ourselves, path));
     assert_eq!((find("alice@home.lan").as_str(), find("x@far.example").as_str()), ("alice", "no way"));
     house.set("smarthost", "smart.example");
     house.share("home.lan", "192.0.2.77");
@@ -345,4 +345,30 @@ fn a_report_finds_a_sender_wherever_he_is() {
     assert_eq!(find("dora@home.lan"), "> dora@home.lan by route:home.lan");
     assert_eq!(find("a%b@home.lan"), "unknown");
     assert_eq!(find("postmaster@far.example"), "> postmaster@far.example by smarthost");
+}
+
+#[test]
+fn a_bounce_of_forwarded_mail_finds_home_and_opens_no_relay_o5() {
+    let folder = Folder::new();
+    let house = House::new(&folder);
+    house.set("smarthost", "smart.example");
+    let back = |domain: &str| {
+        let domain: Domain = domain.parse().unwrap();
+        key().rewritten("bob@far.example", &domain, house.store.clock().now()).unwrap().to_string()
+    };
+    let ours = back("home.lan");
+    assert_eq!(house.stranger(&ours), "> bob@far.example by smarthost for home.lan");
+    assert_eq!(house.stranger(&ours.to_lowercase()), "> bob@far.example by smarthost for home.lan");
+    assert_eq!(told(&house.find(Whence::Ourselves, &ours)), house.stranger(&ours));
+    for forged in [
+        ours.replace("bob", "eve"),
+        ours.replace("far.example", "other.example"),
+        ours.replacen("SRS0=", "SRS0=a", 1),
+        "SRS0=aaaaaaaa=aa=far.example=bob@home.lan".into(),
+    ] {
+        assert_eq!(house.stranger(&forged), "unknown", "{forged}");
+    }
+    assert_eq!(house.stranger(&back("other.lan")), "foreign", "made for a domain that is none of ours");
+    house.share("home.lan", "192.0.2.77");
+    assert_eq!(house.stranger(&ours), "> bob@far.example by smarthost for home.lan");
 }

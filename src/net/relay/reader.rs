@@ -2,7 +2,7 @@
 
 use crate::mail::{Address, Lane, Language, MailDsn, MailboxId, Notify, RcptDsn, RemoteAddress};
 use crate::net::international::Reckoning;
-use crate::net::recipients::look_up;
+use crate::net::recipients::{Search, Whence};
 use crate::net::server::Server;
 use crate::relay::routing::lane;
 use crate::smtp::report::Report;
@@ -30,7 +30,9 @@ pub async fn find(server: &Server, reverse_path: &str) -> Result<Result<Reader, 
         return Ok(Err("the sender has no domain"));
     };
     let address = if let ForwardPath::Address(address) = &path { Some(address.clone()) } else { None };
-    let (mailboxes, outside) = match (look_up(store, &settings, path, 0).await?, address) {
+    let named = RemoteAddress::from_path(reverse_path);
+    let found = Search::new(server, &settings, Whence::Ourselves).find(path, &named, 0).await?;
+    let (mailboxes, outside) = match (found, address) {
         (Recipient::Mailboxes(mailboxes), _) => (mailboxes, Vec::new()),
         (Recipient::Outside(mailboxes, leaving), _) => {
             (mailboxes, leaving.into_iter().map(|leaving| (leaving.recipient, leaving.lane)).collect())

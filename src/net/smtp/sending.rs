@@ -50,14 +50,7 @@ impl<'a> Driver<'a> {
         named: &RemoteAddress,
         octets: u64,
     ) -> Result<Recipient, StoreError> {
-        let search = Search {
-            store: &self.server.store,
-            settings: &self.settings,
-            from: self.whence(),
-            hosts: &self.server.hosts,
-            now: self.server.clock.monotonic(),
-        };
-        search.find(path, named, octets).await
+        Search::new(self.server, &self.settings, self.whence()).find(path, named, octets).await
     }
 
     /// Whose mail it is. A user's rights are his own, wherever he is.

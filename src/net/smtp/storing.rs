@@ -1,16 +1,17 @@
 //! A received message on its way to its mailboxes, and what it gives rise to.
 
-use std::net::IpAddr;
-
 use super::Driver;
 use super::sending::Spent;
-use crate::mail::{Address, MailboxId};
+use crate::mail::{Address, MailboxId, RemoteAddress};
 use crate::net::international::Reckoning;
 use crate::net::patience::in_time;
 use crate::net::recipients;
 use crate::net::seat::Doing;
 use crate::net::stream::Lost;
-use crate::smtp::{Envelope, Event, Leaving, Named, Next, Session};
+use crate::relay::returning::mark;
+use crate::settings::ForwardSender;
+use crate::smtp::report::is_list;
+use crate::smtp::{Envelope, Event, Leaving, Next, Session};
 use crate::store::{Delivered, Delivery, Filing, Outbound, Store, StoreError, Upload};
 
 impl Driver<'_> {
@@ -68,37 +69,61 @@ impl Driver<'_> {
         }
         let deliveries = deliveries(store, envelope, &upload).await?;
         let (submitter, came_from) = (self.submitter(), self.whence().came_from());
-        let outbound = envelope.leaving.iter().map(|(leaving, named)| {
-            let named = envelope.named.get(*named);
-            outbound(envelope, leaving, named, submitter.clone(), came_from)
-        });
-        upload.file(Filing { outbound: outbound.collect(), deliveries, settled: Vec::new() }).await
+        let mut outbound = Vec::with_capacity(envelope.leaving.len());
+        for (leaving, named) in &envelope.leaving {
+            let is_forwarded = leaving.forwarder.is_some();
+            outbound.push(Outbound {
+                reverse_path: self.reverse_path(envelope, leaving).await?,
+                submitter: submitter.clone(),
+                came_from: came_from.filter(|_| !is_forwarded),
+                ..outbound_of(envelope, leaving, *named)
+            });
+        }
+        upload.file(Filing { outbound, deliveries, settled: Vec::new() }).await
+    }
+
+    /// The envelope's sender, or the address that leads back to him: where what one of ours forwards leaves our domains,
+    /// and he is of none of them, so that the other server might ask who may send for his (O5).
+    async fn reverse_path(&self, envelope: &Envelope, leaving: &Leaving) -> Result<Box<str>, StoreError> {
+        let (server, sender) = (self.server, envelope.reverse_path.as_str());
+        let rule = server.store.settings().outgoing.forward_sender;
+        let Some(forwarder) = leaving.forwarder.as_ref().filter(|_| rule == ForwardSender::Rewrite) else {
+            return Ok(sender.into());
+        };
+        let ends = [RemoteAddress::from_path(sender).domain(), leaving.recipient.domain()];
+        for domain in ends.into_iter().flatten() {
+            if server.store.has_domain(domain).await? {
+                return Ok(sender.into());
+            }
+        }
+        let rewritten = server.returns.rewritten(sender, &forwarder.domain(), server.clock.now());
+        Ok(rewritten.map_or_else(|| sender.into(), |address| address.as_str().into()))
     }
 }
 
-/// A copy that leaves. What is forwarded bears its forwarder's mark, by which it is known if it comes again (S-120), and
-/// may go back to whence it came: it was sent to another address there.
-fn outbound(
-    envelope: &Envelope,
-    leaving: &Leaving,
-    named: Option<&Named>,
-    submitter: Box<str>,
-    came_from: Option<IpAddr>,
-) -> Outbound {
-    let mark = leaving.mark(named.map_or("", |named| &named.path));
-    // A name beyond ASCII is in no header of a mail without SMTPUTF8; the Received fields still end its circle.
-    let mark = mark.filter(|mark| envelope.is_utf8 || mark.is_ascii());
-    let is_forwarded = leaving.forwarder.is_some();
+/// A copy that leaves, as far as the envelope tells. What is forwarded bears its forwarder's mark, by which it is known if
+/// it comes again (S-120), and may go back to whence it came: it was sent to another address there.
+fn outbound_of(envelope: &Envelope, leaving: &Leaving, index: usize) -> Outbound {
+    let named = envelope.named.get(index);
+    let mut rcpt_dsn = named.map_or_else(Default::default, |named| named.dsn.clone());
+    if let Some(notify) = &mut rcpt_dsn.notify
+        && is_list(envelope, index)
+    {
+        // He hears that it has gone to a list, and no more. RFC 3461 §5.2.7.3.
+        notify.success = false;
+    }
+    let path = named.map_or("", |named| &named.path);
+    let forwarder = leaving.forwarder.as_ref();
     Outbound {
         lane: leaving.lane.clone(),
         reverse_path: envelope.reverse_path.as_str().into(),
         recipient: leaving.recipient.clone(),
         mail_dsn: envelope.dsn.clone(),
-        rcpt_dsn: named.map_or_else(Default::default, |named| named.dsn.clone()),
+        rcpt_dsn,
         is_utf8: envelope.is_utf8,
-        submitter,
-        came_from: came_from.filter(|_| !is_forwarded),
-        prefix: mark.map_or_else(Vec::new, |mark| format!("Delivered-To: {mark}\r\n").into_bytes()),
+        submitter: "".into(),
+        came_from: None,
+        prefix: forwarder.map_or_else(Vec::new, |forwarder| mark(forwarder, path, envelope.is_utf8)),
     }
 }
 

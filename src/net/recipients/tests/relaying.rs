@@ -235,6 +235,7 @@ impl Talk<'_> {
                         settings: &settings,
                         from: self.whence(),
                         hosts: &self.house.hosts,
+                        returns: &key(),
                         now: self.house.now,
                     };
                     Event::Recipient(smol::block_on(search.find(path, &named, octets)).unwrap())

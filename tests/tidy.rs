@@ -46,7 +46,7 @@ const CRATES_OF: &[(&str, &[&str])] = &[
     ("pop3", &["base64ct"]),
     ("smtp", &["memchr"]),
     // Its hmac is ring's module, which reads like the crate.
-    ("relay", &["hmac", "ring"]),
+    ("relay", &["base64ct", "hmac", "ring"]),
     ("store", &["crc32fast", "log", "postcard", "redb", "rustix", "serde"]),
     // Its hmac is ring's module, which reads like the crate.
     ("auth", &["argon2", "base64ct", "hmac", "log", "postcard", "ring", "rustix", "serde", "zeroize"]),

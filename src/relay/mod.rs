@@ -8,6 +8,7 @@
 
 pub mod judging;
 pub mod pauses;
+mod people;
 pub mod returning;
 pub mod rewriting;
 pub mod routing;

@@ -183,6 +183,127 @@ fn misuse_of_the_queue_is_one_line_o1() {
     House::empty().run("queue").failed(6, "poppet setup");
 }
 
+/// Two mails of a printer wait for a smart host at which nobody listens.
+fn with_two_waiting() -> (House, house::Server) {
+    let house = House::with_alice();
+    house.run(&format!("set smarthost 127.0.0.1:{}", shut_port())).done();
+    house.run("device add printer 127.0.0.1 --to smarthost").done();
+    let server = house.serve();
+    server.deliver("bob@example.com", "Subject: One \x1b[2J\r\nX-Long: a\r\n b\r\n\r\nsecret body");
+    server.deliver("carol@example.org", "Subject: Two\r\n\r\ntext");
+    (house, server)
+}
+
+/// The numbers that a listing has.
+fn numbers(house: &House, line: &str) -> Vec<String> {
+    house.run(line).done().lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn what_waits_is_listed_and_found_by_number_way_and_address_o1() {
+    let (house, _server) = with_two_waiting();
+    let rows = house.run("queue --json").json();
+    let row = &rows[0];
+    assert_eq!(rows.as_array().unwrap().len(), 2, "{rows}");
+    for (key, wanted) in [
+        ("from", json!("printer@example.net")),
+        ("to", json!("bob@example.com")),
+        ("way", json!("smarthost")),
+        ("state", json!("waiting")),
+    ] {
+        assert_eq!(row[key], wanted, "{key}: {row}");
+    }
+    assert!(row["number"].is_u64() && row["octets"].as_u64().unwrap() > 50, "{row}");
+    let all = numbers(&house, "queue");
+    assert_eq!(all.len(), 2);
+    for (which, wanted) in [
+        (all[0].as_str(), &all[..1]),
+        (&all[1], &all[1..]),
+        ("smarthost", &all),
+        ("all", &all),
+        ("BOB@example", &all[..1]),
+        ("example.org", &all[1..]),
+        ("printer@example.net", &all),
+        ("route:example.com", &[]),
+        ("nobody@example.com", &[]),
+    ] {
+        assert_eq!(numbers(&house, &format!("queue list {which}")), wanted, "{which}");
+    }
+    let status = house.run("status --json").json();
+    assert_eq!(status["queue_waiting"], 2, "{status}");
+}
+
+#[test]
+fn one_that_waits_is_shown_with_its_header_and_no_more_o1() {
+    let (house, _server) = with_two_waiting();
+    let number = &numbers(&house, "queue list bob")[0];
+    let shown = house.run(&format!("queue show {number}"));
+    let text = shown.done();
+    for wanted in
+        ["to\tbob@example.com\n", "way\tsmarthost\n", "submitter\tdevice printer\n", "\nX-Long: a\n b\n"]
+    {
+        assert!(text.contains(wanted), "{wanted}: {text}");
+    }
+    assert!(!text.contains('\u{1b}') && !text.contains("secret body"), "{text}");
+    let document = house.run(&format!("queue show {number} --json")).json();
+    let header = document["header"].as_str().unwrap();
+    assert!(header.contains("Subject: One \u{1b}[2J\r\nX-Long: a\r\n b\r\n"), "{document}");
+    assert!(
+        header.ends_with("\r\n") && !header.contains("\r\n\r\n") && !header.contains("secret"),
+        "{document}"
+    );
+    assert_eq!((&document["delay_told"], &document["unsure_sends"]), (&json!(false), &json!(0)));
+}
+
+#[test]
+fn what_waits_is_held_released_sent_again_and_removed_o1() {
+    let (house, server) = with_two_waiting();
+    let all = numbers(&house, "queue");
+    let states = || {
+        let rows = house.run("queue --json").json();
+        rows.as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["state"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let count = |line: &str| house.run(&format!("{line} --json")).json()["recipients"].clone();
+    assert_eq!(count("queue hold bob@"), 1);
+    assert_eq!(states(), ["held", "waiting"]);
+    assert_eq!(house.run("status --json").json()["queue_held"], 1);
+    assert_eq!(count(&format!("queue release {}", all[0])), 1);
+    assert_eq!(states(), ["waiting", "waiting"]);
+    assert_eq!(count("queue hold all"), 2);
+    drop(server);
+    assert_eq!(states(), ["held", "held"]);
+    let refused =
+        "the mail of 2 recipients would be removed for good, and no sender be told: say it with --yes";
+    house.run("queue del all").failed(5, refused);
+    house.run("queue del smarthost").failed(5, refused);
+    house.run("queue del carol").failed(5, "the mail of 1 recipient would be removed");
+    assert_eq!(states().len(), 2);
+    house.run(&format!("queue del {}", all[1])).done();
+    house.run(&format!("queue del {}", all[1])).failed(3, "there is no number");
+    assert_eq!(count("queue del smarthost --yes"), 1);
+    assert_eq!(house.run("queue").done(), "");
+}
+
+#[test]
+fn a_terminal_shows_a_table_no_wider_than_itself_o1() {
+    let (house, _server) = with_two_waiting();
+    let shown = house.on_a_terminal("stty columns 60; poppet queue");
+    let lines: Vec<&str> = shown.lines().map(str::trim_end).collect();
+    assert!(lines.len() == 3 && lines[0].starts_with("number"), "{shown}");
+    assert!(lines.iter().all(|line| line.chars().count() <= 60 && line.ends_with("...")), "{shown}");
+    let said = house.on_a_terminal("poppet queue hold bob");
+    assert!(said.contains("1 recipient's mail is held until"), "{said}");
+}
+
+/// A port at which nobody listens.
+fn shut_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 // ---- route, share --------------------------------------------------------------------------------
 
 #[test]
@@ -360,15 +481,22 @@ fn the_doctor_tells_what_is_open_m11() {
 #[test]
 fn the_doctor_tells_what_is_wrong_with_a_way_o2() {
     let house = House::with_alice();
-    // A port at which nobody listens.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = shut_port();
     house.run(&format!("set smarthost 127.0.0.1:{port}")).done();
+    house.run(&format!("route example.com 127.0.0.1:{port}")).done();
+    house.run(&format!("route *.example.org 127.0.0.1:{port}")).done();
     house.run(&format!("set smarthost 127.0.0.1:{port} --for home.lan")).done();
     let look = || {
         for (line, way) in [
             ("doctor", "smarthost"),
             ("doctor --for alice@home.lan", "smarthost:home.lan"),
             ("doctor --for home.lan", "smarthost:home.lan"),
+            ("doctor", "route:example.com"),
+            ("doctor --for example.com", "route:example.com"),
+            ("doctor --for bob@example.com", "route:example.com"),
+            ("doctor --for *.example.org", "route:*.example.org"),
+            ("doctor --for mail.example.org", "route:*.example.org"),
+            ("doctor --for bob@example.net", "smarthost"),
         ] {
             let (code, found) = findings(&house, line);
             assert_eq!(code, 1, "{line}: {found:?}");

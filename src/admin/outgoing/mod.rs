@@ -98,10 +98,8 @@ pub(super) async fn act(context: &Context, act: OutgoingAct) -> Result<Answer, A
 
 /// How sending goes; without a server only how much waits is known.
 fn status(context: &Context) -> RelayStatus {
-    match &context.live {
-        Some(live) => live.relay(),
-        None => RelayStatus { counts: context.store.queue_counts(), ..RelayStatus::default() },
-    }
+    let known = context.live.as_ref().map(|live| live.relay()).unwrap_or_default();
+    RelayStatus { counts: context.store.queue_counts(), ..known }
 }
 
 /// Has a running server look at queue and ways anew.

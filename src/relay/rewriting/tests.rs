@@ -53,14 +53,11 @@ fn the_writer_is_in_the_name_and_gets_the_answers() {
         ("J\u{f6}rg X <j@home.lan>", "=?UTF-8?B?SsO2cmcgWA==?=", "=?UTF-8?B?SsO2cmcgWA==?=\r\n <j@home.lan>"),
         ("Alice\r\n <alice@home.lan>", "Alice", "Alice\r\n <alice@home.lan>"),
         ("<@a.lan,@b.lan:alice@home.lan>", "\"alice@home.lan\"", "<alice@home.lan>"),
-        ("alice (x) . b @ home.lan", "x", "x\r\n <alice.b@home.lan>"),
+        ("alice (x) . b @ home.lan", "\"x\"", "\"x\"\r\n <alice.b@home.lan>"),
         ("\"a b\"@home.lan", "\"\\\"a b\\\"@home.lan\"", "<\"a b\"@home.lan>"),
         ("Team: Bob <bob@home.lan>, carol@home.lan;", "Bob", "Bob\r\n <bob@home.lan>,\r\n <carol@home.lan>"),
         ("Bob <bob@home.lan>, Eve <family@EXAMPLE.com>", "Bob", "Bob\r\n <bob@home.lan>"),
     ] {
-        // A comment of one word is an atom's text in quotes.
-        let from = if from == "x" { "\"x\"" } else { from };
-        let reply_to = reply_to.replace("x\r\n <alice.b", "\"x\"\r\n <alice.b");
         assert_eq!(
             of(value),
             format!("From: {from}\r\n <family@example.com>\r\nReply-To: {reply_to}\r\n"),

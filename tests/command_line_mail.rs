@@ -236,6 +236,32 @@ fn forwards_come_are_shown_and_go_o5() {
 }
 
 #[test]
+fn a_domain_is_told_as_contacts_for_another_directory_o5() {
+    let house = with_bob();
+    house.run("alias info@home.lan alice@home.lan bob@home.lan").done();
+    let text = house.run("list home.lan --ldif --base ou=contacts,dc=example,dc=com").done().to_owned();
+    assert!(
+        text.starts_with("version: 1\n\ndn: cn=alice@home.lan,ou=contacts,dc=example,dc=com\n"),
+        "{text}"
+    );
+    for line in ["mail: bob@home.lan", "targetAddress: SMTP:info@home.lan", "objectClass: contact"] {
+        assert!(text.lines().any(|found| found == line), "{line}: {text}");
+    }
+    assert_eq!(house.run("list --ldif").done().matches("\ndn: ").count(), 3);
+    for (line, code, text) in [
+        ("list home.lan --base dc=x", 2, "it goes with --ldif"),
+        ("list home.lan --ldif --base home.lan", 2, "--base is the name of an entry"),
+        ("list home.lan --ldif --json", 2, "leave out --json"),
+        ("list alice@home.lan --ldif", 2, "alice@home.lan is an address: name its domain"),
+        ("list far.lan --ldif", 3, "there is no domain far.lan"),
+    ] {
+        let refused = house.run(line);
+        assert_eq!(refused.code, code, "{line}: {}", refused.err);
+        assert!(refused.err.contains(text) && refused.err.lines().count() == 1, "{line}: {}", refused.err);
+    }
+}
+
+#[test]
 fn forwards_that_can_not_be_are_refused_with_advice() {
     let house = with_bob();
     house.run("alias info@home.lan alice@home.lan").done();

@@ -51,7 +51,7 @@ const CRATES_OF: &[(&str, &[&str])] = &[
     // Its hmac is ring's module, which reads like the crate.
     ("auth", &["argon2", "base64ct", "hmac", "log", "postcard", "ring", "rustix", "serde", "zeroize"]),
     ("cert", &["aes", "base64ct", "hmac", "log", "postcard", "rcgen", "ring", "rustls", "serde", "time"]),
-    ("admin", &["log", "serde"]),
+    ("admin", &["base64ct", "log", "serde"]),
     (
         "net",
         &[

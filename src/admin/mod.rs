@@ -11,6 +11,7 @@ mod binding;
 mod certificates;
 pub mod command;
 mod consequences;
+mod contacts;
 mod devices;
 mod elsewhere;
 mod failure;
@@ -36,6 +37,7 @@ mod together;
 mod undo;
 
 pub use crate::auth::{FailureRow, FailureState, check_password};
+pub use crate::ldap::is_entry_name;
 pub use crate::store::{
     AliasRow, Device, DomainRow, Forward, GoneRow, LastTry, Lock, MailboxRow, Origin, QueueAct, QueueCounts,
     QueueId, QueueState, Queued, Reach, Recoverable, Route, Undeleted, Wear, Which,
@@ -47,6 +49,7 @@ pub use certificates::{
     CertificateAct, CertificateKind, CertificateRow, Fingerprint, RevocationRow, Told, Vouches,
 };
 pub use command::{Answer, Command, Consequence, MessageSummary, SessionRow, SettingRow, Status};
+pub use contacts::ldif;
 pub use failure::{AdminError, Failure, quoted};
 pub use founding::{Founded, found, open};
 pub use mechanisms::{MechanismRow, MechanismState};

@@ -4,25 +4,26 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::alias::{self, texts};
 use super::desk::{Desk, stranger};
+use super::output::Output;
 use super::quota;
 use super::table::{Cell, Report};
 use super::verbs::{List, Stat};
 use crate::admin::{
-    AdminError, AliasRow, Answer, Command, DomainRow, Failure, GoneRow, Lock, MailboxRow, OutgoingAct,
+    self, AdminError, AliasRow, Answer, Command, DomainRow, Failure, GoneRow, Lock, MailboxRow, OutgoingAct,
     OutgoingTold, Recoverable, RelayStatus, Target, Wear,
 };
 use crate::mail::{Address, Alias, AliasTarget, Domain};
 use crate::settings::Method;
 
 pub(super) fn list(verb: &List, desk: &Desk) -> Result<Report, AdminError> {
+    if verb.base.is_some() {
+        return Err(AdminError::usage("--base tells where contacts shall stand: it goes with --ldif"));
+    }
     let domain = match verb.domain.as_deref().map(str::parse).transpose()? {
         None => return list_domains(desk),
         Some(Target::Domain(domain)) => domain,
         Some(Target::Mailbox(address)) => {
-            return Err(AdminError::usage(format!(
-                "{address} is an address: name its domain, {}",
-                address.domain()
-            )));
+            return Err(no_address(&address));
         }
     };
     let mailboxes = mailboxes(desk, Some(domain))?;
@@ -80,6 +81,31 @@ fn list_domains(desk: &Desk) -> Result<Report, AdminError> {
         ]
     };
     Ok(Report::Rows(&["domain", "state", "mailboxes", "aliases"], domains.iter().map(row).collect()))
+}
+
+/// The contacts for another server's directory, of one domain or all.
+pub(super) fn contacts(verb: &List, desk: &Desk, output: &Output) -> Result<(), AdminError> {
+    if output.is_json {
+        return Err(AdminError::usage("--ldif has a form of its own: leave out --json"));
+    }
+    let base = verb.base.as_deref();
+    if base.is_some_and(|base| base.is_empty() || !admin::is_entry_name(base)) {
+        return Err(AdminError::usage("--base is the name of an entry, such as ou=contacts,dc=home,dc=lan"));
+    }
+    let domain: Option<Domain> = match verb.domain.as_deref().map(str::parse).transpose()? {
+        None => None,
+        Some(Target::Domain(domain)) => Some(domain),
+        Some(Target::Mailbox(address)) => return Err(no_address(&address)),
+    };
+    let mailboxes: Vec<Address> =
+        mailboxes(desk, domain.clone())?.into_iter().map(|row| row.address).collect();
+    let mut aliases = alias::all(desk)?;
+    aliases.retain(|row| domain.as_ref().is_none_or(|domain| row.alias.domain() == *domain));
+    output.text(&admin::ldif(&mailboxes, &aliases, base))
+}
+
+fn no_address(address: &Address) -> AdminError {
+    AdminError::usage(format!("{address} is an address: name its domain, {}", address.domain()))
 }
 
 pub(super) fn stat(verb: &Stat, desk: &Desk) -> Result<Report, AdminError> {

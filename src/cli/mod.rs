@@ -94,6 +94,7 @@ fn carry_out(verb: Verb, globals: &Globals, output: &Output) -> Result<(), Admin
         Verb::Alias(verb) => alias::alias(&verb, &desk)?,
         Verb::Device(verb) => device::device(&verb, &desk)?,
         Verb::Quota(verb) => quota::quota(&verb, &desk)?,
+        Verb::List(verb) if verb.ldif => return look::contacts(&verb, &desk, output),
         Verb::List(verb) => look::list(&verb, &desk)?,
         Verb::Stat(verb) => look::stat(&verb, &desk)?,
         Verb::Get(verb) => options::get(&verb, &desk)?,

@@ -128,18 +128,27 @@ pub(super) struct Del {
     subcommand,
     name = "list",
     description = "list the domains, or the mailboxes of one",
-    example = "{command_name}\n{command_name} home.lan",
+    example = "{command_name}\n{command_name} home.lan\n{command_name} home.lan --ldif --base ou=contacts,dc=example,dc=com",
     note = "Columns without DOMAIN: domain, state, mailboxes, aliases; with it: mailbox, state, created, aliases,\n\
     then forwards where one of them forwards (\"poppet forward\"), and account where users are known by the system or a\n\
     directory.\n\
     The state is open, locked, or domain-locked for a mailbox that only its domain locks; \" all\" stands behind it\n\
-    where no mail is taken either. The aliases are a number for a domain, and those that name the mailbox."
+    where no mail is taken either. The aliases are a number for a domain, and those that name the mailbox.\n\
+    --ldif prints a mail contact for each mailbox and alias that has a name, as Active Directory and Exchange have them:\n\
+    what the server beside this one needs to know where a shared domain is (\"poppet share\"). They stand below --base,\n\
+    or else below ou=poppet,dc=home,dc=lan for home.lan."
 )]
 /// list
 pub(super) struct List {
     /// a domain
     #[argh(positional, arg_name = "DOMAIN")]
     pub domain: Option<String>,
+    /// contacts for another server's directory, as LDIF
+    #[argh(switch)]
+    pub ldif: bool,
+    /// with --ldif: below which entry they shall stand
+    #[argh(option, arg_name = "DN")]
+    pub base: Option<String>,
 }
 
 #[derive(FromArgs)]

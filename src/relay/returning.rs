@@ -13,7 +13,7 @@ use ring::hmac;
 use crate::clock::UnixTime;
 use crate::limits;
 use crate::mail::mailbox::{Mailbox, written_local_part};
-use crate::mail::{Domain, RemoteAddress};
+use crate::mail::{Address, Alias, Domain, RemoteAddress};
 
 /// What proves that an address that leads back was made here.
 #[derive(Clone)]
@@ -63,6 +63,20 @@ impl ReturnKey {
         let bits = tag.as_ref().iter().take(5).fold(0_u64, |bits, &octet| bits << 8 | u64::from(octet));
         let digits: Vec<u16> = (0..4).rev().map(|place| (bits >> (10 * place) & 0x3FF) as u16).collect();
         shown(&digits)
+    }
+}
+
+/// What marks a mail that one of ours has forwarded, so that it is known if it comes back (S-120): the field of the
+/// address that was written to. Nothing where a mail without SMTPUTF8 can't say it.
+pub fn mark(forwarder: &Alias, named: &str, is_utf8: bool) -> Vec<u8> {
+    let address = match forwarder {
+        Alias::Address(address) => Some(address.clone()),
+        // That of the name for which it stood in.
+        Alias::CatchAll(_) | Alias::Domain(_) => named.parse::<Address>().ok(),
+    };
+    match address.filter(|address| is_utf8 || address.is_ascii()) {
+        Some(address) => format!("Delivered-To: {address}\r\n").into_bytes(),
+        None => Vec::new(),
     }
 }
 
@@ -219,5 +233,17 @@ mod tests {
         assert_eq!(rewritten(&format!("{}@e.lan", "b".repeat(42))), None);
         assert!(rewritten(&format!("\"{}\"@e.lan", "b ".repeat(19))).is_some());
         assert_eq!(rewritten(&format!("\"{}\"@e.lan", "b ".repeat(20))), None);
+    }
+
+    #[test]
+    fn a_mark_names_the_address_that_was_written_to_s_120() {
+        let info = "info@home.lan".parse().unwrap();
+        assert_eq!(mark(&info, "INFO+x@home.lan", false), b"Delivered-To: info@home.lan\r\n");
+        let catch_all = "*@home.lan".parse().unwrap();
+        assert_eq!(mark(&catch_all, "Zoe@home.lan", false), b"Delivered-To: zoe@home.lan\r\n");
+        assert_eq!(mark(&catch_all, "\"a\r\nb\"@home.lan", false), b"");
+        let jorg = "j\u{f6}rg@home.lan".parse().unwrap();
+        assert_eq!(mark(&jorg, "", false), b"");
+        assert_eq!(mark(&jorg, "", true), "Delivered-To: j\u{f6}rg@home.lan\r\n".as_bytes());
     }
 }

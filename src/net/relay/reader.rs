@@ -1,12 +1,12 @@
 //! Who reads a report: the mail's reverse-path, a mailbox of ours or somebody elsewhere.
 
-use crate::mail::{Address, Lane, Language, MailDsn, MailboxId, Notify, RcptDsn, RemoteAddress};
+use crate::mail::{Address, Language, MailDsn, MailboxId, Notify, RcptDsn, RemoteAddress};
 use crate::net::international::Reckoning;
 use crate::net::recipients::{Search, Whence};
 use crate::net::server::Server;
-use crate::relay::routing::lane;
+use crate::relay::returning::mark;
 use crate::smtp::report::Report;
-use crate::smtp::{ForwardPath, Recipient, ReversePath, Session};
+use crate::smtp::{ForwardPath, Leaving, Recipient, ReversePath, Session};
 use crate::store::{Delivered, Delivery, Filing, Outbound, Resolved, Settlement, StoreError};
 
 /// Where a report goes.
@@ -15,7 +15,9 @@ pub struct Reader {
     /// Into these mailboxes.
     pub mailboxes: Vec<(MailboxId, Address)>,
     /// To these elsewhere.
-    pub outside: Vec<(RemoteAddress, Lane)>,
+    pub outside: Vec<Leaving>,
+    /// As the mail named him.
+    pub named: RemoteAddress,
     /// Whose postmaster writes to him; none for that of his own domain.
     pub domain: Option<String>,
     /// In which language.
@@ -34,15 +36,9 @@ pub async fn find(server: &Server, reverse_path: &str) -> Result<Result<Reader, 
     let found = Search::new(server, &settings, Whence::Ourselves).find(path, &named, 0).await?;
     let (mailboxes, outside) = match (found, address) {
         (Recipient::Mailboxes(mailboxes), _) => (mailboxes, Vec::new()),
-        (Recipient::Outside(mailboxes, leaving), _) => {
-            (mailboxes, leaving.into_iter().map(|leaving| (leaving.recipient, leaving.lane)).collect())
-        }
+        (Recipient::Outside(mailboxes, leaving), _) => (mailboxes, leaving),
         (Recipient::ForeignDomain | Recipient::NoWay | Recipient::WouldReturn, _) => {
-            let recipient = RemoteAddress::from_path(reverse_path);
-            match lane(store, None, &recipient) {
-                Lane::Nowhere => return Ok(Err("the sender is elsewhere, and there is no way to him")),
-                lane => (Vec::new(), vec![(recipient, lane)]),
-            }
+            return Ok(Err("the sender is elsewhere, and there is no way to him"));
         }
         (Recipient::Full { .. }, Some(address)) => (mailboxes_of(server, address).await?, Vec::new()),
         (Recipient::Full { .. }, None) => return Ok(Err("the mailbox is full")),
@@ -57,7 +53,7 @@ pub async fn find(server: &Server, reverse_path: &str) -> Result<Result<Reader, 
         Some((_, address)) => store.settings_for(address).language,
         None => settings.language,
     };
-    Ok(Ok(Reader { mailboxes, outside, domain, language }))
+    Ok(Ok(Reader { mailboxes, outside, named, domain, language }))
 }
 
 /// Makes a report durable, and settles what it tells of in the same commit; says whether anybody gets it. Where nobody is
@@ -79,7 +75,8 @@ pub async fn file(
         Delivery { surrogate_octets, ..Delivery::to(*mailbox, prefix) }
     };
     let deliveries = reader.mailboxes.iter().map(delivery).collect();
-    let outbound: Vec<Outbound> = reader.outside.iter().map(|way| outbound(way, report.needs_utf8)).collect();
+    let outbound: Vec<Outbound> =
+        reader.outside.iter().map(|leaving| outbound(reader, leaving, report.needs_utf8)).collect();
     let delivered = if outbound.is_empty() && settled.is_empty() {
         upload.finish(deliveries).await?
     } else {
@@ -89,17 +86,19 @@ pub async fn file(
 }
 
 /// From nobody, and never reported on. RFC 3461 §6.1.
-fn outbound((recipient, lane): &(RemoteAddress, Lane), is_utf8: bool) -> Outbound {
+fn outbound(reader: &Reader, leaving: &Leaving, is_utf8: bool) -> Outbound {
+    // One who forwards is marked as with any mail, so that a circle ends (S-120).
+    let marked = |forwarder| mark(forwarder, reader.named.as_str(), is_utf8);
     Outbound {
-        lane: lane.clone(),
+        lane: leaving.lane.clone(),
         reverse_path: "".into(),
-        recipient: recipient.clone(),
+        recipient: leaving.recipient.clone(),
         mail_dsn: MailDsn::default(),
         rcpt_dsn: RcptDsn { notify: Some(Notify::default()), original_recipient: None },
         is_utf8,
         submitter: "".into(),
         came_from: None,
-        prefix: Vec::new(),
+        prefix: leaving.forwarder.as_ref().map(marked).unwrap_or_default(),
     }
 }
 

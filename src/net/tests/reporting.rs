@@ -8,6 +8,7 @@ use crate::net::relay::reader::{self, Reader};
 use crate::net::relay::reporting::report;
 use crate::net::server::Server;
 use crate::relay::judging::{About, Told};
+use crate::smtp::Leaving;
 use crate::smtp::client::{Answer, Reply, Verdict};
 use crate::store::{
     Fate, Filing, LastTry, Lock, Outbound, QueueCounts, QueueState, Queued, Settlement, StoreError, Which,
@@ -149,12 +150,12 @@ fn a_full_disk_puts_a_report_off_and_loses_nothing() {
     let reserve = |mib| house.store().set_setting("reserve_mib", mib).wait().unwrap();
     reserve(Some("1048576"));
     for tries in 1..=3 {
-        assert_eq!(house.report(About::Failure, &[row.clone()]), Err(StoreError::Full));
+        assert_eq!(house.report(About::Failure, std::slice::from_ref(&row)), Err(StoreError::Full));
         let waiting = house.row(&row).unwrap();
         assert_eq!((waiting.state, waiting.tries), (QueueState::Waiting, tries), "it waits for its next try");
         assert!(waiting.next > row.next);
     }
-    assert_eq!(house.report(About::Delay, &[row.clone()]), Err(StoreError::Full));
+    assert_eq!(house.report(About::Delay, std::slice::from_ref(&row)), Err(StoreError::Full));
     assert!(!house.row(&row).unwrap().is_delay_told);
     assert_eq!(house.messages(), [""; 0]);
     reserve(None);
@@ -183,13 +184,13 @@ fn a_mail_that_was_handed_on_never_goes_twice_for_want_of_a_report() {
 fn a_delay_is_told_and_the_mail_waits_on() {
     let house = House::open();
     let row = house.queue(MAIL, |_| ());
-    house.report(About::Delay, &[row.clone()]).unwrap();
+    house.report(About::Delay, std::slice::from_ref(&row)).unwrap();
     let waiting = house.row(&row).unwrap();
     assert_eq!(waiting, Queued { is_delay_told: true, ..row });
     assert!(house.messages()[0].contains("\r\nAction: delayed\r\n"));
     // Where nobody can be told, it isn't tried again and again.
     let nobodys = house.queue(MAIL, |outbound| outbound.reverse_path = "gone@home.lan".into());
-    house.report(About::Delay, &[nobodys.clone()]).unwrap();
+    house.report(About::Delay, std::slice::from_ref(&nobodys)).unwrap();
     assert_eq!(house.row(&nobodys), Some(Queued { is_delay_told: true, ..nobodys }));
 }
 
@@ -198,13 +199,13 @@ fn where_nobody_can_be_told_the_recipient_is_dead_s_126() {
     let house = House::open();
     for sender in ["", "gone@home.lan", "scanner", "eve@far.example", "eve@[192.0.2.1]", "a@b@c"] {
         let row = house.queue(MAIL, |outbound| outbound.reverse_path = sender.into());
-        house.report(About::Failure, &[row.clone()]).unwrap();
+        house.report(About::Failure, std::slice::from_ref(&row)).unwrap();
         assert!(is_dead(house.row(&row)), "{sender}");
     }
     let alice = || "alice@home.lan".parse().unwrap();
     house.store().lock_mailbox(alice(), Lock::All).wait().unwrap();
     let row = house.queue(MAIL, |_| ());
-    house.report(About::Failure, &[row.clone()]).unwrap();
+    house.report(About::Failure, std::slice::from_ref(&row)).unwrap();
     assert!(is_dead(house.row(&row)), "she is locked");
     house.store().lock_mailbox(alice(), Lock::Open).wait().unwrap();
     assert_eq!(house.messages(), [""; 0]);
@@ -237,17 +238,17 @@ fn a_leaked_account_fills_nobody_with_reports_s_127() {
     let most = limits::REPORTS_PER_HOUR;
     for number in 1..=most + 1 {
         let row = house.queue(MAIL, |_| ());
-        house.report(About::Failure, &[row.clone()]).unwrap();
+        house.report(About::Failure, std::slice::from_ref(&row)).unwrap();
         assert_eq!(house.row(&row).is_some(), number > most, "{number}");
         assert_eq!(is_dead(house.row(&row)), number > most, "{number}");
     }
     assert_eq!(house.messages().len(), most as usize);
     // What waits is not given up for that.
     let row = house.queue(MAIL, |_| ());
-    house.report(About::Delay, &[row.clone()]).unwrap();
+    house.report(About::Delay, std::slice::from_ref(&row)).unwrap();
     assert_eq!(house.row(&row).map(|row| row.state), Some(QueueState::Waiting));
     let bobs = house.queue(MAIL, |outbound| outbound.submitter = "device nas".into());
-    house.report(About::Failure, &[bobs.clone()]).unwrap();
+    house.report(About::Failure, std::slice::from_ref(&bobs)).unwrap();
     assert_eq!(house.row(&bobs), None, "another's are counted for themselves");
 }
 
@@ -272,9 +273,12 @@ fn a_mail_that_can_not_be_read_is_reported_without_it() {
 fn a_report_to_somebody_elsewhere_leaves_from_nobody_and_asks_for_nothing() {
     let house = House::open();
     let row = house.queue(MAIL, |_| ());
+    let recipient = RemoteAddress::from_path("eve@far.example");
+    let forwarder = Some("alice@home.lan".parse().unwrap());
     let reader = Reader {
         mailboxes: Vec::new(),
-        outside: vec![(RemoteAddress::from_path("eve@far.example"), Lane::SmartHost)],
+        outside: vec![Leaving { recipient, lane: Lane::SmartHost, forwarder }],
+        named: RemoteAddress::from_path("alice@home.lan"),
         domain: Some("home.lan".into()),
         language: Default::default(),
     };
@@ -284,9 +288,35 @@ fn a_report_to_somebody_elsewhere_leaves_from_nobody_and_asks_for_nothing() {
         assert_eq!(block_on(reader::file(house.server(), &reader, &made, settled)), Ok(true));
         let left = house.rows().pop().unwrap();
         assert_eq!(house.row(&row), None);
-        let Outbound { reverse_path, recipient, rcpt_dsn, mail_dsn, is_utf8, .. } = left.outbound;
+        let Outbound { reverse_path, recipient, rcpt_dsn, mail_dsn, is_utf8, prefix, .. } = left.outbound;
         assert_eq!((&*reverse_path, recipient.as_str(), is_utf8), ("", "eve@far.example", needs_utf8));
         assert_eq!(rcpt_dsn.notify, Some(Notify::default()), "RFC 3461 §6.1");
         assert_eq!(mail_dsn, MailDsn::default());
+        assert_eq!(prefix, b"Delivered-To: alice@home.lan\r\n", "S-120");
     }
+}
+
+#[test]
+fn a_stranger_whose_mail_we_took_is_told_where_there_is_a_way_to_him() {
+    let house = House::open();
+    house.store().set_setting("smarthost", Some("mail.example.com")).wait().unwrap();
+    for (sender, is_told) in [
+        ("eve@far.example", true),
+        ("\"e v e\"@far.example", true),
+        ("eve@[192.0.2.1]", true),
+        ("eve@[127.0.0.1]", false),
+    ] {
+        let row = house.queue(MAIL, |outbound| outbound.reverse_path = sender.into());
+        house.report(About::Failure, std::slice::from_ref(&row)).unwrap();
+        assert_eq!(is_dead(house.row(&row)), !is_told, "{sender}");
+        if is_told {
+            assert_eq!(house.row(&row), None);
+            let left = house.rows().pop().unwrap();
+            assert_eq!((left.outbound.recipient.as_str(), &*left.outbound.reverse_path), (sender, ""));
+            let chunk = house.store().chunk(left.body(), 0).wait().unwrap();
+            let text = String::from_utf8(chunk.0).unwrap();
+            assert!(text.contains("\r\nFrom: Mail delivery <postmaster@home.lan>\r\n"), "{text}");
+        }
+    }
+    assert_eq!(house.messages(), [""; 0]);
 }

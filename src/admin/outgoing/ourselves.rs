@@ -3,13 +3,14 @@
 use std::net::IpAddr;
 
 use crate::admin::{AdminError, Context, Failure, LiveStatus};
-use crate::mail::{HopProtocol, HopTls, NextHop};
+use crate::mail::{HopTls, NextHop};
+use crate::relay::way::{Hops, Way};
 use crate::settings::{ListenerKind, Settings};
 
 /// What takes mail: its usual ports are others for users than for servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taker {
-    /// A smart host takes it as from a user. RFC 6409 §3.1, RFC 8314 §3.3.
+    /// A smart host takes it as from a user.
     SmartHost,
     /// The host of a route as from a server.
     Route,
@@ -25,7 +26,8 @@ pub fn must_lead_elsewhere(
 ) -> Result<(), AdminError> {
     let live = context.live.as_ref().map(|live| live.status());
     let own = Own::new(&context.store.settings(), live.as_ref(), kernel_name());
-    match hops.iter().find(|hop| own.is(hop, tls, taker)) {
+    let way = way_to(hops, tls, taker);
+    match hops.iter().find(|hop| own.is(hop, &way)) {
         None => Ok(()),
         Some(hop) => Err(AdminError::new(
             Failure::Refused,
@@ -34,6 +36,17 @@ pub fn must_lead_elsewhere(
                  which another program of this machine takes mail"
             ),
         )),
+    }
+}
+
+fn way_to(hops: &[NextHop], tls: HopTls, taker: Taker) -> Way {
+    Way {
+        hops: Hops::Hosts(hops.to_vec()),
+        tls,
+        pins: Vec::new(),
+        user: None,
+        sender: None,
+        is_smart_host: taker == Taker::SmartHost,
     }
 }
 
@@ -68,26 +81,15 @@ impl Own {
         }
     }
 
-    fn is(&self, hop: &NextHop, tls: HopTls, taker: Taker) -> bool {
+    fn is(&self, hop: &NextHop, way: &Way) -> bool {
         let is_here = match hop.host.parse::<IpAddr>().map(|address| address.to_canonical()) {
             Ok(address) => {
                 address.is_loopback() || address.is_unspecified() || self.addresses.contains(&address)
             }
             Err(_) => self.names.iter().any(|name| **name == *hop.host.trim_end_matches('.')),
         };
-        is_here && self.ports.contains(&port(hop, tls, taker))
+        is_here && self.ports.contains(&way.port(hop))
     }
-}
-
-/// The port that is meant. RFC 2033 §5 has LMTP never on port 25; 24 is IANA's for private mail systems.
-fn port(hop: &NextHop, tls: HopTls, taker: Taker) -> u16 {
-    let is_inside_tls = hop.protocol == HopProtocol::Smtps || tls == HopTls::Implicit;
-    hop.port.unwrap_or(match (hop.protocol, taker) {
-        (HopProtocol::Lmtp, _) => 24,
-        _ if is_inside_tls => 465,
-        (_, Taker::SmartHost) => 587,
-        (_, Taker::Route) => 25,
-    })
 }
 
 /// What the machine is called where nothing is set.
@@ -113,7 +115,8 @@ mod tests {
     }
 
     fn is_own(own: &Own, hop: &str, taker: Taker) -> bool {
-        own.is(&hop.parse().unwrap(), HopTls::Required, taker)
+        let hop = hop.parse().unwrap();
+        own.is(&hop, &way_to(&[], HopTls::Required, taker))
     }
 
     #[test]
@@ -163,20 +166,5 @@ mod tests {
         assert!(is_own(&own, "localhost:2525", Taker::Route));
         assert!(!is_own(&own, "localhost", Taker::Route));
         assert!(!is_own(&own, "localhost", Taker::SmartHost));
-    }
-
-    #[test]
-    fn the_usual_port_follows_protocol_and_tls() {
-        for (hop, tls, taker, wanted) in [
-            ("a", HopTls::Required, Taker::SmartHost, 587),
-            ("a", HopTls::Opportunistic, Taker::Route, 25),
-            ("a", HopTls::Implicit, Taker::SmartHost, 465),
-            ("a", HopTls::Implicit, Taker::Route, 465),
-            ("smtps:a", HopTls::Opportunistic, Taker::Route, 465),
-            ("lmtp:a", HopTls::Implicit, Taker::Route, 24),
-            ("smtps:a:26", HopTls::Implicit, Taker::SmartHost, 26),
-        ] {
-            assert_eq!(port(&hop.parse().unwrap(), tls, taker), wanted, "{hop}");
-        }
     }
 }

@@ -210,6 +210,7 @@ mod tests {
     use super::super::State;
     use super::*;
     use crate::admin::{Fingerprint, LaneTrouble, LiveStatus, MechanismRow, MethodRow, QueueCounts};
+    use crate::mail::Lane;
     use crate::settings::Method;
 
     const NOW: UnixTime = UnixTime(OLDEST_NOW.0 + 100 * DAY);
@@ -348,14 +349,17 @@ mod tests {
             offline_since,
             ..RelayStatus::default()
         };
-        use crate::mail::Lane;
         for (relay, has_nowhere, wanted) in [
             (relay(counts(0, 0, 0), &[], None), false, vec![State::Good]),
             (relay(counts(9, 0, 0), &[], None), false, vec![State::Good]),
             (relay(counts(9, 1, 0), &[], None), false, vec![State::Note]),
             (relay(counts(0, 1, 1), &[], None), false, vec![State::Note, State::Note]),
             (relay(counts(1, 0, 0), &[], None), true, vec![State::Wrong]),
-            (relay(counts(1, 0, 0), &[trouble.clone()], Some(NOW)), false, vec![State::Wrong, State::Wrong]),
+            (
+                relay(counts(1, 0, 0), std::slice::from_ref(&trouble), Some(NOW)),
+                false,
+                vec![State::Wrong, State::Wrong],
+            ),
         ] {
             let found = of_queue(&relay, has_nowhere);
             assert_eq!(states(&found), wanted, "{found:?}");

@@ -1,0 +1,103 @@
+//! The real binary: what the doctor finds, and says of the ways out.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // A test that can't go on fails here.
+
+#[allow(dead_code)] // Made for all of the command line's tests; these need less of it.
+#[path = "command_line/house.rs"]
+mod house;
+
+use std::net::TcpListener;
+
+use house::House;
+
+/// What doctor has found: check, state, what.
+fn findings(house: &House, line: &str) -> (i32, Vec<Vec<String>>) {
+    let ran = house.run(line);
+    let rows = ran.out.lines().map(|line| line.split('\t').map(String::from).collect()).collect();
+    (ran.code, rows)
+}
+
+#[track_caller]
+fn state_of(found: &[Vec<String>], check: &str) -> String {
+    let row = found.iter().find(|row| row[0] == check);
+    row.unwrap_or_else(|| panic!("no {check} in {found:?}"))[1].clone()
+}
+
+#[test]
+fn the_doctor_finds_a_server_well_c7() {
+    let house = House::with_alice();
+    let (code, found) = findings(&house, "doctor");
+    assert_eq!((code, state_of(&found, "server").as_str()), (1, "wrong"), "{found:?}");
+    let _server = house.serve();
+    let (code, found) = findings(&house, "doctor");
+    assert_eq!(code, 0, "{found:?}");
+    for check in ["server", "pop3", "smtp", "disk", "clock", "certificate", "logons", "open", "queue"] {
+        assert_eq!(state_of(&found, check), "good", "{check}: {found:?}");
+    }
+    assert_eq!(state_of(&found, "smarthost"), "note");
+    let document = house.run("doctor --json").json();
+    assert_eq!(document[0]["check"], "server");
+    assert!(document.as_array().unwrap().iter().all(|row| row["what"].is_string()), "{document}");
+}
+
+#[test]
+fn the_doctor_tells_what_is_open_m11() {
+    let house = House::with_alice();
+    let _server = house.serve();
+    house.run("device add scanner 192.168.1.40 --lenient").done();
+    house.run("set peers all").done();
+    let (code, found) = findings(&house, "doctor");
+    assert_eq!(code, 0, "{found:?}");
+    assert_eq!((state_of(&found, "open"), state_of(&found, "device")), ("note".into(), "note".into()));
+}
+
+#[test]
+fn the_doctor_tells_what_is_wrong_with_a_way_o2() {
+    let house = House::with_alice();
+    let port = shut_port();
+    house.run(&format!("set smarthost 127.0.0.1:{port}")).done();
+    house.run(&format!("route example.com 127.0.0.1:{port}")).done();
+    house.run(&format!("route *.example.org 127.0.0.1:{port}")).done();
+    house.run(&format!("set smarthost 127.0.0.1:{port} --for home.lan")).done();
+    let look = || {
+        for (line, way) in [
+            ("doctor", "smarthost"),
+            ("doctor --for alice@home.lan", "smarthost:home.lan"),
+            ("doctor --for home.lan", "smarthost:home.lan"),
+            ("doctor", "route:example.com"),
+            ("doctor --for example.com", "route:example.com"),
+            ("doctor --for bob@example.com", "route:example.com"),
+            ("doctor --for *.example.org", "route:*.example.org"),
+            ("doctor --for mail.example.org", "route:*.example.org"),
+            ("doctor --for bob@example.net", "smarthost"),
+        ] {
+            let (code, found) = findings(&house, line);
+            assert_eq!(code, 1, "{line}: {found:?}");
+            assert!(found.iter().any(|row| row[0] == way && row[1] == "wrong"), "{line}: {found:?}");
+        }
+    };
+    look();
+    let _server = house.serve();
+    look();
+}
+
+#[test]
+fn the_doctor_refuses_what_is_no_target() {
+    let house = House::with_alice();
+    for (line, code, wanted) in [
+        ("doctor --for a_b", 2, "\"a_b\" can't be"),
+        ("doctor --for *.example.com", 3, "there is no route for *.example.com"),
+        ("doctor x", 2, "too many"),
+        ("doctor --for", 2, "--for needs a value"),
+    ] {
+        house.run(line).failed(code, wanted);
+    }
+    let ran = house.run("doctor --for alice@home.lan");
+    assert!(ran.code == 1 && ran.out.contains("poppet set smarthost HOST"), "{ran:?}");
+    House::empty().run("doctor").failed(6, "poppet setup");
+}
+
+/// A port at which nobody listens.
+fn shut_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}

@@ -6,6 +6,7 @@
 
 pub mod choices;
 pub mod claims;
+pub mod client;
 pub mod exchange;
 pub mod peer;
 pub mod pop3;

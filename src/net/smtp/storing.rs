@@ -8,6 +8,7 @@ use crate::net::patience::in_time;
 use crate::net::recipients;
 use crate::net::seat::Doing;
 use crate::net::stream::Lost;
+use crate::relay::returning::mark;
 use crate::settings::ForwardSender;
 use crate::smtp::report::is_list;
 use crate::smtp::{Envelope, Event, Leaving, Next, Session};
@@ -112,6 +113,7 @@ fn outbound_of(envelope: &Envelope, leaving: &Leaving, index: usize) -> Outbound
         notify.success = false;
     }
     let path = named.map_or("", |named| &named.path);
+    let forwarder = leaving.forwarder.as_ref();
     Outbound {
         lane: leaving.lane.clone(),
         reverse_path: envelope.reverse_path.as_str().into(),
@@ -121,11 +123,7 @@ fn outbound_of(envelope: &Envelope, leaving: &Leaving, index: usize) -> Outbound
         is_utf8: envelope.is_utf8,
         submitter: "".into(),
         came_from: None,
-        // A mail without SMTPUTF8 can't name every address.
-        prefix: leaving
-            .mark(path)
-            .filter(|address| envelope.is_utf8 || address.is_ascii())
-            .map_or_else(Vec::new, |address| format!("Delivered-To: {address}\r\n").into_bytes()),
+        prefix: forwarder.map_or_else(Vec::new, |forwarder| mark(forwarder, path, envelope.is_utf8)),
     }
 }
 

@@ -17,6 +17,7 @@ pub mod control;
 mod ahead;
 mod alarm;
 mod allowance;
+mod authorities;
 mod body;
 mod end_point;
 mod failures;

@@ -1,0 +1,149 @@
+//! Whose certificates other servers may show us: authorities that were given, else those of the system (S-136, S-202).
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{CertificateError, RootCertStore};
+
+use crate::limits;
+
+/// What is made of the present authorities, made again when they change.
+#[derive(Debug)]
+pub struct Authorities<T> {
+    made: Mutex<Option<Made<T>>>,
+}
+
+/// How an administrator names those for whom authorities vouch.
+#[derive(Debug, Clone, Copy)]
+pub struct Whose {
+    /// What stands behind `--for` in `poppet cert ca add`.
+    pub purpose: &'static str,
+    /// The setting in which a server is named.
+    pub setting: &'static str,
+}
+
+#[derive(Debug)]
+struct Made<T> {
+    of: Option<Vec<u8>>,
+    at: Instant,
+    made: Arc<T>,
+}
+
+impl<T> Default for Authorities<T> {
+    fn default() -> Authorities<T> {
+        Authorities { made: Mutex::new(None) }
+    }
+}
+
+impl<T> Authorities<T> {
+    /// What `make` makes of the authorities of that record, or of the system's if there is none; the same again while
+    /// they are the same. Errs with what to do.
+    pub async fn of(
+        &self,
+        record: Option<Vec<u8>>,
+        now: Instant,
+        whose: Whose,
+        make: impl FnOnce(RootCertStore) -> Result<T, String>,
+    ) -> Result<Arc<T>, String> {
+        if let Some(made) = self.made().as_ref().filter(|made| made.is_for(&record, now)) {
+            return Ok(Arc::clone(&made.made));
+        }
+        let roots = match &record {
+            Some(record) => own_roots(record, whose)?,
+            None => smol::unblock(move || system_roots(whose)).await?,
+        };
+        let anew = Arc::new(make(roots)?);
+        // Who asked at the same moment may have made one: links are kept by which it is.
+        let mut made = self.made();
+        if let Some(made) = made.as_ref().filter(|made| made.is_for(&record, now)) {
+            return Ok(Arc::clone(&made.made));
+        }
+        *made = Some(Made { of: record, at: now, made: Arc::clone(&anew) });
+        Ok(anew)
+    }
+
+    fn made(&self) -> MutexGuard<'_, Option<Made<T>>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Made<T> {
+    fn is_for(&self, record: &Option<Vec<u8>>, now: Instant) -> bool {
+        self.of == *record && (self.of.is_some() || now < self.at + limits::SYSTEM_AUTHORITIES_AGE)
+    }
+}
+
+/// What a failed handshake was, and what to do.
+pub fn explain(error: &io::Error, host: &str, whose: Whose) -> String {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(error) => explain_tls(error, host, whose),
+        None => format!("no TLS: {error}"),
+    }
+}
+
+/// The same of what TLS itself found.
+pub fn explain_tls(error: &rustls::Error, host: &str, whose: Whose) -> String {
+    let rustls::Error::InvalidCertificate(certificate) = error else { return format!("no TLS: {error}") };
+    match certificate {
+        // A bad signature is that of an authority with the same name and another key.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => format!(
+            "its certificate is of an authority that is not known: add that with \"poppet cert ca add FILE --for {}\"",
+            whose.purpose
+        ),
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => format!(
+            "its certificate is not for {host}: name the server in {} as its certificate does",
+            whose.setting
+        ),
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => {
+            "its certificate is not valid now: look at this machine's clock, or renew it".into()
+        }
+        other => format!("its certificate can't be used: {other}"),
+    }
+}
+
+fn own_roots(record: &[u8], whose: Whose) -> Result<RootCertStore, String> {
+    let purpose = whose.purpose;
+    let again = format!("add the {purpose}'s authority again with \"poppet cert ca add FILE --for {purpose}\"");
+    let certificates: Vec<Vec<u8>> =
+        postcard::from_bytes(record).map_err(|_| format!("the list of authorities is damaged: {again}"))?;
+    let (roots, count) = roots(certificates.into_iter().map(CertificateDer::from));
+    if count == 0 {
+        return Err(format!("none of the {purpose}'s authorities can be used: {again}"));
+    }
+    Ok(roots)
+}
+
+/// The first of the places where systems keep the authorities that they believe; blocks.
+fn system_roots(whose: Whose) -> Result<RootCertStore, String> {
+    for path in SYSTEM_AUTHORITIES {
+        let Ok(text) = std::fs::read(path) else { continue };
+        let (roots, count) = roots(CertificateDer::pem_slice_iter(&text).flatten());
+        if count > 0 {
+            return Ok(roots);
+        }
+    }
+    Err(format!(
+        "no authorities are known to verify it by: add its own with \"poppet cert ca add FILE --for {}\"",
+        whose.purpose
+    ))
+}
+
+fn roots<'a>(certificates: impl Iterator<Item = CertificateDer<'a>>) -> (RootCertStore, usize) {
+    let mut roots = RootCertStore::empty();
+    let (added, _) = roots.add_parsable_certificates(certificates);
+    (roots, added)
+}
+
+const SYSTEM_AUTHORITIES: &[&str] = &[
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];

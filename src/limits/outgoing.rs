@@ -116,3 +116,17 @@ pub const REPORT_COUNTS: usize = 4096;
 pub const RETURN_DAYS: u64 = MOST_QUEUE_DAYS as u64 + 10;
 /// Days by which the clock may have been ahead when it was rewritten.
 pub const RETURN_CLOCK_DAYS: u64 = 2;
+/// How soon a way is tried again by itself that waits for a person, whose certificate or password was refused: a wrong
+/// password that is tried often locks accounts.
+pub const HELD_RETRY: Duration = Duration::from_secs(6 * 3600);
+/// How often those that wait are looked through for who has waited too long, or for so long that his sender is told.
+pub const AGING: Duration = Duration::from_secs(900);
+/// What the network is left to settle when it has changed.
+pub const UPLINK_REST: Duration = Duration::from_secs(1);
+/// How often it is looked whether settings or routes have changed, without anybody's saying so.
+pub const ROUTES_LOOK: Duration = Duration::from_secs(60);
+/// Mails in a row of which a smart host takes none now, after which it rests as a whole.
+pub const REFUSED_IN_A_ROW: u32 = 10;
+/// How long a way has failed as a whole, by a clock that can't leap, before those that wait on it are given up or
+/// told of: a machine that was off for a week tries first.
+pub const WAY_FAILING: Duration = Duration::from_secs(4 * 3600);

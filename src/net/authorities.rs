@@ -109,7 +109,8 @@ pub fn explain_tls(error: &rustls::Error, host: &str, whose: Whose) -> String {
 
 fn own_roots(record: &[u8], whose: Whose) -> Result<RootCertStore, String> {
     let purpose = whose.purpose;
-    let again = format!("add the {purpose}'s authority again with \"poppet cert ca add FILE --for {purpose}\"");
+    let again =
+        format!("add the {purpose}'s authority again with \"poppet cert ca add FILE --for {purpose}\"");
     let certificates: Vec<Vec<u8>> =
         postcard::from_bytes(record).map_err(|_| format!("the list of authorities is damaged: {again}"))?;
     let (roots, count) = roots(certificates.into_iter().map(CertificateDer::from));

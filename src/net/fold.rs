@@ -39,10 +39,12 @@ pub enum Topic {
     OwnPassword,
     /// A user's certificate that is not believed.
     Certificate,
+    /// Mail for the outside that was not taken now.
+    PutOff,
 }
 
 /// As many as there are.
-const TOPICS: usize = Topic::Certificate as usize + 1;
+const TOPICS: usize = Topic::PutOff as usize + 1;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Remembers when each topic was last in the log, and how many lines were left out since.

@@ -22,6 +22,7 @@ use super::maildrops::Maildrops;
 use super::peers::{self, Admission};
 use super::recipients::KnownHosts;
 use super::relay::Ration;
+use super::relay::{self, Relay};
 use super::sessions::Sessions;
 use super::space::SpaceAlarm;
 use super::tls::Tls;
@@ -31,7 +32,7 @@ use crate::auth::Gatekeeper;
 use crate::cert;
 use crate::clock::Clock;
 use crate::limits;
-use crate::mail::{Address, MailboxId, is_local};
+use crate::mail::{Address, Lane, MailboxId, is_local};
 use crate::relay::returning::ReturnKey;
 use crate::settings::{ListenerKind, Plaintext, Settings};
 use crate::store::{Store, StoreError};
@@ -77,6 +78,8 @@ pub struct Server {
     pub most_connections: u32,
     /// Sessions that a bug has ended (S-273).
     pub broken_off: AtomicU64,
+    /// Mail that leaves.
+    pub relay: Relay,
     bound: OnceLock<Vec<(ListenerKind, SocketAddr)>>,
     begun: Instant,
     mails: AtomicU64,
@@ -98,10 +101,12 @@ pub struct Running {
 impl Server {
     /// The name in greetings: the setting, else the machine's own.
     pub fn hostname(&self, settings: &Settings) -> String {
-        settings.hostname.clone().unwrap_or_else(|| {
-            let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-            if name.is_empty() { "localhost".into() } else { name }
-        })
+        hostname(settings)
+    }
+
+    /// Where it listens.
+    pub fn doors(&self) -> Vec<SocketAddr> {
+        self.bound.get().into_iter().flatten().map(|(_, address)| *address).collect()
     }
 
     /// Whether a password may be sent on such a connection (A13).
@@ -200,14 +205,18 @@ impl Live for Server {
     fn certificates_changed(&self) {
         ticket::block_on(self.load_certificate());
     }
+
     fn relay(&self) -> RelayStatus {
-        RelayStatus::default()
+        self.relay.status(&self.store)
     }
 
-    fn relay_changed(&self) {}
+    fn relay_changed(&self) {
+        self.relay.changed(&self.clock);
+    }
 
-    fn try_way(&self, _: &crate::mail::Lane) -> Trial {
-        Trial::default()
+    fn try_way(&self, lane: &Lane) -> Trial {
+        // Sockets need smol's own loop.
+        smol::block_on(relay::try_in(self, lane))
     }
 }
 
@@ -246,6 +255,7 @@ impl Running {
             space: SpaceAlarm::default(),
             reports: Ration::default(),
             broken_off: AtomicU64::new(0),
+            relay: Relay::default(),
             bound: OnceLock::new(),
             store: context.store.clone(),
             gatekeeper: context.gatekeeper.clone(),
@@ -283,6 +293,7 @@ impl Running {
             executor.spawn(failures::write_down(server.gatekeeper.clone(), failures::Pauses::default())),
         );
         tasks.push(executor.spawn(control.accept(context, Arc::clone(&server), Arc::clone(&executor))));
+        Relay::start(&server, &executor);
         Ok(Running { server, executor, doors: tasks, workers, quit, control, public })
     }
 
@@ -314,9 +325,18 @@ impl Running {
             public.remove();
         }
         self.server.sessions.stop();
-        smol::block_on(self.executor.run(self.server.sessions.gone().or(async {
-            smol::Timer::after(limits::STOPPING).await;
-        })));
+        self.server.relay.stop();
+        let gone = async {
+            self.server.sessions.gone().await;
+            self.server.relay.gone().await;
+        };
+        // What is noted of a mail whose answer was not waited for needs a moment, too.
+        let cut = async {
+            smol::Timer::after(limits::STOPPING * 4 / 5).await;
+            self.server.relay.cut();
+            smol::Timer::after(limits::STOPPING / 5).await;
+        };
+        smol::block_on(self.executor.run(gone.or(cut)));
         drop(self.quit);
         for worker in self.workers {
             let _ = worker.join();
@@ -327,6 +347,14 @@ impl Running {
         ticket::block_on(self.server.gatekeeper.save_failures());
         self.server.store.close();
     }
+}
+
+/// The name in greetings: the setting, else the machine's own.
+pub fn hostname(settings: &Settings) -> String {
+    settings.hostname.clone().unwrap_or_else(|| {
+        let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        if name.is_empty() { "localhost".into() } else { name }
+    })
 }
 
 fn work(

@@ -1,18 +1,196 @@
 //! The driver of outgoing mail: connections to other servers, and which mail is sent when.
+//!
+//! ```text
+//!   Store::watch_queue, timers, the network, changes --> scheduler --lanes: who has a place--> courier, one a connection
+//!                                                                                                |
+//!      reach: hosts, addresses, link, TLS by verifier, logon --> talk: the session's wishes <----+
+//!                                                                 |  body: octets from the store |
+//!                                                                 v                              v
+//!                                                    answers --relay::judging--> settled, or reported (reporting)
+//!   sweeping: rows whose way has changed, or that have waited too long
+//! ```
 
+mod body;
+mod courier;
+mod lanes;
+mod link;
 mod ration;
+mod reach;
 pub mod reader;
 pub mod reporting;
+mod scheduler;
+mod settling;
+mod sweeping;
+mod talk;
+mod trial;
+mod verifier;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
+
+use smol::Executor;
+use smol::channel::{self, Receiver, Sender};
 
 pub use ration::Ration;
+pub use trial::{try_in, try_way};
 
-use crate::admin::Trial;
-use crate::auth::Gatekeeper;
-use crate::mail::Lane;
+use self::lanes::{Lanes, Moment};
+use self::link::Patience;
+use self::verifier::RelayAuthorities;
+use super::server::Server;
+use crate::admin::RelayStatus;
+use crate::clock::Clock;
 use crate::store::Store;
 
-/// Tries the way of a lane as far as the logon, and sends nothing; `poppet doctor` asks it, with and without a server.
-pub async fn try_way(store: &Store, gatekeeper: &Gatekeeper, lane: &Lane) -> Trial {
-    let _ = (store, gatekeeper, lane);
-    Trial::default()
+/// What the sending of all mail shares.
+#[derive(Debug)]
+pub struct Relay {
+    lanes: Mutex<Lanes>,
+    /// Who has it may take mail from the queue, or move it there: nobody takes what another has.
+    taking: smol::lock::Mutex<()>,
+    bell: Arc<Bell>,
+    /// Rises with each change of settings and routes.
+    generation: AtomicU64,
+    is_stopping: AtomicBool,
+    /// Dropped, nothing is waited for any more.
+    knife: Mutex<Option<Sender<()>>>,
+    cut: Receiver<()>,
+    begun: OnceLock<Instant>,
+    patience: Patience,
+    authorities: RelayAuthorities,
+    sent: AtomicU64,
+    unsure: AtomicU64,
+}
+
+/// Wakes the scheduler.
+#[derive(Debug)]
+struct Bell {
+    sender: Sender<()>,
+    receiver: Receiver<()>,
+    /// Whether the queue has changed since the scheduler looked.
+    is_queue_changed: AtomicBool,
+}
+
+impl Default for Bell {
+    fn default() -> Bell {
+        let (sender, receiver) = channel::bounded(1);
+        Bell { sender, receiver, is_queue_changed: AtomicBool::new(true) }
+    }
+}
+
+impl Bell {
+    /// One that is rung already is heard once.
+    fn ring(&self) {
+        let _ = self.sender.try_send(());
+    }
+
+    fn ring_for_queue(&self) {
+        self.is_queue_changed.store(true, Ordering::Relaxed);
+        self.ring();
+    }
+
+    async fn rung(&self) {
+        let _ = self.receiver.recv().await;
+    }
+}
+
+impl Default for Relay {
+    fn default() -> Relay {
+        let (knife, cut) = channel::bounded(1);
+        Relay {
+            lanes: Mutex::default(),
+            taking: smol::lock::Mutex::new(()),
+            bell: Arc::default(),
+            generation: AtomicU64::new(0),
+            is_stopping: AtomicBool::new(false),
+            knife: Mutex::new(Some(knife)),
+            cut,
+            begun: OnceLock::new(),
+            patience: Patience::default(),
+            authorities: RelayAuthorities::default(),
+            sent: AtomicU64::new(0),
+            unsure: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Relay {
+    /// Begins to send what waits; the tasks end with the executor, or when the sending is stopped.
+    pub fn start(server: &Arc<Server>, executor: &Arc<Executor<'static>>) {
+        // Not the server: its last holder must not be the store's own thread.
+        let bell = Arc::clone(&server.relay.bell);
+        server.store.watch_queue(Box::new(move || bell.ring_for_queue()));
+        let _ = server.relay.begun.set(server.clock.monotonic());
+        scheduler::start(server, executor);
+    }
+
+    /// How sending goes.
+    pub fn status(&self, store: &Store) -> RelayStatus {
+        let lanes = self.lanes();
+        RelayStatus {
+            counts: store.queue_counts(),
+            offline_since: lanes.offline_since(),
+            troubles: lanes.troubles(),
+            connections: lanes.connections(),
+            sent: self.sent.load(Ordering::Relaxed),
+            unsure: self.unsure.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Looks at everything anew, whatever rests: an administrator has changed something.
+    pub fn changed(&self, clock: &Clock) {
+        self.generation.fetch_add(1, Ordering::Relaxed);
+        self.lanes().hurry(true, clock.monotonic());
+        self.ring();
+    }
+
+    /// The network has changed: what failed may go now.
+    pub fn network_changed(&self, clock: &Clock) {
+        self.lanes().hurry(false, clock.monotonic());
+        self.ring();
+    }
+
+    /// Begins no more mail.
+    pub fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+        self.lanes().nudge_all();
+        self.ring();
+    }
+
+    /// Waits for nothing any more: what has no answer by now may have been taken, and that is noted (S-131).
+    pub fn cut(&self) {
+        self.knife.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// Waits until no connection stands, once it is stopped.
+    pub async fn gone(&self) {
+        while self.lanes().connections() > 0 {
+            self.bell.rung().await;
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
+    }
+
+    fn begun(&self) -> Instant {
+        self.begun.get().copied().unwrap_or_else(Instant::now)
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Relaxed)
+    }
+
+    fn ring(&self) {
+        self.bell.ring();
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn moment(clock: &Clock) -> Moment {
+    Moment { monotonic: clock.monotonic(), wall: clock.now() }
 }

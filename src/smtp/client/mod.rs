@@ -27,6 +27,7 @@ use self::offer::Offer;
 use self::reading::ReplyReader;
 use self::transaction::{Transaction, Turn};
 use crate::limits;
+use crate::mail::HopTls;
 use crate::wire::line::LineFault;
 
 pub use event::{Credentials, Event, Framing, Next, OutgoingMail, Terms};
@@ -44,6 +45,8 @@ pub struct Client {
     /// The mail under way.
     mail: Option<Box<Transaction>>,
     is_tls: bool,
+    /// Whether TLS is left alone even where it is offered.
+    shuns_tls: bool,
     /// Whether TLS is on and the server's certificate proven.
     is_verified: bool,
     /// Whether EHLO was answered in our own name.
@@ -90,11 +93,19 @@ impl Client {
             logon: None,
             mail: None,
             is_tls: false,
+            shuns_tls: false,
             is_verified: false,
             meets_itself: false,
             must_reset: false,
             mails: 0,
         }
+    }
+
+    /// The same without TLS, where that is only taken if it is offered and has just failed: mail must not wait for a
+    /// server whose TLS is broken.
+    pub fn shunning_tls(mut self) -> Client {
+        self.shuns_tls = self.terms.tls == HopTls::Opportunistic && self.terms.credentials.is_none();
+        self
     }
 
     /// Takes an event, appends commands to `out`, and says what comes next. An event that answers no wish ends the

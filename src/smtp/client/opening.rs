@@ -96,7 +96,7 @@ impl Client {
     }
 
     fn wants_tls(&self) -> bool {
-        !self.is_tls && self.terms.tls != HopTls::Implicit
+        !self.is_tls && !self.shuns_tls && self.terms.tls != HopTls::Implicit
     }
 
     /// Whether the first word of that is our own name. By LMTP it may well be: a server for mailboxes stands on the

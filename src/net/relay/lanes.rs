@@ -1,0 +1,321 @@
+//! What is known of each way while mail waits on it: connections, failures, rests. In memory only.
+//!
+//! ```text
+//!   idle --mail is due, a place is free--> one connection --ready--> proven: as many as the setting allows
+//!                                             |
+//!                   nobody can be reached ----+--> resting: Later, Offline (a pause, growing), Held (a person looks)
+//!                                                    |
+//!                       time, the network, a change -+--> idle
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use smol::channel::{self, Receiver, Sender};
+
+use super::reach::TroubleKind;
+use crate::admin::LaneTrouble;
+use crate::clock::UnixTime;
+use crate::limits;
+use crate::mail::Lane;
+use crate::relay::pauses;
+use crate::store::{LaneRow, QueueId};
+
+/// All ways on which something waits or goes.
+#[derive(Debug, Default)]
+pub struct Lanes {
+    lanes: BTreeMap<Lane, State>,
+    /// The way that had the last place: the next one is another's.
+    last_opened: Option<Lane>,
+    /// Until when no name server was to be reached, which all that go by names have in common.
+    direct_rests: Option<Instant>,
+}
+
+/// One way.
+#[derive(Debug)]
+struct State {
+    connections: u32,
+    /// Connections that wait for more mail.
+    idle: u32,
+    nudge: (Sender<()>, Receiver<()>),
+    busy: Vec<QueueId>,
+    last_submitter: Option<Box<str>>,
+    /// Whether the last try came as far as the logon.
+    is_proven: bool,
+    /// Whether nothing was due when last looked; what is under way may still stand in the store.
+    is_dry: bool,
+    rest: Option<Rest>,
+}
+
+/// Why a way rests, and until when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Rest {
+    kind: TroubleKind,
+    /// Failures in a row.
+    failures: u32,
+    since: UnixTime,
+    /// When the first failure was, of whatever kind, since the way was last proven.
+    begun: Instant,
+    until: Instant,
+    next: UnixTime,
+    text: String,
+}
+
+/// What is to be done now.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Ways on each of which one more connection is to be opened.
+    pub open: Vec<Lane>,
+    /// When to look again, unless something happens.
+    pub look_again: Option<Duration>,
+}
+
+/// How it is now.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// By the clock that only goes forward.
+    pub monotonic: Instant,
+    /// By the wall clock.
+    pub wall: UnixTime,
+}
+
+impl Lanes {
+    /// Decides who gets places, `rows` being what waits; forgets ways of which nothing is left to know.
+    pub fn plan(&mut self, rows: &[LaneRow], now: Moment, most_each: u32) -> Plan {
+        let mut plan = Plan::default();
+        let mut free = limits::OUTGOING_CONNECTIONS.saturating_sub(self.connections() as usize);
+        let last = rows.iter().position(|row| Some(&row.lane) == self.last_opened.as_ref());
+        let first = last.map_or(0, |last| last + 1);
+        let (before, behind) = rows.split_at(first);
+        for row in behind.iter().chain(before).filter(|row| row.lane != Lane::Nowhere) {
+            match self.due(row, now, most_each) {
+                Due::Now if free > 0 => {
+                    free -= 1;
+                    self.state(&row.lane).connections += 1;
+                    self.last_opened = Some(row.lane.clone());
+                    plan.open.push(row.lane.clone());
+                }
+                // A place that becomes free wakes.
+                Due::Now | Due::Never => {}
+                Due::In(pause) => {
+                    plan.look_again = Some(plan.look_again.map_or(pause, |other| other.min(pause)));
+                }
+            }
+        }
+        let waiting: BTreeSet<&Lane> = rows.iter().map(|row| &row.lane).collect();
+        self.lanes
+            .retain(|lane, state| state.connections > 0 || !state.busy.is_empty() || waiting.contains(lane));
+        plan
+    }
+
+    /// Connections in all.
+    pub fn connections(&self) -> u32 {
+        self.lanes.values().map(|state| state.connections).sum()
+    }
+
+    /// Something may have become due.
+    pub fn wet(&mut self) {
+        self.lanes.values_mut().for_each(|state| state.is_dry = false);
+    }
+
+    /// The network has changed, or an administrator has changed something: then even what is held is tried again.
+    pub fn hurry(&mut self, even_held: bool, now: Instant) {
+        self.direct_rests = None;
+        for state in self.lanes.values_mut() {
+            state.is_dry = false;
+            if let Some(rest) = &mut state.rest
+                && (even_held || rest.kind != TroubleKind::Held)
+            {
+                rest.until = now;
+                rest.failures = 0;
+            }
+        }
+    }
+
+    /// A connection is gone.
+    pub fn closed(&mut self, lane: &Lane) {
+        let state = self.state(lane);
+        state.connections = state.connections.saturating_sub(1);
+        state.is_dry = false;
+    }
+
+    /// Nothing is due on a way at present.
+    pub fn dry(&mut self, lane: &Lane) {
+        self.state(lane).is_dry = true;
+    }
+
+    /// A connection begins or ends waiting for mail; gives what nudges it.
+    pub fn idle(&mut self, lane: &Lane, is_idle: bool) -> Receiver<()> {
+        let state = self.state(lane);
+        state.idle = if is_idle { state.idle + 1 } else { state.idle.saturating_sub(1) };
+        state.nudge.1.clone()
+    }
+
+    /// Has all connections that wait look whether they are to go on, for the last time.
+    pub fn nudge_all(&mut self) {
+        for state in self.lanes.values_mut() {
+            // Closed, it wakes all of them.
+            state.nudge.0.close();
+        }
+    }
+
+    /// Who is under way on a lane, and whose mail was the last.
+    pub fn taken(&mut self, lane: &Lane) -> (Vec<QueueId>, Option<Box<str>>) {
+        let state = self.state(lane);
+        (state.busy.clone(), state.last_submitter.clone())
+    }
+
+    /// These are under way now.
+    pub fn take(&mut self, lane: &Lane, ids: &[QueueId], submitter: Option<Box<str>>) {
+        let state = self.state(lane);
+        state.busy.extend_from_slice(ids);
+        state.last_submitter = submitter.or(state.last_submitter.take());
+    }
+
+    /// These are under way no more.
+    pub fn give_back(&mut self, lane: &Lane, ids: &[QueueId]) {
+        let state = self.state(lane);
+        state.busy.retain(|id| !ids.contains(id));
+        state.is_dry = false;
+    }
+
+    /// Somebody lets us come in; says since when that was not so, if a person was told.
+    pub fn proven(&mut self, lane: &Lane) -> Option<UnixTime> {
+        if matches!(lane, Lane::Direct(_)) {
+            self.direct_rests = None;
+        }
+        let state = self.state(lane);
+        state.is_proven = true;
+        state.rest.take().map(|rest| rest.since)
+    }
+
+    /// Nobody can be reached. Gives for how long the way rests, and whether that is news.
+    pub fn failed(
+        &mut self,
+        lane: &Lane,
+        kind: TroubleKind,
+        text: &str,
+        now: Moment,
+        jitter: u64,
+    ) -> (Duration, bool) {
+        let state = self.state(lane);
+        state.is_proven = false;
+        let before = state.rest.take();
+        let failures = before.as_ref().filter(|rest| rest.kind == kind).map_or(0, |rest| rest.failures);
+        let pause = match kind {
+            TroubleKind::Held => limits::HELD_RETRY,
+            TroubleKind::Later | TroubleKind::Offline | TroubleKind::Never => pauses::pause(failures, jitter),
+        };
+        let is_news = before.as_ref().is_none_or(|rest| rest.kind != kind);
+        let until = now.monotonic + pause;
+        state.rest = Some(Rest {
+            kind,
+            failures: failures.saturating_add(1),
+            begun: before.as_ref().map_or(now.monotonic, |rest| rest.begun),
+            since: before.filter(|rest| rest.kind == kind).map_or(now.wall, |rest| rest.since),
+            until,
+            next: UnixTime(now.wall.0.saturating_add(pause.as_secs())),
+            text: text.into(),
+        });
+        if kind == TroubleKind::Offline && matches!(lane, Lane::Direct(_)) {
+            self.direct_rests = Some(until);
+        }
+        (pause, is_news)
+    }
+
+    /// Whether somebody is under way on a lane.
+    pub fn is_busy(&mut self, lane: &Lane, id: QueueId) -> bool {
+        self.lanes.get(lane).is_some_and(|state| state.busy.contains(&id))
+    }
+
+    /// Ways that have failed for [`limits::WAY_FAILING`] by the clock that can't leap, and why.
+    pub fn failing(&self, now: Instant) -> Vec<(Lane, String)> {
+        let is_long = |rest: &&Rest| now.saturating_duration_since(rest.begun) >= limits::WAY_FAILING;
+        let failing = |(lane, state): (&Lane, &State)| {
+            state.rest.as_ref().filter(is_long).map(|rest| (lane.clone(), rest.text.clone()))
+        };
+        self.lanes.iter().filter_map(failing).collect()
+    }
+
+    /// Since when there is no network, if there is none.
+    pub fn offline_since(&self) -> Option<UnixTime> {
+        let rests = self.lanes.values().filter_map(|state| state.rest.as_ref());
+        rests.filter(|rest| rest.kind == TroubleKind::Offline).map(|rest| rest.since).min()
+    }
+
+    /// Ways that rest, [`MOST_TROUBLES`] at most, what has lasted longest first.
+    pub fn troubles(&self) -> Vec<LaneTrouble> {
+        let mut troubles: Vec<LaneTrouble> = self
+            .lanes
+            .iter()
+            .filter_map(|(lane, state)| {
+                let rest = state.rest.as_ref()?;
+                let next = Some(rest.next);
+                Some(LaneTrouble { lane: lane.clone(), since: rest.since, next, text: rest.text.clone() })
+            })
+            .collect();
+        troubles.sort_by_key(|trouble| trouble.since);
+        troubles.truncate(MOST_TROUBLES);
+        troubles
+    }
+
+    fn due(&mut self, row: &LaneRow, now: Moment, most_each: u32) -> Due {
+        let direct_rests = self.direct_rests.filter(|_| matches!(row.lane, Lane::Direct(_)));
+        let state = self.state(&row.lane);
+        let Some(next) = row.next.filter(|_| row.waiting > state.busy.len() as u64) else {
+            return Due::Never;
+        };
+        let by_time = Duration::from_secs(next.0.saturating_sub(now.wall.0));
+        let by_dryness = if state.is_dry { DRY_LOOK } else { Duration::ZERO };
+        let rests = state.rest.as_ref().map(|rest| rest.until).into_iter().chain(direct_rests).max();
+        let by_rest = rests.map_or(Duration::ZERO, |until| until.saturating_duration_since(now.monotonic));
+        let pause = by_time.max(by_dryness).max(by_rest);
+        if !pause.is_zero() {
+            return Due::In(pause);
+        }
+        if state.idle > 0 {
+            // Who waits on an open connection takes it.
+            state.nudge();
+            return Due::Never;
+        }
+        let most = if state.is_proven { most_each } else { 1 };
+        if state.connections < most { Due::Now } else { Due::Never }
+    }
+
+    fn state(&mut self, lane: &Lane) -> &mut State {
+        self.lanes.entry(lane.clone()).or_insert_with(State::new)
+    }
+}
+
+impl State {
+    /// Those who are idle at once take turns: one is enough.
+    fn nudge(&self) {
+        let _ = self.nudge.0.try_send(());
+    }
+
+    fn new() -> State {
+        State {
+            connections: 0,
+            idle: 0,
+            nudge: channel::bounded(1),
+            busy: Vec::new(),
+            last_submitter: None,
+            is_proven: false,
+            is_dry: false,
+            rest: None,
+        }
+    }
+}
+
+/// When a way is to be served.
+enum Due {
+    Now,
+    In(Duration),
+    /// Something else will happen first.
+    Never,
+}
+
+/// After that, a way on which nothing was found is looked at again, whatever the store says of it.
+const DRY_LOOK: Duration = Duration::from_secs(60);
+/// Ways whose troubles are told.
+const MOST_TROUBLES: usize = 100;

@@ -1,0 +1,136 @@
+//! Which mail is sent when: looks at what waits whenever something has happened, and gives ways their places.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use smol::Executor;
+use smol::future::FutureExt;
+
+use super::{courier, moment, sweeping};
+use crate::limits;
+use crate::net::alarm;
+use crate::net::listener::guarded;
+use crate::net::server::Server;
+use crate::net::uplink::Uplink;
+use crate::settings::Settings;
+use crate::store::Route;
+
+/// Begins to look.
+pub fn start(server: &Arc<Server>, executor: &Arc<Executor<'static>>) {
+    let threads = Arc::clone(executor);
+    keep(server, executor, move |server| {
+        let threads = Arc::clone(&threads);
+        async move { schedule(&server, &threads).await }
+    });
+    keep(server, executor, |server| async move { follow_network(&server).await });
+    keep(server, executor, |server| async move { age(&server).await });
+}
+
+/// A bug must not end the sending of all mail.
+fn keep<Task: Future<Output = ()> + Send + 'static>(
+    server: &Arc<Server>,
+    executor: &Executor<'static>,
+    begin: impl Fn(Arc<Server>) -> Task + Send + 'static,
+) {
+    let server = Arc::clone(server);
+    let keeping = async move {
+        while !server.relay.is_stopping() {
+            guarded(Arc::clone(&server), Box::pin(begin(Arc::clone(&server)))).await;
+            alarm::rest(&server.clock, limits::ROUTES_LOOK).await;
+        }
+    };
+    executor.spawn(keeping).detach();
+}
+
+async fn schedule(server: &Arc<Server>, executor: &Arc<Executor<'static>>) {
+    let relay = &server.relay;
+    let mut rules = Rules::of(server);
+    let mut swept = None;
+    while !relay.is_stopping() {
+        let present = Rules::of(server);
+        if !present.are(&rules) {
+            rules = present;
+            relay.changed(&server.clock);
+        }
+        let generation = relay.generation();
+        if swept != Some(generation) && has_waiting(server) {
+            sweeping::move_rows(server).await;
+        }
+        swept = Some(generation);
+        let pause = look(server, executor).await;
+        relay.bell.rung().or(alarm::rest(&server.clock, pause)).await;
+    }
+    // Whoever waits for the last connection to go hears the bell from now on.
+    relay.ring();
+}
+
+/// Gives ways their places; says for how long there is nothing to do.
+async fn look(server: &Arc<Server>, executor: &Arc<Executor<'static>>) -> Duration {
+    let relay = &server.relay;
+    if relay.bell.is_queue_changed.swap(false, Ordering::Relaxed) {
+        relay.lanes().wet();
+    }
+    if !has_waiting(server) {
+        return IDLE_LOOK;
+    }
+    let rows = match server.store.queue_lanes().await {
+        Ok(rows) => rows,
+        Err(error) => {
+            server.store_failed("looking at the queue", &error);
+            return limits::ROUTES_LOOK;
+        }
+    };
+    let most_each = server.store.settings().outgoing.hop_connections;
+    let plan = relay.lanes().plan(&rows, moment(&server.clock), most_each);
+    for lane in plan.open {
+        let server = Arc::clone(server);
+        let task = courier::run(Arc::clone(&server), courier::Place::new(&server, lane));
+        executor.spawn(guarded(server, Box::pin(task))).detach();
+    }
+    plan.look_again.map_or(limits::ROUTES_LOOK, |pause| pause.min(limits::ROUTES_LOOK))
+}
+
+async fn follow_network(server: &Arc<Server>) {
+    let uplink = Uplink::watch();
+    loop {
+        uplink.changed().await;
+        // Addresses and routes come one after the other.
+        alarm::rest(&server.clock, limits::UPLINK_REST).await;
+        server.relay.network_changed(&server.clock);
+    }
+}
+
+async fn age(server: &Arc<Server>) {
+    loop {
+        alarm::rest(&server.clock, limits::AGING).await;
+        if has_waiting(server) {
+            sweeping::age_rows(server).await;
+        }
+    }
+}
+
+fn has_waiting(server: &Server) -> bool {
+    server.store.queue_counts().waiting > 0
+}
+
+/// What says which way mail goes.
+struct Rules {
+    settings: Arc<Settings>,
+    routes: Arc<[Route]>,
+}
+
+impl Rules {
+    fn of(server: &Server) -> Rules {
+        Rules { settings: server.store.settings(), routes: server.store.routes() }
+    }
+
+    fn are(&self, other: &Rules) -> bool {
+        let is_same = Arc::ptr_eq(&self.routes, &other.routes) || self.routes == other.routes;
+        is_same && self.settings.outgoing == other.settings.outgoing
+    }
+}
+
+/// How long an empty queue is left alone; the store rings when there is something.
+const IDLE_LOOK: Duration = Duration::from_secs(3600);

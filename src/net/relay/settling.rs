@@ -1,0 +1,175 @@
+//! What became of a mail is made durable and told: in the queue, to senders, in the log.
+
+use std::fmt::Write;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::courier::Batch;
+use super::reach::Trouble;
+use super::reporting;
+use crate::limits;
+use crate::net::alarm;
+use crate::net::fold::Topic;
+use crate::net::server::Server;
+use crate::relay::judging::{self, About, Judgement, Terms};
+use crate::smtp::client::{Answer, Reply, Verdict};
+use crate::store::{Ask, Fate, LastTry, Settlement, StoreError};
+
+/// A settlement on its way into the store; its recipients are under way until it is durable.
+pub struct Settling {
+    server: Arc<Server>,
+    batch: Batch,
+    asked: Option<(Ask<()>, Vec<Settlement>)>,
+}
+
+impl Settling {
+    /// Judges the answers, makes the reports, and asks the store to keep the rest.
+    pub async fn begin(server: &Arc<Server>, mut batch: Batch, answers: Vec<Answer>, host: &str) -> Settling {
+        let judgement = judging::judge(std::mem::take(&mut batch.rows), answers, host, &terms(server));
+        let settled = make_reports(server, judgement).await;
+        let asked = (!settled.is_empty()).then(|| (server.store.queue_settle(settled.clone()), settled));
+        Settling { server: Arc::clone(server), batch, asked }
+    }
+
+    /// Waits until it is durable. What a server has taken must not be sent again because the disk was full for a while:
+    /// it is asked for until the store can do it, or is closed.
+    pub async fn done(mut self) {
+        while let Some((asked, settled)) = self.asked.take() {
+            match asked.await {
+                Ok(()) | Err(StoreError::Closed) => {}
+                Err(error) => {
+                    self.server.store_failed("settling what was sent", &error);
+                    alarm::rest(&self.server.clock, SETTLE_AGAIN).await;
+                    self.asked = Some((self.server.store.queue_settle(settled.clone()), settled));
+                }
+            }
+        }
+        drop(self.batch);
+    }
+}
+
+/// The recipients wait as if they had not been tried, since that was not their fault.
+pub async fn wait(server: &Arc<Server>, batch: Batch, trouble: &Trouble) {
+    let last = LastTry {
+        at: server.clock.now(),
+        host: trouble.host.as_str().into(),
+        text: kept(&words(&trouble.reply)).into(),
+    };
+    let settled = batch.rows.iter().map(|row| Settlement {
+        id: row.id,
+        fate: Fate::Later { next: row.next, is_try: false, is_unsure: false, last: Some(last.clone()) },
+    });
+    if let Err(error) = server.store.queue_settle(settled.collect()).await {
+        server.store_failed("noting why mail waits", &error);
+    }
+}
+
+/// Makes the reports; gives what is to be settled besides. Who has failed and can't be told of now waits, and is tried
+/// again.
+pub async fn make_reports(server: &Server, judgement: Judgement) -> Vec<Settlement> {
+    let Judgement { mut settled, reports } = judgement;
+    for told in reports {
+        let taken = told.of.iter().filter(|_| told.about == About::Relayed).map(|(row, ..)| row.id);
+        let taken: Vec<_> = taken.map(|id| Settlement { id, fate: Fate::Sent }).collect();
+        if let Err(error) = reporting::report(server, told).await {
+            server.store_failed("reporting to a sender", &error);
+            settled.extend(taken);
+            // What can't be noted either is due at once.
+            alarm::rest(&server.clock, SETTLE_AGAIN).await;
+        }
+    }
+    settled
+}
+
+/// Counts what became of a mail, and writes a line of the log for each answer.
+pub fn tell(server: &Server, batch: &Batch, answers: &[Answer], host: &str) {
+    let relay = &server.relay;
+    let count = |of: fn(&Verdict) -> bool| answers.iter().filter(|answer| of(&answer.verdict)).count() as u64;
+    relay.sent.fetch_add(count(|verdict| matches!(verdict, Verdict::Taken { .. })), Ordering::Relaxed);
+    relay.unsure.fetch_add(count(|verdict| *verdict == Verdict::Unsure), Ordering::Relaxed);
+    let mut told: Vec<&Answer> = Vec::new();
+    for answer in answers {
+        if told.contains(&answer) {
+            continue;
+        }
+        told.push(answer);
+        let rows = batch.rows.iter().zip(answers).filter(|(_, other)| *other == answer);
+        let line = line(rows.map(|(row, _)| row.outbound.recipient.as_str()), answer, host);
+        match answer.verdict {
+            Verdict::Taken { .. } | Verdict::Never => log::info!("{line}"),
+            Verdict::Later => server.fold.write(
+                Topic::PutOff,
+                log::Level::Info,
+                server.clock.monotonic(),
+                format_args!("{line}"),
+            ),
+            Verdict::Unsure => log::warn!("{line}; it may come twice"),
+        }
+    }
+}
+
+fn line<'a>(recipients: impl Iterator<Item = &'a str>, answer: &Answer, host: &str) -> String {
+    let mut line = String::from(match answer.verdict {
+        Verdict::Taken { .. } => "sent to",
+        Verdict::Later => "not taken now: mail to",
+        Verdict::Never => "never taken: mail to",
+        Verdict::Unsure => "nobody knows whether it was taken: mail to",
+    });
+    let mut left_out = 0;
+    for (number, recipient) in recipients.enumerate() {
+        match number {
+            0 => line += &format!(" {}", recipient.escape_debug()),
+            1..SHOWN_RECIPIENTS => line += &format!(", {}", recipient.escape_debug()),
+            _ => left_out += 1,
+        }
+    }
+    if left_out > 0 {
+        let _ = write!(line, " and {left_out} more");
+    }
+    if !host.is_empty() {
+        let _ = write!(line, " by {host}");
+    }
+    line + ": " + &words(&answer.reply)
+}
+
+/// A trouble for people.
+pub fn shown(trouble: &Trouble) -> String {
+    let words = words(&trouble.reply);
+    if trouble.host.is_empty() { words } else { format!("{}: {words}", trouble.host) }
+}
+
+/// What was said, with its code.
+fn words(reply: &Reply) -> String {
+    match (reply.code, reply.enhanced) {
+        (0, _) => reply.text.clone(),
+        (code, Some([class, subject, detail])) => format!("{code} {class}.{subject}.{detail} {}", reply.text),
+        (code, None) => format!("{code} {}", reply.text),
+    }
+}
+
+fn kept(text: &str) -> String {
+    let end = text.floor_char_boundary(limits::KEPT_REPLY_OCTETS);
+    text[..end].chars().map(|sign| if sign.is_control() { ' ' } else { sign }).collect()
+}
+
+/// What mail is judged by now.
+pub fn terms(server: &Server) -> Terms {
+    let settings = server.store.settings();
+    Terms {
+        now: server.clock.now(),
+        believed_now: server.store.believed_now(),
+        queue_days: settings.outgoing.queue_days,
+        delay_note_hours: settings.outgoing.delay_note_hours,
+        jitter: jitter(),
+    }
+}
+
+/// Any number.
+pub fn jitter() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+const SETTLE_AGAIN: Duration = Duration::from_secs(5);
+const SHOWN_RECIPIENTS: usize = 5;

@@ -1,0 +1,210 @@
+//! Several ways at once, several servers in order, and those where a person must look or the network be back.
+
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::sink::{Act, Sink, Step};
+use super::{MESSAGE, file, file_one, last_text, outbound, queue, retry, serving, with_smart_host};
+use crate::mail::HopTls;
+use crate::net::tests::trial::Trial;
+use crate::store::Route;
+
+/// An address where nobody listens.
+fn nobody() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+fn route(trial: &Trial, domain: &str, hops: &[&str]) {
+    let route = Route {
+        space: domain.parse().unwrap(),
+        hops: hops.iter().map(|hop| hop.parse().unwrap()).collect(),
+        tls: Some(HopTls::Opportunistic),
+        is_share: false,
+        created: trial.server().clock.now(),
+    };
+    trial.server().store.set_route(route).wait().unwrap();
+}
+
+#[test]
+fn mail_leaves_by_the_smart_host_and_many_on_one_connection_o2_s_135() {
+    let sink = Sink::new();
+    with_smart_host(&sink, |trial| {
+        for number in 0..20 {
+            file_one(trial, &format!("bob{number}@example.com"));
+        }
+        trial.until("all is sent", || queue(trial).is_empty());
+        assert_eq!(sink.bodies(), vec![MESSAGE; 20]);
+        trial.until("it is counted", || trial.server().relay.status(&trial.server().store).sent == 20);
+        assert!(sink.most_open() <= 2, "{} connections at once", sink.most_open());
+        assert!(sink.sessions() <= 10, "{} connections for 20 mails", sink.sessions());
+    });
+}
+
+#[test]
+fn recipients_of_one_mail_are_told_in_one_transaction_and_settled_one_by_one_s_130() {
+    let recipients = AtomicUsize::new(0);
+    let sink = Sink::playing(move |_, step| match step {
+        Step::Command(verb) if verb == "RCPT" && recipients.fetch_add(1, Ordering::SeqCst) == 1 => {
+            Act::Say("450 4.2.0 not now\r\n")
+        }
+        _ => Act::Usual,
+    });
+    with_smart_host(&sink, |trial| {
+        let to = ["a@example.com", "b@example.com", "c@example.com"];
+        file(trial, MESSAGE, to.iter().map(|to| outbound("smarthost", to)).collect());
+        trial.until("two are sent", || queue(trial).len() == 1);
+        assert_eq!(queue(trial)[0].outbound.recipient.as_str(), "b@example.com");
+        retry(trial);
+        trial.until("all is sent", || queue(trial).is_empty());
+        assert_eq!(sink.bodies(), vec![MESSAGE; 2]);
+        let told: Vec<_> =
+            sink.commands().into_iter().filter(|line| line.contains("<a@example.com>")).collect();
+        assert_eq!(told.len(), 1, "who has it is not sent it again: {told:?}");
+    });
+}
+
+#[test]
+fn a_dead_server_keeps_no_mail_of_another_way_and_the_next_one_in_order_takes_over_o1_s_134() {
+    let (alive, second) = (Sink::new(), Sink::new());
+    let silent = Sink::playing(|_, _| Act::Silence);
+    serving(&[], |trial| {
+        route(trial, "dead.lan", &[&nobody()]);
+        route(trial, "silent.lan", &[&silent.host()]);
+        route(trial, "alive.lan", &[&alive.host()]);
+        route(trial, "two.lan", &[&nobody(), &second.host()]);
+        for domain in ["dead.lan", "silent.lan", "alive.lan", "two.lan"] {
+            let to = format!("bob@{domain}");
+            file(trial, MESSAGE, vec![outbound(&format!("route:{domain}"), &to)]);
+        }
+        trial.until("two are sent", || queue(trial).len() == 2);
+        assert_eq!((alive.bodies().len(), second.bodies().len()), (1, 1));
+        trial.until("the dead one is known", || {
+            trial.server().relay.status(&trial.server().store).troubles.len() == 1
+        });
+        let rows = queue(trial);
+        let tries: Vec<u32> = rows.iter().map(|row| row.tries).collect();
+        assert_eq!(tries, [1, 0], "that of a way that nobody serves was tried, and the other is under way");
+    });
+}
+
+#[test]
+fn a_refused_connection_to_the_only_smart_host_is_no_try_and_the_network_wakes_it_o8() {
+    let port = nobody();
+    serving(&[("smarthost", &port), ("smarthost_tls", "opportunistic")], |trial| {
+        file_one(trial, "bob@example.com");
+        trial.until("it was found", || queue(trial)[0].last.is_some());
+        let status = trial.server().relay.status(&trial.server().store);
+        assert_eq!((queue(trial)[0].tries, status.offline_since.is_some()), (0, true));
+        let sink = Sink::at(&port);
+        trial.server().relay.network_changed(&trial.server().clock);
+        trial.until("it is sent", || queue(trial).is_empty());
+        assert_eq!(sink.bodies(), [MESSAGE]);
+        let status = trial.server().relay.status(&trial.server().store);
+        assert_eq!((status.offline_since, status.troubles.len()), (None, 0));
+    });
+}
+
+#[test]
+fn time_alone_wakes_it_too_o8() {
+    let port = nobody();
+    serving(&[("smarthost", &port), ("smarthost_tls", "opportunistic")], |trial| {
+        file_one(trial, "bob@example.com");
+        trial.until("it was found", || queue(trial)[0].last.is_some());
+        let sink = Sink::at(&port);
+        trial.pass(2 * 60);
+        trial.until("it is sent", || queue(trial).is_empty());
+        assert_eq!(sink.bodies(), [MESSAGE]);
+    });
+}
+
+#[test]
+fn mail_never_goes_back_to_where_it_came_from_o6() {
+    // Addresses of this machine are no other machine's; see the rigs for others.
+    let sink = Sink::new();
+    with_smart_host(&sink, |trial| {
+        let mut outbound = outbound("smarthost", "bob@example.com");
+        outbound.came_from = Some(sink.address.ip());
+        file(trial, MESSAGE, vec![outbound]);
+        trial.until("it is sent", || queue(trial).is_empty());
+        assert_eq!(sink.bodies(), [MESSAGE], "programs of one machine are not one another");
+    });
+}
+
+#[test]
+fn a_way_that_leads_to_ourselves_is_held_and_sends_nothing_s_118_s_137() {
+    serving(&[], |trial| {
+        let own = trial.server().doors()[0];
+        let host = own.to_string();
+        trial.server().store.set_setting("smarthost", Some(&host)).wait().unwrap();
+        trial.server().relay.changed(&trial.server().clock);
+        file_one(trial, "bob@example.com");
+        trial.until("it was found", || queue(trial)[0].last.is_some());
+        assert!(last_text(trial).contains("this server itself"), "{}", last_text(trial));
+        assert_eq!(queue(trial)[0].tries, 0);
+    });
+}
+
+#[test]
+fn another_smart_host_takes_over_what_waits_and_routes_move_it_o2_o3() {
+    let (sink, routed) = (Sink::new(), Sink::new());
+    serving(&[("smarthost", &nobody()), ("smarthost_tls", "opportunistic")], |trial| {
+        file_one(trial, "bob@example.com");
+        file_one(trial, "bob@routed.lan");
+        trial.until("it was found", || queue(trial).iter().any(|row| row.last.is_some()));
+        route(trial, "routed.lan", &[&routed.host()]);
+        trial.server().store.set_setting("smarthost", Some(&sink.host())).wait().unwrap();
+        trial.server().relay.changed(&trial.server().clock);
+        trial.until("all is sent", || queue(trial).is_empty());
+        assert_eq!((sink.bodies().len(), routed.bodies().len()), (1, 1));
+    });
+}
+
+#[test]
+fn what_waited_nowhere_goes_when_there_is_a_way_o1() {
+    let sink = Sink::new();
+    serving(&[("smarthost_tls", "opportunistic")], |trial| {
+        file(trial, MESSAGE, vec![outbound("nowhere", "bob@example.com")]);
+        trial.server().store.set_setting("smarthost", Some(&sink.host())).wait().unwrap();
+        trial.server().relay.changed(&trial.server().clock);
+        trial.until("it is sent", || queue(trial).is_empty());
+    });
+}
+
+#[test]
+fn lmtp_has_a_reply_for_each_o10() {
+    let sink = Sink::with("", true, None, |_, _| Act::Usual);
+    serving(&[], |trial| {
+        route(trial, "cluster.lan", &[&format!("lmtp:{}", sink.host())]);
+        let to = ["a@cluster.lan", "b@cluster.lan"];
+        file(trial, MESSAGE, to.iter().map(|to| outbound("route:cluster.lan", to)).collect());
+        trial.until("it is sent", || queue(trial).is_empty());
+        assert!(sink.commands()[0].starts_with("LHLO "));
+        assert_eq!(sink.bodies(), [MESSAGE]);
+    });
+}
+
+#[test]
+fn a_server_that_answers_early_and_hangs_up_is_heard_s_134() {
+    let sink = Sink::playing(|_, step| match step {
+        Step::Body => Act::Say("452 4.3.1 no room\r\n"),
+        Step::End => Act::Silence,
+        _ => Act::Usual,
+    });
+    with_smart_host(&sink, |trial| {
+        file(trial, &MESSAGE.repeat(500_000), vec![outbound("smarthost", "bob@example.com")]);
+        trial.until("it was found", || queue(trial)[0].last.is_some());
+        assert!(last_text(trial).contains("no room"), "{}", last_text(trial));
+        retry(trial);
+    });
+}
+
+#[test]
+fn who_stops_in_the_middle_of_a_reply_notes_that_it_may_come_twice_s_131() {
+    let sink = Sink::playing(|_, step| if *step == Step::End { Act::Silence } else { Act::Usual });
+    with_smart_host(&sink, |trial| {
+        file_one(trial, "bob@example.com");
+        trial.until("its end is sent", || !sink.bodies().is_empty());
+        trial.server().relay.cut();
+        trial.until("it is noted", || queue(trial)[0].unsure_sends == 1);
+    });
+}

@@ -1,6 +1,7 @@
 //! What only shows from inside a running server.
 
 mod certificates;
+mod leaving;
 mod outgoing;
 mod relay;
 mod reporting;

@@ -212,31 +212,6 @@ fn aliases_are_refused_with_a_line_that_says_why() {
             "refused",
             "*@home.lan can't lead to the domain work.lan: name an address",
         ),
-        (
-            "x@home.lan",
-            &["bob@home.lan", "!eve@far example"],
-            "refused",
-            "x@home.lan can't lead to eve@far example: an address is name@domain",
-        ),
-        (
-            "x@home.lan",
-            &["!eve"],
-            "refused",
-            "x@home.lan can't lead to eve: an address has the form name@domain",
-        ),
-        (
-            "x@home.lan",
-            &["!o'neil@home.lan"],
-            "not found",
-            "there is no mailbox or alias o'neil@home.lan that",
-        ),
-        (
-            "x@home.lan",
-            &["!Nobody@Home.LAN"],
-            "not found",
-            "there is no mailbox or alias Nobody@home.lan that",
-        ),
-        ("x@home.lan", &["!x@home.lan"], "refused", "x@home.lan would lead to itself: take away what leads"),
         ("far.lan", &["!eve@far.example"], "refused", "far.lan is a domain, having no @: it can lead to"),
         (
             "far.lan",

@@ -264,3 +264,23 @@ fn forwards_are_held_at_their_edges() {
         0
     );
 }
+
+#[test]
+fn targets_elsewhere_are_refused_with_a_line_that_says_why() {
+    let folder = Folder::new();
+    let store = house(&folder);
+    for (targets, line) in [
+        (
+            &["bob@home.lan", "!eve@far example"][..],
+            "x@home.lan can't lead to eve@far example: an address is name@",
+        ),
+        (&["!eve"], "x@home.lan can't lead to eve: an address has the form name@domain"),
+        (&["!o'neil@home.lan"], "there is no mailbox or alias o'neil@home.lan that x@home.lan could lead to"),
+        (&["!Nobody@Home.LAN"], "there is no mailbox or alias Nobody@home.lan that x@home.lan could lead to"),
+        (&["!x@home.lan"], "x@home.lan would lead to itself: take away what leads back"),
+    ] {
+        let error = set(&store, "x@home.lan", targets).unwrap_err().to_string();
+        assert!(error.starts_with(line), "{targets:?}: {error}");
+    }
+    assert_eq!(leads(&store, "x@home.lan"), "?");
+}

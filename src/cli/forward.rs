@@ -64,9 +64,11 @@ fn said(address: &Address, forward: Option<Forward>, notes: Vec<String>) -> Repo
     Report::Said(sentence, facts, Said::Meaning(notes))
 }
 
-fn ask(desk: &Desk, act: OutgoingAct) -> Result<(Vec<(Address, Forward)>, Vec<String>), AdminError> {
+fn ask(desk: &Desk, act: OutgoingAct) -> Result<(Rows, Vec<String>), AdminError> {
     match desk.ask(Command::Outgoing(act))? {
         Answer::Outgoing(OutgoingTold::Forwards(rows, notes)) => Ok((rows, notes)),
         _ => Err(stranger()),
     }
 }
+
+type Rows = Vec<(Address, Forward)>;

@@ -2,6 +2,7 @@
 
 use crate::limits;
 use crate::mail::Address;
+use crate::relay::rewriting::rewritten;
 use crate::store::{Ask, BlobId, Chunk, Queued, Store, StoreError};
 use crate::wire::dot::DotEncoder;
 
@@ -64,6 +65,10 @@ impl Body {
         loop {
             let front = std::mem::take(&mut self.front);
             count += front.len() as u64;
+            // What is behind a chunk of SMTP's announced length, the server would take for commands.
+            if count > self.octets {
+                return Sent::Unreadable(wrong_length());
+            }
             for piece in front.chunks(limits::BODY_PIECE_OCTETS) {
                 match framing {
                     Framing::Dot => encoder.encode(piece, &mut out),
@@ -84,10 +89,7 @@ impl Body {
         match framing {
             Framing::Dot => encoder.finish(&mut out),
             Framing::Chunk if count == self.octets => {}
-            Framing::Chunk => {
-                let text = "a message has another length than its row says: restore a backup";
-                return Sent::Unreadable(StoreError::Damaged(text.into()));
-            }
+            Framing::Chunk => return Sent::Unreadable(wrong_length()),
         }
         match link.write(&mut out).await {
             Ok(()) => Sent::All,
@@ -111,7 +113,8 @@ impl Body {
         {
             self.front.extend_from_slice(&asked.await?.0);
         }
-        if let Some((header, replaced)) = rewritten(&self.front, account, reverse_path) {
+        let front = &self.front[..self.front.len().min(limits::SCANNED_HEADER_OCTETS)];
+        if let Some((header, replaced)) = rewritten(front, account, reverse_path) {
             let before = self.front.len() as u64;
             self.front.splice(..replaced.min(self.front.len()), header);
             self.octets = (self.octets + self.front.len() as u64).saturating_sub(before);
@@ -120,10 +123,8 @@ impl Body {
     }
 }
 
-/// The header in the account's name, and how many octets it replaces; none if it may stay as it is.
-fn rewritten(front: &[u8], account: &Address, reverse_path: &str) -> Option<(Vec<u8>, usize)> {
-    let _ = (front, account, reverse_path);
-    None
+fn wrong_length() -> StoreError {
+    StoreError::Damaged("a message has another length than its row says: restore a backup".into())
 }
 
 fn has_whole_header(front: &[u8]) -> bool {

@@ -123,8 +123,11 @@ impl Courier {
             return Step::End;
         }
         let Some(batch) = self.take().await else { return self.wait().await };
+        let generation = self.server.relay.generation();
         match self.opened().await {
             Ok(()) => Box::pin(self.send(batch)).await,
+            // What was wrong has been seen to meanwhile: it says nothing about how it is now.
+            Err(_) if generation != self.server.relay.generation() => Step::GoOn,
             Err(None) => Step::End,
             Err(Some(trouble)) => self.nobody(batch, trouble).await,
         }

@@ -36,6 +36,8 @@ class NameServer:
         with contextlib.suppress(OSError):
             while True:
                 octets, peer = self.datagrams.recvfrom(4096)
+                if not octets:
+                    return          # It is closed.
                 said = self.answer(octets)
                 if said and len(said) > MOST_OCTETS:
                     end = question_end(octets)

@@ -18,6 +18,8 @@ PIPELINING = b"250-scripted.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 5
 STARTTLS = b"250-scripted.test\r\n250-STARTTLS\r\n250 8BITMIME\r\n"
 LOGON = b"250-scripted.test\r\n250-AUTH PLAIN LOGIN\r\n250 8BITMIME\r\n"
 IDLE_SECONDS = 120
+# A whole reply that says yes, whatever is behind it. RFC 5321 §4.2.
+TAKES = re.compile(rb"(2\d\d-[^\r\n\0]*\r\n)*2\d\d( [^\r\n\0]*)?\r\n")
 
 
 class Gone(Exception):
@@ -63,6 +65,7 @@ class Session:
 
     def __init__(self, server, link):
         self.server, self.link, self.pending = server, link, b""
+        self.has_sender, self.recipients = False, 0
         self.acts = dict(server.acts)
         link.settimeout(IDLE_SECONDS)
 
@@ -76,8 +79,11 @@ class Session:
         self.server.said.append(line)
         word = line.split(b" ")[0].strip().lower().decode(errors="replace")
         if word == "data":
-            if self.do("data").startswith(b"354"):
-                self.message()
+            if self.recipients or "data" in self.acts:
+                if self.do("data").startswith(b"354"):
+                    self.message()
+            else:
+                self.say(b"503 for whom?\r\n")
         elif word == "starttls":
             self.do("starttls")
             if self.server.context:
@@ -87,7 +93,11 @@ class Session:
             self.do("quit")
             raise Gone
         elif word in GOOD:
-            self.do(word)
+            is_good = self.do(word).startswith(b"2")
+            if word == "rcpt":
+                self.recipients += is_good and self.has_sender
+            else:
+                self.recipients, self.has_sender = 0, is_good and word == "mail"
         else:
             self.say(b"500 what?\r\n")
 
@@ -98,7 +108,8 @@ class Session:
             if "body" in self.acts and len(octets) > 400:
                 self.do("body")
         said = self.do("end")
-        if re.match(rb"2\d\d(-[^\n]*\n2\d\d)* ?[^\n]*\n\Z", said):
+        # A message of nothing is how a client takes back a DATA that it has said too early. RFC 2920 §3.1.
+        if TAKES.match(said) and octets != b".\r\n":
             self.server.taken.append(re.sub(rb"(?m)^\.(?=.)", b"", octets.removesuffix(b".\r\n")))
 
     def do(self, step):
@@ -106,7 +117,7 @@ class Session:
         act = self.acts.get(step, GOOD.get(step, b""))
         said = act(self) if callable(act) else act
         self.say(said)
-        return said
+        return getattr(act, "whole", said)
 
     def say(self, octets):
         if octets:
@@ -151,12 +162,14 @@ def cut(octets):
 
 
 def slowly(octets, seconds=0.05):
-    """Says one octet at a time; not for the end of a message, of which only whole replies count."""
+    """Says one octet at a time."""
     def act(session):
         for octet in octets[:-1]:
             session.say(bytes([octet]))
             time.sleep(seconds)
         return octets[-1:]
+
+    act.whole = octets
     return act
 
 

@@ -31,7 +31,7 @@ impl Uplink {
     /// may be none that leads anywhere. One caller at a time.
     pub async fn changed(&self) {
         if let Some(messages) = &self.messages {
-            match messages.read_with(|messages| drain(messages)).await {
+            match messages.read_with(drain).await {
                 Ok(()) => return,
                 Err(error) => log::debug!("the kernel tells no more when the network changes: {error}"),
             }

@@ -51,13 +51,14 @@ fn sorted(mut hosts: Vec<(u16, Name)>) -> Vec<(u16, String)> {
     hosts.sort_by_key(|(preference, _)| *preference);
     let mut seen = HashSet::new();
     hosts.retain(|(_, host)| seen.insert(host.clone()));
-    let mut sorted = hosts.into_iter().map(|(preference, host)| (preference, host.as_str().into())).collect();
+    let mut sorted: Vec<_> =
+        hosts.into_iter().map(|(preference, host)| (preference, host.as_str().into())).collect();
     shuffle(&mut sorted);
     sorted.truncate(limits::KEPT_EXCHANGERS);
     sorted
 }
 
 /// Sorts by preference, and draws lots among equals.
-fn shuffle(hosts: &mut Vec<(u16, String)>) {
+fn shuffle(hosts: &mut [(u16, String)]) {
     hosts.sort_by_cached_key(|(preference, _)| (*preference, asking::random().map_or(0, u64::from_ne_bytes)));
 }

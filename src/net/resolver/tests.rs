@@ -283,7 +283,7 @@ fn of_a_thousand_addresses_a_few_are_tried_and_both_families_are_among_them_s_13
     assert_eq!(some((0..999).map(v4).chain([v6])), [v4(0), v4(1), v4(2), v4(3), v6]);
     assert_eq!(some([v6, v4(1), v4(1), v4(2), v4(3)].into_iter()), [v6, v4(1), v4(2)]);
     assert_eq!(some([v4(1), v4(1)].into_iter()), [v4(1)]);
-    assert_eq!(some(std::iter::empty()), [v4(1); 0]);
+    assert!(some(std::iter::empty()).is_empty());
 }
 
 #[test]

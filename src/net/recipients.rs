@@ -2,7 +2,7 @@
 //! name outside is looked up but those of servers with which a domain is shared.
 //!
 //! ```text
-//!   an address that leads a bounce back --> leaves, to who he was (O5)
+//!   an address that leads a bounce back --> leaves, to who he was, if it is from nobody (O5)
 //!   a domain of ours --its route, or that of the address--> leaves: handed over, whatever is here (O10)
 //!        |-> mailbox, alias, tag, catch-all here --> mailboxes; members that are handed over, and forwards, leave
 //!        '-> nobody here --shared--> leaves, but never back to the server that it comes from (O4, O6)
@@ -137,8 +137,8 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// To whom a bounce of forwarded mail goes, if that is the address which was made for it; from anybody, since it says
-    /// itself that we made it.
+    /// To whom a bounce of forwarded mail goes, if that is the address which was made for it; whoever brings it, since it
+    /// says itself that we made it.
     async fn way_back(
         &self,
         path: &ForwardPath,
@@ -146,7 +146,7 @@ impl<'a> Search<'a> {
     ) -> Result<Option<Recipient>, StoreError> {
         let ForwardPath::OtherLocalPart(domain) = path else { return Ok(None) };
         let Some(recipient) = self.returns.sender(named, self.store.believed_now()) else { return Ok(None) };
-        if !self.store.has_domain(domain.clone()).await? {
+        if is_nowhere(recipient.domain_text()) || !self.store.has_domain(domain.clone()).await? {
             return Ok(None);
         }
         let lane = lane(self.store, None, &recipient);
@@ -155,7 +155,7 @@ impl<'a> Search<'a> {
         }
         // It may go back to whence it comes: that server has it for somebody else.
         let forwarder = Some(Alias::Domain(domain.clone()));
-        Ok(Some(Recipient::Outside(Vec::new(), vec![Leaving { recipient, lane, forwarder }])))
+        Ok(Some(Recipient::WayBack(Leaving { recipient, lane, forwarder })))
     }
 
     async fn here(&self, path: &ForwardPath) -> Result<Resolved, StoreError> {

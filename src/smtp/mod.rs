@@ -197,6 +197,8 @@ pub enum Recipient {
     NoWay,
     /// The mail would go back to where it comes from (O6).
     WouldReturn,
+    /// It leads a report back to who wrote a mail that one of ours has forwarded (O5); nobody else may write there.
+    WayBack(Leaving),
 }
 
 /// A recipient elsewhere.

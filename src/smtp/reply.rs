@@ -102,6 +102,7 @@ replies! {
     RELAYING_DENIED = "550 5.7.1 Not a domain of this server, relaying denied";
     NO_WAY = "550 5.4.4 This server sends no mail to other servers: the administrator can name a smart host with poppet set smarthost HOST";
     WOULD_RETURN = "550 5.1.1 No such mailbox here, and the server that has the others is you";
+    ONLY_REPORTS = "550 5.7.1 Only reports about forwarded mail, from the empty sender <>, go to this address";
     TOO_MANY_RECIPIENTS = "452 4.5.3 Too many recipients, send them in a further mail";
 
     // Messages.

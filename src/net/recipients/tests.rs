@@ -89,6 +89,7 @@ fn told(recipient: &Recipient) -> String {
         Recipient::ForeignDomain => return "foreign".into(),
         Recipient::NoWay => return "no way".into(),
         Recipient::WouldReturn => return "would return".into(),
+        Recipient::WayBack(leaving) => (&[][..], std::slice::from_ref(leaving)),
     };
     let here = mailboxes.iter().map(|(_, address)| address.local_part().to_owned());
     let away = leaving.iter().map(|it| {
@@ -371,4 +372,10 @@ fn a_bounce_of_forwarded_mail_finds_home_and_opens_no_relay_o5() {
     assert_eq!(house.stranger(&back("other.lan")), "foreign", "made for a domain that is none of ours");
     house.share("home.lan", "192.0.2.77");
     assert_eq!(house.stranger(&ours), "> bob@far.example by smarthost for home.lan");
+    // A sender who says that he is at home here, in this machine.
+    for nowhere in ["127.0.0.1", "IPv6:::1", "IPv6:::ffff:127.0.0.1", "0.0.0.0"] {
+        let sender = format!("x@[{nowhere}]");
+        let named = key().rewritten(&sender, &"home.lan".parse().unwrap(), house.store.clock().now());
+        assert_eq!(house.stranger(named.unwrap().as_str()), "unknown", "{nowhere}");
+    }
 }

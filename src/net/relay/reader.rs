@@ -37,6 +37,7 @@ pub async fn find(server: &Server, reverse_path: &str) -> Result<Result<Reader, 
     let (mailboxes, outside) = match (found, address) {
         (Recipient::Mailboxes(mailboxes), _) => (mailboxes, Vec::new()),
         (Recipient::Outside(mailboxes, leaving), _) => (mailboxes, leaving),
+        (Recipient::WayBack(leaving), _) => (Vec::new(), vec![leaving]),
         (Recipient::ForeignDomain | Recipient::NoWay | Recipient::WouldReturn, _) => {
             return Ok(Err("the sender is elsewhere, and there is no way to him"));
         }

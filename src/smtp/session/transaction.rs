@@ -179,7 +179,16 @@ impl Session {
             Recipient::ForeignDomain => self.refuse_recipient(reply::RELAYING_DENIED, out),
             Recipient::NoWay => self.refuse_recipient(reply::NO_WAY, out),
             Recipient::WouldReturn => self.refuse_recipient(reply::WOULD_RETURN, out),
+            Recipient::WayBack(leaving) if self.is_from_nobody() => {
+                self.keep_recipient(named, Vec::new(), vec![leaving], out)
+            }
+            Recipient::WayBack(_) => self.refuse_recipient(reply::ONLY_REPORTS, out),
         }
+    }
+
+    /// Reports are. RFC 5321 §4.5.5.
+    fn is_from_nobody(&self) -> bool {
+        self.mail.as_ref().is_some_and(|mail| mail.envelope.reverse_path.as_str().is_empty())
     }
 
     fn keep_recipient(

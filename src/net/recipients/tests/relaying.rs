@@ -114,6 +114,33 @@ fn nobodys_mail_leaves_who_may_not_send_out_s_081_to_s_096() {
     }
 }
 
+/// Who had been written to by one who forwards, once, could send him whatever he liked for forty days, through us and as
+/// anybody: the address for his bounces took every mail.
+#[test]
+fn only_what_comes_from_nobody_goes_the_way_of_a_bounce_o5_s_081() {
+    let folder = Folder::new();
+    let house = House::new(&folder);
+    let back = key().rewritten("x@far.example", &"home.lan".parse().unwrap(), house.store.clock().now());
+    let back = back.unwrap().to_string();
+    for rules in [Rules::SmartHost, Rules::Shared, Rules::HandedOver] {
+        set_rules(&house, rules);
+        for who in [Who::Stranger, Who::Beside, Who::LocalDevice, Who::SendingDevice, Who::User] {
+            for sender in SENDERS {
+                let (reply, envelope) = Talk::begin(&house, who).send(sender, &back);
+                let what = format!("{who:?} <{sender}> with {rules:?}: {reply}");
+                assert_eq!(
+                    reply.split(' ').next(),
+                    Some(if sender.is_empty() { "250" } else { "550" }),
+                    "{what}"
+                );
+                assert!(sender.is_empty() || reply.starts_with("550 5.7.1 Only reports"), "{what}");
+                let left = envelope.iter().flat_map(|it| &it.leaving).map(|(it, _)| it.recipient.as_str());
+                assert!(left.eq(sender.is_empty().then_some("x@far.example")), "{what}");
+            }
+        }
+    }
+}
+
 fn set_rules(house: &House, rules: Rules) {
     match rules {
         Rules::None => {}

@@ -19,6 +19,7 @@ fn elsewhere(path: &ForwardPath) -> Option<Recipient> {
     Some(match address.local_part() {
         "noway" => Recipient::NoWay,
         "back" => Recipient::WouldReturn,
+        "report" => Recipient::WayBack(leaving("z@far.example", Some("home.lan"))),
         "team" => Recipient::Outside(alice(), vec![leaving("x@far.example", Some("team@home.lan"))]),
         "other" => Recipient::Outside(alice(), vec![leaving("x@FAR.example", Some("other@home.lan"))]),
         "catch" => Recipient::Outside(Vec::new(), vec![leaving("y@far.example", Some("*@home.lan"))]),
@@ -117,4 +118,17 @@ fn what_comes_back_to_who_has_forwarded_it_is_looping_s_118_s_120() {
         let reply = talk.data(format!("Delivered-To: {mark}\r\nSubject: x\r\n\r\ntext\r\n.\r\n").as_bytes());
         assert!(reply.starts_with(code), "{local} {mark}: {reply}");
     }
+}
+
+#[test]
+fn an_address_for_reports_takes_them_and_nothing_else_o5() {
+    let mut talk = begun();
+    let reply = talk.name("report");
+    assert!(reply.starts_with("550 5.7.1 Only reports"), "{reply}");
+    assert_well_formed(&reply);
+    talk.dialog(&[("DATA", "554"), ("RSET", "250"), ("MAIL FROM:<>", "250")]);
+    assert!(talk.name("report").starts_with("250"));
+    talk.dialog(&[("DATA", "354")]);
+    assert!(talk.data(b"Subject: x\r\n\r\ntext\r\n.\r\n").starts_with("250"));
+    assert_eq!(talk.stored[0].0.leaving, [(leaving("z@far.example", Some("home.lan")), 0)]);
 }

@@ -236,16 +236,25 @@ fn some(found: impl Iterator<Item = IpAddr>) -> Vec<IpAddr> {
     different
 }
 
-/// Whether an address is another machine's: whatever can be bound here is our own.
+/// Whether an address is another machine's that the name system may send us to: whatever can be bound here is our own, and
+/// what is only on the wire is no server's (RFC 3927 §2.6.2, RFC 4291 §2.5.6). One in the house's own networks may well
+/// take mail.
 fn is_elsewhere(address: IpAddr) -> bool {
+    let address = address.to_canonical();
     let is_nobodys = match address {
         IpAddr::V4(address) => {
             address.is_loopback()
                 || address.octets()[0] == 0
                 || address.is_multicast()
                 || address.is_broadcast()
+                || address.is_link_local()
         }
-        IpAddr::V6(address) => address.is_loopback() || address.is_unspecified() || address.is_multicast(),
+        IpAddr::V6(address) => {
+            address.is_loopback()
+                || address.is_unspecified()
+                || address.is_multicast()
+                || address.is_unicast_link_local()
+        }
     };
     !is_nobodys && UdpSocket::bind((address, 0)).is_err()
 }

@@ -318,8 +318,17 @@ fn a_stranger_leads_nobody_to_this_machine_itself_but_an_administrator_may_s_137
     {
         assert_eq!(smol::block_on(resolver.addresses_elsewhere(text)), Err(Unresolved::NotThere), "{text}");
     }
-    let elsewhere = smol::block_on(resolver.addresses_elsewhere("192.0.2.1"));
-    assert_eq!(elsewhere, Ok(vec!["192.0.2.1".parse().unwrap()]));
+    // Whoever owns a name could have us speak to what answers on the wire alone: a cloud tells its machines' secrets there.
+    for text in ["169.254.0.1", "169.254.169.254", "[IPv6:::ffff:169.254.169.254]", "fe80::1", "febf::1"] {
+        assert_eq!(smol::block_on(resolver.addresses_elsewhere(text)), Err(Unresolved::NotThere), "{text}");
+        assert!(smol::block_on(resolver.addresses(text)).is_ok(), "an administrator may name {text}");
+    }
+    // A server for mail may well be one of the house's.
+    for text in ["192.0.2.1", "169.253.255.255", "169.255.0.0", "172.31.255.253", "fd00::fffd", "fec0::fffd"]
+    {
+        let elsewhere = smol::block_on(resolver.addresses_elsewhere(text));
+        assert_eq!(elsewhere, Ok(vec![text.parse().unwrap()]));
+    }
 }
 
 /// What is found with one name server about `example.com`.

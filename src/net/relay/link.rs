@@ -145,7 +145,7 @@ impl Link {
 
     /// Whether TLS is on and the certificate was proven.
     pub fn is_verified(&self) -> bool {
-        self.seen.as_ref().is_some_and(|seen| seen.fault.is_none())
+        self.seen.as_ref().is_some_and(Seen::is_proven)
     }
 
     /// Whether the connection was lost when TLS began.

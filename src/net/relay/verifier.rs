@@ -33,6 +33,13 @@ pub struct Seen {
     pub fault: Option<String>,
 }
 
+impl Seen {
+    /// Whether a certificate was shown, and is right.
+    pub fn is_proven(&self) -> bool {
+        self.fingerprint.is_some() && self.fault.is_none()
+    }
+}
+
 /// One handshake's judge.
 #[derive(Debug)]
 pub struct Verifier {
@@ -168,4 +175,33 @@ const NOT_PINNED: &str = "its certificate is none of those that are pinned: look
 fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
     Arc::clone(PROVIDER.get_or_init(|| Arc::new(rustls::crypto::ring::default_provider())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A handshake in which nobody judged a certificate counted as one with the right one.
+    #[test]
+    fn who_has_shown_no_certificate_has_proved_nothing_s_140() {
+        let shown = Some([7; 32]);
+        for (fingerprint, fault, is_proven) in
+            [(shown, None, true), (None, None, false), (shown, Some("x"), false), (None, Some("x"), false)]
+        {
+            let seen = Seen { fingerprint, fault: fault.map(String::from) };
+            assert_eq!(seen.is_proven(), is_proven, "{seen:?}");
+        }
+        let trust = Trust { authorities: Err(String::new()), pins: Vec::new(), is_lenient: true };
+        assert!(!Verifier::new(trust, "smart.example").seen().is_proven(), "before the handshake");
+    }
+
+    /// What one way has taken as it was must not count as proven on another: no session is kept.
+    #[test]
+    fn no_session_is_taken_up_again_s_140() {
+        let trust = Trust { authorities: Err(String::new()), pins: Vec::new(), is_lenient: true };
+        let config = Verifier::new(trust, "smart.example").config().unwrap();
+        let resumption = format!("{:?}", config.resumption);
+        assert!(resumption.contains("NoClientSessionStorage"), "{resumption}");
+        assert!(!config.enable_early_data);
+    }
 }

@@ -32,7 +32,7 @@ use std::time::Instant;
 use smol::Executor;
 use smol::channel::{self, Receiver, Sender};
 
-pub use ration::Ration;
+pub use ration::{Ration, Turn};
 pub use trial::{try_in, try_way};
 
 use self::lanes::{Lanes, Moment};

@@ -7,6 +7,7 @@ use crate::limits;
 use crate::mail::{Address, MailboxId};
 use crate::net::fold::Topic;
 use crate::net::recipients::is_final;
+use crate::net::relay::Turn;
 use crate::net::relay::reader;
 use crate::smtp::warning::{Filling, warning};
 use crate::smtp::{Envelope, MailDsn, Now, ReversePath, report};
@@ -58,8 +59,21 @@ impl Driver<'_> {
         let (domain, now) = (reader.domain.as_deref(), self.now());
         let made = report::success(&hostname, reader.language, now, number, domain, envelope, header);
         let Some(made) = made else { return Ok(()) };
+        // Whoever may send as anybody must not fill a stranger's mailbox (S-127).
+        let turn = match reader.outside.is_empty() {
+            true => None,
+            false => Some(
+                server
+                    .reports
+                    .take(&self.submitter(), server.clock.monotonic())
+                    .ok_or("there were too many reports in this hour")?,
+            ),
+        };
         match reader::file(server, &reader, &made, Vec::new()).await {
-            Ok(true) => Ok(()),
+            Ok(true) => {
+                turn.into_iter().for_each(Turn::keep);
+                Ok(())
+            }
             Ok(false) => Err("the mailbox has been removed".into()),
             Err(error) => Err(error.to_string()),
         }

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use super::trial::{Peer, Trial, serving, stranger};
 use crate::clock::UnixTime;
+use crate::limits;
 use crate::mail::{AliasTarget, Network};
 use crate::settings::ListenerKind::{Smtp, Submission};
 use crate::store::{Device, Queued, Reach, Route, Which};
@@ -143,7 +144,12 @@ fn what_an_alias_forwards_bears_its_mark_and_may_find_home_o5_s_118_s_120() {
         let back = outbound.reverse_path.to_string();
         assert!(back.starts_with("SRS0=") && back.ends_with("@home.lan"), "{back}");
 
-        // A bounce of it, and the mail itself that comes again.
+        // A bounce of it, spam on the same way, and the mail itself that comes again.
+        peer.dialog(&[
+            ("MAIL FROM:<spam@other.example>\r\n", "250 "),
+            (&format!("RCPT TO:<{back}>\r\n"), "550 5.7.1 Only reports"),
+            ("RSET\r\n", "250 "),
+        ]);
         send(&mut peer, "", &[&back], "250 ");
         assert_eq!(queued(trial)[1].outbound.recipient.as_str(), "bob@other.example");
         peer.dialog(&[
@@ -160,5 +166,29 @@ fn what_an_alias_forwards_bears_its_mark_and_may_find_home_o5_s_118_s_120() {
             (&*rows[2].outbound.reverse_path, &*rows[3].outbound.reverse_path),
             ("alice@home.lan", "")
         );
+    });
+}
+
+/// A user who may send as anybody asked to be told that his mails to himself had come, in a stranger's name: the stranger
+/// got a report for each of them.
+#[test]
+fn a_stranger_gets_no_flood_of_reports_of_success_s_127() {
+    serving(&[("smarthost", CLOSED), ("sender", "any")], |trial| {
+        let server = trial.server();
+        let report = || server.reports.take("alice@home.lan", server.clock.monotonic()).unwrap().keep();
+        (1..limits::REPORTS_PER_HOUR).for_each(|_| report());
+        let mut peer = alice(trial);
+        for mails in 1..=2 {
+            peer.dialog(&[
+                ("MAIL FROM:<x@far.example>\r\n", "250 "),
+                ("RCPT TO:<alice@home.lan> NOTIFY=SUCCESS\r\n", "250 "),
+                ("DATA\r\n", "354 "),
+                ("Subject: x\r\n\r\ntext\r\n.\r\n", "250 "),
+                // The report comes before this is answered.
+                ("NOOP\r\n", "250 "),
+            ]);
+            assert_eq!(server.store.mailboxes(None).wait().unwrap()[0].messages, mails);
+            assert_eq!(queued(trial).len(), 1, "the hundredth report, and no more");
+        }
     });
 }

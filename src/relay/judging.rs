@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use super::pauses::pause;
+use super::pauses::{least, pause};
 use crate::clock::UnixTime;
 use crate::limits;
 use crate::mail::Notify;
@@ -167,11 +167,11 @@ fn is_too_old(row: &Queued, terms: &Terms) -> bool {
     age_seconds(row, terms).is_some_and(|age| age >= u64::from(days) * 86_400)
 }
 
+/// Who is never given up, since no clock tells his age, waits visibly: his tries tell how long at least.
 fn is_delayed(row: &Queued, terms: &Terms) -> bool {
     let hours = terms.delay_note_hours;
-    hours > 0
-        && !row.is_delay_told
-        && age_seconds(row, terms).is_some_and(|age| age >= u64::from(hours) * 3600)
+    let age = || age_seconds(row, terms).unwrap_or_else(|| least(row.tries.saturating_add(1)).as_secs());
+    hours > 0 && !row.is_delay_told && age() >= u64::from(hours) * 3600
 }
 
 /// None if it can't be known.

@@ -7,12 +7,22 @@ use crate::limits;
 /// The pause after so many failed tries, from [`limits::FIRST_RETRY`] doubling up to [`limits::LONGEST_RETRY`], a quarter
 /// more or less by `jitter` (any number), so that what failed together does not come together.
 pub fn pause(tries: u32, jitter: u64) -> Duration {
-    let doublings = tries.saturating_sub(1).min(DOUBLINGS);
-    let middle = limits::FIRST_RETRY.saturating_mul(1 << doublings).min(limits::LONGEST_RETRY);
     // From 750 to 1250 thousandths.
     let share = 750 + spread(jitter) % 501;
-    let milliseconds = u64::try_from(middle.as_millis()).unwrap_or(u64::MAX);
+    let milliseconds = u64::try_from(middle(tries).as_millis()).unwrap_or(u64::MAX);
     Duration::from_millis(milliseconds.saturating_mul(share) / 1000)
+}
+
+/// How long so many failed tries have lasted at least, by their pauses alone: for who can't be asked by a clock.
+pub fn least(tries: u32) -> Duration {
+    let pauses = (1..=tries.min(DOUBLINGS)).map(|tries| middle(tries) * 3 / 4);
+    let rest = limits::LONGEST_RETRY * 3 / 4;
+    pauses.sum::<Duration>().saturating_add(rest.saturating_mul(tries.saturating_sub(DOUBLINGS)))
+}
+
+fn middle(tries: u32) -> Duration {
+    let doublings = tries.saturating_sub(1).min(DOUBLINGS);
+    limits::FIRST_RETRY.saturating_mul(1 << doublings).min(limits::LONGEST_RETRY)
 }
 
 /// Spreads numbers that are near each other, as those of a queue are: the odd factor is 2^64 by the golden ratio.
@@ -56,6 +66,14 @@ mod tests {
             assert!((middle * 1.24..=middle * 1.25).contains(&most), "{tries}: {most}");
             assert!((mean - middle).abs() < middle * 0.01, "{tries}: {mean}");
         }
+    }
+
+    #[test]
+    fn tries_have_lasted_as_long_as_the_shortest_of_their_pauses_s_129() {
+        for (tries, seconds) in [(0, 0), (1, 45), (2, 135), (7, 5715), (10, 14_715), (112, 320_715)] {
+            assert_eq!(least(tries).as_secs(), seconds, "{tries}");
+        }
+        assert!(least(u32::MAX) > least(u32::MAX - 1));
     }
 
     #[test]

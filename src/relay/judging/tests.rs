@@ -169,11 +169,33 @@ fn nothing_is_given_up_or_noted_by_a_clock_that_may_be_wrong_g13() {
         (row(1), back_in_1970),
         (of_the_future(), Terms { now: UnixTime(u64::MAX), ..after(50 * DAY) }),
     ] {
+        let row = Queued { tries: 0, ..row };
         assert_eq!(fate(row.clone(), Verdict::Later, &terms), (vec!["later"], vec![]), "{row:?} {terms:?}");
         assert_eq!(judge_waiting(vec![row], line("down"), &terms), Judgement::default());
     }
     // A server's own no needs no clock.
     assert_eq!(fate(of_an_unsure_time(), Verdict::Never, &suspect).1, FAILURE);
+}
+
+/// A box without a clock of its own took mail for a dead server: the mail waited for ever, and nobody heard of it.
+#[test]
+fn whose_age_no_clock_tells_is_told_of_by_tries_and_never_given_up_s_129() {
+    let no_clock = Terms { believed_now: None, ..after(0) };
+    for (tries, hours, terms, notes) in [
+        (8, 4, after(0), SILENCE),
+        (9, 4, after(0), DELAY),
+        (1000, 4, after(0), DELAY),
+        (9, 4, no_clock, DELAY),
+        (9, 5, no_clock, SILENCE),
+        (1000, 0, after(0), SILENCE),
+    ] {
+        let waiting = || Queued { is_sure: false, tries, ..row(1) };
+        let terms = Terms { delay_note_hours: hours, ..terms };
+        let (settled, told) = fate(waiting(), Verdict::Later, &terms);
+        assert_eq!((&settled[..], &told[..]), (&["later"][..], notes), "{tries} {hours}");
+        let told_already = Queued { is_delay_told: true, ..waiting() };
+        assert_eq!(fate(told_already, Verdict::Later, &terms).1, SILENCE, "once");
+    }
 }
 
 #[test]

@@ -39,6 +39,10 @@
 //!                                                              net driver does it: store, auth, TLS
 //!                                                                                      |
 //! cli ==> admin::execute (in the server by its socket, or on the opened file) ==> store ==> one redb file
+//!                                                                                   |  ^
+//!                                                        the queue's rows that wait |  | sent, later, or returned
+//!                                                                                   v  |
+//! other server <== bytes ==> net::relay::link == lines ==> smtp::client::Client <-- net::relay --> relay: way, judging
 //! ```
 //!
 //! # What holds everywhere

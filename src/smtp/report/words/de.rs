@@ -78,7 +78,7 @@ fn why(cause: Cause) -> &'static str {
         Cause::Loop => "Die Mail ging zwischen Servern im Kreis.",
         Cause::TooMany => "Der Server nimmt keine Mail für so viele Empfänger auf einmal an.",
         Cause::Unreachable => "Der Server des Empfängers war nicht zu erreichen.",
-        Cause::Busy => "Der Server des Empfängers nimmt die Mail zur Zeit nicht an.",
+        Cause::Busy => "Der Server des Empfängers nimmt die Mail zurzeit nicht an.",
         Cause::Unsure => {
             "Die Verbindung brach jedes Mal ab, bevor der Server die Mail bestätigt hatte. Vielleicht ist sie dennoch angekommen."
         }

@@ -59,9 +59,9 @@ fn why(cause: Cause) -> &'static str {
         }
         Cause::Closed => "La boîte aux lettres est fermée et n'accepte pas de messages.",
         Cause::MailboxFull => "La boîte aux lettres est pleine.",
-        Cause::TooLarge => "Le message est trop grand pour le serveur du destinataire.",
+        Cause::TooLarge => "Le message est trop volumineux pour le serveur du destinataire.",
         Cause::NoRoom => {
-            "Le serveur du destinataire n'a pas de place : le message est trop grand, ou la boîte aux lettres est pleine."
+            "Le serveur du destinataire n'a pas de place : le message est trop volumineux, ou la boîte aux lettres est pleine."
         }
         Cause::Refused => {
             "Le serveur du destinataire refuse le message, par une règle qui lui est propre ou parce qu'il le prend pour du spam."

@@ -204,10 +204,24 @@ impl Means {
             let manner = self.manner(target, true);
             return match Talk::begin(link, &manner, &self.clock, self.cut.clone()).await {
                 Ok(talk) => Ok(talk),
-                Err((failure, _)) => Err(Trouble::of(failure, &target.host, target.is_exchanger)),
+                Err((failure, link)) => Err(self.trouble(failure, &link, target)),
             };
         }
-        Err(Trouble::of(failure, &target.host, target.is_exchanger))
+        Err(self.trouble(failure, &link, target))
+    }
+
+    /// What a session failed of, and what a person can do about it.
+    fn trouble(&self, failure: Failure, link: &Link, target: &Target) -> Trouble {
+        let has_wrong_certificate = link.seen.as_ref().is_some_and(|seen| seen.fault.is_some());
+        let advice = match failure.kind {
+            FailureKind::LogonRefused => LOGON_ADVICE,
+            FailureKind::Unsafe if has_wrong_certificate && self.way.is_smart_host => CERTIFICATE_ADVICE,
+            FailureKind::Unsafe if has_wrong_certificate => AUTHORITY_ADVICE,
+            _ => "",
+        };
+        let mut trouble = Trouble::of(failure, &target.host, target.is_exchanger);
+        trouble.reply.text += advice;
+        trouble
     }
 
     async fn connect(&self, target: &Target, address: SocketAddr, is_only: bool) -> Result<Link, Trouble> {
@@ -317,3 +331,12 @@ fn is_ourselves(link: &Link, own: &[SocketAddr]) -> bool {
 }
 
 const SMTP_PORT: u16 = 25;
+/// Behind what a server says of a logon.
+const LOGON_ADVICE: &str = "; see \"poppet get smarthost_user\", and give the password again with \"poppet set \
+                            smarthost_password\"";
+/// Behind what is wrong with a smart host's certificate.
+const CERTIFICATE_ADVICE: &str = "; if it is the right one, have it believed with \"poppet set smarthost_pin \
+                                  FINGERPRINT\", or whoever signed it with \"poppet cert ca add FILE --for smarthost\"";
+/// Behind what is wrong with that of a route's server.
+const AUTHORITY_ADVICE: &str =
+    "; if it is the right one, have its signer believed with \"poppet cert ca add FILE --for smarthost\"";

@@ -7,7 +7,7 @@ use ring::digest;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use super::sink::{Act, Cover, Sink, Stream};
+use super::sink::{Act, Cover, Sink, Step, Stream};
 use super::{MESSAGE, Trial, authorities, file_one, last_text, queue, serving};
 use crate::cert;
 use crate::clock::UnixTime;
@@ -138,6 +138,10 @@ fn a_wrong_certificate_holds_the_mail_and_the_reason_is_told_s_136() {
                     text.contains(wanted) && text.contains(&shown.fingerprint()),
                     "{what}, {tls}: {text}"
                 );
+                assert!(
+                    text.contains("smarthost_pin") && text.contains("cert ca add FILE --for smarthost"),
+                    "{text}"
+                );
             });
         }
     }
@@ -198,4 +202,37 @@ fn no_password_goes_where_the_certificate_is_not_proven_s_140() {
             assert_eq!(has_logged_on, is_proven, "{tls}");
         }
     }
+}
+
+/// A password was changed at the provider's: the log said "535 5.7.8 authentication failed", and not what to do.
+#[test]
+fn a_refused_logon_holds_all_mail_and_says_what_to_do_o8() {
+    let right = identity(HERE);
+    let sink = Sink::with("250-STARTTLS\r\n250-AUTH PLAIN\r\n", false, Some(right.cover()), |_, step| {
+        let is_logon = *step == Step::Command("AUTH".into());
+        if is_logon { Act::Say("535 5.7.8 authentication failed\r\n") } else { Act::Usual }
+    });
+    with(&sink, "required", "off", &right.authority, |trial| {
+        let server = trial.server();
+        let name = password_record(&Lane::SmartHost);
+        let sealed = server.gatekeeper.seal(&name, b"an old secret");
+        server.store.put_record(&name, sealed).wait().unwrap();
+        server.store.set_setting("smarthost_user", Some("family")).wait().unwrap();
+        for number in 0..3 {
+            file_one(trial, &format!("bob{number}@example.com"));
+        }
+        trial.until("all is held", || queue(trial).iter().any(|row| row.last.is_some()));
+        let status = server.relay.status(&server.store);
+        let [trouble] = &status.troubles[..] else { panic!("{status:?}") };
+        assert!(trouble.text.contains("535 5.7.8 authentication failed; "), "{}", trouble.text);
+        assert!(trouble.text.contains("\"poppet set smarthost_password\""), "{}", trouble.text);
+        assert_eq!(queue(trial).iter().map(|row| row.tries).sum::<u32>(), 0);
+        let logons = sink.commands().iter().filter(|line| line.starts_with("AUTH")).count();
+        assert_eq!(logons, 1, "a wrong password that is tried often locks accounts");
+        server.relay.network_changed(&server.clock);
+        server.relay.changed(&server.clock);
+        trial.until("who changes something has it tried again", || {
+            sink.commands().iter().filter(|line| line.starts_with("AUTH")).count() == 2
+        });
+    });
 }

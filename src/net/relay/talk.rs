@@ -175,7 +175,11 @@ impl Talk {
         };
         self.until += self.clock.monotonic().saturating_duration_since(begun);
         Ok(match sent {
-            Sent::All => self.handle(Event::BodySent),
+            Sent::All => {
+                // However long it took to come here, who has it all is left the time to say so: else it comes twice.
+                self.until = self.until.max(self.clock.monotonic() + limits::HOP_END_OF_DATA);
+                self.handle(Event::BodySent)
+            }
             Sent::Unreadable(error) => return Err(error),
             Sent::Broken(Written::Stalled) => self.handle(Event::TimedOut),
             Sent::Broken(_) => self.hear_why().await,

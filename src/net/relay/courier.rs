@@ -15,7 +15,7 @@ use crate::net::alarm;
 use crate::net::server::Server;
 use crate::relay::way;
 use crate::settings::EightBit;
-use crate::smtp::client::{Answer, Failure, FailureKind, OutgoingMail, Reply, Verdict};
+use crate::smtp::client::{Answer, OutgoingMail, Reply, Verdict};
 use crate::store::{QueueId, Queued};
 
 /// A connection's place among those of its way; given back when it is dropped.
@@ -87,6 +87,14 @@ impl Batch {
 
 impl Drop for Batch {
     fn drop(&mut self) {
+        if std::thread::panicking() && !self.ids.is_empty() {
+            // Nobody knows how far it came: sent again and again, it would flood whom it goes to.
+            let numbers: Vec<u64> = self.ids.iter().map(|id| id.0).collect();
+            log::error!(
+                "queued recipients {numbers:?} are left alone until the next start: sending to them broke off by a bug"
+            );
+            return;
+        }
         self.server.relay.lanes().give_back(&self.lane, &self.ids);
         self.server.relay.ring();
     }
@@ -184,8 +192,9 @@ impl Courier {
         let (server, lane) = (&self.server, &self.place.lane);
         let generation = server.relay.generation();
         let Some(way) = way::way(&server.store, lane) else {
-            // Its mail goes another way as soon as it has been looked through.
             self.failed(TroubleKind::Later, "there is no such way any more");
+            // Its mail may have been stored, or its user removed, when all had been looked through.
+            server.relay.look_through();
             return Err(None);
         };
         let means = trial::means_of(server, lane, way).await.map_err(Some)?;
@@ -223,6 +232,13 @@ impl Courier {
         open.mails += 1;
         let host = open.talk.host().to_owned();
         match outcome {
+            // It went while nobody spoke, or takes no more: that says nothing about the mail, and another connection is
+            // made.
+            Outcome::Settled { answers, is_reusable: false }
+                if open.mails > 1 && answers.iter().all(is_of_connection) =>
+            {
+                Step::GoOn
+            }
             Outcome::Settled { answers, is_reusable } => {
                 let is_refused = answers.iter().all(|answer| is_put_off(answer.verdict));
                 let text = answers.first().map(|answer| answer.reply.text.clone()).unwrap_or_default();
@@ -240,12 +256,6 @@ impl Courier {
                         step
                     }
                 }
-            }
-            // It went while nobody spoke: that says nothing about the mail, and another connection is made.
-            Outcome::Failed(Failure { kind: FailureKind::Lost | FailureKind::Unavailable, .. })
-                if open.mails > 1 =>
-            {
-                Step::GoOn
             }
             Outcome::Failed(failure) => {
                 let trouble = Trouble { kind: TroubleKind::Later, host, reply: failure.reply };
@@ -395,6 +405,11 @@ fn alike(mut rows: Vec<Queued>) -> Vec<Queued> {
 
 fn is_put_off(verdict: Verdict) -> bool {
     matches!(verdict, Verdict::Later | Verdict::Unsure)
+}
+
+/// Whether a session's end was the reason, before the mail's. RFC 5321 §3.8.
+fn is_of_connection(answer: &Answer) -> bool {
+    answer.verdict == Verdict::Later && matches!(answer.reply.code, 0 | 421)
 }
 
 /// RFC 3463 §3.4: 4.3.0 is the mail system's own trouble.

@@ -11,8 +11,8 @@
 //! ```
 
 mod body;
-mod courier;
-mod lanes;
+pub mod courier;
+pub mod lanes;
 mod link;
 mod ration;
 mod reach;
@@ -145,6 +145,12 @@ impl Relay {
         self.ring();
     }
 
+    /// Looks through what waits for another way; what rests goes on resting.
+    fn look_through(&self) {
+        self.generation.fetch_add(1, Ordering::Relaxed);
+        self.ring();
+    }
+
     /// The network has changed: what failed may go now.
     pub fn network_changed(&self, clock: &Clock) {
         self.lanes().hurry(false, clock.monotonic());
@@ -186,7 +192,7 @@ impl Relay {
         self.bell.ring();
     }
 
-    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+    pub(in crate::net) fn lanes(&self) -> MutexGuard<'_, Lanes> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

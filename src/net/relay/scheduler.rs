@@ -55,10 +55,10 @@ async fn schedule(server: &Arc<Server>, executor: &Arc<Executor<'static>>) {
             relay.changed(&server.clock);
         }
         let generation = relay.generation();
-        if swept != Some(generation) && has_waiting(server) {
-            sweeping::move_rows(server).await;
+        if swept != Some(generation) {
+            let is_swept = !has_waiting(server) || sweeping::move_rows(server).await;
+            swept = is_swept.then_some(generation);
         }
-        swept = Some(generation);
         let pause = look(server, executor).await;
         relay.bell.rung().or(alarm::rest(&server.clock, pause)).await;
     }
@@ -73,6 +73,8 @@ async fn look(server: &Arc<Server>, executor: &Arc<Executor<'static>>) -> Durati
         relay.lanes().wet();
     }
     if !has_waiting(server) {
+        // What kept mail from leaving is nobody's trouble any more.
+        relay.lanes().plan(&[], moment(&server.clock), 0);
         return IDLE_LOOK;
     }
     let rows = match server.store.queue_lanes().await {

@@ -13,7 +13,7 @@ use crate::limits;
 use crate::net::alarm;
 use crate::net::fold::Topic;
 use crate::net::server::Server;
-use crate::relay::judging::{self, About, Judgement, Terms};
+use crate::relay::judging::{self, About, Judgement, Terms, Told};
 use crate::smtp::client::{Answer, Reply, Verdict};
 use crate::store::{Ask, Fate, LastTry, Settlement, StoreError};
 
@@ -21,32 +21,43 @@ use crate::store::{Ask, Fate, LastTry, Settlement, StoreError};
 pub struct Settling {
     server: Arc<Server>,
     batch: Batch,
-    asked: Option<(Ask<()>, Vec<Settlement>)>,
+    asked: Vec<Asked>,
 }
 
+type Asked = (Ask<()>, Vec<Settlement>);
+
 impl Settling {
-    /// Judges the answers, makes the reports, and asks the store to keep the rest.
+    /// Judges the answers, asks the store to keep what they come to, and makes the reports. Those come last: whom they
+    /// are for may have to be asked of others, and what a server has taken must not wait for it.
     pub async fn begin(server: &Arc<Server>, mut batch: Batch, answers: Vec<Answer>, host: &str) -> Settling {
-        let judgement = judging::judge(std::mem::take(&mut batch.rows), answers, host, &terms(server));
-        let settled = make_reports(server, judgement).await;
-        let asked = (!settled.is_empty()).then(|| (server.store.queue_settle(settled.clone()), settled));
-        Settling { server: Arc::clone(server), batch, asked }
+        let rows = std::mem::take(&mut batch.rows);
+        let Judgement { settled, reports } = judging::judge(rows, answers, host, &terms(server));
+        let mut settling = Settling { server: Arc::clone(server), batch, asked: Vec::new() };
+        settling.ask(settled);
+        settling.ask(make_reports(server, reports).await);
+        settling
     }
 
     /// Waits until it is durable. What a server has taken must not be sent again because the disk was full for a while:
     /// it is asked for until the store can do it, or is closed.
     pub async fn done(mut self) {
-        while let Some((asked, settled)) = self.asked.take() {
-            match asked.await {
-                Ok(()) | Err(StoreError::Closed) => {}
-                Err(error) => {
-                    self.server.store_failed("settling what was sent", &error);
-                    alarm::rest(&self.server.clock, SETTLE_AGAIN).await;
-                    self.asked = Some((self.server.store.queue_settle(settled.clone()), settled));
+        for (mut asked, settled) in std::mem::take(&mut self.asked) {
+            while let Err(error) = asked.await {
+                if matches!(error, StoreError::Closed) {
+                    break;
                 }
+                self.server.store_failed("settling what was sent", &error);
+                alarm::rest(&self.server.clock, SETTLE_AGAIN).await;
+                asked = self.server.store.queue_settle(settled.clone());
             }
         }
         drop(self.batch);
+    }
+
+    fn ask(&mut self, settled: Vec<Settlement>) {
+        if !settled.is_empty() {
+            self.asked.push((self.server.store.queue_settle(settled.clone()), settled));
+        }
     }
 }
 
@@ -68,8 +79,8 @@ pub async fn wait(server: &Arc<Server>, batch: Batch, trouble: &Trouble) {
 
 /// Makes the reports; gives what is to be settled besides. Who has failed and can't be told of now waits, and is tried
 /// again.
-pub async fn make_reports(server: &Server, judgement: Judgement) -> Vec<Settlement> {
-    let Judgement { mut settled, reports } = judgement;
+pub async fn make_reports(server: &Server, reports: Vec<Told>) -> Vec<Settlement> {
+    let mut settled = Vec::new();
     for told in reports {
         let taken = told.of.iter().filter(|_| told.about == About::Relayed).map(|(row, ..)| row.id);
         let taken: Vec<_> = taken.map(|id| Settlement { id, fate: Fate::Sent }).collect();

@@ -11,11 +11,13 @@ use crate::net::server::Server;
 use crate::relay::{judging, routing};
 use crate::store::{Fate, LastTry, QueueId, QueueState, Queued, Settlement, StoreError, Which};
 
-/// Moves what would go another way if it came now.
-pub async fn move_rows(server: &Arc<Server>) {
-    if let Err(error) = try_move(server).await {
-        server.store_failed("looking through the queue for another way", &error);
+/// Moves what would go another way if it came now; says whether all was looked through.
+pub async fn move_rows(server: &Arc<Server>) -> bool {
+    let moved = try_move(server).await;
+    if let Err(error) = &moved {
+        server.store_failed("looking through the queue for another way", error);
     }
+    moved.is_ok()
 }
 
 /// Ends what has waited for too long on ways that have failed for hours, and has senders told whose mail waits.
@@ -88,8 +90,9 @@ async fn age_lane(server: &Arc<Server>, lane: &Lane, last: &LastTry) -> Result<(
         let rows = rows.into_iter().filter(|row| !busy.contains(&row.id)).collect();
         let mut batch = Batch::new(server, lane, rows);
         drop(taking);
-        let judgement = judging::judge_waiting(std::mem::take(&mut batch.rows), last.clone(), &terms);
-        let settled = settling::make_reports(server, judgement).await;
+        let judging::Judgement { mut settled, reports } =
+            judging::judge_waiting(std::mem::take(&mut batch.rows), last.clone(), &terms);
+        settled.extend(settling::make_reports(server, reports).await);
         if !settled.is_empty() {
             server.store.queue_settle(settled).await?;
         }

@@ -245,7 +245,8 @@ impl Medium for Hanging {
     }
 
     fn free_octets(&self) -> u64 {
-        u64::MAX
+        // Less than the longest reserve that can be set.
+        1 << 39
     }
 
     fn allocated_octets(&self) -> u64 {

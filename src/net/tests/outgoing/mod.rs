@@ -1,6 +1,7 @@
 //! Mail that leaves, through a running server, to servers that are played here.
 
 mod dropping;
+mod losing;
 mod sink;
 mod tls;
 mod ways;

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Nothing is remembered: the address tells who he was (the form that others know as SRS0), on which day, and that we
-//! made it. It is read in letters of any case, since some servers fold them, and leads back for
+//! made it. ASCII is read in letters of any case, since some servers fold them, and it leads back for
 //! [`limits::RETURN_DAYS`]. What doesn't fit in a local part keeps its sender.
 
 use ring::hmac;
@@ -58,7 +58,8 @@ impl ReturnKey {
     /// Forty bits, as eight letters and digits: some 2^39 tries, each a recipient that is refused and counted.
     fn hash(&self, stamp: &str, from: &str, local: &str, domain: &Domain) -> String {
         // None of these can have the octet between them.
-        let text = [stamp, from, local, domain.as_str()].join("\0").to_lowercase();
+        // Beyond ASCII, letters of two names are the same small letter: K and the sign of Kelvin.
+        let text = [stamp, from, local, domain.as_str()].join("\0").to_ascii_lowercase();
         let tag = hmac::sign(&self.0, text.as_bytes());
         let bits = tag.as_ref().iter().take(5).fold(0_u64, |bits, &octet| bits << 8 | u64::from(octet));
         let digits: Vec<u16> = (0..4).rev().map(|place| (bits >> (10 * place) & 0x3FF) as u16).collect();
@@ -171,6 +172,19 @@ mod tests {
         let address = rewritten("Bob@Example.com").unwrap();
         assert_eq!(read_at(&address.to_uppercase(), Some(NOW)).unwrap(), "BOB@example.com");
         assert_eq!(read_at(&address.to_lowercase(), Some(NOW)).unwrap(), "bob@example.com");
+    }
+
+    /// The sign of Kelvin in the place of a k led to somebody else: both have the same small letter.
+    #[test]
+    fn a_letter_that_only_looks_the_same_in_small_leads_to_nobody_s_081() {
+        for (made, other) in [('k', '\u{212A}'), ('\u{e5}', '\u{212B}'), ('\u{3c9}', '\u{2126}')] {
+            let address = rewritten(&format!("{made}im@{made}.example")).unwrap();
+            for (place, letter) in address.char_indices().filter(|(_, letter)| *letter == made) {
+                let mut changed = address.clone();
+                changed.replace_range(place..place + letter.len_utf8(), &other.to_string());
+                assert_eq!(read_at(&changed, None), None, "{changed}");
+            }
+        }
     }
 
     #[test]

@@ -167,6 +167,11 @@ impl Courier {
         let Some(open) = &self.open else { return Step::End };
         let (relay, lane) = (&self.server.relay, &self.place.lane);
         let nudge = relay.lanes().idle(lane, true);
+        // Who is still under way counts among those that wait, and one who comes now would be taken for him. Given back,
+        // he has the scheduler look, which finds this connection idle.
+        if let Some(settling) = self.settling.take() {
+            settling.done().await;
+        }
         let nudged = async {
             let _ = nudge.recv().await;
             Step::GoOn

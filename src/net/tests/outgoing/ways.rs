@@ -40,6 +40,22 @@ fn mail_leaves_by_the_smart_host_and_many_on_one_connection_o2_s_135() {
     });
 }
 
+/// A mail is sent, and before the connection is closed comes another one: the first, although it was gone, counted as
+/// under way, so that nobody saw the second until the connection had waited for its two seconds and was closed.
+#[test]
+fn mail_that_comes_while_a_connection_waits_leaves_on_it_s_135() {
+    let sink = Sink::new();
+    with_smart_host(&sink, |trial| {
+        for number in 0..5 {
+            file_one(trial, &format!("bob{number}@example.com"));
+            trial.until("it is sent", || queue(trial).is_empty());
+        }
+        assert_eq!(sink.bodies(), vec![MESSAGE; 5]);
+        // One that comes in the moment before the waiting begins may open a second one.
+        assert!(sink.sessions() < 5, "each mail has had a connection of its own");
+    });
+}
+
 #[test]
 fn recipients_of_one_mail_are_told_in_one_transaction_and_settled_one_by_one_s_130() {
     let recipients = AtomicUsize::new(0);

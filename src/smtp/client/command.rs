@@ -68,8 +68,9 @@ pub(super) fn recipient(path: &str, dsn: &RcptDsn, offer: &Offer, out: &mut Vec<
     say(&line, out);
 }
 
-/// Appends a line.
+/// Appends a line. It may be a password: none of it stays behind because `out` had to be moved.
 pub(super) fn say(line: &str, out: &mut Vec<u8>) {
+    out.reserve_exact(line.len() + b"\r\n".len());
     out.extend_from_slice(line.as_bytes());
     out.extend_from_slice(b"\r\n");
 }

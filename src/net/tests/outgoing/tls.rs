@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::sink::{Act, Cover, Sink, Step, Stream};
-use super::{MESSAGE, Trial, authorities, file_one, last_text, queue, serving};
+use super::{MESSAGE, Trial, authorities, file_one, last_text, queue, retry, serving};
 use crate::cert;
 use crate::clock::UnixTime;
 use crate::mail::Lane;
@@ -178,6 +178,14 @@ fn where_tls_is_a_gift_any_certificate_will_do_and_none_s_136() {
     assert_eq!(broken.sessions(), 2);
 }
 
+fn give_password(trial: &Trial) {
+    let server = trial.server();
+    let name = password_record(&Lane::SmartHost);
+    let sealed = server.gatekeeper.seal(&name, b"a secret");
+    server.store.put_record(&name, sealed).wait().unwrap();
+    server.store.set_setting("smarthost_user", Some("family")).wait().unwrap();
+}
+
 #[test]
 fn no_password_goes_where_the_certificate_is_not_proven_s_140() {
     let (right, other) = (identity(HERE), identity(HERE));
@@ -185,11 +193,7 @@ fn no_password_goes_where_the_certificate_is_not_proven_s_140() {
         for tls in ["required", "opportunistic"] {
             let sink = sink("250-STARTTLS\r\n250-AUTH PLAIN\r\n", &right);
             with(&sink, tls, "off", authority, |trial| {
-                let server = trial.server();
-                let name = password_record(&Lane::SmartHost);
-                let sealed = server.gatekeeper.seal(&name, b"a secret");
-                server.store.put_record(&name, sealed).wait().unwrap();
-                server.store.set_setting("smarthost_user", Some("family")).wait().unwrap();
+                give_password(trial);
                 match is_proven {
                     true => expect_sent(trial, &sink),
                     false => {
@@ -234,5 +238,50 @@ fn a_refused_logon_holds_all_mail_and_says_what_to_do_o8() {
         trial.until("who changes something has it tried again", || {
             sink.commands().iter().filter(|line| line.starts_with("AUTH")).count() == 2
         });
+    });
+}
+
+/// Somebody between us and the smart host takes STARTTLS away, or puts words behind its reply that would count inside TLS:
+/// he gets neither the password nor the mail, even where TLS is a gift.
+#[test]
+fn who_stands_between_gets_neither_password_nor_mail_s_045_s_140() {
+    const LOGONS: &str = "250-STARTTLS\r\n250-AUTH PLAIN LOGIN\r\n";
+    const INJECTED: &str = "220 go on\r\n250-sink\r\n250 AUTH PLAIN\r\n235 come in\r\n250 ok\r\n";
+    let right = identity(HERE);
+    for (said, extensions) in [
+        (INJECTED, LOGONS),
+        ("454 4.7.0 not now\r\n", LOGONS),
+        ("500 what?\r\n", LOGONS),
+        ("", "250-AUTH PLAIN LOGIN\r\n"),
+    ] {
+        for tls in ["required", "opportunistic"] {
+            let starttls = Step::Command("STARTTLS".into());
+            let cover = extensions.contains("STARTTLS").then(|| right.cover());
+            let between = Sink::with(extensions, false, cover, move |_, step| {
+                if *step == starttls { Act::Say(said) } else { Act::Usual }
+            });
+            with(&between, tls, "off", &right.authority, |trial| {
+                give_password(trial);
+                let text = expect_held(trial, &between);
+                assert!(!text.contains("secret"), "{text}");
+            });
+            assert_eq!(between.bodies().len(), 0, "{said:?} {tls}");
+        }
+    }
+}
+
+/// A session that stood with a certificate nobody had proven must not make the next one count as proven.
+#[test]
+fn what_was_taken_as_it_was_is_judged_when_it_shall_be_right_s_136_s_140() {
+    let (shown, other) = (identity(HERE), identity(HERE));
+    let sink = sink(STARTTLS, &shown);
+    with(&sink, "opportunistic", "off", &other.authority, |trial| {
+        expect_sent(trial, &sink);
+        trial.server().store.set_setting("smarthost_tls", Some("required")).wait().unwrap();
+        retry(trial);
+        file_one(trial, "carl@example.com");
+        trial.until("it is held", || queue(trial)[0].last.is_some());
+        assert!(last_text(trial).contains("an authority that is not known"), "{}", last_text(trial));
+        assert_eq!(sink.bodies().len(), 1);
     });
 }

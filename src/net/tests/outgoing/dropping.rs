@@ -26,7 +26,7 @@ fn points() -> Vec<(Step, usize)> {
         (command("DATA"), 1),
         (answered("DATA"), 1),
         (Step::Body, 1),
-        // The only window: nobody can know. RFC 1047.
+        // The only window: nobody can know. RFC 5321 §6.1.
         (Step::End, 2),
         (Step::Taken, 1),
     ]

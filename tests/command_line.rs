@@ -407,10 +407,9 @@ fn names_that_could_be_options_or_commands_are_only_names_s_326() {
 fn every_command_has_help_and_there_is_a_version() {
     let house = House::empty();
     let help = house.run("--help");
-    for verb in [
-        "setup", "serve", "add", "del", "list", "stat", "lock", "unlock", "passwd", "alias", "device",
-        "quota", "get", "set", "read", "undelete", "status", "who", "kick",
-    ] {
+    let verbs = "setup serve add del undelete list stat lock unlock passwd account alias forward device quota get set read \
+                 queue route share doctor status who kick fails auth cert local-users";
+    for verb in verbs.split(' ') {
         assert!(help.done().contains(&format!("\n  {verb} ")), "{verb}");
         assert!(house.run(&format!("{verb} --help")).done().contains("Examples:"), "{verb}");
     }

@@ -50,6 +50,16 @@ fn the_table_of_commands_has_every_verb_and_every_option() {
     }
 }
 
+/// Of 29 commands the newest stood last, wherever they belong, and in another order than in the help.
+#[test]
+fn the_table_of_commands_has_the_order_of_the_help() {
+    let (readme, house) = (readme(), House::empty());
+    let rows: Vec<&str> = readme.lines().filter(|line| line.starts_with('|')).collect();
+    let row_of = |verb: &String| rows.iter().position(|row| names(row, verb));
+    let found: Vec<_> = verbs(house.run("--help").done()).iter().map(row_of).collect();
+    assert!(found.is_sorted(), "{found:?}");
+}
+
 #[test]
 fn the_exit_codes_are_those_of_the_help() {
     let (readme, house) = (readme(), House::empty());

@@ -149,6 +149,29 @@ fn a_mail_loops_at_its_51st_received_field_s_117() {
     assert_eq!(ending(&hops(limits::RECEIVED_FIELDS + 1)), Some(DataEnd::Looping));
 }
 
+/// Servers that read MIME were stopped by one mail with parts inside parts, or with a million pieces of one parameter.
+#[test]
+fn parts_inside_parts_and_a_million_parameters_are_octets_like_any_others_s_122() {
+    let parts: String = (0..100_000)
+        .map(|depth| format!("Content-Type: multipart/mixed; boundary=b{depth}\r\n\r\n--b{depth}\r\n"))
+        .collect();
+    let parameters = format!("Content-Type: a/b{}\r\n\r\nbody\r\n", ";\r\n a*1=b".repeat(1_000_000));
+    for sent in [parts, parameters] {
+        let plan = Plan {
+            endings: LineEndings::Strict,
+            limit_octets: u64::MAX,
+            trace: "Received: R\r\n".into(),
+            missing: None,
+            recipients: Vec::new(),
+            forwarders: Vec::new(),
+        };
+        let data = format!("{sent}.\r\n");
+        let (message, _, end) = receive(Receiver::new(plan), data.as_bytes(), 1 << 16);
+        assert!(message.strip_prefix("Received: R\r\n") == Some(sent.as_str()), "it is stored otherwise");
+        assert_eq!(end, Some(DataEnd::Good));
+    }
+}
+
 #[test]
 fn a_message_without_end_has_none_s_029() {
     assert_eq!(receive(receiver(LineEndings::Strict, false), b"a: b\r\n\r\nx\r\n.\r", 4).2, None);

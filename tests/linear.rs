@@ -17,6 +17,7 @@ use std::time::Duration;
 use poppet::ldap::{Filter, NameTemplate, Names};
 use poppet::local::{Answer, Question};
 use poppet::mail::{Address, Domain, a_label, form, name};
+use poppet::relay::rewriting;
 use poppet::smtp::header::HeaderScan;
 use poppet::smtp::parameters::{self, MailParameters};
 use poppet::smtp::path::{self, ForwardPath, ReversePath, Strictness};
@@ -102,6 +103,16 @@ const WEIRD: &[(&str, &str)] = &[
     ("Content-Type: text/plain", "; a=ö"),
     ("Content-Type: text/plain", "; ö=\""),
     ("Subject: ", "=?utf-8?q?"),
+    ("Content-Type: a/b", ";\r\n a*1=b"),
+    ("", "--a\r\nContent-Type: multipart/mixed; boundary=a\r\n\r\n"),
+    ("From: ", "a@b.c, "),
+    ("From: ", "a:;"),
+    ("From: ", "ö <\"a\\"),
+    ("", "From: a@b.c\r\n"),
+    ("From: a@b.c\r\n", "\r\n "),
+    ("250-", "5.1.1 "),
+    ("", "250-x\r\n"),
+    ("250", " AUTH=PLAIN"),
     ("", "Subject: ö\r\n"),
     ("", "ö: ö\r\n"),
     ("", "0\0"),
@@ -165,6 +176,10 @@ const READERS: &[Reader] = &[
     ("chunks octet by octet", |octets| read_chunks(octets, 1)),
     ("a header", |octets| scan(octets, octets.len())),
     ("a header octet by octet", |octets| scan(octets, 1)),
+    ("a header in another name", |octets| {
+        seen(rewriting::rewritten(octets, &"a@b.c".parse().unwrap(), text(octets)));
+    }),
+    ("a server's replies", |octets| seen(structures::hear(octets))),
     ("a header's end", |octets| seen(surrogate::header_end(octets))),
     ("a header for old clients", |octets| seen(surrogate::surrogate(octets))),
     ("dots put in", |octets| {

@@ -5,9 +5,11 @@ use std::hint::black_box;
 use base64ct::{Base64, Encoding};
 use poppet::ldap::{Answer, Channel, Client, Event, Filter, Next, Question, Scope, Search};
 use poppet::local::Files;
-use poppet::mail::Secret;
+use poppet::mail::{HopTls, Secret};
 use poppet::sasl::{Channel as SaslChannel, Mechanism, Relayed, Seed, Step, Terms, ntlm};
+use poppet::smtp::client;
 use poppet::wire::ber::{Reader, Tag, Writer};
+use poppet::wire::dns;
 use poppet::{cert, limits};
 
 /// Something to read: an input of so many octets, its reader, which says whether it takes it, and whether it should.
@@ -48,6 +50,13 @@ pub const STRUCTURES: &[Structure] = &[
     taken("whom an NTLM message names", authenticate, sender, limits::SASL_LINE_OCTETS / 2),
     taken("one to be passed on", authenticate, |octets| respond(octets, true), limits::SASL_LINE_OCTETS / 2),
     taken("a challenge of ntlm_auth", |octets| vec![b'x'; octets], challenge, limits::SASL_LINE_OCTETS / 2),
+    taken("exchangers of a domain", |octets| records(octets, b"\xC0\x0C"), exchangers, MANY),
+    taken(
+        "exchangers with long names",
+        |octets| records(octets, &[&b"\x01a".repeat(120)[..], b"\0"].concat()),
+        exchangers,
+        MANY,
+    ),
 ];
 
 type Make = fn(usize) -> Vec<u8>;
@@ -346,4 +355,42 @@ pub fn challenge(octets: &[u8]) -> bool {
     let message = [b"NTLMSSP\0\x02\0\0\0", octets].concat();
     let step = exchange.relayed(Relayed::Challenge(Base64::encode_string(&message)));
     matches!(step, Step::Challenge(_))
+}
+
+/// Servers of the domain a.b.
+fn question() -> dns::Question {
+    dns::Question { id: 7, name: dns::Name::new("a.b").unwrap(), kind: dns::Kind::Mx }
+}
+
+/// As many as fit of servers of that name, which the domain itself may be.
+fn records(octets: usize, host: &[u8]) -> Vec<u8> {
+    let mut message = question().octets();
+    let length = u16::try_from(host.len() + 2).unwrap().to_be_bytes();
+    let record = [&b"\xC0\x0C\0\x0F\0\x01\0\0\0\x07"[..], &length, b"\0\x0A", host].concat();
+    let count = octets / record.len();
+    message[2] = 0x80;
+    message[6..8].copy_from_slice(&u16::try_from(count).unwrap().to_be_bytes());
+    message.extend(record.repeat(count));
+    message
+}
+
+fn exchangers(octets: &[u8]) -> bool {
+    black_box(question().answer(octets)).is_ok()
+}
+
+/// Gives a sending session these lines, beyond its end too.
+pub fn hear(octets: &[u8]) {
+    let terms = client::Terms {
+        is_lmtp: false,
+        hostname: "home.lan".into(),
+        tls: HopTls::Opportunistic,
+        credentials: None,
+        seed: Seed([7; 32]),
+    };
+    let (mut client, mut out) = (client::Client::new(terms), Vec::new());
+    black_box(client.handle(client::Event::Connected { is_verified: false }, &mut out));
+    for line in [&b"220 x"[..]].into_iter().chain(octets.split(|octet| *octet == b'\n')) {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        black_box(client.handle(client::Event::Line { line, is_followed: false }, &mut out));
+    }
 }

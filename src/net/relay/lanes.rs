@@ -319,3 +319,6 @@ enum Due {
 const DRY_LOOK: Duration = Duration::from_secs(60);
 /// Ways whose troubles are told.
 const MOST_TROUBLES: usize = 100;
+
+#[cfg(test)]
+mod tests;

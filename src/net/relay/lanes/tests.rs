@@ -1,0 +1,107 @@
+//! Tests of ways: who gets places, how long one rests, and what ends that.
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn direct(number: usize) -> Lane {
+    Lane::Direct(format!("d{number}.example").into())
+}
+
+/// Rows of ways on each of which ten wait and are due.
+fn due(lanes: &[Lane]) -> Vec<LaneRow> {
+    let row = |lane: &Lane| LaneRow { lane: lane.clone(), waiting: 10, next: Some(UnixTime(1000)) };
+    lanes.iter().map(row).collect()
+}
+
+fn moment(begun: Instant, after: Duration) -> Moment {
+    Moment { monotonic: begun + after, wall: UnixTime(1000 + after.as_secs()) }
+}
+
+fn now() -> Moment {
+    moment(Instant::now(), Duration::ZERO)
+}
+
+/// A domain could be added for each mail of a flood, and each would have had a connection.
+#[test]
+fn all_ways_together_have_so_many_connections_and_take_turns() {
+    let most = limits::OUTGOING_CONNECTIONS;
+    for count in [most - 1, most, most + 1, 3 * most] {
+        let ways: Vec<Lane> = (0..count).map(direct).collect();
+        let (mut lanes, now) = (Lanes::default(), now());
+        assert_eq!(lanes.plan(&due(&ways), now, 2).open, ways[..count.min(most)], "{count}");
+        assert_eq!(lanes.plan(&due(&ways), now, 2).open, [], "{count}");
+        lanes.closed(&ways[0]);
+        let next = if count > most { &ways[most] } else { &ways[0] };
+        assert_eq!(lanes.plan(&due(&ways), now, 2).open, std::slice::from_ref(next), "{count}");
+    }
+}
+
+#[test]
+fn a_way_has_one_connection_until_it_is_proven_and_then_as_many_as_are_set_s_135() {
+    let (mut lanes, now) = (Lanes::default(), now());
+    let opened = |lanes: &mut Lanes| lanes.plan(&due(&[Lane::SmartHost]), now, 3).open.len();
+    assert_eq!([opened(&mut lanes), opened(&mut lanes)], [1, 0]);
+    lanes.proven(&Lane::SmartHost);
+    assert_eq!([opened(&mut lanes), opened(&mut lanes), opened(&mut lanes)], [1, 1, 0]);
+    lanes.failed(&Lane::SmartHost, TroubleKind::Later, "x", now, 0);
+    lanes.closed(&Lane::SmartHost);
+    assert_eq!(opened(&mut lanes), 0);
+}
+
+#[test]
+fn what_is_held_is_tried_again_after_hours_or_when_a_person_has_looked() {
+    let begun = Instant::now();
+    let rows = due(&[Lane::SmartHost]);
+    let failed = || {
+        let mut lanes = Lanes::default();
+        let told = lanes.failed(&Lane::SmartHost, TroubleKind::Held, "x", moment(begun, Duration::ZERO), 0);
+        assert_eq!(told, (limits::HELD_RETRY, true));
+        lanes
+    };
+    let mut lanes = failed();
+    let plan = lanes.plan(&rows, moment(begun, limits::HELD_RETRY - SECOND), 2);
+    assert_eq!(plan, Plan { open: vec![], look_again: Some(SECOND) });
+    lanes.hurry(false, begun);
+    assert_eq!(lanes.plan(&rows, moment(begun, SECOND), 2).open, [], "the network says nothing of it");
+    assert_eq!(lanes.plan(&rows, moment(begun, limits::HELD_RETRY), 2).open, [Lane::SmartHost]);
+    let mut lanes = failed();
+    lanes.hurry(true, begun);
+    assert_eq!(lanes.plan(&rows, moment(begun, SECOND), 2).open, [Lane::SmartHost]);
+    let again = lanes.failed(&Lane::SmartHost, TroubleKind::Held, "x", moment(begun, SECOND), 0);
+    assert_eq!(again, (limits::HELD_RETRY, false), "it was told");
+}
+
+/// What waits on a way is given up only after the way itself has failed for hours, from whatever reasons.
+#[test]
+fn a_way_has_failed_after_hours_by_the_clock_that_cannot_leap_g13() {
+    let begun = Instant::now();
+    let mut lanes = Lanes::default();
+    lanes.failed(&Lane::SmartHost, TroubleKind::Offline, "first", moment(begun, Duration::ZERO), 0);
+    let leapt = Moment { monotonic: begun + SECOND, wall: UnixTime(1 << 40) };
+    lanes.failed(&Lane::SmartHost, TroubleKind::Later, "then", leapt, 0);
+    for (after, is_failing) in [
+        (limits::WAY_FAILING - SECOND, false),
+        (limits::WAY_FAILING, true),
+        (limits::WAY_FAILING + SECOND, true),
+    ] {
+        let told = lanes.failing(begun + after);
+        let wanted = is_failing.then(|| (Lane::SmartHost, "then".to_owned()));
+        assert_eq!(told, Vec::from_iter(wanted), "{after:?}");
+    }
+    lanes.proven(&Lane::SmartHost);
+    assert_eq!(lanes.failing(begun + 2 * limits::WAY_FAILING), []);
+}
+
+#[test]
+fn without_name_service_all_that_go_by_names_rest_and_nobody_else_o8() {
+    let begun = Instant::now();
+    let mut lanes = Lanes::default();
+    let (pause, _) = lanes.failed(&direct(0), TroubleKind::Offline, "x", moment(begun, Duration::ZERO), 0);
+    let rows = due(&[direct(0), direct(1), Lane::SmartHost]);
+    assert_eq!(lanes.plan(&rows, moment(begun, Duration::ZERO), 2).open, [Lane::SmartHost]);
+    assert_eq!(lanes.offline_since(), Some(UnixTime(1000)));
+    let mut open = lanes.plan(&rows, moment(begun, pause + SECOND), 2).open;
+    open.sort_unstable();
+    assert_eq!(open, [direct(0), direct(1)]);
+}

@@ -1,10 +1,13 @@
 //! Several ways at once, several servers in order, and those where a person must look or the network be back.
 
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::sink::{Act, Sink, Step};
 use super::{MESSAGE, file, file_one, last_text, outbound, queue, retry, serving, with_smart_host};
+use crate::limits;
 use crate::mail::HopTls;
 use crate::net::tests::trial::Trial;
 use crate::store::Route;
@@ -54,6 +57,54 @@ fn mail_that_comes_while_a_connection_waits_leaves_on_it_s_135() {
         // One that comes in the moment before the waiting begins may open a second one.
         assert!(sink.sessions() < 5, "each mail has had a connection of its own");
     });
+}
+
+/// Some servers count the mails of a connection, and end it rudely.
+#[test]
+fn a_connection_has_a_hundred_mails_and_another_one_the_rest() {
+    let mails = Arc::new(Mutex::new(BTreeMap::<usize, usize>::new()));
+    let counted = Arc::clone(&mails);
+    let sink = Sink::playing(move |session, step| {
+        if matches!(step, Step::Command(verb) if verb == "MAIL") {
+            *counted.lock().unwrap().entry(session).or_default() += 1;
+        }
+        Act::Usual
+    });
+    serving(&[("smarthost_tls", "opportunistic"), ("hop_connections", "1")], |trial| {
+        for number in 0..=2 * limits::HOP_MAILS {
+            file(trial, MESSAGE, vec![outbound("nowhere", &format!("bob{number}@example.com"))]);
+        }
+        trial.server().store.set_setting("smarthost", Some(&sink.host())).wait().unwrap();
+        trial.server().relay.changed(&trial.server().clock);
+        trial.until("all is sent", || queue(trial).is_empty());
+    });
+    let mails = mails.lock().unwrap();
+    assert_eq!(mails.values().sum::<usize>(), 2 * limits::HOP_MAILS + 1);
+    assert_eq!(mails.values().max(), Some(&limits::HOP_MAILS), "{mails:?}");
+}
+
+/// A smart host that has shut an account takes nothing, and was asked about each of a thousand mails.
+#[test]
+fn a_smart_host_that_refuses_mail_after_mail_is_left_alone() {
+    let most = limits::REFUSED_IN_A_ROW as usize;
+    for (mails, tried, rests) in [(most - 1, most - 1, 0), (most, most, 1), (most + 1, most, 1)] {
+        let sink = Sink::playing(|_, step| match step {
+            Step::Command(verb) if verb == "MAIL" => Act::Say("450 4.7.0 not now\r\n"),
+            _ => Act::Usual,
+        });
+        serving(&[("smarthost_tls", "opportunistic"), ("hop_connections", "1")], |trial| {
+            for number in 0..mails {
+                file(trial, MESSAGE, vec![outbound("nowhere", &format!("bob{number}@example.com"))]);
+            }
+            trial.server().store.set_setting("smarthost", Some(&sink.host())).wait().unwrap();
+            trial.server().relay.changed(&trial.server().clock);
+            let troubles = || trial.server().relay.status(&trial.server().store).troubles.len();
+            let settled = || queue(trial).iter().filter(|row| row.last.is_some()).count();
+            trial.until("it has refused them", || settled() == tried && troubles() == rests);
+        });
+        let asked = sink.commands().iter().filter(|command| command.starts_with("MAIL")).count();
+        assert_eq!(asked, tried, "of {mails}");
+    }
 }
 
 #[test]

@@ -87,3 +87,44 @@ impl KnownHosts {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who shares thousands of domains had all their servers in memory for ever.
+    #[test]
+    fn so_many_servers_are_remembered_and_the_oldest_makes_room() {
+        let (hosts, begun) = (KnownHosts::default(), Instant::now());
+        let count = || hosts.lock().len();
+        let note = |number: usize| {
+            let now = begun + Duration::from_secs(number as u64);
+            hosts.note(&format!("h{number}.lan"), Vec::new(), now, limits::SHARE_HOST_AGE);
+        };
+        (1..limits::SHARE_HOSTS).for_each(note);
+        assert_eq!(count(), limits::SHARE_HOSTS - 1);
+        note(limits::SHARE_HOSTS);
+        assert_eq!(count(), limits::SHARE_HOSTS);
+        note(1);
+        assert_eq!(count(), limits::SHARE_HOSTS, "who is known needs no room");
+        note(limits::SHARE_HOSTS + 1);
+        assert_eq!(count(), limits::SHARE_HOSTS);
+        assert!(!hosts.lock().contains_key("h1.lan") && hosts.lock().contains_key("h2.lan"));
+    }
+
+    /// Each recipient of a mail waited for a name server that was gone.
+    #[test]
+    fn a_server_that_cannot_be_looked_up_is_not_looked_up_again_at_once() {
+        let (hosts, begun) = (KnownHosts::default(), Instant::now());
+        // Longer than any name, so that nobody is asked about it.
+        let host = "x".repeat(300);
+        let rests = |after: Duration| {
+            assert_eq!(smol::block_on(hosts.addresses(&host, begun + after)), [] as [IpAddr; 0]);
+            hosts.lock()[host.as_str()].until - begun
+        };
+        let rest = limits::SHARE_HOST_REST;
+        assert_eq!(rests(Duration::ZERO), rest);
+        assert_eq!(rests(rest - Duration::from_millis(1)), rest);
+        assert_eq!(rests(rest), 2 * rest);
+    }
+}

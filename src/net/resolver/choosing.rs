@@ -62,3 +62,37 @@ fn sorted(mut hosts: Vec<(u16, Name)>) -> Vec<(u16, String)> {
 fn shuffle(hosts: &mut [(u16, String)]) {
     hosts.sort_by_cached_key(|(preference, _)| (*preference, asking::random().map_or(0, u64::from_ne_bytes)));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::dns::Outcome;
+
+    /// So many of one domain, the best first, of whom the `ours`th is this server.
+    fn others(count: u16, ours: u16) -> usize {
+        let name = |text: &str| Name::new(text).unwrap();
+        let record = |preference: u16| Record::Exchanger {
+            preference,
+            host: name(&format!("mx{preference}.example")),
+        };
+        let records = (1..=count).map(record).collect();
+        let answer = Answer { outcome: Outcome::Answered, is_cut: false, name: name("a.example"), records };
+        let us = format!("mx{ours}.example");
+        Exchangers::new(answer).unwrap().besides(|host| host == us, usize::from(count)).len()
+    }
+
+    /// Who is not among those that are kept is not seen, and all of them are better than he.
+    #[test]
+    fn we_are_found_among_those_that_are_kept_s_137() {
+        let kept = u16::try_from(limits::KEPT_EXCHANGERS).unwrap();
+        for (count, ours, left) in [
+            (kept - 1, kept - 1, kept - 2),
+            (kept, kept, kept - 1),
+            (kept + 1, kept, kept - 1),
+            (kept + 1, kept + 1, kept),
+            (1000, 0, kept),
+        ] {
+            assert_eq!(others(count, ours), usize::from(left), "{ours} of {count}");
+        }
+    }
+}

@@ -149,6 +149,21 @@ fn a_datagram_that_is_lost_is_asked_for_again() {
     assert_eq!(count.get(), 2);
 }
 
+/// The root is asked once more then, to tell a dead server from a dead domain.
+#[test]
+fn who_stays_silent_is_asked_so_often_and_no_more() {
+    let count = Cell::new(0);
+    let script = |asked: &Asked| {
+        count.set(count.get() + usize::from(!is_about_root(asked)));
+        vec![]
+    };
+    with(&[&script], |resolver| async move {
+        let found = resolver.exchangers("example.com", |_| false).await;
+        assert!(matches!(found, Err(Unresolved::Unreachable(_))), "{found:?}");
+    });
+    assert_eq!(count.get(), limits::NAME_TRIES);
+}
+
 #[test]
 fn what_does_not_answer_the_question_is_passed_over_until_it_is_too_much() {
     for (strays, is_found) in [(1, true), (limits::STRAY_ANSWERS - 1, true), (limits::STRAY_ANSWERS, false)] {

@@ -422,6 +422,8 @@ mod tests {
             ("argon2_kib", 7168, 131_072),
             ("argon2_passes", 1, 10),
             ("retain", 1, 36_500),
+            ("queue_days", 1, limits::MOST_QUEUE_DAYS),
+            ("hop_connections", 1, limits::MOST_HOP_CONNECTIONS),
         ] {
             for good in [least, least + 1, most - 1, most] {
                 settings.assign(key, &good.to_string()).unwrap();
@@ -459,7 +461,7 @@ mod tests {
     #[test]
     fn what_may_be_off_is_held_at_its_edges() {
         let mut settings = Settings::default();
-        for (key, most) in [("undo_days", 36_500), ("login_delay", 86_400)] {
+        for (key, most) in [("undo_days", 36_500), ("login_delay", 86_400), ("delay_note_hours", 720)] {
             for good in [0, 1, most - 1, most] {
                 settings.assign(key, &good.to_string()).unwrap();
             }

@@ -52,7 +52,9 @@ fn forwards_come_are_shown_and_go_o5() {
     assert_eq!(locked.code, 0);
     let changed = house.run("forward alice@home.lan bob@home.lan --json").json();
     assert!(changed["meaning"].to_string().contains("locked for all and takes no mail"), "{changed}");
-    house.run("forward alice@home.lan --off");
+    let ended = house.run("forward alice@home.lan --off");
+    // It warned of what was just taken away; a route did not.
+    assert_eq!((ended.code, ended.err.as_str()), (0, ""));
     assert_eq!(house.run("forward").done(), "");
     assert_eq!(house.run("list home.lan --json").json()[0].get("forwards"), None);
 }

@@ -48,20 +48,23 @@ fn shown(of: Option<Address>, desk: &Desk) -> Result<Report, AdminError> {
 
 fn said(address: &Address, forward: Option<Forward>, notes: Vec<String>) -> Report {
     let targets = forward.as_ref().map_or_else(Vec::new, |forward| texts(&forward.targets));
+    let was = notes.iter().map(|note| format!(" {note}")).collect::<String>();
     let sentence = match &forward {
-        None => format!("{address} forwards no more."),
+        None => format!("{address} forwards no more.{was}"),
         Some(Forward { keeps_copy: true, .. }) => {
             format!("{address} forwards to {}, and keeps a copy.", targets.join(", "))
         }
         Some(_) => format!("{address} forwards to {}, and keeps no copy.", targets.join(", ")),
     };
+    // What was taken away on purpose needs no warning.
+    let means = if forward.is_none() { Said::Quiet } else { Said::Meaning(notes.clone()) };
     let facts = vec![
         ("mailbox", Cell::text(address)),
         ("targets", Cell::Texts(targets)),
         ("copy", Cell::Is(forward.is_none_or(|forward| forward.keeps_copy))),
-        ("meaning", Cell::Texts(notes.clone())),
+        ("meaning", Cell::Texts(notes)),
     ];
-    Report::Said(sentence, facts, Said::Meaning(notes))
+    Report::Said(sentence, facts, means)
 }
 
 fn ask(desk: &Desk, act: OutgoingAct) -> Result<(Rows, Vec<String>), AdminError> {

@@ -54,7 +54,7 @@ pub use failure::{AdminError, Failure, quoted};
 pub use founding::{Founded, found, open};
 pub use mechanisms::{MechanismRow, MechanismState};
 pub use migrating::{FailingRow, Migrate, Migration};
-pub use outgoing::{LaneTrouble, OutgoingAct, OutgoingTold, RelayStatus, Trial, TrialStep};
+pub use outgoing::{LaneTrouble, OutgoingAct, OutgoingTold, RelayStatus, Trial, TrialState, TrialStep};
 pub use own::fresh_password;
 pub use quotas::QuotaRow;
 pub use target::{Target, Whom};

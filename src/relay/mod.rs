@@ -20,6 +20,3 @@ pub use way::Way;
 pub fn password_record(lane: &crate::mail::Lane) -> String {
     format!("relay.password {lane}")
 }
-
-/// The name of the record with the authorities of smart hosts and routes, DER, as postcard's `Vec<Vec<u8>>`.
-pub const AUTHORITIES: &str = "smarthost.authorities";

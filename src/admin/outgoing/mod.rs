@@ -121,10 +121,21 @@ pub struct Trial {
 pub struct TrialStep {
     /// With which server; empty where it is about none.
     pub host: String,
-    /// Whether it went well.
-    pub is_good: bool,
+    /// How it went.
+    pub state: TrialState,
     /// What happened, and what to do if it went wrong, in a line for people.
     pub text: String,
+}
+
+/// How a step of a trial went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TrialState {
+    /// As it should.
+    Good,
+    /// Mail goes, but not as safely as it could.
+    Note,
+    /// No mail goes that way.
+    Wrong,
 }
 
 /// How sending goes.
@@ -132,7 +143,8 @@ pub struct TrialStep {
 pub struct RelayStatus {
     /// How much waits.
     pub counts: QueueCounts,
-    /// Since when there is no network, if there is none (O8).
+    /// Since when there is no way out, be it that the network is gone or that the only smart host takes no
+    /// connections; none if there is one (O8).
     pub offline_since: Option<UnixTime>,
     /// Ways that rest, with what a person must see to.
     pub troubles: Vec<LaneTrouble>,

@@ -125,7 +125,7 @@ impl Live for Sessions {
     }
 
     fn try_way(&self, lane: &crate::mail::Lane) -> Trial {
-        let step = TrialStep { host: "mail.example".into(), is_good: true, text: lane.to_string() };
+        let step = TrialStep { host: "mail.example".into(), state: TrialState::Good, text: lane.to_string() };
         Trial { steps: vec![step] }
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::clock::UnixTime;
 use crate::mail::Lane;
-use crate::relay::{AUTHORITIES, password_record};
+use crate::relay::password_record;
 
 fn lane(text: &str) -> Lane {
     text.parse().unwrap()
@@ -278,9 +278,4 @@ fn a_way_is_tried_by_the_running_server() {
     let error =
         block_on(execute(&offline, Command::Outgoing(OutgoingAct::Try(lane("smarthost"))))).unwrap_err();
     assert_eq!(error.kind, Failure::Unreachable);
-}
-
-#[test]
-fn the_authorities_of_smart_hosts_are_where_their_connections_look() {
-    assert_eq!(crate::cert::SMART_HOST_AUTHORITIES, AUTHORITIES);
 }

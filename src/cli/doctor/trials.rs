@@ -6,7 +6,7 @@ use super::super::desk::{Desk, stranger};
 use super::super::route;
 use super::{Finding, Settings};
 use crate::admin::{
-    AdminError, Answer, Command, Failure, Origin, OutgoingAct, OutgoingTold, Route, Target, Trial,
+    AdminError, Answer, Command, Failure, Origin, OutgoingAct, OutgoingTold, Route, Target, Trial, TrialState,
 };
 use crate::mail::{AddressSpace, Lane, NextHop, RemoteAddress, Sending};
 use crate::net::resolver::{self, Unresolved};
@@ -75,7 +75,7 @@ fn lane_of(text: &str, desk: &Desk) -> Result<Lane, AdminError> {
             })
         }
         Ok(_) => Err(stranger()),
-        Err(error) if error.kind == Failure::NotFound => elsewhere(&target, desk),
+        Err(error) if error.kind == Failure::NotFound => not_here(&target, error, desk),
         Err(error) => Err(error),
     }
 }
@@ -89,6 +89,18 @@ fn of_all(desk: &Desk) -> Result<Lane, AdminError> {
         Answer::Settings(rows) if rows.iter().any(|row| row.value != "off") => Ok(Lane::SmartHost),
         Answer::Settings(_) => Ok(Lane::Nowhere),
         _ => Err(stranger()),
+    }
+}
+
+/// A name that nobody has at a domain of ours, and that leads nowhere, is a slip.
+fn not_here(target: &Target, error: AdminError, desk: &Desk) -> Result<Lane, AdminError> {
+    let lane = elsewhere(target, desk)?;
+    let Target::Mailbox(address) = target else { return Ok(lane) };
+    let domain =
+        Command::SettingsFor { target: Target::Domain(address.domain()), key: Some("smarthost".into()) };
+    match desk.ask(domain) {
+        Ok(_) if lane == Lane::Nowhere => Err(error),
+        _ => Ok(lane),
     }
 }
 
@@ -120,7 +132,11 @@ fn of_trial(lane: &Lane, trial: &Trial) -> Vec<Finding> {
             true => step.text.clone(),
             false => format!("{}: {}", step.host, step.text),
         };
-        findings.push(if step.is_good { Finding::good(&check, what) } else { Finding::wrong(&check, what) });
+        findings.push(match step.state {
+            TrialState::Good => Finding::good(&check, what),
+            TrialState::Note => Finding::note(&check, what),
+            TrialState::Wrong => Finding::wrong(&check, what),
+        });
     }
     findings
 }
@@ -140,7 +156,8 @@ fn of_name_service(name: &str) -> Finding {
         Ok(_) | Err(Unresolved::NotThere | Unresolved::TakesNoMail) => {
             Finding::good("names", format!("the name service answers, asked for {name}"))
         }
-        Err(Unresolved::Failed(why) | Unresolved::Unreachable(why)) => Finding::wrong(
+        Err(Unresolved::Failed(why)) => Finding::wrong("names", format!("{name} can't be looked up: {why}")),
+        Err(Unresolved::Unreachable(why)) => Finding::wrong(
             "names",
             format!("{name} can't be looked up ({why}): look at the network and /etc/resolv.conf"),
         ),
@@ -159,21 +176,21 @@ mod tests {
 
     #[test]
     fn each_step_of_a_trial_is_a_finding_o2() {
-        let step =
-            |host: &str, is_good, text: &str| TrialStep { host: host.into(), is_good, text: text.into() };
+        let step = |host: &str, state, text: &str| TrialStep { host: host.into(), state, text: text.into() };
         let trial = Trial {
             steps: vec![
-                step("", true, "two servers"),
-                step("mail.example.com", true, "it answers"),
-                step("mail.example.com", false, "it refuses the password: set it anew"),
+                step("", TrialState::Good, "two servers"),
+                step("mail.example.com", TrialState::Good, "it answers"),
+                step("mail.example.com", TrialState::Note, "it is spoken to in clear text"),
+                step("mail.example.com", TrialState::Wrong, "it refuses the password: set it anew"),
             ],
         };
         let found = of_trial(&Lane::SmartHost, &trial);
         assert!(found.iter().all(|it| it.check == "smarthost"));
         let states: Vec<_> = found.iter().map(|it| it.state).collect();
-        assert_eq!(states, [State::Good, State::Good, State::Wrong]);
+        assert_eq!(states, [State::Good, State::Good, State::Note, State::Wrong]);
         assert_eq!(found[0].what, "two servers");
-        assert_eq!(found[2].what, "mail.example.com: it refuses the password: set it anew");
+        assert_eq!(found[3].what, "mail.example.com: it refuses the password: set it anew");
         assert_eq!(of_trial(&Lane::SmartHost, &Trial::default())[0].state, State::Wrong);
     }
 

@@ -9,7 +9,7 @@ use smol::channel::Receiver;
 use super::link::{Link, Patience, Unreached};
 use super::talk::{Manner, Talk};
 use super::verifier::Trust;
-use crate::admin::TrialStep;
+use crate::admin::{TrialState, TrialStep};
 use crate::auth::Gatekeeper;
 use crate::clock::Clock;
 use crate::limits;
@@ -194,10 +194,10 @@ impl Means {
         // Where TLS is a gift, its failure must not keep the mail; a password is never risked for it.
         let is_gift = target.tls == HopTls::Opportunistic && self.credentials.is_none();
         if is_gift && link.is_tls_lost() {
-            note(
+            note_as(
                 steps,
                 &target.host,
-                true,
+                TrialState::Note,
                 &format!("TLS fails ({}), so it is tried without", failure.reply.text),
             );
             let link = self.connect(target, address, is_only).await?;
@@ -287,10 +287,15 @@ impl Trouble {
     }
 }
 
-/// Notes a step, where steps are noted.
+/// Notes a step that went well, or ended the way, where steps are noted.
 pub fn note(steps: &mut Option<Vec<TrialStep>>, host: &str, is_good: bool, text: &str) {
+    note_as(steps, host, if is_good { TrialState::Good } else { TrialState::Wrong }, text);
+}
+
+/// Notes how a step went, where steps are noted.
+pub fn note_as(steps: &mut Option<Vec<TrialStep>>, host: &str, state: TrialState, text: &str) {
     if let Some(steps) = steps {
-        steps.push(TrialStep { host: host.into(), is_good, text: text.into() });
+        steps.push(TrialStep { host: host.into(), state, text: text.into() });
     }
 }
 
@@ -301,11 +306,9 @@ fn unresolved(why: Unresolved, name: &str, is_exchanger: bool) -> Trouble {
         Unresolved::NotThere if is_exchanger => {
             found(TroubleKind::Never, [5, 1, 2], format!("there is no domain {name} that takes mail"))
         }
-        Unresolved::NotThere => found(
-            TroubleKind::Later,
-            [4, 4, 4],
-            format!("the name {name} is not found: look at how the server is named"),
-        ),
+        Unresolved::NotThere => {
+            found(TroubleKind::Later, [4, 4, 4], format!("there is no host {name}: is it spelt right?"))
+        }
         Unresolved::TakesNoMail => {
             found(TroubleKind::Never, [5, 1, 10], format!("the domain {name} says that it takes no mail"))
         }

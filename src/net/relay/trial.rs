@@ -6,11 +6,12 @@ use std::time::Duration;
 use smol::channel::{self, Receiver};
 
 use super::link::{Patience, within};
-use super::reach::{Means, Trouble, TroubleKind, note};
+use super::reach::{Means, Trouble, TroubleKind, note, note_as};
 use super::settling::shown;
 use super::verifier::{RelayAuthorities, SMARTHOST, hex};
-use crate::admin::{Trial, TrialStep};
+use crate::admin::{Trial, TrialState, TrialStep};
 use crate::auth::Gatekeeper;
+use crate::cert::SMART_HOST_AUTHORITIES;
 use crate::clock::Clock;
 use crate::mail::Lane;
 use crate::net::server::{self, Server};
@@ -78,9 +79,15 @@ impl<'a> Found<'a> {
         let Ok(talk) = means.reach(steps).await else { return };
         let host = talk.host().to_owned();
         match &talk.link().seen {
-            None => note(steps, &host, true, "it is spoken to in clear text: nobody knows who listens"),
+            None => note_as(
+                steps,
+                &host,
+                TrialState::Note,
+                "it is spoken to in clear text: nobody knows who listens",
+            ),
             Some(seen) => {
                 let print = seen.fingerprint.as_ref().map(hex).unwrap_or_default();
+                let state = if seen.fault.is_none() { TrialState::Good } else { TrialState::Note };
                 let text = match &seen.fault {
                     None => format!(
                         "TLS stands, and its certificate is right; its SHA-256 fingerprint is {print}"
@@ -90,7 +97,7 @@ impl<'a> Found<'a> {
                          fingerprint {print} is the right one, pin it with \"poppet set smarthost_pin {print}\""
                     ),
                 };
-                note(steps, &host, true, &text);
+                note_as(steps, &host, state, &text);
             }
         }
         match user {
@@ -115,7 +122,7 @@ impl<'a> Found<'a> {
             None => None,
             Some(user) => Some(self.credentials(lane, user).await?),
         };
-        let record = self.store.record(relay::AUTHORITIES).await.map_err(unread)?;
+        let record = self.store.record(SMART_HOST_AUTHORITIES).await.map_err(unread)?;
         let now = self.clock.monotonic();
         Ok(Means {
             credentials,

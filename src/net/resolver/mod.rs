@@ -201,7 +201,7 @@ impl Resolver {
             found if !found.is_empty() => Ok(found),
             // The system may know such names otherwise, and be unable to just now.
             _ if trouble == Unresolved::NotThere && is_of_the_house(&name) => {
-                Err(Unresolved::Failed(format!("the name {name} is not found: look at the name server")))
+                Err(Unresolved::Failed("no name server knows it: is it spelt right?".into()))
             }
             _ => Err(trouble),
         }

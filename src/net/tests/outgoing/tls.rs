@@ -10,9 +10,10 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use super::sink::{Act, Cover, Sink, Step, Stream};
 use super::{MESSAGE, Trial, authorities, file_one, last_text, queue, retry, serving};
 use crate::cert;
+use crate::cert::SMART_HOST_AUTHORITIES;
 use crate::clock::UnixTime;
 use crate::mail::Lane;
-use crate::relay::{AUTHORITIES, password_record};
+use crate::relay::password_record;
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -85,7 +86,7 @@ fn with(sink: &Sink, tls: &str, pin: &str, authority: &[u8], act: impl FnOnce(&T
     let settings = [("smarthost", &*sink.host()), ("smarthost_tls", tls), ("smarthost_pin", pin)];
     serving(&settings, |trial| {
         let record = authorities(&[authority]);
-        trial.server().store.put_record(AUTHORITIES, record).wait().unwrap();
+        trial.server().store.put_record(SMART_HOST_AUTHORITIES, record).wait().unwrap();
         act(trial);
     });
 }

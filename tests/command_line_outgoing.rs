@@ -173,7 +173,7 @@ fn misuse_of_the_queue_is_one_line_o1() {
         ("queue show all", "\"all\" is no number of the queue"),
         ("queue show -- -1", "\"-1\" is no number"),
         ("queue realease 1", "did you mean release?"),
-        ("queue 17", "say list, show, retry"),
+        ("queue 17", "poppet queue show 17"),
         ("queue retry 1 --yes", "--yes belongs to"),
         ("queue del 1 --force", "\"poppet queue --help\""),
     ] {

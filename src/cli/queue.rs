@@ -111,9 +111,14 @@ fn show(id: QueueId, desk: &Desk, output: &Output) -> Result<(), AdminError> {
         document.insert("header".into(), Value::String(header));
         return output.json(&Value::Object(document));
     }
-    let lines: String = header.lines().map(|line| harmless(line) + "\n").collect();
+    let lines: String = header.lines().map(|line| harmless_field(line) + "\n").collect();
     let facts = if output.is_terminal { report.table() } else { report.tabbed() };
     output.text(&format!("{facts}\n{lines}"))
+}
+
+/// Folded lines begin with tabs, which do no harm.
+fn harmless_field(line: &str) -> String {
+    line.split('\t').map(harmless).collect::<Vec<_>>().join("\t")
 }
 
 fn act(which: Which, act: QueueAct, desk: &Desk) -> Result<Report, AdminError> {
@@ -211,6 +216,9 @@ fn misused(words: &[&str]) -> AdminError {
                 words[0]
             )
         }
+        [number] if number.parse::<u64>().is_ok() => {
+            format!("say what is done with it, as in \"poppet queue show {number}\"")
+        }
         [other, ..] => match near(other).or(other_name(other)) {
             Some(near) => format!("\"poppet queue\" has no {}; did you mean {near}?", quoted(other)),
             None => format!("\"poppet queue\" has no {}: say {}", quoted(other), ACTS.join(", ")),
@@ -277,7 +285,7 @@ mod tests {
             ("retry 1 2", "leave out the rest"),
             ("relase 1", "did you mean release?"),
             ("flush", "did you mean retry?"),
-            ("17", "say list, show, retry"),
+            ("17", "as in \"poppet queue show 17\""),
             ("frobnicate\u{1b}[2J", "\\u{1b}"),
         ] {
             assert!(complaint(words, false).contains(wanted), "{words}: {}", complaint(words, false));
@@ -312,6 +320,13 @@ mod tests {
             assert!(!error.text.contains('\u{1b}'));
         }
         assert!(meant(&"x".repeat(limits::PATH_OCTETS)).is_ok());
+    }
+
+    /// Folded fields of a queued mail were shown with `\u{9}` before each of their lines.
+    #[test]
+    fn tabs_of_folded_fields_are_shown_as_they_are() {
+        assert_eq!(harmless_field("\tby mail.home.lan"), "\tby mail.home.lan");
+        assert_eq!(harmless_field("a\u{1b}\tb"), "a\\u{1b}\tb");
     }
 
     #[test]

@@ -360,7 +360,7 @@ pub(super) struct Read {
     note = "Lines of a name and a value: server (running or not running), version, pid, uptime_seconds, listeners,\n\
     sessions, clock, database, domains, mailboxes, messages, octets, file_octets, free_octets, room, locked_out\n\
     (mailboxes that are locked out for wrong passwords), queue_waiting, queue_held, queue_dead, sent and unsure_sends\n\
-    (since the start), connections_out, offline_since (no network since then), troubles (ways out that rest, and why).\n\
+    (since the start), connections_out, offline_since (no way out since then), troubles (ways out that rest, and why).\n\
     What only a running server knows is empty without one; the exit code is 0 either way."
 )]
 /// status

@@ -61,7 +61,10 @@ fn notes(status: &RelayStatus, act: QueueAct) -> Vec<String> {
         return notes;
     }
     if status.offline_since.is_some() {
-        notes.push("There is no network at present: mail leaves once it is back.".into());
+        notes.push(
+            "There is no way out at present, which counts as no try: mail leaves once there is one again."
+                .into(),
+        );
     }
     notes.extend(status.troubles.iter().map(|trouble| format!("{}: {}", trouble.lane, trouble.text)));
     notes.truncate(SHOWN_TROUBLES);
@@ -168,7 +171,7 @@ mod tests {
         let told = notes(&status, QueueAct::Retry);
         assert_eq!(told.len(), SHOWN_TROUBLES);
         assert!(
-            told[0].contains("no network") && told[1] == "mx:d0.example: it refuses our password",
+            told[0].contains("no way out") && told[1] == "mx:d0.example: it refuses our password",
             "{told:?}"
         );
         assert_eq!(notes(&status, QueueAct::Hold), Vec::<String>::new());

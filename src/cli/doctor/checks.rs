@@ -163,8 +163,8 @@ pub(super) fn of_queue(relay: &RelayStatus, has_nowhere: bool) -> Vec<Finding> {
         findings.push(Finding::wrong(
             "network",
             format!(
-                "there is none since {}: look at the cable, the router and the name service; mail leaves by itself once it \
-                 is back",
+                "no way out since {}: look at the cable, the router, the name service, and whether the smart host runs; mail \
+                 leaves by itself once there is one again",
                 since.rfc3339()
             ),
         ));

@@ -379,7 +379,9 @@ impl Courier {
             TroubleKind::Held => {
                 log::warn!("outgoing mail, {lane}: all of it is held until \"poppet queue retry\": {text}");
             }
-            TroubleKind::Offline => log::warn!("outgoing mail, {lane}: it waits for the network: {text}"),
+            TroubleKind::Offline => {
+                log::warn!("outgoing mail, {lane}: it waits until there is a way out: {text}")
+            }
             TroubleKind::Later | TroubleKind::Never => {
                 log::warn!("outgoing mail, {lane}: {text}; next try in {seconds} s");
             }

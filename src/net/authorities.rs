@@ -86,7 +86,14 @@ pub fn explain(error: &io::Error, host: &str, whose: Whose) -> String {
 
 /// The same of what TLS itself found.
 pub fn explain_tls(error: &rustls::Error, host: &str, whose: Whose) -> String {
-    let rustls::Error::InvalidCertificate(certificate) = error else { return format!("no TLS: {error}") };
+    let certificate = match error {
+        rustls::Error::InvalidCertificate(certificate) => certificate,
+        // A server that begins in clear text.
+        rustls::Error::InvalidMessage(_) => {
+            return "it speaks no TLS at that port: is it the right one?".into();
+        }
+        error => return format!("no TLS: {error}"),
+    };
     match certificate {
         // A bad signature is that of an authority with the same name and another key.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => format!(

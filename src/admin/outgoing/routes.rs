@@ -71,7 +71,7 @@ fn check(route: &Route) -> Result<(), AdminError> {
     }
     if route.is_share && !matches!(space, AddressSpace::Domain(_)) {
         return Err(AdminError::usage(format!(
-            "{} can't be shared, for only a domain can: \"poppet route {space} HOST\" sends all of its mail there",
+            "{} can't be shared, for only a domain can: \"poppet route '{space}' HOST\" sends all of its mail there",
             quoted(&space.to_string())
         )));
     }

@@ -16,6 +16,7 @@ pub(super) enum Servers {
 }
 
 impl Servers {
+    /// Those to be asked, in their order.
     pub async fn list(&self) -> Vec<SocketAddr> {
         match self {
             Servers::Machine => smol::unblock(|| named(&read())).await,

@@ -49,7 +49,8 @@ impl Client {
                 Next::Read(limits::HOP_REPLY)
             }
             2 if self.wants_tls() && self.terms.tls == HopTls::Required => {
-                let text = "The server offers no STARTTLS, and nothing is sent to it without";
+                let text =
+                    "The server offers no STARTTLS, and nothing is sent to it without: is its port right?";
                 self.refused(FailureKind::Unsafe, Reply::found([4, 7, 4], text), out)
             }
             2 => self.log_on(out),

@@ -73,6 +73,7 @@ impl QueueRecord {
         self.queued.octets.saturating_sub(self.queued.outbound.prefix.len() as u64)
     }
 
+    /// What it adds to the counts.
     pub fn tally(&self) -> QueueTally {
         let is = |state| u64::from(self.queued.state == state);
         QueueTally {
@@ -83,10 +84,12 @@ impl QueueRecord {
         }
     }
 
+    /// What `queue_ways` has of it.
     pub fn way_entry(&self) -> WayEntry {
         WayEntry { received: self.queued.received, state: self.queued.state }
     }
 
+    /// What `queue_due` has of it.
     pub fn due_entry(&self) -> DueEntry {
         DueEntry { submitter: submitter_mark(&self.queued.outbound.submitter) }
     }

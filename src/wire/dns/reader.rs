@@ -11,6 +11,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// Of a whole message, from its first octet.
     pub fn new(octets: &'a [u8]) -> Reader<'a> {
         Reader { octets, at: 0 }
     }
@@ -22,6 +23,7 @@ impl<'a> Reader<'a> {
         Some(taken)
     }
 
+    /// The next number of two octets; none if there are fewer.
     pub fn number(&mut self) -> Option<u16> {
         self.take(2)?.try_into().ok().map(u16::from_be_bytes)
     }
@@ -33,6 +35,7 @@ impl<'a> Reader<'a> {
         Some(Reader { octets: self.octets.get(..self.at)?, at: begin })
     }
 
+    /// Whether all has been read.
     pub fn is_done(&self) -> bool {
         self.at == self.octets.len()
     }

@@ -1,19 +1,18 @@
 //! An SMTP session played against a store that is a model, and what must hold of each reply and each wish.
 
 mod chunks;
+mod recipients;
 
 use poppet::clock::UnixTime;
-use poppet::limits;
-use poppet::mail::{Address, MailboxId};
 use poppet::smtp::{
-    DataEnd, Device, Door, Envelope, Event, Facts, ForwardPath, Next, Now, Receiver, Recipient, ReversePath,
-    Session,
+    DataEnd, Device, Door, Envelope, Event, Facts, Next, Now, Receiver, ReversePath, Session,
 };
 use poppet::wire::line::LineFault;
 
 use crate::choices::{Choices, Cuts};
 use crate::peer::{Heard, Peer};
 use crate::{claims, replies};
+use recipients::Mail;
 
 /// Plays an input: choices, then what the peer says; and once more in other segments, which must not matter.
 pub fn play(input: &[u8]) {
@@ -49,8 +48,8 @@ struct Model {
     is_closed: bool,
     /// Whether the store has let the sender of the mail under way pass.
     has_sender: bool,
-    /// The mailboxes that the mail under way goes to.
-    mail: Option<Vec<MailboxId>>,
+    /// The mail under way.
+    mail: Option<Mail>,
     /// Octets of the chunks that have come of it; none before the first.
     chunk_octets: Option<u64>,
     /// Whether a message has come whole and good.
@@ -189,7 +188,7 @@ impl<'a> Play<'a> {
                 self.model.forget_mail();
             }
             b"RSET" => self.model.forget_mail(),
-            b"MAIL" => self.model.mail = Some(Vec::new()),
+            b"MAIL" => self.model.mail = Some(Mail::default()),
             _ => {}
         }
     }
@@ -257,7 +256,7 @@ impl<'a> Play<'a> {
                 let events = [Event::SpaceLacking, Event::StoreFailed];
                 self.handle(events.into_iter().nth(usize::from(choice % 8)).unwrap_or(Event::SpaceFound))
             }
-            Next::LookUp { path, .. } => self.look_up(path, choice),
+            Next::LookUp { path, named, .. } => self.look_up(path, &named, choice),
             Next::Receive => return self.receive(choice, peer),
             Next::Store(envelope) => self.store(&envelope, choice),
             Next::Discard => {
@@ -282,38 +281,6 @@ impl<'a> Play<'a> {
         (next, reply)
     }
 
-    fn look_up(&mut self, path: ForwardPath, choice: u8) -> (Next, Vec<u8>) {
-        let mail = self.model.mail.as_mut().expect("RCPT without MAIL");
-        let Ok(postmaster) = "postmaster@home.lan".parse::<Address>() else {
-            return (Next::Close, Vec::new());
-        };
-        let address = match path {
-            ForwardPath::Postmaster => Some(postmaster),
-            ForwardPath::Role(_, domain) if domain == postmaster.domain() => Some(postmaster),
-            ForwardPath::Address(address) if address.domain() == postmaster.domain() => Some(address),
-            _ => None,
-        };
-        match (address, choice % 16) {
-            (_, 0) => self.handle(Event::StoreFailed),
-            (_, 1) => self.handle(Event::Recipient(Recipient::UnknownUser)),
-            (_, 2) => self.handle(Event::Recipient(Recipient::Locked)),
-            (_, 4) => self.handle(Event::Recipient(Recipient::Full { is_final: choice & 0x20 != 0 })),
-            (None, _) => self.handle(Event::Recipient(Recipient::ForeignDomain)),
-            (Some(address), id) => {
-                // A list leads to one more.
-                let ids = [Some(u32::from(id)), (choice & 0x40 != 0).then_some(100)];
-                let mailboxes: Vec<_> =
-                    ids.into_iter().flatten().map(|id| (MailboxId(id), address.clone())).collect();
-                for (mailbox, _) in &mailboxes {
-                    if !mail.contains(mailbox) {
-                        mail.push(*mailbox);
-                    }
-                }
-                self.handle(Event::Recipient(Recipient::Mailboxes(mailboxes)))
-            }
-        }
-    }
-
     fn check_sender(&mut self, path: &ReversePath, choice: u8) -> (Next, Vec<u8>) {
         assert!(self.model.has_said_hello && self.model.mail.is_none(), "MAIL is taken out of order");
         assert!(self.facts.door == Door::Mx || self.may_submit(), "a stranger's mail is taken");
@@ -332,7 +299,10 @@ impl<'a> Play<'a> {
     }
 
     fn receive(&mut self, choice: u8, peer: &mut Peer<'_>) -> Option<(Next, Vec<u8>)> {
-        assert!(self.model.mail.as_ref().is_some_and(|mail| !mail.is_empty()), "DATA without a recipient");
+        assert!(
+            self.model.mail.as_ref().is_some_and(|mail| !mail.is_for_nobody()),
+            "DATA without a recipient"
+        );
         assert_eq!(self.model.chunk_octets, None, "DATA behind a chunk");
         self.is_holding = true;
         let mut receiver = self.session.receiver(NOW, 1);
@@ -354,6 +324,9 @@ impl<'a> Play<'a> {
         self.model.has_message = end == DataEnd::Good;
         if end == DataEnd::Good {
             self.check_message(message);
+            if let Some(mail) = &self.model.mail {
+                mail.check_message(message);
+            }
             self.transcript.extend_from_slice(message);
         } else {
             self.model.forget_mail();
@@ -377,15 +350,7 @@ impl<'a> Play<'a> {
 
     fn store(&mut self, envelope: &Envelope, choice: u8) -> (Next, Vec<u8>) {
         assert!(std::mem::take(&mut self.model.has_message), "a message is stored that has not come");
-        let mailboxes: Vec<MailboxId> = envelope.recipients.iter().map(|(mailbox, _)| *mailbox).collect();
-        assert_eq!(Some(mailboxes), self.model.mail.take(), "a message goes to others than were accepted");
-        assert!(envelope.named.len() <= self.facts.recipients.min(limits::RECIPIENTS), "too many recipients");
-        assert!(envelope.named.iter().all(|named| named.mailboxes > 0), "a path leads nowhere");
-        let asks = envelope.named.iter().any(|named| named.dsn != Default::default());
-        assert!(
-            self.facts.door == Door::Submission || !asks && envelope.dsn == Default::default(),
-            "DSN is taken where it is not offered"
-        );
+        self.check_envelope(envelope);
         self.model.forget_mail();
         (self.is_holding, self.chunks, self.skipped_octets) = (false, None, 0);
         match choice % 8 {

@@ -13,7 +13,10 @@ impl Play<'_> {
         choice: u8,
         peer: &mut Peer<'_>,
     ) -> Option<(Next, Vec<u8>)> {
-        assert!(self.model.mail.as_ref().is_some_and(|mail| !mail.is_empty()), "BDAT without a recipient");
+        assert!(
+            self.model.mail.as_ref().is_some_and(|mail| !mail.is_for_nobody()),
+            "BDAT without a recipient"
+        );
         assert_eq!(
             is_first,
             self.model.chunk_octets.is_none(),
@@ -48,7 +51,7 @@ impl Play<'_> {
         let most = self.facts.message_octets.saturating_mul(limits::OVERSIZE_FACTOR);
         assert!(self.skipped_octets <= most, "{} octets are read to be thrown away", self.skipped_octets);
         // A chunk in its place is skipped because it is too much, which ends its mail.
-        if self.model.mail.as_ref().is_some_and(|mail| !mail.is_empty()) {
+        if self.model.mail.as_ref().is_some_and(|mail| !mail.is_for_nobody()) {
             self.model.forget_mail();
         }
         (self.is_holding, self.chunks) = (false, None);

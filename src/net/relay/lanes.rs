@@ -243,7 +243,7 @@ impl Lanes {
         rests.filter(|rest| rest.kind == TroubleKind::Offline).map(|rest| rest.since).min()
     }
 
-    /// Ways that rest, [`MOST_TROUBLES`] at most, what has lasted longest first.
+    /// Ways that rest, a hundred at most, what has lasted longest first.
     pub fn troubles(&self) -> Vec<LaneTrouble> {
         let mut troubles: Vec<LaneTrouble> = self
             .lanes

@@ -136,7 +136,6 @@ impl Lanes {
     pub fn closed(&mut self, lane: &Lane) {
         let state = self.state(lane);
         state.connections = state.connections.saturating_sub(1);
-        state.is_dry = false;
     }
 
     /// Nothing is due on a way at present.

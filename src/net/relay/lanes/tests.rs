@@ -49,6 +49,23 @@ fn a_way_has_one_connection_until_it_is_proven_and_then_as_many_as_are_set_s_135
     assert_eq!(opened(&mut lanes), 0);
 }
 
+/// While one mail was sent for minutes and another one waited for its time, connections were opened and closed without a
+/// pause: nobody was found, and the end of a connection made the way look again.
+#[test]
+fn a_way_on_which_nobody_was_found_rests_though_a_connection_ends() {
+    let begun = Instant::now();
+    let rows = due(&[Lane::SmartHost]);
+    let mut lanes = Lanes::default();
+    let open = |lanes: &mut Lanes, after| lanes.plan(&rows, moment(begun, after), 2).open.len();
+    lanes.proven(&Lane::SmartHost);
+    assert_eq!(open(&mut lanes, Duration::ZERO), 1);
+    lanes.dry(&Lane::SmartHost);
+    lanes.closed(&Lane::SmartHost);
+    assert_eq!(open(&mut lanes, Duration::ZERO), 0);
+    lanes.wet();
+    assert_eq!(open(&mut lanes, Duration::ZERO), 1);
+}
+
 #[test]
 fn what_is_held_is_tried_again_after_hours_or_when_a_person_has_looked() {
     let begun = Instant::now();

@@ -423,7 +423,11 @@ async fn administrator(store: &Store, settings: &Settings) -> Result<Resolved, S
 }
 
 fn takes_mail(found: &Resolved) -> bool {
-    matches!(found, Resolved::Mailboxes(found) if found.iter().any(|it| it.is_open))
+    match found {
+        Resolved::Mailboxes(found) => found.iter().any(|it| it.is_open),
+        Resolved::Outside(found, outside) => !outside.is_empty() || found.iter().any(|it| it.is_open),
+        Resolved::UnknownUser | Resolved::ForeignDomain => false,
+    }
 }
 
 async fn unknown_at(store: &Store, domain: Domain) -> Result<Resolved, StoreError> {

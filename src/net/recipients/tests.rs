@@ -135,6 +135,18 @@ fn a_postmaster_who_is_locked_for_all_is_passed_over() {
 }
 
 #[test]
+fn a_postmaster_elsewhere_is_not_passed_over() {
+    // Who had postmaster's mail forwarded never got it: the oldest mailbox did.
+    let folder = Folder::new();
+    let house = House::new(&folder);
+    house.set("smarthost", "smart.example");
+    house.alias("postmaster@home.lan", "chief@far.example");
+    let told = house.stranger("postmaster@home.lan");
+    assert!(told.starts_with("> chief@far.example by smarthost"), "{told}");
+    assert_eq!(house.stranger("abuse@home.lan"), "alice");
+}
+
+#[test]
 fn of_a_shared_domain_only_who_is_nobody_here_leaves_o4() {
     let folder = Folder::new();
     let house = House::new(&folder);

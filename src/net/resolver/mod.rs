@@ -19,7 +19,7 @@ mod servers;
 #[cfg(test)]
 mod tests;
 
-use std::net::{IpAddr, ToSocketAddrs, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs, UdpSocket};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -256,7 +256,21 @@ fn is_elsewhere(address: IpAddr) -> bool {
                 || address.is_unicast_link_local()
         }
     };
-    !is_nobodys && UdpSocket::bind((address, 0)).is_err()
+    let is_own = || can_be_bound(address) && !can_be_bound(foreign(address));
+    !is_nobodys && !is_own()
+}
+
+fn can_be_bound(address: IpAddr) -> bool {
+    UdpSocket::bind((address, 0)).is_ok()
+}
+
+/// An address of that family which no machine has: where even that can be bound (`ip_nonlocal_bind`), binding proves
+/// nothing. RFC 5737 §3, RFC 3849 §2.
+fn foreign(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => Ipv4Addr::new(198, 51, 100, 1).into(),
+        IpAddr::V6(_) => Ipv6Addr::new(0x2001, 0xDB8, 0xFFFF, 0, 0, 0, 0, 1).into(),
+    }
 }
 
 /// Names that the name system of the world doesn't know, but that of the house may. RFC 6762 §3.

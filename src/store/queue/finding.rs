@@ -1,6 +1,7 @@
 //! What of the queue is due, old, or asked for; each question reads what it answers, and little beside it.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::{ReadTransaction, ReadableTable};
 
@@ -53,13 +54,27 @@ pub(in crate::store) fn lane(
     Ok(Some(schema::decode(&QUEUE_LANES, key, stored.value())?))
 }
 
+/// Whether the log has been told of a damaged record of a way: every look comes across it.
+static TOLD_DAMAGE: AtomicBool = AtomicBool::new(false);
+
 /// Every way on which somebody waits for his time.
 pub(super) fn lanes(transaction: &ReadTransaction, now: UnixTime) -> Result<Vec<LaneRow>, Fault> {
     let due = transaction.open_table(QUEUE_DUE)?;
     let mut rows = Vec::new();
     for entry in transaction.open_table(QUEUE_LANES)?.iter()? {
         let (key, stored) = entry?;
-        let record: LaneRecord = schema::decode(&QUEUE_LANES, key.value(), stored.value())?;
+        let record: LaneRecord = match schema::decode(&QUEUE_LANES, key.value(), stored.value()) {
+            Ok(record) => record,
+            // The others go on; the next opening makes it anew from the rows.
+            Err(error) => {
+                if !TOLD_DAMAGE.swap(true, Ordering::Relaxed) {
+                    log::error!(
+                        "mail on a way waits for the next start of the server, which mends this: {error}"
+                    );
+                }
+                continue;
+            }
+        };
         let first = |from, to| match due.range(schema::due_range(record.number, from, to))?.next() {
             Some(entry) => Ok(Some(schema::split_due_key(entry?.0.value()).0)),
             None => Ok::<_, Fault>(None),

@@ -2,6 +2,7 @@
 
 use super::super::super::engine::Sync;
 use super::*;
+use crate::mail::Lane;
 
 /// Writes rubbish in the place of some rows or entries.
 fn hurt(store: &Store, change: impl FnOnce(&WriteTransaction) -> Result<(), Fault> + Send + 'static) {
@@ -88,6 +89,20 @@ fn an_entry_that_leads_to_nobody_is_left_out() {
     store.set_setting("undo_days", Some("7")).wait().unwrap();
     let lanes = store.queue_lanes().wait().unwrap();
     assert_eq!(lanes[0].next, Some(UnixTime(NOW)));
+}
+
+#[test]
+fn a_damaged_record_of_a_way_hides_no_other_way() {
+    // Nothing left any more, by any way, until the next start.
+    let (_folder, store) = three();
+    let elsewhere = Outbound { lane: Lane::Direct("far.example".into()), ..outbound("eve@far.example") };
+    file(&store, b"x", vec![elsewhere]).unwrap();
+    hurt(&store, |transaction| {
+        drop(transaction.open_table(schema::QUEUE_LANES)?.insert("smarthost", &b"rubbish"[..])?);
+        Ok(())
+    });
+    let ways: Vec<Lane> = store.queue_lanes().wait().unwrap().into_iter().map(|row| row.lane).collect();
+    assert_eq!(ways, [Lane::Direct("far.example".into())]);
 }
 
 #[test]

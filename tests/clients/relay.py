@@ -33,7 +33,7 @@ DOORS = {"smtp": 25, "submission": 587, "submissions": 465}
 
 FAMILIES = {"IPv4": 0, "IPv6": 1}
 STATES = ("nobody", "a failed logon", "a user", "a user as himself")
-FOREIGN_DOMAIN, UNKNOWN, SYNTAX = r"550 5\.7\.1 ", r"550 5\.1\.1 ", r"501 5\.1\.3 "
+FOREIGN_DOMAIN, UNKNOWN, SYNTAX, NO_WAY = r"550 5\.7\.1 ", r"550 5\.1\.1 ", r"501 5\.1\.3 ", r"550 5\.4\.4 "
 CASES_PER_SESSION = 2               # Ten errors end one.
 TESTS = []
 
@@ -204,6 +204,9 @@ def play(lab, family, door, state, cases):
         with Session(lab, family, door) as session:
             session.be(state, door)
             for case, sender, recipient, wanted in cases:
+                if state.startswith("a user"):
+                    # He may send out, and there is no way.
+                    wanted = f"{wanted}|{NO_WAY}"
                 if state == "a user as himself":
                     sender = f"<{ADDRESS}>"
                 counted[lab.trick(session, case, sender, recipient, wanted, FAMILIES[family], must_log_on)] += 1

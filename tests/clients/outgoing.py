@@ -112,6 +112,10 @@ class Poppet(House):
         pop3.quit()
         return mails
 
+    def rests(self):
+        """Waits until no connection is left on which mail could go."""
+        until(lambda: "connections_out\t0\n" in self.poppet("status"), "a connection stays open", ARRIVES_SECONDS)
+
     def is_offline(self):
         return any(line.split("\t")[0] == "offline_since" and line.split("\t")[1:] not in ([], [""]) for line in
                    self.poppet("status").splitlines())
@@ -209,6 +213,7 @@ def every_mechanism_that_it_needs_is_spoken(lab):
             kept = [line for line in settings.read_text().splitlines() if "mechanism_filter" not in line]
             settings.write_text("\n".join(kept) + f"\nsmtpd_sasl_mechanism_filter = {mechanism.lower()}\n")
             office.reload()
+            house.rests()
             arrives(lambda: office.mails(OUT), house.send(OUT))
             if f"sasl_method={mechanism}," not in office.log():
                 raise Failed(f"it did not log on by {mechanism}")
@@ -254,6 +259,8 @@ def a_certificate_that_nobody_vouches_for_gets_no_mail_unless_it_is_pinned(lab):
 def what_is_mended_while_a_try_is_under_way_counts(lab):
     """A fingerprint was set while the certificate was still being refused: the refusal came later, and held all for hours."""
     with lab.office(everybody=True) as office, lab.poppet() as house:
+        house.poppet("set", "smarthost_user", USER)
+        house.poppet("set", "smarthost_password", "--password-stdin", stdin=PASSWORD + "\n")
         for _ in range(5):
             house.poppet("set", "smarthost", "office.test")
             house.poppet("set", "smarthost_pin", "off")
@@ -268,6 +275,7 @@ def a_pulled_cable_is_no_try_and_mail_leaves_when_it_is_back(lab):
     with lab.office(everybody=True) as office, lab.poppet() as house:
         house.smart_host(lab)
         arrives(lambda: office.mails(OUT), house.send(OUT))
+        house.rests()
         lab.hosts.pull("poppet")
         try:
             subject = house.send(OUT)

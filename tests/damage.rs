@@ -185,6 +185,7 @@ fn file(store: &Store, random: &mut fastrand::Rng) -> BTreeMap<QueueId, (Outboun
             mail_dsn: MailDsn::default(),
             rcpt_dsn: RcptDsn::default(),
             is_utf8: false,
+            needs_utf8: false,
             submitter: format!("user{mail}").into(),
             came_from: None,
             prefix: mail.to_le_bytes().to_vec(),

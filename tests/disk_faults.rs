@@ -206,6 +206,7 @@ fn file(store: &Store, number: u32) -> Result<Delivered, StoreError> {
         mail_dsn: MailDsn::default(),
         rcpt_dsn: RcptDsn::default(),
         is_utf8: false,
+        needs_utf8: false,
         submitter: "alice@home.lan".into(),
         came_from: None,
         prefix: Vec::new(),

@@ -50,6 +50,15 @@ impl Reckoning {
     }
 }
 
+/// Whether the header of a body that has come in whole goes beyond ASCII, or is too long for anybody to know. What stands
+/// behind it counts for nothing: the fields of a part are the reader's, and every server hands them on as text. Errs if
+/// what of it has streamed into the file can't be read.
+pub async fn is_header_foreign(upload: &Upload) -> Result<bool, StoreError> {
+    let front = upload.front(limits::SCANNED_HEADER_OCTETS).await?;
+    let is_unknown = header_end(&front).is_none() && front.len() as u64 != upload.octets();
+    Ok(is_unknown || !header(&front, upload.octets()).is_ascii())
+}
+
 /// The message with the surrogate of its header, and its octets reckoned anew. Errs if the header can't be read.
 pub async fn downgrade(store: &Store, mut opened: Opened) -> Result<Outgoing, StoreError> {
     let prefix = std::mem::take(&mut opened.prefix);
@@ -239,6 +248,36 @@ mod tests {
         let all_header = HEADER.trim_end().to_owned() + "\r\n";
         let shown = SHOWN.trim_end().to_owned() + "\r\n";
         house.assert_shown(all_header.as_bytes(), &[], Some(shown.as_bytes()));
+    }
+
+    /// Some clients say SMTPUTF8 of all their mail. Whatever had an octet beyond ASCII, if only in its text, was sent to no
+    /// server without it.
+    #[test]
+    fn only_a_header_beyond_ascii_is_foreign_as_far_as_anybody_looks() {
+        let house = House::open();
+        let is_foreign = |body: &[u8], cut: usize| {
+            let mut upload = house.store.upload();
+            block_on(upload.push(&body[..cut])).unwrap();
+            block_on(upload.give_way()).unwrap();
+            block_on(upload.push(&body[cut..])).unwrap();
+            block_on(is_header_foreign(&upload)).unwrap()
+        };
+        for (body, wanted) in [
+            (&b"Subject: x\r\n\r\nGr\xC3\xBC\xC3\x9Fe\r\n"[..], false),
+            (b"Subject: Gr\xC3\xBC\xC3\x9Fe\r\n\r\nx\r\n", true),
+            (b"Subject: Gr\xC3\xBC\xC3\x9Fe\r\n", true),
+            (b"Subject: x\r\n", false),
+            (b"\r\nGr\xC3\xBC\xC3\x9Fe\r\n", false),
+            (b"", false),
+        ] {
+            assert!((0..=body.len()).all(|cut| is_foreign(body, cut) == wanted), "{}", body.escape_ascii());
+        }
+        let limit = limits::SCANNED_HEADER_OCTETS;
+        for (octets, wanted) in [(limit - 1, false), (limit, false), (limit + 1, true)] {
+            let header = format!("X: {}\r\n\r\n", "x".repeat(octets - "X: \r\n\r\n".len()));
+            let body = [header.as_bytes(), "Grüße\r\n".as_bytes()].concat();
+            assert_eq!(is_foreign(&body, 70_000), wanted, "{octets}");
+        }
     }
 
     #[test]

@@ -168,6 +168,8 @@ impl Session {
     /// gives first are the trace fields. `mail_number` is fresh for each mail and stands in Received as its `id`.
     pub fn receiver(&self, now: Now, mail_number: u64) -> Receiver {
         let envelope = self.mail.as_ref().map(|mail| &mail.envelope);
+        // No field of ours makes mail that leaves need SMTPUTF8, which the next server may not offer.
+        let is_tellable = |path: &str| path.is_ascii() || envelope.is_some_and(|it| it.leaving.is_empty());
         let trace = Received {
             hello: self.hello.as_ref().and_then(|hello| hello.name.as_deref()),
             is_extended: self.hello.as_ref().is_some_and(|hello| hello.is_extended),
@@ -179,7 +181,7 @@ impl Session {
             is_unproven: self.mail.as_ref().is_some_and(|mail| mail.is_unproven),
             mail_number,
             only_recipient: match envelope.map(|envelope| &envelope.named[..]) {
-                Some([named]) => Some(&named.path),
+                Some([named]) => Some(&*named.path).filter(|path| is_tellable(path)),
                 _ => None,
             },
             now,

@@ -52,6 +52,7 @@ fn file(store: &Store, mailbox: MailboxId, ledger: &mut Ledger, random: &mut fas
         mail_dsn: MailDsn::default(),
         rcpt_dsn: RcptDsn::default(),
         is_utf8: false,
+        needs_utf8: false,
         submitter: "alice@home.lan".into(),
         came_from: None,
         prefix: number.to_le_bytes().to_vec(),

@@ -21,6 +21,8 @@ pub struct Body {
     index: u32,
     /// Octets in all.
     octets: u64,
+    /// Whether something was put into the header that goes beyond ASCII.
+    brings_utf8: bool,
 }
 
 /// How a body came to its end.
@@ -45,6 +47,7 @@ impl Body {
             chunks: queued.chunks,
             index: 0,
             octets: queued.octets,
+            brings_utf8: !queued.outbound.prefix.is_ascii(),
         };
         if let Some(account) = account {
             body.rewrite(account, &queued.outbound.reverse_path).await?;
@@ -55,6 +58,12 @@ impl Body {
     /// Octets in all, before any dot-stuffing.
     pub fn octets(&self) -> u64 {
         self.octets
+    }
+
+    /// Whether its header goes beyond ASCII by what was put in here, so that it needs SMTPUTF8 whatever the message is;
+    /// one that came so without saying so is handed on as it is.
+    pub fn brings_utf8(&self) -> bool {
+        self.brings_utf8
     }
 
     /// Sends all of it; of a body in one chunk of SMTP, exactly [`Body::octets`].
@@ -116,7 +125,9 @@ impl Body {
         let front = &self.front[..self.front.len().min(limits::SCANNED_HEADER_OCTETS)];
         if let Some((header, replaced)) = rewritten(front, account, reverse_path) {
             let before = self.front.len() as u64;
-            self.front.splice(..replaced.min(self.front.len()), header);
+            let replaced = replaced.min(self.front.len());
+            self.brings_utf8 |= !header.is_ascii() && self.front[..replaced].is_ascii();
+            self.front.splice(..replaced, header);
             self.octets = (self.octets + self.front.len() as u64).saturating_sub(before);
         }
         Ok(())

@@ -290,10 +290,10 @@ impl Courier {
                 .collect(),
             dsn: outbound.mail_dsn.clone(),
             octets: body.octets(),
-            is_8bit: first.is_8bit,
-            // Where every octet is ASCII, nothing needs it but an address.
-            needs_utf8: (outbound.is_utf8 && first.is_8bit)
-                || batch.rows.iter().any(|row| !row.outbound.recipient.is_ascii()),
+            is_8bit: first.is_8bit || body.brings_utf8(),
+            // Of a header that is too long to be looked at, it may be known that every octet is ASCII. Who has an address
+            // beyond it keeps nobody else from the mail.
+            needs_utf8: (outbound.needs_utf8 && first.is_8bit) || body.brings_utf8(),
             forces_8bit: self.server.store.settings().outgoing.eight_bit == EightBit::Send,
         }
     }

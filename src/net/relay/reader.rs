@@ -97,6 +97,7 @@ fn outbound(reader: &Reader, leaving: &Leaving, is_utf8: bool) -> Outbound {
         mail_dsn: MailDsn::default(),
         rcpt_dsn: RcptDsn { notify: Some(Notify::default()), original_recipient: None },
         is_utf8,
+        needs_utf8: is_utf8,
         submitter: "".into(),
         came_from: None,
         prefix: leaving.forwarder.as_ref().map(marked).unwrap_or_default(),

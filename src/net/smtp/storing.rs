@@ -3,7 +3,7 @@
 use super::Driver;
 use super::sending::Spent;
 use crate::mail::{Address, MailboxId, RemoteAddress};
-use crate::net::international::Reckoning;
+use crate::net::international::{self, Reckoning};
 use crate::net::patience::in_time;
 use crate::net::recipients;
 use crate::net::seat::Doing;
@@ -68,6 +68,7 @@ impl Driver<'_> {
             return deliver(store, envelope, upload).await;
         }
         let deliveries = deliveries(store, envelope, &upload).await?;
+        let needs_utf8 = envelope.is_utf8 && Box::pin(international::is_header_foreign(&upload)).await?;
         let (submitter, came_from) = (self.submitter(), self.whence().came_from());
         let mut outbound = Vec::with_capacity(envelope.leaving.len());
         for (leaving, named) in &envelope.leaving {
@@ -76,6 +77,7 @@ impl Driver<'_> {
                 reverse_path: self.reverse_path(envelope, leaving).await?,
                 submitter: submitter.clone(),
                 came_from: came_from.filter(|_| !is_forwarded),
+                needs_utf8,
                 ..outbound_of(envelope, leaving, *named)
             });
         }
@@ -121,6 +123,7 @@ fn outbound_of(envelope: &Envelope, leaving: &Leaving, index: usize) -> Outbound
         mail_dsn: envelope.dsn.clone(),
         rcpt_dsn,
         is_utf8: envelope.is_utf8,
+        needs_utf8: envelope.is_utf8,
         submitter: "".into(),
         came_from: None,
         prefix: forwarder.map_or_else(Vec::new, |forwarder| mark(forwarder, path, envelope.is_utf8)),

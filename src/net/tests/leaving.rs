@@ -169,6 +169,32 @@ fn what_an_alias_forwards_bears_its_mark_and_may_find_home_o5_s_118_s_120() {
     });
 }
 
+/// A client that says SMTPUTF8 of all its mail sent an 8-bit text under plain addresses and a plain header: it counted as
+/// mail that needs it, and our own Received field could make it so.
+#[test]
+fn only_a_header_beyond_ascii_needs_smtputf8_s_139() {
+    serving(&[("smarthost", CLOSED)], |trial| {
+        let mut peer = alice(trial);
+        for (parameters, recipient, subject, wanted) in [
+            ("", "x@far.example", "x", (false, false)),
+            ("", "x@far.example", "Grüße", (false, false)),
+            (" SMTPUTF8", "x@far.example", "x", (true, false)),
+            (" SMTPUTF8", "x@b\u{fc}cher.example", "x", (true, false)),
+            (" SMTPUTF8", "x@far.example", "Grüße", (true, true)),
+        ] {
+            peer.dialog(&[
+                (&format!("MAIL FROM:<alice@home.lan> BODY=8BITMIME{parameters}\r\n"), "250 "),
+                (&format!("RCPT TO:<{recipient}>\r\n"), "250 "),
+                ("DATA\r\n", "354 "),
+                (&format!("Subject: {subject}\r\n\r\nGrüße\r\n.\r\n"), "250 "),
+            ]);
+            let row = queued(trial).pop().unwrap();
+            assert_eq!((row.outbound.is_utf8, row.outbound.needs_utf8), wanted, "{recipient} {subject}");
+            assert!(row.is_8bit);
+        }
+    });
+}
+
 /// A user who may send as anybody asked to be told that his mails to himself had come, in a stranger's name: the stranger
 /// got a report for each of them.
 #[test]

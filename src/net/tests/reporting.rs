@@ -48,6 +48,7 @@ impl House {
             mail_dsn: MailDsn::default(),
             rcpt_dsn: RcptDsn::default(),
             is_utf8: false,
+            needs_utf8: false,
             submitter: "alice@home.lan".into(),
             came_from: None,
             prefix: b"X-Mark: 1\r\n".to_vec(),

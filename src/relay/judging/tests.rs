@@ -21,6 +21,7 @@ fn row(id: u64) -> Queued {
             mail_dsn: MailDsn::default(),
             rcpt_dsn: RcptDsn::default(),
             is_utf8: false,
+            needs_utf8: false,
             submitter: "alice@home.lan".into(),
             came_from: None,
             prefix: Vec::new(),

@@ -54,6 +54,8 @@ pub struct Outbound {
     pub rcpt_dsn: RcptDsn,
     /// Whether MAIL said SMTPUTF8. RFC 6531 §3.4.
     pub is_utf8: bool,
+    /// Whether it had to, since its header goes beyond ASCII; many say it of all their mail. RFC 6531 §3.6.
+    pub needs_utf8: bool,
     /// Whose mail it is, for fairness between senders: a user's address, `device NAME`, a network; empty for our own
     /// reports.
     pub submitter: Box<str>,

@@ -1,6 +1,7 @@
 //! Mail that leaves, through a running server, to servers that are played here.
 
 mod dropping;
+mod international;
 mod losing;
 mod sink;
 mod tls;
@@ -25,6 +26,7 @@ fn outbound(lane: &str, recipient: &str) -> Outbound {
         mail_dsn: MailDsn::default(),
         rcpt_dsn: RcptDsn::default(),
         is_utf8: false,
+        needs_utf8: false,
         submitter: "alice@home.lan".into(),
         came_from: None,
         prefix: Vec::new(),

@@ -24,6 +24,7 @@ fn outbound(recipient: &str) -> Outbound {
         mail_dsn: MailDsn::default(),
         rcpt_dsn: RcptDsn::default(),
         is_utf8: false,
+        needs_utf8: false,
         submitter: "alice@home.lan".into(),
         came_from: None,
         prefix: Vec::new(),

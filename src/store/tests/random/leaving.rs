@@ -19,6 +19,7 @@ impl World {
             mail_dsn: MailDsn::default(),
             rcpt_dsn: RcptDsn::default(),
             is_utf8: false,
+            needs_utf8: false,
             submitter: ["alice", "bob"][self.random.usize(..2)].into(),
             came_from: None,
             prefix: number.to_le_bytes().to_vec(),

@@ -53,9 +53,19 @@ impl RemoteAddress {
         a_label::coded(self.domain_text()).parse().ok()
     }
 
-    /// Whether it can be told to a server without SMTPUTF8.
+    /// Whether it is in ASCII as it stands.
     pub fn is_ascii(&self) -> bool {
         self.0.is_ascii()
+    }
+
+    /// The address as a server without SMTPUTF8 may be told it: its domain as the name system has it, if that is what goes
+    /// beyond ASCII. None where its name does, or where no domain comes of it. RFC 6531 §3.2.
+    pub fn in_ascii(&self) -> Option<RemoteAddress> {
+        if self.is_ascii() {
+            return Some(self.clone());
+        }
+        let local = Some(self.local_text()).filter(|local| local.is_ascii())?;
+        Some(RemoteAddress(format!("{local}@{}", self.domain()?).into()))
     }
 }
 
@@ -92,6 +102,32 @@ impl std::error::Error for RemoteError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_domain_beyond_ascii_has_another_form() {
+        for (address, wanted) in [
+            ("bob@example.com", Some("bob@example.com")),
+            ("Bob@b\u{fc}cher.example", Some("Bob@xn--bcher-kva.example")),
+            ("bob@B\u{dc}CHER\u{3002}example", Some("bob@xn--bcher-kva.example")),
+            ("\"a@b c\"@b\u{fc}cher.example", Some("\"a@b c\"@xn--bcher-kva.example")),
+            ("bob@[192.0.2.1]", Some("bob@[192.0.2.1]")),
+            ("Postmaster", Some("Postmaster")),
+            ("", Some("")),
+            ("j\u{f6}rg@example.com", None),
+            ("j\u{f6}rg@b\u{fc}cher.example", None),
+            ("bob@-\u{fc}.example", None),
+            ("bob@\u{fc}..example", None),
+            ("j\u{f6}rg", None),
+        ] {
+            let told = RemoteAddress::from_path(address).in_ascii();
+            assert_eq!(told.as_ref().map(RemoteAddress::as_str), wanted, "{address}");
+        }
+        for (letters, is_one) in [(55, true), (56, true), (57, false)] {
+            let label = format!("{}\u{fc}", "a".repeat(letters - 1));
+            let told = RemoteAddress::from_path(&format!("bob@{label}.example")).in_ascii();
+            assert_eq!(told.is_some(), is_one, "{letters}");
+        }
+    }
 
     #[test]
     fn addresses_elsewhere_are_taken_as_smtp_takes_them() {

@@ -44,7 +44,7 @@ pub struct OutgoingMail {
     pub octets: u64,
     /// Whether the body has octets beyond ASCII. RFC 6152.
     pub is_8bit: bool,
-    /// Whether header or addresses need SMTPUTF8. RFC 6531 §3.4.
+    /// Whether its header needs SMTPUTF8; whether addresses do, the session sees. RFC 6531 §3.4.
     pub needs_utf8: bool,
     /// Whether 8-bit octets are sent to a server without 8BITMIME (S-139).
     pub forces_8bit: bool,

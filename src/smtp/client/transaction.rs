@@ -16,6 +16,7 @@ use super::event::{Framing, OutgoingMail};
 use super::offer::Offer;
 use super::outcome::{Answer, Reply, Stage, Verdict};
 use crate::limits;
+use crate::mail::RemoteAddress;
 
 /// A mail on its way.
 #[derive(Debug)]
@@ -80,8 +81,9 @@ impl Transaction {
     /// A mail for a server that offers that; recipients whom the offer rules out are settled already. `must_reset` says
     /// that RSET must come first.
     pub(super) fn new(mail: OutgoingMail, is_lmtp: bool, must_reset: bool, offer: &Offer) -> Transaction {
+        let mail = if offer.utf8 { mail } else { in_ascii(mail) };
         let is_utf8 = mail.needs_utf8 || !mail.reverse_path.is_ascii();
-        let of_all = refusal(&mail, is_utf8, offer);
+        let of_all = refusal(&mail, offer);
         let mut asked = 0;
         let mut standing = |path: &str| {
             let own = || recipient_refusal(path, offer, asked);
@@ -360,8 +362,19 @@ fn verdict(reply: &Reply) -> Verdict {
     if reply.class() == 5 && !is_of_way { Verdict::Never } else { Verdict::Later }
 }
 
+/// The mail with those of its addresses in ASCII that can be; the others are refused. RFC 6531 §3.2.
+fn in_ascii(mail: OutgoingMail) -> OutgoingMail {
+    let told = |path: RemoteAddress| path.in_ascii().unwrap_or(path);
+    let sender = told(RemoteAddress::from_path(&mail.reverse_path));
+    OutgoingMail {
+        reverse_path: sender.as_str().into(),
+        recipients: mail.recipients.into_iter().map(|(path, dsn)| (told(path), dsn)).collect(),
+        ..mail
+    }
+}
+
 /// Why the server can't take this mail for anybody.
-fn refusal(mail: &OutgoingMail, is_utf8: bool, offer: &Offer) -> Option<Answer> {
+fn refusal(mail: &OutgoingMail, offer: &Offer) -> Option<Answer> {
     let most = offer.size.filter(|&most| most > 0);
     if let Some(most) = most.filter(|&most| mail.octets > most) {
         let text = format!("The message has {} octets, and the server takes {most} at most", mail.octets);
@@ -370,11 +383,16 @@ fn refusal(mail: &OutgoingMail, is_utf8: bool, offer: &Offer) -> Option<Answer> 
     if !command::is_path(&mail.reverse_path) {
         return Some(never([5, 1, 7], "The sender's address can't be written in a command of SMTP"));
     }
-    if is_utf8 && !offer.utf8 {
+    if !mail.reverse_path.is_ascii() && !offer.utf8 {
         return Some(never(
             [5, 6, 7],
-            "The mail has addresses beyond ASCII, and the server doesn't offer SMTPUTF8",
+            "The sender's address goes beyond ASCII, and the server doesn't offer SMTPUTF8",
         ));
+    }
+    // RFC 6531 §3.5.
+    if mail.needs_utf8 && !offer.utf8 {
+        let text = "The mail's header goes beyond ASCII, and the server doesn't offer SMTPUTF8";
+        return Some(never([5, 6, 9], text));
     }
     if mail.is_8bit && !offer.eight_bit && !mail.forces_8bit {
         return Some(never([5, 6, 3], "The mail has 8-bit text, and the server doesn't offer 8BITMIME"));

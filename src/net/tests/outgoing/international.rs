@@ -77,4 +77,39 @@ fn what_is_put_before_a_mail_beyond_ascii_is_not_hidden_s_139() {
     assert!(came && heard[0].ends_with(" BODY=8BITMIME"), "{heard:?}");
 }
 
+/// One recipient's name beyond ASCII had the mail returned to all the others too.
+#[test]
+fn one_recipient_beyond_ascii_keeps_nobody_else_from_the_mail_s_139() {
+    let sink = offering("250-8BITMIME\r\n");
+    with_smart_host(&sink, |trial| {
+        let paths = ["j\u{f6}rg@example.com", "bob@example.com", "bob@b\u{fc}cher.example"];
+        file(trial, TEXT, paths.into_iter().map(|path| international(path, false)).collect());
+        trial.until("it is sent and returned", || is_done(trial));
+        assert_eq!(sink.bodies(), [TEXT]);
+        let named = ["RCPT TO:<bob@example.com>", "RCPT TO:<bob@xn--bcher-kva.example>"];
+        assert_eq!(heard(&sink)[1..], named);
+    });
+}
+
+/// A report, which is nobody's, leaves in the name of an account beyond ASCII: its header does, and nothing said so.
+#[test]
+fn a_header_rewritten_beyond_ascii_says_so_o2() {
+    for (extensions, is_taken) in [("250-8BITMIME\r\n", false), (BOTH, true)] {
+        let sink = offering(extensions);
+        let host = sink.host();
+        let account = ("smarthost_sender", "f\u{e4}mily@example.com");
+        serving(&[("smarthost", &host), ("smarthost_tls", "opportunistic"), account], |trial| {
+            let report = Outbound { reverse_path: "".into(), ..outbound("smarthost", "bob@example.com") };
+            file(trial, b"From: postmaster@home.lan\r\n\r\nx\r\n", vec![report]);
+            trial.until("it is sent or dead", || queue(trial).iter().all(|row| row.last.is_some()));
+        });
+        assert_eq!(sink.bodies().len(), usize::from(is_taken));
+        let said = ["MAIL FROM:<> BODY=8BITMIME SMTPUTF8"];
+        assert_eq!(
+            heard(&sink).iter().take(1).collect::<Vec<_>>(),
+            said[..usize::from(is_taken)].iter().collect::<Vec<_>>()
+        );
+    }
+}
+
 const BOTH: &str = "250-8BITMIME\r\n250-SMTPUTF8\r\n";

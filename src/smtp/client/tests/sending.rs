@@ -210,7 +210,7 @@ fn what_the_server_does_not_take_is_told_before_mail_is_said_s_138_s_139() {
     let forced = outcome(&[], OutgoingMail { forces_8bit: true, ..eight_bit() });
     assert_eq!(forced, (None, "MAIL FROM:<alice@home.lan>\r\n".into()));
     let foreign = || OutgoingMail { needs_utf8: true, ..plain() };
-    assert_eq!(outcome(&["8BITMIME"], foreign()).0, Some([5, 6, 7]));
+    assert_eq!(outcome(&["8BITMIME"], foreign()).0, Some([5, 6, 9]));
     assert_eq!(outcome(&["SMTPUTF8"], foreign()).1, "MAIL FROM:<alice@home.lan> SMTPUTF8\r\n");
     let sender = |path: &str| OutgoingMail { reverse_path: path.into(), ..plain() };
     assert_eq!(outcome(&[], sender("j\u{f6}rg@home.lan")).0, Some([5, 6, 7]));
@@ -219,6 +219,28 @@ fn what_the_server_does_not_take_is_told_before_mail_is_said_s_138_s_139() {
         "MAIL FROM:<j\u{f6}rg@home.lan> SMTPUTF8\r\n"
     );
     assert_eq!(outcome(&["SMTPUTF8"], sender("a\r\nRCPT TO:<x>")).0, Some([5, 1, 7]));
+}
+
+/// Mail for a plain name at a domain beyond ASCII was returned wherever SMTPUTF8 was missing.
+#[test]
+fn a_domain_beyond_ascii_is_told_as_the_name_system_has_it_where_smtputf8_is_missing_s_139() {
+    let paths = ["bob@b\u{fc}cher.example", "j\u{f6}rg@b\u{fc}cher.example", "bob@\u{fc}..example"];
+    let from = |path: &str| OutgoingMail { reverse_path: path.into(), ..mail(&paths) };
+    let mut talk = Talk::ready(false, &["PIPELINING"]);
+    let _ = talk.give(Event::Mail(Box::new(from("alice@h\u{f6}me.example"))));
+    assert_eq!(
+        talk.sent(),
+        "MAIL FROM:<alice@xn--hme-sna.example>\r\nRCPT TO:<bob@xn--bcher-kva.example>\r\nDATA\r\n"
+    );
+    assert!(matches!(talk.say("250 x\n250 x\n354 x"), Next::SendBody(_)));
+    let _ = talk.give(Event::BodySent);
+    let enhanced: Vec<_> = answers(talk.say("250 x")).0.into_iter().map(|it| it.reply.enhanced).collect();
+    assert_eq!(enhanced, [None, Some([5, 6, 7]), Some([5, 6, 7])]);
+    let mut talk = Talk::ready(false, &["PIPELINING", "SMTPUTF8"]);
+    let _ = talk.give(Event::Mail(Box::new(from("alice@h\u{f6}me.example"))));
+    let said = talk.sent();
+    assert!(said.starts_with("MAIL FROM:<alice@h\u{f6}me.example> SMTPUTF8\r\n"), "{said}");
+    assert!(said.contains("RCPT TO:<bob@b\u{fc}cher.example>\r\n"), "{said}");
 }
 
 #[test]

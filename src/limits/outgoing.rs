@@ -54,8 +54,8 @@ pub const MX_HOSTS: usize = 5;
 pub const ROUTES: usize = 1000;
 /// Addresses to which one mailbox may forward.
 pub const FORWARD_TARGETS: usize = 20;
-/// Reports of failure that one user's mail gives rise to in an hour; what is beyond goes into one line of the log
-/// (S-127).
+/// Reports that one sender's mail gives rise to in an hour. Beyond them a user of ours is told later, and of a stranger's
+/// mail that has failed there is only a line of the log (S-127).
 pub const REPORTS_PER_HOUR: u32 = 100;
 /// Rows of the queue that are looked at for one of another sender, so that nobody's thousand mails keep others waiting.
 pub const QUEUE_LOOK: usize = 256;
@@ -110,7 +110,7 @@ pub const SHARE_LOOK_UP: Duration = Duration::from_secs(2);
 pub const TRIES_BEFORE_GIVING_UP: u32 = 10;
 /// Octets of a mail that a report returns whole; of a longer one, its header. RFC 3461 §6.2.
 pub const RETURNED_OCTETS: u64 = 64 * 1024;
-/// Senders whose reports are counted; beyond them, those of the last hour are forgotten first (S-127).
+/// Senders whose reports are counted; for one more, whose hour began first is forgotten (S-127).
 pub const REPORT_COUNTS: usize = 4096;
 /// Days for which a rewritten sender leads back: as long as mail may wait here and then at the next server.
 pub const RETURN_DAYS: u64 = MOST_QUEUE_DAYS as u64 + 10;

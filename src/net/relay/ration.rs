@@ -28,15 +28,12 @@ pub struct Turn<'a> {
 }
 
 impl Ration {
-    /// Counts one more report; none if that sender has had so many in this hour.
+    /// Counts one more report; none if that sender has had so many in this hour. However many others there are: whose
+    /// hour began first is forgotten for a new one.
     pub fn take(&self, sender: &str, now: Instant) -> Option<Turn<'_>> {
         let mut counts = self.lock();
         if !counts.contains_key(sender) && counts.len() >= limits::REPORT_COUNTS {
-            counts.retain(|_, count| !count.is_over(now));
-            // So many senders in one hour are a flood, whoever they are.
-            if counts.len() >= limits::REPORT_COUNTS {
-                return None;
-            }
+            make_room(&mut counts, now);
         }
         let count = counts.entry(sender.into()).or_insert(Count { since: now, reports: 0 });
         if count.is_over(now) {
@@ -51,6 +48,18 @@ impl Ration {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Box<str>, Count>> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A flood of strangers must not keep a user of ours from his reports, so it is the oldest who goes.
+fn make_room(counts: &mut HashMap<Box<str>, Count>, now: Instant) {
+    counts.retain(|_, count| !count.is_over(now));
+    if counts.len() < limits::REPORT_COUNTS {
+        return;
+    }
+    let oldest = counts.iter().min_by_key(|(_, count)| count.since).map(|(sender, _)| sender.clone());
+    if let Some(oldest) = oldest {
+        counts.remove(&oldest);
     }
 }
 
@@ -110,15 +119,22 @@ mod tests {
         assert!(take(&ration, "alice@home.lan", now));
     }
 
+    /// A stranger with many networks had filled the table, and no user who was not in it was told of his failed mail.
     #[test]
-    fn a_flood_of_senders_needs_no_more_memory() {
+    fn a_flood_of_senders_needs_no_more_memory_and_keeps_nobody_from_his_reports() {
         let (ration, start) = (Ration::default(), Instant::now());
-        for number in 0..limits::REPORT_COUNTS {
-            assert!(take(&ration, &format!("{number}@far.example"), start));
+        let later = start + Duration::from_secs(1);
+        assert!(take(&ration, "0@far.example", start));
+        for number in 1..limits::REPORT_COUNTS {
+            assert!(take(&ration, &format!("{number}@far.example"), later));
         }
-        assert!(!take(&ration, "one@more.example", start));
-        assert!(take(&ration, "1@far.example", start), "who is known is still counted");
-        assert!(take(&ration, "one@more.example", start + HOUR));
+        assert_eq!(ration.lock().len(), limits::REPORT_COUNTS);
+        assert!(take(&ration, "alice@home.lan", later));
+        assert_eq!(ration.lock().len(), limits::REPORT_COUNTS);
+        assert!(!ration.lock().contains_key("0@far.example"), "whose hour began first");
+        assert!(take(&ration, "1@far.example", later));
+        assert_eq!(ration.lock()["1@far.example"].reports, 2, "who is known is still counted");
+        assert!(take(&ration, "one@more.example", later + HOUR));
         assert_eq!(ration.lock().len(), 1);
     }
 }

@@ -1,24 +1,29 @@
 //! Reports to senders, made and filed in one commit with what they tell of.
 
 use super::reader;
+use crate::clock::UnixTime;
 use crate::limits;
-use crate::mail::Ret;
+use crate::mail::{Address, RemoteAddress, Ret};
 use crate::net::fold::Topic;
 use crate::net::server::Server;
 use crate::relay::judging::{About, Told, put_off};
 use crate::smtp::Now;
 use crate::smtp::report::{Notice, Of, Report, Returned};
-use crate::store::{Fate, Queued, Settlement, StoreError};
+use crate::store::{Fate, LastTry, Outbound, Queued, Settlement, StoreError};
 use crate::wire::surrogate::header_end;
 
 /// Makes the report and files it: into the sender's mailbox if he is ours, else into the queue, and where he is nobody
 /// or can't be told, the recipients are dead. Errs if the store can't do it now; nobody is told then, and recipients who
 /// have failed wait and are tried again (S-126, S-127). That a mail has been handed on is settled in any case, so that it
-/// doesn't go twice.
+/// doesn't go twice. A user of ours who has had his reports of this hour is told in a later one.
 pub async fn report(server: &Server, told: Told) -> Result<(), StoreError> {
     let filed = match Box::pin(make(server, &told)).await {
-        Ok(None) => return Ok(()),
-        Ok(Some(why)) => {
+        Ok(Outcome::Filed) => return Ok(()),
+        Ok(Outcome::NotNow) => {
+            tell_log(server, &told, "there were too many reports in this hour; it comes later");
+            server.store.queue_settle(next_hour(server, &told)).await
+        }
+        Ok(Outcome::Untold(why)) => {
             tell_log(server, &told, why);
             server.store.queue_settle(untold(&told)).await
         }
@@ -42,28 +47,61 @@ pub async fn report(server: &Server, told: Told) -> Result<(), StoreError> {
     }
 }
 
-/// Makes and files it; says why nobody is told where that is so, and nothing is settled then.
-async fn make(server: &Server, told: &Told) -> Result<Option<&'static str>, StoreError> {
-    let Some((first, ..)) = told.of.first() else { return Ok(None) };
+/// What came of a report.
+enum Outcome {
+    /// It is filed, and what it tells of is settled.
+    Filed,
+    /// Its reader has had his of this hour; nothing is settled.
+    NotNow,
+    /// Nobody can be told, and why; nothing is settled.
+    Untold(&'static str),
+}
+
+/// Makes and files it.
+async fn make(server: &Server, told: &Told) -> Result<Outcome, StoreError> {
+    let Some((first, ..)) = told.of.first() else { return Ok(Outcome::Filed) };
     let outbound = &first.outbound;
     if outbound.reverse_path.is_empty() {
-        return Ok(Some("it has no sender"));
+        return Ok(Outcome::Untold("it has no sender"));
     }
-    let whose = if outbound.submitter.is_empty() { &outbound.reverse_path } else { &outbound.submitter };
-    let Some(turn) = server.reports.take(whose, server.clock.monotonic()) else {
-        return Ok(Some("there were too many reports in this hour"));
+    let Some(turn) = server.reports.take(whose(outbound), server.clock.monotonic()) else {
+        let waits = match told.about {
+            About::Delay => true,
+            About::Failure => is_ours(server, outbound).await?,
+            About::Relayed => false,
+        };
+        return Ok(match waits {
+            true => Outcome::NotNow,
+            false => Outcome::Untold("there were too many reports in this hour"),
+        });
     };
     let reader = match reader::find(server, &outbound.reverse_path).await? {
         Ok(reader) => reader,
-        Err(why) => return Ok(Some(why)),
+        Err(why) => return Ok(Outcome::Untold(why)),
     };
     let front = front(server, told.about, first).await?;
     let report = write(server, told, first, &reader, front.as_ref());
     if !reader::file(server, &reader, &report, settled(told)).await? {
-        return Ok(Some("the mailbox has been removed"));
+        return Ok(Outcome::Untold("the mailbox has been removed"));
     }
     turn.keep();
-    Ok(None)
+    Ok(Outcome::Filed)
+}
+
+/// By whom its reports are counted.
+fn whose(outbound: &Outbound) -> &str {
+    if outbound.submitter.is_empty() { &outbound.reverse_path } else { &outbound.submitter }
+}
+
+/// Whether a user or a device of ours sent it in a name of ours. What a stranger sent in such a name, and what a user
+/// sent in a stranger's, would fill somebody's mailbox, if later (S-127).
+async fn is_ours(server: &Server, outbound: &Outbound) -> Result<bool, StoreError> {
+    let whose = whose(outbound);
+    let is_from_here = whose.starts_with("device ") || whose.parse::<Address>().is_ok();
+    match RemoteAddress::from_path(&outbound.reverse_path).domain() {
+        Some(domain) if is_from_here => server.store.has_domain(domain).await,
+        _ => Ok(false),
+    }
 }
 
 /// The front of a mail, and whether it is all of it.
@@ -125,7 +163,7 @@ fn write(
         is_utf8: first.outbound.is_utf8,
         envelope_id: first.outbound.mail_dsn.envelope_id.as_deref(),
         arrived,
-        until: arrived.map(|at| crate::clock::UnixTime(at.0.saturating_add(seconds))),
+        until: arrived.map(|at| UnixTime(at.0.saturating_add(seconds))),
         of: of.collect(),
         returned: match front {
             None => Returned::Nothing,
@@ -156,6 +194,17 @@ fn untold(told: &Told) -> Vec<Settlement> {
             .map(|(row, last, _)| Settlement { id: row.id, fate: Fate::Dead(last.clone()) })
             .collect(),
     }
+}
+
+/// Who has failed is tried again when another hour has begun, and told of then; a delay is noted when it is seen again.
+fn next_hour(server: &Server, told: &Told) -> Vec<Settlement> {
+    if told.about != About::Failure {
+        return Vec::new();
+    }
+    let next = UnixTime(server.clock.now().0.saturating_add(limits::LONGEST_RETRY.as_secs()));
+    let later =
+        |last: &LastTry| Fate::Later { next, is_try: true, is_unsure: false, last: Some(last.clone()) };
+    told.of.iter().map(|(row, last, _)| Settlement { id: row.id, fate: later(last) }).collect()
 }
 
 /// One line, folded: whoever floods must not fill the log too (S-127).

@@ -233,24 +233,58 @@ fn the_postmaster_hears_of_his_own_mail() {
     assert!(house.rows().is_empty() && house.messages().len() == 1, "alice is the oldest one");
 }
 
+/// A smart host was dead for days, and one user's 300 mails were given up at once: he was told of a hundred, and the
+/// others had ended in silence.
 #[test]
-fn a_leaked_account_fills_nobody_with_reports_s_127() {
+fn who_has_had_his_reports_of_this_hour_is_told_of_the_rest_later_s_127() {
     let house = House::open();
     let most = limits::REPORTS_PER_HOUR;
     for number in 1..=most + 1 {
         let row = house.queue(MAIL, |_| ());
         house.report(About::Failure, std::slice::from_ref(&row)).unwrap();
         assert_eq!(house.row(&row).is_some(), number > most, "{number}");
-        assert_eq!(is_dead(house.row(&row)), number > most, "{number}");
     }
     assert_eq!(house.messages().len(), most as usize);
-    // What waits is not given up for that.
-    let row = house.queue(MAIL, |_| ());
-    house.report(About::Delay, std::slice::from_ref(&row)).unwrap();
-    assert_eq!(house.row(&row).map(|row| row.state), Some(QueueState::Waiting));
-    let bobs = house.queue(MAIL, |outbound| outbound.submitter = "device nas".into());
-    house.report(About::Failure, std::slice::from_ref(&bobs)).unwrap();
-    assert_eq!(house.row(&bobs), None, "another's are counted for themselves");
+    let [late] = &house.rows()[..] else { panic!() };
+    assert_eq!((late.state, late.tries), (QueueState::Waiting, 1), "it is not given up");
+    let pause = late.next.0 - house.server().clock.now().0;
+    assert!(pause > 3600, "another hour has begun by then: {pause}");
+    assert_eq!(late.last.as_ref().map(|last| &*last.text), Some("550 5.1.1 no"));
+    let delayed = house.queue(MAIL, |_| ());
+    house.report(About::Delay, std::slice::from_ref(&delayed)).unwrap();
+    assert_eq!(house.row(&delayed), Some(delayed), "nothing says that she has been told");
+    let devices = house.queue(MAIL, |outbound| outbound.submitter = "device nas".into());
+    house.report(About::Failure, std::slice::from_ref(&devices)).unwrap();
+    assert_eq!(house.row(&devices), None, "another's are counted for themselves");
+    // An hour on, she is told.
+    let server = house.server();
+    let again = server.clock.monotonic() + Duration::from_secs(3600);
+    drop(server.reports.take("alice@home.lan", again).unwrap());
+    house.report(About::Failure, std::slice::from_ref(late)).unwrap();
+    assert_eq!((house.row(late), house.messages().len()), (None, most as usize + 2));
+}
+
+#[test]
+fn a_leaked_account_or_a_stranger_fills_nobody_with_reports_s_127() {
+    let house = House::open();
+    for (submitter, sender) in [
+        ("alice@home.lan", "eve@far.example"),
+        ("device nas", "eve@far.example"),
+        ("192.0.2.0/24", "alice@home.lan"),
+        ("192.0.2.7", "alice@home.lan"),
+        ("2001:db8::/64", "eve@far.example"),
+    ] {
+        let (server, now) = (house.server(), house.server().clock.monotonic());
+        while let Some(turn) = server.reports.take(submitter, now) {
+            turn.keep();
+        }
+        let row = house.queue(MAIL, |outbound| {
+            (outbound.submitter, outbound.reverse_path) = (submitter.into(), sender.into());
+        });
+        house.report(About::Failure, std::slice::from_ref(&row)).unwrap();
+        assert!(is_dead(house.row(&row)), "{submitter} {sender}");
+    }
+    assert_eq!(house.messages(), [""; 0]);
 }
 
 #[test]

@@ -54,6 +54,9 @@ pub const MX_HOSTS: usize = 5;
 pub const ROUTES: usize = 1000;
 /// Addresses to which one mailbox may forward.
 pub const FORWARD_TARGETS: usize = 20;
+/// Recipients elsewhere of one mail, with those to whom lists and forwards lead: each is a row of the queue, and all are
+/// written in one commit. Two of the longest lists.
+pub const LEAVING_RECIPIENTS: usize = 2 * super::ALIAS_TARGETS;
 /// Reports that one sender's mail gives rise to in an hour. Beyond them a user of ours is told later, and of a stranger's
 /// mail that has failed there is only a line of the log (S-127).
 pub const REPORTS_PER_HOUR: u32 = 100;

@@ -1,8 +1,10 @@
 //! A received message on its way to its mailboxes, and what it gives rise to.
 
+use std::collections::BTreeMap;
+
 use super::Driver;
 use super::sending::Spent;
-use crate::mail::{Address, MailboxId, RemoteAddress};
+use crate::mail::{Address, Domain, MailboxId, RemoteAddress};
 use crate::net::international::{self, Reckoning};
 use crate::net::patience::in_time;
 use crate::net::recipients;
@@ -69,12 +71,13 @@ impl Driver<'_> {
         }
         let deliveries = deliveries(store, envelope, &upload).await?;
         let needs_utf8 = envelope.is_utf8 && Box::pin(international::is_header_foreign(&upload)).await?;
+        let mut ours = OurDomains::default();
         let (submitter, came_from) = (self.submitter(), self.whence().came_from());
         let mut outbound = Vec::with_capacity(envelope.leaving.len());
         for (leaving, named) in &envelope.leaving {
             let is_forwarded = leaving.forwarder.is_some();
             outbound.push(Outbound {
-                reverse_path: self.reverse_path(envelope, leaving).await?,
+                reverse_path: self.reverse_path(envelope, leaving, &mut ours).await?,
                 submitter: submitter.clone(),
                 came_from: came_from.filter(|_| !is_forwarded),
                 needs_utf8,
@@ -86,7 +89,12 @@ impl Driver<'_> {
 
     /// The envelope's sender, or the address that leads back to him: where what one of ours forwards leaves our domains,
     /// and he is of none of them, so that the other server might ask who may send for his (O5).
-    async fn reverse_path(&self, envelope: &Envelope, leaving: &Leaving) -> Result<Box<str>, StoreError> {
+    async fn reverse_path(
+        &self,
+        envelope: &Envelope,
+        leaving: &Leaving,
+        ours: &mut OurDomains,
+    ) -> Result<Box<str>, StoreError> {
         let (server, sender) = (self.server, envelope.reverse_path.as_str());
         let rule = server.store.settings().outgoing.forward_sender;
         let Some(forwarder) = leaving.forwarder.as_ref().filter(|_| rule == ForwardSender::Rewrite) else {
@@ -94,12 +102,27 @@ impl Driver<'_> {
         };
         let ends = [RemoteAddress::from_path(sender).domain(), leaving.recipient.domain()];
         for domain in ends.into_iter().flatten() {
-            if server.store.has_domain(domain).await? {
+            if ours.has(&server.store, domain).await? {
                 return Ok(sender.into());
             }
         }
         let rewritten = server.returns.rewritten(sender, &forwarder.domain(), server.clock.now());
         Ok(rewritten.map_or_else(|| sender.into(), |address| address.as_str().into()))
+    }
+}
+
+/// Which domains of one mail's addresses are ours; each is looked up once, however many recipients it has.
+#[derive(Default)]
+struct OurDomains(BTreeMap<Domain, bool>);
+
+impl OurDomains {
+    async fn has(&mut self, store: &Store, domain: Domain) -> Result<bool, StoreError> {
+        if let Some(is_ours) = self.0.get(&domain) {
+            return Ok(*is_ours);
+        }
+        let is_ours = store.has_domain(domain.clone()).await?;
+        self.0.insert(domain, is_ours);
+        Ok(is_ours)
     }
 }
 

@@ -87,6 +87,14 @@ impl Session {
             self.phase = Phase::LookUp(Box::new(named));
             return Next::LookUp { path, named: address, octets: mail.declared_octets };
         }
+        self.put_recipient_off(out)
+    }
+
+    /// He may come in a further mail. RFC 5321 §4.5.3.1.10.
+    fn put_recipient_off(&mut self, out: &mut Vec<u8>) -> Next {
+        let Some(mail) = &mut self.mail else {
+            return self.hang_up(reply::OUT_OF_STEP, out);
+        };
         mail.recipients_over += 1;
         if mail.recipients_over > limits::RECIPIENTS_OVER {
             return self.hang_up(reply::TOO_MANY_RECIPIENTS_REFUSED, out);
@@ -201,6 +209,14 @@ impl Session {
         let Some(mail) = &mut self.mail else {
             return self.hang_up(reply::OUT_OF_STEP, out);
         };
+        let key = |it: &Leaving| {
+            format!("{}@{}", it.recipient.local_text(), it.recipient.domain_text().to_lowercase())
+        };
+        let more = leaving.iter().filter(|it| !mail.elsewhere.contains(&key(it))).count();
+        // One list alone is never so long.
+        if more > 0 && mail.elsewhere.len() + more > limits::LEAVING_RECIPIENTS {
+            return self.put_recipient_off(out);
+        }
         // Named twice, he gets it once, and is counted twice: the session must have an end (S-056, S-057).
         mail.recipients_taken += 1;
         named.mailboxes = mailboxes.len();
@@ -215,9 +231,7 @@ impl Session {
             envelope.named.len() - 1
         });
         for leaving in leaving {
-            let recipient = &leaving.recipient;
-            let domain = recipient.domain_text().to_lowercase();
-            if mail.elsewhere.insert(format!("{}@{domain}", recipient.local_text())) {
+            if mail.elsewhere.insert(key(&leaving)) {
                 envelope.leaving.push((leaving, place));
             }
         }

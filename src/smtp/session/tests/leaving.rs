@@ -23,6 +23,11 @@ fn elsewhere(path: &ForwardPath) -> Option<Recipient> {
         "team" => Recipient::Outside(alice(), vec![leaving("x@far.example", Some("team@home.lan"))]),
         "other" => Recipient::Outside(alice(), vec![leaving("x@FAR.example", Some("other@home.lan"))]),
         "catch" => Recipient::Outside(Vec::new(), vec![leaving("y@far.example", Some("*@home.lan"))]),
+        local if local.starts_with("list") => {
+            let members: usize = local[5..].parse().unwrap();
+            let member = |number| leaving(&format!("{local}.{number}@far.example"), Some("list@home.lan"));
+            Recipient::Outside(Vec::new(), (0..members).map(member).collect())
+        }
         _ => Recipient::Outside(Vec::new(), vec![leaving(address.as_str(), None)]),
     })
 }
@@ -100,6 +105,30 @@ fn recipients_elsewhere_count_as_all_others_s_056() {
     talk.dialog(&[("DATA", "354")]);
     talk.data(b"Subject: x\r\n\r\ntext\r\n.\r\n");
     assert_eq!(talk.stored[0].0.leaving.len(), 5);
+}
+
+/// A stranger named a hundred lists, each with a thousand members elsewhere, and one commit had 100,000 rows: nobody else
+/// could store anything meanwhile.
+#[test]
+fn lists_lead_to_so_many_elsewhere_and_no_more_s_056() {
+    const { assert!(limits::LEAVING_RECIPIENTS >= limits::ALIAS_TARGETS, "one list must fit") };
+    let most = limits::LEAVING_RECIPIENTS;
+    for (first, second, is_taken) in
+        [(1000, most - 1001, true), (1000, most - 1000, true), (1000, most - 999, false)]
+    {
+        let mut talk = begun();
+        assert!(talk.name(&format!("lista{first}")).starts_with("250"));
+        let reply = talk.name(&format!("listb{second}"));
+        assert_eq!(reply.starts_with("250"), is_taken, "{second}: {reply}");
+        assert_eq!(reply.starts_with("452 4.5.3"), !is_taken, "{second}: {reply}");
+        assert!(talk.name(&format!("lista{first}")).starts_with("250"), "who has it already is none more");
+        let left = first + if is_taken { second } else { 0 };
+        let one = if left < most { 1 } else { 0 };
+        assert_eq!(talk.name("bob").starts_with("250"), one == 1);
+        talk.dialog(&[("DATA", "354")]);
+        assert!(talk.data(b"Subject: x\r\n\r\ntext\r\n.\r\n").starts_with("250"));
+        assert_eq!(talk.stored[0].0.leaving.len(), left + one);
+    }
 }
 
 #[test]

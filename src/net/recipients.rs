@@ -4,7 +4,8 @@
 //! ```text
 //!   an address that leads a bounce back --> leaves, to who he was, if it is from nobody (O5)
 //!   a domain of ours --its route, or that of the address--> leaves: handed over, whatever is here (O10)
-//!        |-> mailbox, alias, tag, catch-all here --> mailboxes; members that are handed over, and forwards, leave
+//!        |-> mailbox, alias, tag, catch-all here --> mailboxes; members that are handed over, and forwards, leave;
+//!        |                                           who is full gets no copy of what leaves
 //!        '-> nobody here --shared--> leaves, but never back to the server that it comes from (O4, O6)
 //!   any other domain --who may send out--> leaves; a stranger's is refused, whatever routes there are
 //! ```
@@ -234,7 +235,9 @@ impl<'a> Search<'a> {
         Recipient::Outside(Vec::new(), vec![leaving])
     }
 
-    /// Those of the mailboxes that are handed over leave, and so does what is forwarded; the others get theirs here.
+    /// Those of the mailboxes that are handed over leave, and so does what is forwarded; the others get theirs here, but
+    /// for those that are full where the mail leaves as well: a forward or a list must not fill the disk, and whoever
+    /// else it leads to has it.
     fn sort(
         &self,
         path: &ForwardPath,
@@ -259,8 +262,17 @@ impl<'a> Search<'a> {
             return judge(self.store, kept, octets);
         }
         kept.retain(|it| it.is_open);
-        if kept.is_empty() && leaving.iter().all(|it| it.lane == Lane::Nowhere) {
+        let is_leaving = leaving.iter().any(|it| it.lane != Lane::Nowhere);
+        if kept.is_empty() && !is_leaving {
             return Recipient::NoWay;
+        }
+        // How full a mailbox is doesn't matter to our reports.
+        if !matches!(self.from, Whence::Ourselves) {
+            if is_leaving {
+                kept.retain(|it| has_room(self.store, it, octets));
+            } else if !kept.iter().any(|it| has_room(self.store, it, octets)) {
+                return full(self.store, &kept);
+            }
         }
         Recipient::Outside(named_mailboxes(kept), leaving)
     }
@@ -383,14 +395,19 @@ fn judge(store: &Store, mut found: Vec<Destination>, octets: u64) -> Recipient {
     if found.is_empty() {
         return Recipient::Locked;
     }
-    let has_room = |it: &Destination| {
-        let quota = store.settings_for(&it.address).quota;
-        quota.allows(it.messages.saturating_add(1), it.octets.saturating_add(octets))
-    };
-    if !found.iter().any(has_room) {
-        return Recipient::Full { is_final: is_final(store, found.iter().map(|it| &it.address)) };
+    if !found.iter().any(|it| has_room(store, it, octets)) {
+        return full(store, &found);
     }
     Recipient::Mailboxes(named_mailboxes(found))
+}
+
+fn has_room(store: &Store, it: &Destination, octets: u64) -> bool {
+    let quota = store.settings_for(&it.address).quota;
+    quota.allows(it.messages.saturating_add(1), it.octets.saturating_add(octets))
+}
+
+fn full(store: &Store, found: &[Destination]) -> Recipient {
+    Recipient::Full { is_final: is_final(store, found.iter().map(|it| &it.address)) }
 }
 
 /// A name that every domain of ours has.

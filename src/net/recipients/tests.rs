@@ -7,7 +7,7 @@ use crate::auth::tests::Folder;
 use crate::clock::{Clock, UnixTime};
 use crate::limits;
 use crate::mail::{AliasTarget, MailboxMark};
-use crate::store::{Lock, Options};
+use crate::store::{Delivery, Forward, Lock, Options};
 
 /// A stranger's address, and those of two servers beside us.
 const STRANGER: [u8; 4] = [192, 0, 2, 1];
@@ -45,6 +45,22 @@ impl House {
             false => AliasTarget::Domain(target.parse().unwrap()),
         };
         self.store.set_alias(alias.parse().unwrap(), vec![target]).wait().unwrap();
+    }
+
+    /// Has a mailbox's mail go to eve elsewhere as well.
+    fn forward(&self, name: &str) {
+        let targets = vec![AliasTarget::Outside("eve@far.example".into())];
+        self.store.set_forward(named(name), Some(Forward { targets, keeps_copy: true })).wait().unwrap();
+    }
+
+    /// Puts a message into the mailboxes of that name.
+    fn fill(&self, name: &str) {
+        let found = self.find(Whence::Ourselves, &named(name).to_string());
+        let (Recipient::Mailboxes(found) | Recipient::Outside(found, _)) = found else { panic!("{found:?}") };
+        let mut upload = self.store.upload();
+        smol::block_on(upload.push(b"Subject: x\r\n\r\n")).unwrap();
+        let deliveries = found.into_iter().map(|(mailbox, _)| Delivery::to(mailbox, Vec::new())).collect();
+        upload.finish(deliveries).wait().unwrap();
     }
 
     fn route(&self, space: &str, hop: &str) {
@@ -390,4 +406,33 @@ fn a_bounce_of_forwarded_mail_finds_home_and_opens_no_relay_o5() {
         let named = key().rewritten(&sender, &"home.lan".parse().unwrap(), house.store.clock().now());
         assert_eq!(house.stranger(named.unwrap().as_str()), "unknown", "{nowhere}");
     }
+}
+
+/// A mailbox that forwards and keeps a copy, or one of a list with a member elsewhere, took mail without end: a stranger
+/// could fill the disk through it.
+#[test]
+fn who_is_full_gets_no_copy_of_what_leaves() {
+    let folder = Folder::new();
+    let house = House::new(&folder);
+    house.set("smarthost", "smart.example");
+    house.set("quota_messages", "1");
+    for name in ["alice", "carl"] {
+        house.forward(name);
+    }
+    let members = vec![AliasTarget::Address(named("bob")), AliasTarget::Outside("eve@far.example".into())];
+    house.store.set_alias("team@home.lan".parse().unwrap(), members).wait().unwrap();
+    const EVE: &str = "> eve@far.example by smarthost for";
+    assert_eq!(house.stranger("alice@home.lan"), format!("alice {EVE} alice@home.lan"));
+    assert_eq!(house.stranger("team@home.lan"), format!("bob {EVE} team@home.lan"));
+    house.fill("alice");
+    house.fill("bob");
+    assert_eq!(house.stranger("alice@home.lan"), format!("{EVE} alice@home.lan"));
+    assert_eq!(house.stranger("team@home.lan"), format!("{EVE} team@home.lan"));
+    assert_eq!(house.stranger("carl@home.lan"), format!("carl {EVE} carl@home.lan"));
+    assert_eq!(house.stranger("bob@home.lan"), "full", "it would be lost");
+    let report = house.find(Whence::Ourselves, "alice@home.lan");
+    assert_eq!(told(&report), format!("alice {EVE} alice@home.lan"), "a report is what she must know");
+    house.store.set_setting("smarthost", None).wait().unwrap();
+    assert_eq!(house.stranger("alice@home.lan"), "full", "nothing leaves");
+    assert!(house.stranger("carl@home.lan").starts_with("carl > eve@far.example"));
 }

@@ -81,7 +81,12 @@ impl Driver<'_> {
 
     async fn warn(&self, mailbox: MailboxId, address: &Address) -> Result<(), StoreError> {
         let store = &self.server.store;
-        let Resolved::Mailboxes(found) = store.resolve(address.clone()).await? else { return Ok(()) };
+        // Also who has it forwarded and keeps a copy.
+        let (Resolved::Mailboxes(found) | Resolved::Outside(found, _)) =
+            store.resolve(address.clone()).await?
+        else {
+            return Ok(());
+        };
         let Some(found) = found.into_iter().find(|found| found.mailbox == mailbox) else { return Ok(()) };
         let settings = store.settings_for(address);
         let filling = Filling {

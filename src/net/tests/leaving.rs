@@ -7,7 +7,7 @@ use crate::clock::UnixTime;
 use crate::limits;
 use crate::mail::{AliasTarget, Network};
 use crate::settings::ListenerKind::{Smtp, Submission};
-use crate::store::{Device, Queued, Reach, Route, Which};
+use crate::store::{Device, Forward, Queued, Reach, Route, Which};
 
 /// base64 of NUL alice@home.lan NUL wonderland.
 const ALICE: &str = "AUTH PLAIN AGFsaWNlQGhvbWUubGFuAHdvbmRlcmxhbmQ=\r\n";
@@ -216,5 +216,30 @@ fn a_stranger_gets_no_flood_of_reports_of_success_s_127() {
             assert_eq!(server.store.mailboxes(None).wait().unwrap()[0].messages, mails);
             assert_eq!(queued(trial).len(), 1, "the hundredth report, and no more");
         }
+    });
+}
+
+/// Who had his mail forwarded and kept a copy was never warned that his mailbox was nearly full, nor was it ever full.
+#[test]
+fn who_keeps_a_copy_of_what_is_forwarded_is_warned_and_has_a_quota_m8() {
+    serving(&[("smarthost", CLOSED), ("quota_messages", "3"), ("quota_warning", "60")], |trial| {
+        let store = &trial.server().store;
+        let alice = || "alice@home.lan".parse().unwrap();
+        let targets = vec![AliasTarget::Outside("x@far.example".into())];
+        store.set_forward(alice(), Some(Forward { targets, keeps_copy: true })).wait().unwrap();
+        let mut peer = beside(trial, stranger(1));
+        // The second one fills more than 60 %, and the warning is the third.
+        for (mails, kept) in [(1, 1), (2, 3), (3, 3), (4, 3)] {
+            send(&mut peer, "bob@other.example", &["alice@home.lan"], "250 ");
+            // The warning comes before this is answered.
+            peer.dialog(&[("NOOP\r\n", "250 ")]);
+            assert_eq!(queued(trial).len(), mails, "nothing is lost");
+            assert_eq!(store.mailboxes(None).wait().unwrap()[0].messages, kept, "{mails}");
+        }
+        store.set_forward(alice(), None).wait().unwrap();
+        peer.dialog(&[
+            ("MAIL FROM:<bob@other.example>\r\n", "250 "),
+            ("RCPT TO:<alice@home.lan>\r\n", "452 4.2.2"),
+        ]);
     });
 }

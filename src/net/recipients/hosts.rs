@@ -24,12 +24,16 @@ struct Known {
 }
 
 impl KnownHosts {
-    /// Whether that peer is one of these servers. One that speaks LMTP is none: it hands mail to mailboxes, and what a
+    /// Whether that peer is one of these servers. A program of this machine is none: one address is that of all of them,
+    /// of the server behind another port as of who sends mail. One that speaks LMTP is none: it hands mail to mailboxes, and what a
     /// program beside it sends is no mail that comes back. A server whose name can't be looked up in
     /// [`limits::SHARE_LOOK_UP`] is not known: mail for it bears whence it came, and that is looked at again when it is
     /// sent.
     pub async fn are_at(&self, hops: &[NextHop], peer: IpAddr, now: Instant) -> bool {
         let peer = peer.to_canonical();
+        if peer.is_loopback() {
+            return false;
+        }
         let hosts = hops.iter().filter(|hop| hop.protocol != HopProtocol::Lmtp).map(|hop| &*hop.host);
         let (addresses, names): (Vec<_>, Vec<_>) = hosts.partition(|host| host.parse::<IpAddr>().is_ok());
         if addresses
@@ -91,6 +95,25 @@ impl KnownHosts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A domain shared with a server at another port of this machine: every program beside it was taken for that server,
+    /// and its mail refused.
+    #[test]
+    fn who_comes_from_this_machine_is_no_server_of_a_route_o6() {
+        let hosts = KnownHosts::default();
+        for (hop, peer, is_there) in [
+            ("127.0.0.1:2526", "127.0.0.1", false),
+            ("127.0.0.1:2526", "::ffff:127.0.0.1", false),
+            ("[::1]:2526", "::1", false),
+            ("192.0.2.1", "192.0.2.1", true),
+            ("192.0.2.1", "::ffff:192.0.2.1", true),
+            ("192.0.2.1", "127.0.0.1", false),
+        ] {
+            let hops = [hop.parse().unwrap()];
+            let are_at = hosts.are_at(&hops, peer.parse().unwrap(), Instant::now());
+            assert_eq!(smol::block_on(are_at), is_there, "{hop} {peer}");
+        }
+    }
 
     /// Who shares thousands of domains had all their servers in memory for ever.
     #[test]

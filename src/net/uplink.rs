@@ -1,6 +1,7 @@
 //! Whether this machine has a network beyond itself, and when that changes (O8).
 
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
@@ -40,6 +41,16 @@ impl Uplink {
     }
 }
 
+/// Whether this machine has a way beyond its own networks, by IPv4 or by IPv6. Nothing is sent to find that out.
+pub fn has_way_out() -> bool {
+    let far: [(IpAddr, IpAddr); 2] =
+        [(Ipv4Addr::UNSPECIFIED.into(), FAR_IPV4.into()), (Ipv6Addr::UNSPECIFIED.into(), FAR_IPV6.into())];
+    far.into_iter().any(|(here, far)| {
+        // A datagram socket that is connected has a route, and no more.
+        UdpSocket::bind((here, 0)).is_ok_and(|socket| socket.connect((far, DISCARD_PORT)).is_ok())
+    })
+}
+
 fn subscribe() -> io::Result<Async<OwnedFd>> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     // No protocol is the first: that of links, addresses and routes.
@@ -67,6 +78,10 @@ fn drain(messages: &OwnedFd) -> io::Result<()> {
 
 /// What the kernel is to tell, as `<linux/rtnetlink.h>` numbers it: links, addresses and routes of IPv4, of IPv6.
 const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
+/// Addresses of the blocks for examples, which are on nobody's network.
+const FAR_IPV4: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+const FAR_IPV6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 1);
+const DISCARD_PORT: u16 = 9;
 /// Messages that one call takes at most; more come in the next.
 const MOST_MESSAGES: usize = 1000;
 
@@ -103,6 +118,7 @@ mod tests {
         let uplink = Uplink::watch();
         assert!(uplink.messages.is_some());
         assert!(!tells(&uplink, Duration::from_millis(200)), "nothing has changed yet");
+        assert!(!has_way_out());
         for change in [
             "link set lo up",
             "addr add 192.0.2.1/24 dev lo",
@@ -114,6 +130,9 @@ mod tests {
             let status = Command::new("ip").args(change.split(' ')).status();
             assert!(status.expect("ip, of iproute2, is needed").success(), "{change}");
             assert!(tells(&uplink, Duration::from_secs(10)), "{change} is not told");
+            // Of the addresses themselves nobody is the way to anywhere else.
+            let leads_out = change.starts_with("route add");
+            assert!(has_way_out() == leads_out || change.starts_with("addr del"), "{change}");
             assert!(begin.elapsed() < Duration::from_secs(1), "{change} took {:?}", begin.elapsed());
             // What belongs to one change may come in more than one piece.
             while tells(&uplink, Duration::from_millis(200)) {}

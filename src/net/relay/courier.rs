@@ -341,7 +341,7 @@ impl Courier {
         let verdict = match trouble.kind {
             TroubleKind::Never => Verdict::Never,
             TroubleKind::Later => Verdict::Later,
-            TroubleKind::Offline | TroubleKind::Held => {
+            TroubleKind::Offline | TroubleKind::Nameless | TroubleKind::Held => {
                 self.failed_at(trouble.kind, &trouble);
                 settling::wait(&self.server, batch, &trouble).await;
                 return Step::End;
@@ -379,7 +379,7 @@ impl Courier {
             TroubleKind::Held => {
                 log::warn!("outgoing mail, {lane}: all of it is held until \"poppet queue retry\": {text}");
             }
-            TroubleKind::Offline => {
+            TroubleKind::Offline | TroubleKind::Nameless => {
                 log::warn!("outgoing mail, {lane}: it waits until there is a way out: {text}")
             }
             TroubleKind::Later | TroubleKind::Never => {

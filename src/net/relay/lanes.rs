@@ -3,7 +3,7 @@
 //! ```text
 //!   idle --mail is due, a place is free--> one connection --ready--> proven: as many as the setting allows
 //!                                             |
-//!                   nobody can be reached ----+--> resting: Later, Offline (a pause, growing), Held (a person looks)
+//!                   nobody can be reached ----+--> resting: Later, Offline, Nameless (a pause, growing), Held (a person looks)
 //!                                                    |
 //!                       time, the network, a change -+--> idle
 //! ```
@@ -203,7 +203,9 @@ impl Lanes {
         let failures = before.as_ref().filter(|rest| rest.kind == kind).map_or(0, |rest| rest.failures);
         let pause = match kind {
             TroubleKind::Held => limits::HELD_RETRY,
-            TroubleKind::Later | TroubleKind::Offline | TroubleKind::Never => pauses::pause(failures, jitter),
+            TroubleKind::Later | TroubleKind::Offline | TroubleKind::Nameless | TroubleKind::Never => {
+                pauses::pause(failures, jitter)
+            }
         };
         let is_news = before.as_ref().is_none_or(|rest| rest.kind != kind);
         let until = now.monotonic + pause;
@@ -216,7 +218,7 @@ impl Lanes {
             next: UnixTime(now.wall.0.saturating_add(pause.as_secs())),
             text: text.into(),
         });
-        if kind == TroubleKind::Offline && matches!(lane, Lane::Direct(_)) {
+        if kind == TroubleKind::Nameless && matches!(lane, Lane::Direct(_)) {
             self.direct_rests = Some(until);
         }
         (pause, is_news)
@@ -239,7 +241,7 @@ impl Lanes {
     /// Since when there is no network, if there is none.
     pub fn offline_since(&self) -> Option<UnixTime> {
         let rests = self.lanes.values().filter_map(|state| state.rest.as_ref());
-        rests.filter(|rest| rest.kind == TroubleKind::Offline).map(|rest| rest.since).min()
+        rests.filter(|rest| rest.kind.is_offline()).map(|rest| rest.since).min()
     }
 
     /// Ways that rest, a hundred at most, what has lasted longest first.

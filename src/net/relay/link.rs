@@ -70,8 +70,10 @@ pub struct Link {
 /// Why there is no connection, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unreached {
-    /// This machine has no way there: it is offline, as far as one can tell (O8).
-    Offline(String),
+    /// This machine has no way to the server's network: to it alone perhaps, as where only the server speaks IPv6.
+    NoWay(String),
+    /// Nobody on the way has found the server.
+    Absent(String),
     /// The server is there, and nobody listens.
     Refused(String),
     /// Anything else, silence among it.
@@ -350,10 +352,10 @@ pub async fn within<T>(clock: &Clock, time: Duration, future: impl Future<Output
 
 fn unreached(error: &io::Error) -> Unreached {
     match error.kind() {
-        ErrorKind::NetworkUnreachable
-        | ErrorKind::HostUnreachable
-        | ErrorKind::NetworkDown
-        | ErrorKind::AddrNotAvailable => Unreached::Offline(format!("there is no way to it: {error}")),
+        ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown | ErrorKind::AddrNotAvailable => {
+            Unreached::NoWay(format!("there is no way to it: {error}"))
+        }
+        ErrorKind::HostUnreachable => Unreached::Absent(format!("there is no way to it: {error}")),
         ErrorKind::ConnectionRefused => {
             Unreached::Refused("it takes no connections: is its port right?".into())
         }

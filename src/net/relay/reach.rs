@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::limits;
 use crate::mail::{HopProtocol, HopTls, NextHop};
 use crate::net::resolver::{self, Unresolved};
+use crate::net::uplink;
 use crate::relay::Way;
 use crate::relay::way::Hops;
 use crate::sasl::Seed;
@@ -61,6 +62,8 @@ pub enum TroubleKind {
     Later,
     /// We are offline, as far as one can tell: that is nobody's failure (O8).
     Offline,
+    /// The same, seen by no name server's being there: then nobody else is found by his name either.
+    Nameless,
     /// Nothing goes that way until a person has looked.
     Held,
     /// There is nobody, and never will be.
@@ -228,12 +231,13 @@ impl Means {
         let fault = |kind, text: &str| Err(Trouble::found(kind, &target.host, [4, 4, 1], text));
         let link = match Link::connect(address, self.patience, &self.clock).await {
             Ok(link) => link,
-            Err(Unreached::Offline(text)) => return fault(TroubleKind::Offline, &text),
-            Err(Unreached::Refused(text)) if is_only && self.way.is_smart_host => {
-                return fault(TroubleKind::Offline, &text);
-            }
-            Err(Unreached::Refused(text) | Unreached::Failed(text)) => {
-                return fault(TroubleKind::Later, &text);
+            Err(why) => {
+                let kind = kind_of(&why, self.way.is_smart_host, is_only, uplink::has_way_out);
+                let (Unreached::NoWay(text)
+                | Unreached::Absent(text)
+                | Unreached::Refused(text)
+                | Unreached::Failed(text)) = &why;
+                return fault(kind, text);
             }
         };
         if is_ourselves(&link, &self.own) {
@@ -256,6 +260,13 @@ impl Means {
             patience: self.patience,
             shuns_tls,
         }
+    }
+}
+
+impl TroubleKind {
+    /// Whether it is the network that is waited for.
+    pub fn is_offline(self) -> bool {
+        matches!(self, TroubleKind::Offline | TroubleKind::Nameless)
     }
 }
 
@@ -299,6 +310,23 @@ pub fn note_as(steps: &mut Option<Vec<TrialStep>>, host: &str, state: TrialState
     }
 }
 
+/// What it means that there is no connection. All that a smart host takes depends on it, and where it can't be reached
+/// we are as good as offline; any other server that can't be reached is its own failure, unless nobody can be.
+fn kind_of(
+    why: &Unreached,
+    is_smart_host: bool,
+    is_only: bool,
+    has_way_out: impl FnOnce() -> bool,
+) -> TroubleKind {
+    let is_offline = match why {
+        Unreached::NoWay(_) => is_smart_host || !has_way_out(),
+        Unreached::Absent(_) => is_smart_host,
+        Unreached::Refused(_) => is_smart_host && is_only,
+        Unreached::Failed(_) => false,
+    };
+    if is_offline { TroubleKind::Offline } else { TroubleKind::Later }
+}
+
 /// RFC 7505 §4.1: 5.1.10 is for a domain that takes no mail; RFC 3463 §3.2: 5.1.2 for one that is not there.
 fn unresolved(why: Unresolved, name: &str, is_exchanger: bool) -> Trouble {
     let found = |kind, enhanced, text: String| Trouble::found(kind, "", enhanced, &text);
@@ -316,7 +344,7 @@ fn unresolved(why: Unresolved, name: &str, is_exchanger: bool) -> Trouble {
             found(TroubleKind::Later, [4, 4, 3], format!("the name {name} can't be looked up: {text}"))
         }
         Unresolved::Unreachable(text) => {
-            found(TroubleKind::Offline, [4, 4, 3], format!("the name {name} can't be looked up: {text}"))
+            found(TroubleKind::Nameless, [4, 4, 3], format!("the name {name} can't be looked up: {text}"))
         }
     }
 }
@@ -343,3 +371,33 @@ const CERTIFICATE_ADVICE: &str = "; if it is the right one, have it believed wit
 /// Behind what is wrong with that of a route's server.
 const AUTHORITY_ADVICE: &str =
     "; if it is the right one, have its signer believed with \"poppet cert ca add FILE --for smarthost\"";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One host that was switched off, or one with IPv6 alone, kept the mail for all other domains for hours.
+    #[test]
+    fn only_without_a_smart_host_or_any_way_out_we_are_offline_o8() {
+        let no_way = Unreached::NoWay(String::new());
+        let absent = Unreached::Absent(String::new());
+        let refused = Unreached::Refused(String::new());
+        let failed = Unreached::Failed(String::new());
+        for (why, is_smart_host, is_only, has_way_out, is_offline) in [
+            (&no_way, false, true, true, false),
+            (&no_way, false, true, false, true),
+            (&no_way, true, false, true, true),
+            (&absent, false, true, true, false),
+            (&absent, false, true, false, false),
+            (&absent, true, false, true, true),
+            (&refused, false, true, false, false),
+            (&refused, true, false, false, false),
+            (&refused, true, true, true, true),
+            (&failed, true, true, false, false),
+        ] {
+            let wanted = if is_offline { TroubleKind::Offline } else { TroubleKind::Later };
+            let kind = kind_of(why, is_smart_host, is_only, || has_way_out);
+            assert_eq!(kind, wanted, "{why:?} {is_smart_host} {is_only} {has_way_out}");
+        }
+    }
+}

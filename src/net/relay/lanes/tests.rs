@@ -114,11 +114,23 @@ fn a_way_has_failed_after_hours_by_the_clock_that_cannot_leap_g13() {
 fn without_name_service_all_that_go_by_names_rest_and_nobody_else_o8() {
     let begun = Instant::now();
     let mut lanes = Lanes::default();
-    let (pause, _) = lanes.failed(&direct(0), TroubleKind::Offline, "x", moment(begun, Duration::ZERO), 0);
+    let (pause, _) = lanes.failed(&direct(0), TroubleKind::Nameless, "x", moment(begun, Duration::ZERO), 0);
     let rows = due(&[direct(0), direct(1), Lane::SmartHost]);
     assert_eq!(lanes.plan(&rows, moment(begun, Duration::ZERO), 2).open, [Lane::SmartHost]);
     assert_eq!(lanes.offline_since(), Some(UnixTime(1000)));
     let mut open = lanes.plan(&rows, moment(begun, pause + SECOND), 2).open;
     open.sort_unstable();
     assert_eq!(open, [direct(0), direct(1)]);
+}
+
+/// One domain whose only server could not be reached kept the mail for all others from leaving, for an hour and more.
+#[test]
+fn a_domain_without_a_way_keeps_no_other_one_back() {
+    let begun = Instant::now();
+    for kind in [TroubleKind::Later, TroubleKind::Offline] {
+        let mut lanes = Lanes::default();
+        lanes.failed(&direct(0), kind, "x", moment(begun, Duration::ZERO), 0);
+        let open = lanes.plan(&due(&[direct(0), direct(1)]), moment(begun, Duration::ZERO), 2).open;
+        assert_eq!(open, [direct(1)], "{kind:?}");
+    }
 }

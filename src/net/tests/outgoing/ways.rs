@@ -10,6 +10,7 @@ use super::{MESSAGE, file, file_one, last_text, outbound, queue, retry, serving,
 use crate::limits;
 use crate::mail::HopTls;
 use crate::net::tests::trial::Trial;
+use crate::net::uplink;
 use crate::store::Route;
 
 /// An address where nobody listens.
@@ -168,6 +169,28 @@ fn a_refused_connection_to_the_only_smart_host_is_no_try_and_the_network_wakes_i
         assert_eq!(sink.bodies(), [MESSAGE]);
         let status = trial.server().relay.status(&trial.server().store);
         assert_eq!((status.offline_since, status.troubles.len()), (None, 0));
+    });
+}
+
+/// A route to a host that was switched off counted as being offline: nobody was told, and no try was counted.
+#[test]
+fn without_a_way_to_one_server_only_a_smart_host_makes_us_offline_o8() {
+    // Nothing can be connected to there, and nothing leaves the machine.
+    let no_way = "127.255.255.255:25";
+    serving(&[], |trial| {
+        route(trial, "away.lan", &[no_way]);
+        file(trial, MESSAGE, vec![outbound("route:away.lan", "bob@away.lan")]);
+        trial.until("it was found", || queue(trial)[0].last.is_some());
+        let status = trial.server().relay.status(&trial.server().store);
+        let is_offline = !uplink::has_way_out();
+        assert_eq!(status.offline_since.is_some(), is_offline, "{}", last_text(trial));
+        assert_eq!(queue(trial)[0].tries, u32::from(!is_offline));
+    });
+    serving(&[("smarthost", no_way), ("smarthost_tls", "opportunistic")], |trial| {
+        file_one(trial, "bob@example.com");
+        trial.until("it was found", || queue(trial)[0].last.is_some());
+        let status = trial.server().relay.status(&trial.server().store);
+        assert_eq!((queue(trial)[0].tries, status.offline_since.is_some()), (0, true));
     });
 }
 

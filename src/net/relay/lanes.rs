@@ -118,13 +118,14 @@ impl Lanes {
         self.lanes.values_mut().for_each(|state| state.is_dry = false);
     }
 
-    /// The network has changed, or an administrator has changed something: then even what is held is tried again.
+    /// The network has changed, and what waited for it is tried now; or an administrator has changed something, and all
+    /// is tried, even what is held.
     pub fn hurry(&mut self, even_held: bool, now: Instant) {
         self.direct_rests = None;
         for state in self.lanes.values_mut() {
             state.is_dry = false;
             if let Some(rest) = &mut state.rest
-                && (even_held || rest.kind != TroubleKind::Held)
+                && (even_held || rest.kind.is_offline())
             {
                 rest.until = now;
                 rest.failures = 0;

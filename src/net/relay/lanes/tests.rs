@@ -134,3 +134,27 @@ fn a_domain_without_a_way_keeps_no_other_one_back() {
         assert_eq!(open, [direct(1)], "{kind:?}");
     }
 }
+
+/// Each address that came or went, as they do all day where there is IPv6, had a dead server tried again, and its pause
+/// begin anew.
+#[test]
+fn the_network_hurries_only_what_waited_for_it_o8() {
+    let begun = Instant::now();
+    let now = moment(begun, Duration::ZERO);
+    for (kind, is_hurried) in [
+        (TroubleKind::Later, false),
+        (TroubleKind::Held, false),
+        (TroubleKind::Offline, true),
+        (TroubleKind::Nameless, true),
+    ] {
+        let mut lanes = Lanes::default();
+        let failed = |lanes: &mut Lanes| lanes.failed(&direct(0), kind, "x", now, 0).0;
+        let earlier = (0..4).map(|_| failed(&mut lanes)).last().unwrap();
+        lanes.hurry(false, begun);
+        let open = lanes.plan(&due(&[direct(0)]), now, 2).open;
+        assert_eq!(open.len(), usize::from(is_hurried), "{kind:?}");
+        let next = failed(&mut lanes);
+        assert_eq!(next < earlier, is_hurried, "{kind:?}");
+        assert_eq!(next > earlier, kind == TroubleKind::Later, "{kind:?}: its pause goes on growing");
+    }
+}

@@ -385,7 +385,9 @@ def users_move_to_lmtp_one_by_one_and_then_the_whole_domain(lab):
 
 @test
 def two_poppets_share_a_domain(lab):
-    with lab.poppet() as house, lab.poppet("bob@home.lan", host="second") as second:
+    # As "poppet setup" names both.
+    name = "mail.home.lan"
+    with lab.poppet(hostname=name) as house, lab.poppet("bob@home.lan", host="second", hostname=name) as second:
         second.poppet("del", ADDRESS, "--yes")
         house.poppet("share", "home.lan", "second.test:25")
         second.poppet("share", "home.lan", "poppet.test:25")

@@ -383,6 +383,7 @@ pub fn hear(octets: &[u8]) {
     let terms = client::Terms {
         is_lmtp: false,
         hostname: "home.lan".into(),
+        is_here: true,
         tls: HopTls::Opportunistic,
         credentials: None,
         seed: Seed([7; 32]),

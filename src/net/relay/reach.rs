@@ -189,7 +189,7 @@ impl Means {
     ) -> Result<Talk, Trouble> {
         let link = self.connect(target, address, is_only).await?;
         note(steps, &target.host, true, &format!("it answers at {address}"));
-        let manner = self.manner(target, false);
+        let manner = self.manner(target, &link, false);
         let (failure, link) = match Talk::begin(link, &manner, &self.clock, self.cut.clone()).await {
             Ok(talk) => return Ok(talk),
             Err(failed) => failed,
@@ -204,7 +204,7 @@ impl Means {
                 &format!("TLS fails ({}), so it is tried without", failure.reply.text),
             );
             let link = self.connect(target, address, is_only).await?;
-            let manner = self.manner(target, true);
+            let manner = self.manner(target, &link, true);
             return match Talk::begin(link, &manner, &self.clock, self.cut.clone()).await {
                 Ok(talk) => Ok(talk),
                 Err((failure, link)) => Err(self.trouble(failure, &link, target)),
@@ -246,12 +246,13 @@ impl Means {
         Ok(link)
     }
 
-    fn manner(&self, target: &Target, shuns_tls: bool) -> Manner {
+    fn manner(&self, target: &Target, link: &Link, shuns_tls: bool) -> Manner {
         Manner {
             host: target.host.clone(),
             terms: Terms {
                 is_lmtp: target.is_lmtp,
                 hostname: self.hostname.clone(),
+                is_here: is_here(link),
                 tls: target.tls,
                 credentials: self.credentials.clone(),
                 seed: Seed(self.gatekeeper.draw()),
@@ -352,13 +353,17 @@ fn unresolved(why: Unresolved, name: &str, is_exchanger: bool) -> Trouble {
 /// Whether a connection leads to one of our own doors.
 fn is_ourselves(link: &Link, own: &[SocketAddr]) -> bool {
     let peer = link.peer.ip();
-    // Only within one machine are both ends the same.
-    let is_here = peer.is_loopback() || link.own_address().map(|ip| ip.to_canonical()) == Some(peer);
-    is_here
+    is_here(link)
         && own.iter().any(|own| {
             let ip = own.ip().to_canonical();
             own.port() == link.peer.port() && (ip.is_unspecified() || ip == peer)
         })
+}
+
+/// Whether the server stands on this machine: only there are both ends the same.
+fn is_here(link: &Link) -> bool {
+    let peer = link.peer.ip();
+    peer.is_loopback() || link.own_address().map(|ip| ip.to_canonical()) == Some(peer)
 }
 
 const SMTP_PORT: u16 = 25;

@@ -14,6 +14,9 @@ pub struct Terms {
     pub is_lmtp: bool,
     /// Our name, for EHLO.
     pub hostname: String,
+    /// Whether the server's address is one of this machine's: who goes by our name there is we ourselves. Elsewhere it is
+    /// another server of the same name, as two that share a domain may well be.
+    pub is_here: bool,
     /// How TLS is wanted; `Implicit` says that it is on already.
     pub tls: HopTls,
     /// As whom to log on; none for not at all. It is sent inside verified TLS only (S-140).

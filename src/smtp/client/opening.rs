@@ -100,11 +100,14 @@ impl Client {
         !self.is_tls && !self.shuns_tls && self.terms.tls != HopTls::Implicit
     }
 
-    /// Whether the first word of that is our own name. By LMTP it may well be: a server for mailboxes stands on the
-    /// same machine, and we are none. RFC 2033 §4.2.
+    /// Whether the first word of that is our own name, on our own machine. By LMTP it may well be: a server for mailboxes
+    /// stands on the same machine, and we are none. RFC 2033 §4.2.
     fn is_own_name(&self, text: &str) -> bool {
         let name = text.split_ascii_whitespace().next().unwrap_or_default();
-        !self.terms.is_lmtp && !name.is_empty() && name.eq_ignore_ascii_case(&self.terms.hostname)
+        self.terms.is_here
+            && !self.terms.is_lmtp
+            && !name.is_empty()
+            && name.eq_ignore_ascii_case(&self.terms.hostname)
     }
 
     fn fail_ourselves(&mut self) -> Next {

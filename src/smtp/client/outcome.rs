@@ -82,7 +82,7 @@ pub enum FailureKind {
     LogonRefused,
     /// It offers no TLS that is wanted, or no way to log on that we take (S-140).
     Unsafe,
-    /// It goes by our own name: the way leads back here (S-118).
+    /// It goes by our own name, on this machine: the way leads back here (S-118).
     Ourselves,
     /// It says what can't be followed (S-132).
     Confused,

@@ -53,6 +53,7 @@ impl<'a> Play<'a> {
         let terms = Terms {
             is_lmtp: shape & 8 != 0,
             hostname: "home.lan".into(),
+            is_here: shape & 16 != 0,
             tls,
             credentials,
             seed: Seed([shape; 32]),

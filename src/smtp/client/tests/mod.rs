@@ -13,7 +13,8 @@ use crate::sasl::Seed;
 use fake::Fake;
 
 fn terms(tls: HopTls) -> Terms {
-    Terms { is_lmtp: false, hostname: "home.lan".into(), tls, credentials: None, seed: Seed([7; 32]) }
+    let hostname = "home.lan".into();
+    Terms { is_lmtp: false, hostname, is_here: true, tls, credentials: None, seed: Seed([7; 32]) }
 }
 
 fn credentials() -> Option<Credentials> {

@@ -84,6 +84,18 @@ fn a_server_that_goes_by_our_name_is_ourselves_s_118() {
     assert!(matches!(talk.say("250 home.lan"), Next::Ready));
 }
 
+/// Both servers of a shared domain were set up as mail.home.lan, and each held the other's mail for being itself.
+#[test]
+fn a_server_elsewhere_may_go_by_our_name_s_118() {
+    let elsewhere = || Terms { is_here: false, ..terms(HopTls::Opportunistic) };
+    for line in ["220 home.lan ESMTP", "220-Home.Lan\n220 x"] {
+        let mut talk = connected(elsewhere());
+        assert!(matches!(talk.say(line), Next::Read(_)), "{line}");
+        assert_eq!(talk.sent(), "EHLO home.lan\r\n");
+        assert!(matches!(talk.say("250 home.lan"), Next::Ready));
+    }
+}
+
 #[test]
 fn an_old_server_hears_helo_where_nothing_is_asked_of_it() {
     for code in [500, 501, 502, 503, 504, 555] {

@@ -202,8 +202,8 @@ fn last_try(reply: &Reply, host: &str, at: UnixTime) -> LastTry {
     LastTry { at, host: harmless(host).into(), text: text.into() }
 }
 
-/// Nothing that breaks a line or is no letter, and not too much of it (S-132).
-fn harmless(text: &str) -> String {
+/// What is kept of foreign words: nothing that breaks a line or is no letter, and not too much of it (S-132).
+pub fn harmless(text: &str) -> String {
     let mut out = String::new();
     for letter in text.chars() {
         let letter = if is_harmless(letter) { letter } else { '?' };

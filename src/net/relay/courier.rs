@@ -13,6 +13,7 @@ use crate::limits;
 use crate::mail::Lane;
 use crate::net::alarm;
 use crate::net::server::Server;
+use crate::relay::rewriting::envelope_sender;
 use crate::relay::way;
 use crate::settings::EightBit;
 use crate::smtp::client::{Answer, OutgoingMail, Reply, Verdict};
@@ -277,9 +278,8 @@ impl Courier {
         let first = &batch.rows[0];
         let outbound = &first.outbound;
         let reverse_path = match &open.means.way.sender {
-            // A report has no sender, whatever else is rewritten. RFC 5321 §4.5.5.
-            Some(account) if !outbound.reverse_path.is_empty() => account.as_str().into(),
-            _ => outbound.reverse_path.clone(),
+            Some(account) => envelope_sender(account, &outbound.reverse_path).into(),
+            None => outbound.reverse_path.clone(),
         };
         OutgoingMail {
             reverse_path,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::courier::Batch;
 use super::reach::Trouble;
 use super::reporting;
-use crate::limits;
+use crate::clock::UnixTime;
 use crate::net::alarm;
 use crate::net::fold::Topic;
 use crate::net::server::Server;
@@ -63,11 +63,7 @@ impl Settling {
 
 /// The recipients wait as if they had not been tried, since that was not their fault.
 pub async fn wait(server: &Arc<Server>, batch: Batch, trouble: &Trouble) {
-    let last = LastTry {
-        at: server.clock.now(),
-        host: trouble.host.as_str().into(),
-        text: kept(&words(&trouble.reply)).into(),
-    };
+    let last = last_try(trouble, server.clock.now());
     let settled = batch.rows.iter().map(|row| Settlement {
         id: row.id,
         fate: Fate::Later { next: row.next, is_try: false, is_unsure: false, last: Some(last.clone()) },
@@ -160,9 +156,9 @@ fn words(reply: &Reply) -> String {
     }
 }
 
-fn kept(text: &str) -> String {
-    let end = text.floor_char_boundary(limits::KEPT_REPLY_OCTETS);
-    text[..end].chars().map(|sign| if sign.is_control() { ' ' } else { sign }).collect()
+fn last_try(trouble: &Trouble, at: UnixTime) -> LastTry {
+    let text = judging::harmless(&words(&trouble.reply)).into();
+    LastTry { at, host: judging::harmless(&trouble.host).into(), text }
 }
 
 /// What mail is judged by now.
@@ -184,3 +180,29 @@ pub fn jitter() -> u64 {
 
 const SETTLE_AGAIN: Duration = Duration::from_secs(5);
 const SHOWN_RECIPIENTS: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::super::reach::TroubleKind;
+    use super::*;
+    use crate::limits;
+
+    /// Letters that turn the order of others around were stopped where a mail had been tried, and not where it only
+    /// waits: a server without a right certificate could so have written what an administrator sees.
+    #[test]
+    fn why_mail_waits_is_kept_as_harmless_as_why_it_failed_s_132() {
+        let kept = |text: &str, host: &str| {
+            let reply = Reply { code: 0, enhanced: None, text: text.into() };
+            let trouble = Trouble { kind: TroubleKind::Held, host: host.into(), reply };
+            let last = last_try(&trouble, UnixTime(1));
+            (last.text.to_string(), last.host.to_string())
+        };
+        assert_eq!(kept("it is held", "mx.far.example"), ("it is held".into(), "mx.far.example".into()));
+        assert_eq!(kept("a\u{202e}b\u{2066}c\u{200f}\r\n", "h\u{202e}x").0, "a?b?c???");
+        assert_eq!(kept("", "h\u{202e}x").1, "h?x");
+        let most = limits::KEPT_REPLY_OCTETS;
+        for (letters, octets) in [(most - 1, most - 1), (most, most), (most + 1, most)] {
+            assert_eq!(kept(&"x".repeat(letters), "").0.len(), octets);
+        }
+    }
+}

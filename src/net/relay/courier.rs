@@ -94,9 +94,10 @@ impl Drop for Batch {
             log::error!(
                 "queued recipients {numbers:?} are left alone until the next start: sending to them broke off by a bug"
             );
-            return;
+            self.server.relay.lanes().abandon(&self.lane, &self.ids);
+        } else {
+            self.server.relay.lanes().give_back(&self.lane, &self.ids);
         }
-        self.server.relay.lanes().give_back(&self.lane, &self.ids);
         self.server.relay.ring();
     }
 }

@@ -39,6 +39,10 @@ struct State {
     idle: u32,
     nudge: (Sender<()>, Receiver<()>),
     busy: Vec<QueueId>,
+    /// Whose sending broke off by a bug: they are left alone as long as anybody waits here.
+    abandoned: Vec<QueueId>,
+    /// Since when, or since which look, all that wait seem to be under way. Some of those may be gone from the store.
+    doubted: Option<Instant>,
     last_submitter: Option<Box<str>>,
     /// Whether the last try came as far as the logon.
     is_proven: bool,
@@ -91,7 +95,9 @@ impl Lanes {
             match self.due(row, now, most_each) {
                 Due::Now if free > 0 => {
                     free -= 1;
-                    self.state(&row.lane).connections += 1;
+                    let state = self.state(&row.lane);
+                    state.connections += 1;
+                    state.looked(now);
                     self.last_opened = Some(row.lane.clone());
                     plan.open.push(row.lane.clone());
                 }
@@ -159,10 +165,11 @@ impl Lanes {
         }
     }
 
-    /// Who is under way on a lane, and whose mail was the last.
+    /// Whom nobody may take on a lane, and whose mail was the last.
     pub fn taken(&mut self, lane: &Lane) -> (Vec<QueueId>, Option<Box<str>>) {
         let state = self.state(lane);
-        (state.busy.clone(), state.last_submitter.clone())
+        let taken = state.busy.iter().chain(&state.abandoned).copied().collect();
+        (taken, state.last_submitter.clone())
     }
 
     /// These are under way now.
@@ -177,6 +184,12 @@ impl Lanes {
         let state = self.state(lane);
         state.busy.retain(|id| !ids.contains(id));
         state.is_dry = false;
+    }
+
+    /// These are under way no more, and nobody is to take them.
+    pub fn abandon(&mut self, lane: &Lane, ids: &[QueueId]) {
+        self.give_back(lane, ids);
+        self.state(lane).abandoned.extend_from_slice(ids);
     }
 
     /// Somebody lets us come in; says since when that was not so, if a person was told.
@@ -225,9 +238,10 @@ impl Lanes {
         (pause, is_news)
     }
 
-    /// Whether somebody is under way on a lane.
+    /// Whether nobody may take that one on a lane.
     pub fn is_busy(&mut self, lane: &Lane, id: QueueId) -> bool {
-        self.lanes.get(lane).is_some_and(|state| state.busy.contains(&id))
+        let is_of = |state: &State| state.busy.contains(&id) || state.abandoned.contains(&id);
+        self.lanes.get(lane).is_some_and(is_of)
     }
 
     /// Ways that have failed for [`limits::WAY_FAILING`] by the clock that can't leap, and why.
@@ -264,20 +278,20 @@ impl Lanes {
     fn due(&mut self, row: &LaneRow, now: Moment, most_each: u32) -> Due {
         let direct_rests = self.direct_rests.filter(|_| matches!(row.lane, Lane::Direct(_)));
         let state = self.state(&row.lane);
-        let Some(next) = row.next.filter(|_| row.waiting > state.busy.len() as u64) else {
-            return Due::Never;
-        };
+        let Some(next) = row.next else { return Due::Never };
+        let by_count = state.doubt(row.waiting, now.monotonic);
         let by_time = Duration::from_secs(next.0.saturating_sub(now.wall.0));
         let by_dryness = if state.is_dry { DRY_LOOK } else { Duration::ZERO };
         let rests = state.rest.as_ref().map(|rest| rest.until).into_iter().chain(direct_rests).max();
         let by_rest = rests.map_or(Duration::ZERO, |until| until.saturating_duration_since(now.monotonic));
-        let pause = by_time.max(by_dryness).max(by_rest);
+        let pause = by_time.max(by_count).max(by_dryness).max(by_rest);
         if !pause.is_zero() {
             return Due::In(pause);
         }
         if state.idle > 0 {
             // Who waits on an open connection takes it.
             state.nudge();
+            state.looked(now);
             return Due::Never;
         }
         let most = if state.is_proven { most_each } else { 1 };
@@ -295,12 +309,29 @@ impl State {
         let _ = self.nudge.0.try_send(());
     }
 
+    /// For how long it is believed that all who wait are under way. Who is deleted, held or moved meanwhile is counted
+    /// and waits no more: another one who waits would never be seen.
+    fn doubt(&mut self, waiting: u64, now: Instant) -> Duration {
+        if waiting > (self.busy.len() + self.abandoned.len()) as u64 {
+            self.doubted = None;
+            return Duration::ZERO;
+        }
+        (*self.doubted.get_or_insert(now) + DRY_LOOK).saturating_duration_since(now)
+    }
+
+    /// Somebody looks now who really waits.
+    fn looked(&mut self, now: Moment) {
+        self.doubted = self.doubted.map(|_| now.monotonic);
+    }
+
     fn new() -> State {
         State {
             connections: 0,
             idle: 0,
             nudge: channel::bounded(1),
             busy: Vec::new(),
+            abandoned: Vec::new(),
+            doubted: None,
             last_submitter: None,
             is_proven: false,
             is_dry: false,

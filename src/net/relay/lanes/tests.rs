@@ -158,3 +158,53 @@ fn the_network_hurries_only_what_waited_for_it_o8() {
         assert_eq!(next > earlier, kind == TroubleKind::Later, "{kind:?}: its pause goes on growing");
     }
 }
+
+/// A bug broke the sending to some recipients off, and an administrator deleted them: they counted as under way for ever,
+/// and the way stood still until more mail waited on it than they had been.
+#[test]
+fn who_is_deleted_or_held_while_under_way_does_not_keep_others_waiting_s_131() {
+    let begun = Instant::now();
+    let lane = Lane::SmartHost;
+    let gone: Vec<QueueId> = (1..=5).map(QueueId).collect();
+    let rows = |waiting| [LaneRow { lane: lane.clone(), waiting, next: Some(UnixTime(1000)) }];
+    let at = |seconds: u32| moment(begun, SECOND * seconds);
+    for is_abandoned in [true, false] {
+        let mut lanes = Lanes::default();
+        lanes.take(&lane, &gone, None);
+        if is_abandoned {
+            lanes.abandon(&lane, &gone);
+        }
+        assert_eq!(lanes.plan(&rows(6), at(0), 2).open, [lane.clone()], "one more waits than they are");
+        lanes.closed(&lane);
+        for waiting in [1, 5] {
+            let mut lanes = Lanes::default();
+            lanes.take(&lane, &gone, None);
+            if is_abandoned {
+                lanes.abandon(&lane, &gone);
+            }
+            let shut = |seconds| Plan { open: vec![], look_again: Some(seconds) };
+            assert_eq!(lanes.plan(&rows(waiting), at(0), 2), shut(DRY_LOOK));
+            assert_eq!(lanes.plan(&rows(waiting), at(59), 2), shut(SECOND));
+            assert_eq!(lanes.plan(&rows(waiting), at(60), 2).open, [lane.clone()], "{waiting}");
+            // He has found nothing, and nobody looks again before a minute is over.
+            assert_eq!(lanes.taken(&lane).0, gone, "whoever looks leaves them alone");
+            lanes.dry(&lane);
+            lanes.closed(&lane);
+            assert_eq!(lanes.plan(&rows(waiting), at(60), 2), shut(DRY_LOOK));
+            assert_eq!(lanes.plan(&rows(waiting), at(119), 2), shut(SECOND));
+            assert_eq!(lanes.plan(&rows(waiting), at(120), 2).open, [lane.clone()], "{waiting}");
+        }
+    }
+}
+
+#[test]
+fn those_over_whom_the_sending_stumbled_are_left_alone_until_nobody_waits_there_s_131() {
+    let (mut lanes, now, lane) = (Lanes::default(), now(), Lane::SmartHost);
+    lanes.take(&lane, &[QueueId(1)], None);
+    lanes.abandon(&lane, &[QueueId(1)]);
+    lanes.plan(&due(&[lane.clone()]), now, 2);
+    lanes.closed(&lane);
+    assert!(lanes.is_busy(&lane, QueueId(1)));
+    lanes.plan(&[], now, 2);
+    assert!(!lanes.is_busy(&lane, QueueId(1)) && lanes.taken(&lane).0.is_empty());
+}

@@ -241,12 +241,12 @@ impl Courier {
         match outcome {
             // It went while nobody spoke, or takes no more: that says nothing about the mail, and another connection is
             // made.
-            Outcome::Settled { answers, is_reusable: false }
+            Outcome::Settled { answers, is_reusable: false, is_begun: false }
                 if open.mails > 1 && answers.iter().all(is_of_connection) =>
             {
                 Step::GoOn
             }
-            Outcome::Settled { answers, is_reusable } => {
+            Outcome::Settled { answers, is_reusable, .. } => {
                 let is_refused = answers.iter().all(|answer| is_put_off(answer.verdict));
                 let text = answers.first().map(|answer| answer.reply.text.clone()).unwrap_or_default();
                 let is_smart_host = open.means.way.is_smart_host;

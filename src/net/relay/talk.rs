@@ -55,6 +55,8 @@ pub enum Outcome {
         answers: Vec<Answer>,
         /// Whether the session is ready for another one.
         is_reusable: bool,
+        /// Whether the body was begun, so that the mail may be why the session ended.
+        is_begun: bool,
     },
     /// The session had failed before it knew of the mail.
     Failed(Failure),
@@ -113,8 +115,11 @@ impl Talk {
     pub async fn send(&mut self, mail: OutgoingMail, body: Body, trust: &Trust) -> Outcome {
         self.until = self.clock.monotonic() + self.patience.attempt;
         let next = self.handle(Event::Mail(Box::new(mail)));
-        match self.follow(next, trust, &mut Some(body)).await {
-            Stop::Settled { answers, is_reusable } => Outcome::Settled { answers, is_reusable },
+        let mut body = Some(body);
+        match self.follow(next, trust, &mut body).await {
+            Stop::Settled { answers, is_reusable } => {
+                Outcome::Settled { answers, is_reusable, is_begun: body.is_none() }
+            }
             Stop::Failed(failure) => Outcome::Failed(failure),
             Stop::Unreadable(error) => Outcome::Unreadable(error),
             Stop::Ready | Stop::Closed => {

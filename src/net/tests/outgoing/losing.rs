@@ -1,8 +1,8 @@
 //! What goes wrong on the way or here, and what must be neither lost, nor stuck, nor sent twice for it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -35,6 +35,43 @@ fn a_connection_that_ends_between_two_mails_costs_the_second_no_try_s_135() {
             trial.until(&format!("{last_words:?}: all is sent"), || queue(trial).is_empty());
             assert_eq!(sink.bodies(), vec![MESSAGE; 5]);
             assert!(trial.server().relay.status(&trial.server().store).troubles.is_empty());
+        });
+    }
+}
+
+/// A mail at which a server hung up, or fell silent, was as if it had never been tried where another one had gone before
+/// it: it went out again and again, without a pause, and was never given up.
+#[test]
+fn a_connection_that_ends_in_the_middle_of_a_mail_costs_it_a_try_whoever_went_before_s_131_s_135() {
+    for point in [Step::Answered("DATA".into()), Step::Body] {
+        let (bodies, at) = (AtomicUsize::new(0), point.clone());
+        let is_filed = Arc::new(AtomicBool::new(false));
+        let is_behind = Arc::clone(&is_filed);
+        let sink = Sink::playing(move |_, step| match step {
+            step if *step == at && bodies.fetch_add(1, Ordering::SeqCst) == 1 => Act::Drop,
+            // The second is there before the first is gone: it goes on the same connection.
+            Step::End => {
+                while !is_behind.load(Ordering::SeqCst) {
+                    thread::yield_now();
+                }
+                Act::Usual
+            }
+            _ => Act::Usual,
+        });
+        let host = sink.host();
+        let settings = [("smarthost", &*host), ("smarthost_tls", "opportunistic"), ("hop_connections", "1")];
+        serving(&settings, |trial| {
+            file_one(trial, "good@example.com");
+            trial.until("the first is under way", || sink.bodies().len() == 1);
+            // No buffer between here and there takes it all.
+            file(trial, &MESSAGE.repeat(500_000), vec![outbound("smarthost", "poison@example.com")]);
+            is_filed.store(true, Ordering::SeqCst);
+            let is_over = || queue(trial).iter().all(|row| row.last.is_some());
+            trial.until(&format!("{point:?}: it was tried"), is_over);
+            let tries: Vec<u32> = queue(trial).iter().map(|row| row.tries).collect();
+            assert_eq!((tries, sink.sessions(), sink.bodies().len()), (vec![1], 1, 1), "{point:?}");
+            let troubles = || trial.server().relay.status(&trial.server().store).troubles.len();
+            trial.until(&format!("{point:?}: the way rests"), || troubles() == 1);
         });
     }
 }

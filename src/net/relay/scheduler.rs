@@ -59,15 +59,32 @@ async fn schedule(server: &Arc<Server>, executor: &Arc<Executor<'static>>) {
             let is_swept = !has_waiting(server) || sweeping::move_rows(server).await;
             swept = is_swept.then_some(generation);
         }
-        let pause = look(server, executor).await;
-        relay.bell.rung().or(alarm::rest(&server.clock, pause)).await;
+        let seen = look(server, executor).await;
+        alarm::rest(&server.clock, seen.breath()).await;
+        relay.bell.rung().or(alarm::rest(&server.clock, seen.pause)).await;
     }
     // Whoever waits for the last connection to go hears the bell from now on.
     relay.ring();
 }
 
-/// Gives ways their places; says for how long there is nothing to do.
-async fn look(server: &Arc<Server>, executor: &Arc<Executor<'static>>) -> Duration {
+/// What a look at all ways came to.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    /// For how long there is nothing to do, unless something happens.
+    pause: Duration,
+    /// Ways on which something waits.
+    lanes: usize,
+}
+
+impl Seen {
+    /// For how long nobody looks again, whatever happens: each mail that is sent rings, and each look reads all ways.
+    fn breath(self) -> Duration {
+        if self.lanes < MANY_LANES { Duration::ZERO } else { BREATH }
+    }
+}
+
+/// Gives ways their places.
+async fn look(server: &Arc<Server>, executor: &Arc<Executor<'static>>) -> Seen {
     let relay = &server.relay;
     if relay.bell.is_queue_changed.swap(false, Ordering::Relaxed) {
         relay.lanes().wet();
@@ -75,13 +92,13 @@ async fn look(server: &Arc<Server>, executor: &Arc<Executor<'static>>) -> Durati
     if !has_waiting(server) {
         // What kept mail from leaving is nobody's trouble any more.
         relay.lanes().plan(&[], moment(&server.clock), 0);
-        return IDLE_LOOK;
+        return Seen { pause: IDLE_LOOK, lanes: 0 };
     }
     let rows = match server.store.queue_lanes().await {
         Ok(rows) => rows,
         Err(error) => {
             server.store_failed("looking at the queue", &error);
-            return limits::ROUTES_LOOK;
+            return Seen { pause: limits::ROUTES_LOOK, lanes: 0 };
         }
     };
     let most_each = server.store.settings().outgoing.hop_connections;
@@ -91,7 +108,8 @@ async fn look(server: &Arc<Server>, executor: &Arc<Executor<'static>>) -> Durati
         let task = courier::run(Arc::clone(&server), courier::Place::new(&server, lane));
         executor.spawn(guarded(server, Box::pin(task))).detach();
     }
-    plan.look_again.map_or(limits::ROUTES_LOOK, |pause| pause.min(limits::ROUTES_LOOK))
+    let pause = plan.look_again.map_or(limits::ROUTES_LOOK, |pause| pause.min(limits::ROUTES_LOOK));
+    Seen { pause, lanes: rows.len() }
 }
 
 async fn follow_network(server: &Arc<Server>) {
@@ -136,3 +154,23 @@ impl Rules {
 
 /// How long an empty queue is left alone; the store rings when there is something.
 const IDLE_LOOK: Duration = Duration::from_secs(3600);
+/// From so many ways on, looks are spaced.
+const MANY_LANES: usize = 100;
+/// The least between two looks at many ways.
+const BREATH: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Mail for ten thousand domains waited, and each mail that was sent had all of them read anew, one look behind the
+    /// other.
+    #[test]
+    fn looks_at_many_ways_are_spaced_and_those_at_few_are_not_s_135() {
+        let breath = |lanes| Seen { pause: limits::ROUTES_LOOK, lanes }.breath();
+        assert_eq!([0, 1, MANY_LANES - 1].map(breath), [Duration::ZERO; 3]);
+        assert_eq!([MANY_LANES, MANY_LANES + 1, 10_000].map(breath), [BREATH; 3]);
+        // Each has a time of its own when it is due, and those lie closer together than that.
+        assert_eq!(Seen { pause: Duration::from_millis(1), lanes: 10_000 }.breath(), BREATH);
+    }
+}

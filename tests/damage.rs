@@ -187,6 +187,7 @@ fn file(store: &Store, random: &mut fastrand::Rng) -> BTreeMap<QueueId, (Outboun
             is_utf8: false,
             needs_utf8: false,
             submitter: format!("user{mail}").into(),
+            chooser: None,
             came_from: None,
             prefix: mail.to_le_bytes().to_vec(),
         };

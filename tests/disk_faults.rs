@@ -208,6 +208,7 @@ fn file(store: &Store, number: u32) -> Result<Delivered, StoreError> {
         is_utf8: false,
         needs_utf8: false,
         submitter: "alice@home.lan".into(),
+        chooser: None,
         came_from: None,
         prefix: Vec::new(),
     };

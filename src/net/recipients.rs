@@ -156,7 +156,7 @@ impl<'a> Search<'a> {
         }
         // It may go back to whence it comes: that server has it for somebody else.
         let forwarder = Some(Alias::Domain(domain.clone()));
-        Ok(Some(Recipient::WayBack(Leaving { recipient, lane, forwarder })))
+        Ok(Some(Recipient::WayBack(Leaving { recipient, lane, chooser: None, forwarder })))
     }
 
     async fn here(&self, path: &ForwardPath) -> Result<Resolved, StoreError> {
@@ -231,8 +231,7 @@ impl<'a> Search<'a> {
         {
             return Recipient::WouldReturn;
         }
-        let leaving = Leaving { recipient, lane: Lane::Route(route.space.clone()), forwarder: None };
-        Recipient::Outside(Vec::new(), vec![leaving])
+        Recipient::Outside(Vec::new(), vec![self.named(recipient, Lane::Route(route.space.clone()))])
     }
 
     /// Those of the mailboxes that are handed over leave, and so does what is forwarded; the others get theirs here, but
@@ -249,12 +248,17 @@ impl<'a> Search<'a> {
         let mut kept = Vec::with_capacity(found.len());
         for it in found {
             match self.route_of_mailbox(&it.address) {
-                Some(route) => leaving.push(Leaving {
-                    recipient: RemoteAddress::from(&it.address),
-                    lane: Lane::Route(route.space),
+                Some(route) => {
+                    let recipient = RemoteAddress::from(&it.address);
                     // Who wrote to a list may be where one of its members is.
-                    forwarder: Some(Alias::Address(address_of(path).unwrap_or(it.address))),
-                }),
+                    let list = address_of(path).unwrap_or(it.address);
+                    leaving.push(Leaving {
+                        recipient,
+                        lane: Lane::Route(route.space),
+                        chooser: Some(list.clone()),
+                        forwarder: Some(Alias::Address(list)),
+                    });
+                }
                 None => kept.push(it),
             }
         }
@@ -295,7 +299,7 @@ impl<'a> Search<'a> {
             }
         };
         let lane = lane(self.store, forwarder.as_ref(), &to.address);
-        Leaving { recipient: to.address, lane, forwarder: Some(to.forwarder) }
+        Leaving { recipient: to.address, lane, chooser: forwarder, forwarder: Some(to.forwarder) }
     }
 
     /// The domain as it was written is none of ours.
@@ -329,8 +333,12 @@ impl<'a> Search<'a> {
         {
             return Ok(Recipient::WouldReturn);
         }
-        let leaving = Leaving { recipient: named.clone(), lane, forwarder: None };
-        Ok(Recipient::Outside(Vec::new(), vec![leaving]))
+        Ok(Recipient::Outside(Vec::new(), vec![self.named(named.clone(), lane)]))
+    }
+
+    /// Who the sender named himself.
+    fn named(&self, recipient: RemoteAddress, lane: Lane) -> Leaving {
+        Leaving { recipient, lane, chooser: self.from.user().cloned(), forwarder: None }
     }
 }
 

@@ -6,7 +6,7 @@ mod outgoing;
 mod relay;
 mod reporting;
 mod slow;
-mod trial;
+pub mod trial;
 mod windows;
 
 use std::io::{Read, Write};

@@ -208,6 +208,8 @@ pub struct Leaving {
     pub recipient: RemoteAddress,
     /// On which way.
     pub lane: Lane,
+    /// The user by whose smart host it leaves if he has one: who sends it, or who forwards it.
+    pub chooser: Option<Address>,
     /// The mailbox or alias of ours that forwards to it; none where the sender named it.
     pub forwarder: Option<Alias>,
 }

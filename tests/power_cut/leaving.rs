@@ -54,6 +54,7 @@ fn file(store: &Store, mailbox: MailboxId, ledger: &mut Ledger, random: &mut fas
         is_utf8: false,
         needs_utf8: false,
         submitter: "alice@home.lan".into(),
+        chooser: None,
         came_from: None,
         prefix: number.to_le_bytes().to_vec(),
     };

@@ -7,9 +7,10 @@
 //!                                                                 |  body: octets from the store |
 //!                                                                 v                              v
 //!                                                    answers --relay::judging--> settled, or reported (reporting)
-//!   sweeping: rows whose way has changed, or that have waited too long
+//!   sweeping: rows whose way has changed (bearing), or that have waited too long
 //! ```
 
+mod bearing;
 mod body;
 pub mod courier;
 pub mod lanes;

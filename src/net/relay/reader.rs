@@ -99,6 +99,7 @@ fn outbound(reader: &Reader, leaving: &Leaving, is_utf8: bool) -> Outbound {
         is_utf8,
         needs_utf8: is_utf8,
         submitter: "".into(),
+        chooser: leaving.chooser.clone(),
         came_from: None,
         prefix: leaving.forwarder.as_ref().map(marked).unwrap_or_default(),
     }

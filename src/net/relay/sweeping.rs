@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::bearing::{self, Bearing, Compass};
 use super::courier::Batch;
 use super::settling;
 use crate::limits;
-use crate::mail::{Address, Lane};
+use crate::mail::{Address, Lane, MailboxId};
 use crate::net::server::Server;
-use crate::relay::{judging, routing};
+use crate::relay::judging;
 use crate::store::{Fate, LastTry, QueueId, QueueState, Queued, Settlement, StoreError, Which};
 
 /// Moves what would go another way if it came now; says whether all was looked through.
@@ -36,6 +37,8 @@ pub async fn age_rows(server: &Arc<Server>) {
 }
 
 async fn try_move(server: &Arc<Server>) -> Result<(), StoreError> {
+    let settings = server.store.settings();
+    let mut compass = Compass::new(server, &settings);
     let mut after = None;
     let mut moved = 0;
     loop {
@@ -43,22 +46,39 @@ async fn try_move(server: &Arc<Server>) -> Result<(), StoreError> {
         let page = server.store.queue_page(Which::All, after, limits::QUEUE_STEP).await?;
         let Some(last) = page.last() else { break };
         after = Some(last.id);
-        let settled: Vec<Settlement> = {
+        let mut found = Vec::new();
+        for row in page.into_iter().filter(|row| row.state != QueueState::Dead) {
+            let bearing = compass.of(&row).await?;
+            found.push((row, bearing));
+        }
+        {
             let mut lanes = server.relay.lanes();
-            let rows = page.iter().filter(|row| row.state != QueueState::Dead);
-            rows.filter_map(|row| {
-                let lane = lane_now(server, row);
-                // Who is under way is settled by whoever sends it.
-                let is_other = lane != row.outbound.lane && !lanes.is_busy(&row.outbound.lane, row.id);
-                is_other.then_some(Settlement { id: row.id, fate: Fate::Moved(lane) })
-            })
-            .collect()
-        };
-        moved += settled.len();
+            // Who is under way is settled by whoever sends it.
+            found.retain(|(row, _)| !lanes.is_busy(&row.outbound.lane, row.id));
+        }
+        let mut settled = Vec::new();
+        let mut home = Vec::new();
+        for (row, bearing) in found {
+            match bearing {
+                // What is held stays where the administrator sees it.
+                Bearing::Home(_) if row.state == QueueState::Held => {}
+                Bearing::Home(mailboxes) => {
+                    let lane = row.outbound.lane.clone();
+                    home.push((Batch::new(server, &lane, vec![row]), mailboxes));
+                }
+                Bearing::Way(lane) if lane == row.outbound.lane => {}
+                Bearing::Way(lane) => settled.push(Settlement { id: row.id, fate: Fate::Moved(lane) }),
+                Bearing::Lost => settled.extend(lost(server, &row)),
+            }
+        }
+        moved += settled.iter().filter(|settlement| matches!(settlement.fate, Fate::Moved(_))).count();
         if !settled.is_empty() {
             server.store.queue_settle(settled).await?;
         }
         drop(taking);
+        for (batch, mailboxes) in home {
+            bring_home(server, &batch, &mailboxes).await;
+        }
         smol::future::yield_now().await;
     }
     if moved > 0 {
@@ -67,9 +87,29 @@ async fn try_move(server: &Arc<Server>) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn lane_now(server: &Server, row: &Queued) -> Lane {
-    let sender: Option<Address> = row.outbound.submitter.parse().ok();
-    routing::lane(&server.store, sender.as_ref(), &row.outbound.recipient)
+/// What has no way any more waits where nothing is sent, and says why.
+fn lost(server: &Server, row: &Queued) -> Vec<Settlement> {
+    if row.outbound.lane == Lane::Nowhere {
+        return Vec::new();
+    }
+    let last = LastTry { at: server.clock.now(), host: "".into(), text: NO_ROUTE.into() };
+    let (next, last) = (row.next, Some(last));
+    let told = Fate::Later { next, is_try: false, is_unsure: false, last };
+    [told, Fate::Moved(Lane::Nowhere)].map(|fate| Settlement { id: row.id, fate }).into()
+}
+
+/// What can't be brought home waits on, and so do none of the others.
+async fn bring_home(server: &Server, batch: &Batch, mailboxes: &[(MailboxId, Address)]) {
+    for row in &batch.rows {
+        let recipient = &row.outbound.recipient;
+        match bearing::bring_home(server, row, mailboxes).await {
+            Ok(true) => log::info!("outgoing mail: {recipient} has a mailbox here now, and his mail"),
+            Ok(false) => {
+                log::info!("outgoing mail: {recipient} has a mailbox here now, but it takes no mail")
+            }
+            Err(error) => server.store_failed("delivering what waited to leave", &error),
+        }
+    }
 }
 
 async fn age_lane(server: &Arc<Server>, lane: &Lane, last: &LastTry) -> Result<(), StoreError> {
@@ -101,3 +141,8 @@ async fn age_lane(server: &Arc<Server>, lane: &Lane, last: &LastTry) -> Result<(
 }
 
 const NO_WAY: &str = "there is no way to other servers: name a smart host with \"poppet set smarthost HOST\"";
+const NO_ROUTE: &str = "the address is of a domain of ours, has no mailbox and no route any more: make one with \"poppet add\", \
+    \"poppet route\" or \"poppet share\", then \"poppet queue retry\"";
+
+#[cfg(test)]
+mod tests;

@@ -148,6 +148,7 @@ fn outbound_of(envelope: &Envelope, leaving: &Leaving, index: usize) -> Outbound
         is_utf8: envelope.is_utf8,
         needs_utf8: envelope.is_utf8,
         submitter: "".into(),
+        chooser: leaving.chooser.clone(),
         came_from: None,
         prefix: forwarder.map_or_else(Vec::new, |forwarder| mark(forwarder, path, envelope.is_utf8)),
     }

@@ -50,6 +50,7 @@ impl House {
             is_utf8: false,
             needs_utf8: false,
             submitter: "alice@home.lan".into(),
+            chooser: None,
             came_from: None,
             prefix: b"X-Mark: 1\r\n".to_vec(),
         };
@@ -312,7 +313,7 @@ fn a_report_to_somebody_elsewhere_leaves_from_nobody_and_asks_for_nothing() {
     let forwarder = Some("alice@home.lan".parse().unwrap());
     let reader = Reader {
         mailboxes: Vec::new(),
-        outside: vec![Leaving { recipient, lane: Lane::SmartHost, forwarder }],
+        outside: vec![Leaving { recipient, lane: Lane::SmartHost, chooser: None, forwarder }],
         named: RemoteAddress::from_path("alice@home.lan"),
         domain: Some("home.lan".into()),
         language: Default::default(),

@@ -23,6 +23,7 @@ fn row(id: u64) -> Queued {
             is_utf8: false,
             needs_utf8: false,
             submitter: "alice@home.lan".into(),
+            chooser: None,
             came_from: None,
             prefix: Vec::new(),
         },

@@ -29,7 +29,7 @@ use super::upload::Delivery;
 use crate::clock::UnixTime;
 #[cfg(doc)]
 use crate::limits;
-use crate::mail::{Lane, MailDsn, RcptDsn, RemoteAddress};
+use crate::mail::{Address, Lane, MailDsn, RcptDsn, RemoteAddress};
 use finding::{Only, Walk, Wanted};
 pub(super) use ledger::{Effect, Ledger};
 pub(super) use state::State;
@@ -59,6 +59,9 @@ pub struct Outbound {
     /// Whose mail it is, for fairness between senders: a user's address, `device NAME`, a network; empty for our own
     /// reports.
     pub submitter: Box<str>,
+    /// The user by whose smart host it leaves if he has one: who sent it, or who forwards it. None for strangers, devices
+    /// and our own reports.
+    pub chooser: Option<Address>,
     /// Whence it came, so that it never goes back there (O6); none if we wrote it.
     pub came_from: Option<IpAddr>,
     /// What stands before the body for this recipient alone, such as the mark by which a loop is known (S-120).

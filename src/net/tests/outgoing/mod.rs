@@ -28,6 +28,7 @@ fn outbound(lane: &str, recipient: &str) -> Outbound {
         is_utf8: false,
         needs_utf8: false,
         submitter: "alice@home.lan".into(),
+        chooser: "alice@home.lan".parse().ok(),
         came_from: None,
         prefix: Vec::new(),
     }

@@ -242,7 +242,7 @@ fn who_is_elsewhere_is_told_of_only_where_he_is_one_of_several() {
     let leaving = |index| {
         let recipient = RemoteAddress::from_path("far@far.example");
         let alias: Alias = "info@home.lan".parse().unwrap();
-        (Leaving { recipient, lane: Lane::SmartHost, forwarder: Some(alias) }, index)
+        (Leaving { recipient, lane: Lane::SmartHost, chooser: None, forwarder: Some(alias) }, index)
     };
     for (mailboxes, leave, action) in [
         (0, 0, None),

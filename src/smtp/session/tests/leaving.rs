@@ -8,6 +8,7 @@ fn leaving(recipient: &str, forwarder: Option<&str>) -> Leaving {
     Leaving {
         recipient: RemoteAddress::from_path(recipient),
         lane: Lane::SmartHost,
+        chooser: None,
         forwarder: forwarder.map(|forwarder| forwarder.parse::<Alias>().unwrap()),
     }
 }

@@ -26,6 +26,7 @@ fn outbound(recipient: &str) -> Outbound {
         is_utf8: false,
         needs_utf8: false,
         submitter: "alice@home.lan".into(),
+        chooser: None,
         came_from: None,
         prefix: Vec::new(),
     }

@@ -21,6 +21,7 @@ impl World {
             is_utf8: false,
             needs_utf8: false,
             submitter: ["alice", "bob"][self.random.usize(..2)].into(),
+            chooser: None,
             came_from: None,
             prefix: number.to_le_bytes().to_vec(),
         };

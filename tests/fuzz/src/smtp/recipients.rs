@@ -143,7 +143,7 @@ fn mailboxes(address: &Address, choice: u8) -> Vec<(MailboxId, Address)> {
 
 fn directly(named: &RemoteAddress) -> Leaving {
     let lane = Lane::Direct(named.domain_text().into());
-    Leaving { recipient: named.clone(), lane, forwarder: None }
+    Leaving { recipient: named.clone(), lane, chooser: None, forwarder: None }
 }
 
 /// Whom an address of ours forwards to: one of several spellings, or two.
@@ -162,6 +162,7 @@ fn forwarded(address: &Address, choice: u8) -> Vec<Leaving> {
     let leaving = |recipient: &&str| Leaving {
         recipient: RemoteAddress::from_path(recipient),
         lane: Lane::SmartHost,
+        chooser: None,
         forwarder: Some(forwarder.clone()),
     };
     recipients.iter().map(leaving).collect()

@@ -122,6 +122,10 @@ pub const RETURN_CLOCK_DAYS: u64 = 2;
 /// How soon a way is tried again by itself that waits for a person, whose certificate or password was refused: a wrong
 /// password that is tried often locks accounts.
 pub const HELD_RETRY: Duration = Duration::from_secs(6 * 3600);
+/// How long a server of several that did not answer in time is asked last: each mail would wait for it first.
+pub const SHUN: Duration = Duration::from_secs(900);
+/// Servers that are passed over at once, those of all ways.
+pub const SHUNNED_HOSTS: usize = 256;
 /// How often those that wait are looked through for who has waited too long, or for so long that his sender is told.
 pub const AGING: Duration = Duration::from_secs(900);
 /// What the network is left to settle when it has changed.

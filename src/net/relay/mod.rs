@@ -7,6 +7,7 @@
 //!                                                                 |  body: octets from the store |
 //!                                                                 v                              v
 //!                                                    answers --relay::judging--> settled, or reported (reporting)
+//!   shunned: servers that reach passes over for a while, where a way has several
 //!   sweeping: rows whose way has changed (bearing), or that have waited too long
 //! ```
 
@@ -21,6 +22,7 @@ pub mod reader;
 pub mod reporting;
 mod scheduler;
 mod settling;
+mod shunned;
 mod sweeping;
 mod talk;
 mod trial;
@@ -38,9 +40,10 @@ pub use trial::{try_in, try_way};
 
 use self::lanes::{Lanes, Moment};
 use self::link::Patience;
+use self::shunned::Shunned;
 use self::verifier::RelayAuthorities;
 use super::server::Server;
-use crate::admin::RelayStatus;
+use crate::admin::{LaneTrouble, RelayStatus};
 use crate::clock::Clock;
 use crate::store::Store;
 
@@ -48,6 +51,7 @@ use crate::store::Store;
 #[derive(Debug)]
 pub struct Relay {
     lanes: Mutex<Lanes>,
+    shunned: Arc<Shunned>,
     /// Who has it may take mail from the queue, or move it there: nobody takes what another has.
     taking: smol::lock::Mutex<()>,
     bell: Arc<Bell>,
@@ -101,6 +105,7 @@ impl Default for Relay {
         let (knife, cut) = channel::bounded(1);
         Relay {
             lanes: Mutex::default(),
+            shunned: Arc::default(),
             taking: smol::lock::Mutex::new(()),
             bell: Arc::default(),
             generation: AtomicU64::new(0),
@@ -128,11 +133,17 @@ impl Relay {
 
     /// How sending goes.
     pub fn status(&self, store: &Store) -> RelayStatus {
+        let shunned = self.shunned.troubles(store.clock().monotonic());
         let lanes = self.lanes();
+        let mut troubles = lanes.troubles();
+        // Where the way itself rests, that says it all.
+        let rests = |lane| troubles.iter().any(|trouble: &LaneTrouble| trouble.lane == lane);
+        let beside: Vec<LaneTrouble> = shunned.into_iter().filter(|shun| !rests(shun.lane.clone())).collect();
+        troubles.extend(beside);
         RelayStatus {
             counts: store.queue_counts(),
             offline_since: lanes.offline_since(),
-            troubles: lanes.troubles(),
+            troubles,
             connections: lanes.connections(),
             sent: self.sent.load(Ordering::Relaxed),
             unsure: self.unsure.load(Ordering::Relaxed),
@@ -142,6 +153,7 @@ impl Relay {
     /// Looks at everything anew, whatever rests: an administrator has changed something.
     pub fn changed(&self, clock: &Clock) {
         self.generation.fetch_add(1, Ordering::Relaxed);
+        self.shunned.forget();
         self.lanes().hurry(true, clock.monotonic());
         self.ring();
     }

@@ -2,11 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use rustls::RootCertStore;
 use smol::channel::Receiver;
 
 use super::link::{Link, Patience, Unreached};
+use super::moment;
+use super::shunned::Shuns;
 use super::talk::{Manner, Talk};
 use super::verifier::Trust;
 use crate::admin::{TrialState, TrialStep};
@@ -42,6 +45,8 @@ pub struct Means {
     pub clock: Clock,
     /// Ends when nothing can be waited for any more.
     pub cut: Receiver<()>,
+    /// Which servers are passed over; none where all are to be tried.
+    pub shuns: Option<Shuns>,
 }
 
 /// Why nobody can be reached on a way.
@@ -88,11 +93,19 @@ impl Means {
         let targets = self.targets(steps).await?;
         let is_only = targets.len() == 1;
         let mut worst: Option<Trouble> = None;
+        let (targets, held) = self.in_order(targets);
+        for trouble in held {
+            worst = worst.or(Some(trouble));
+        }
         for target in &targets {
+            let begun = self.clock.monotonic();
             let trouble = match Box::pin(self.reach_target(target, is_only, steps)).await {
                 Ok(talk) => return Ok(talk),
                 Err(trouble) => trouble,
             };
+            if !is_only {
+                self.shun(target, &trouble, begun);
+            }
             note(steps, &target.host, false, &trouble.reply.text);
             worst = Some(match worst {
                 Some(before) if before.kind <= trouble.kind => before,
@@ -100,6 +113,33 @@ impl Means {
             });
         }
         Err(worst.unwrap_or_else(|| Trouble::found(TroubleKind::Held, "", [4, 4, 4], "no server is named")))
+    }
+
+    /// The servers as they are to be tried, those last that did not answer in time of late; and what is wrong with those
+    /// that are not tried: who is asked again and again with a password that he refuses locks the account.
+    fn in_order(&self, targets: Vec<Target>) -> (Vec<Target>, Vec<Trouble>) {
+        let Some(shuns) = &self.shuns else { return (targets, Vec::new()) };
+        let now = self.clock.monotonic();
+        let (mut first, mut last, mut held) = (Vec::new(), Vec::new(), Vec::new());
+        for target in targets {
+            match shuns.get(&target.name(), now) {
+                None => first.push(target),
+                Some(trouble) if trouble.kind == TroubleKind::Held => held.push(trouble),
+                Some(_) => last.push(target),
+            }
+        }
+        first.append(&mut last);
+        (first, held)
+    }
+
+    /// Has a server of several passed over that a person must look at, or that was waited for in vain.
+    fn shun(&self, target: &Target, trouble: &Trouble, begun: Instant) {
+        let Some(shuns) = &self.shuns else { return };
+        let now = moment(&self.clock);
+        let is_slow = now.monotonic.saturating_duration_since(begun) >= self.patience.connect;
+        if trouble.kind == TroubleKind::Held || (trouble.kind == TroubleKind::Later && is_slow) {
+            shuns.note(&target.name(), trouble, now);
+        }
     }
 
     /// What a server's certificate is held against.
@@ -268,6 +308,12 @@ impl TroubleKind {
     /// Whether it is the network that is waited for.
     pub fn is_offline(self) -> bool {
         matches!(self, TroubleKind::Offline | TroubleKind::Nameless)
+    }
+}
+
+impl Target {
+    fn name(&self) -> String {
+        format!("{}:{}", self.host, self.port)
     }
 }
 

@@ -34,7 +34,10 @@ pub async fn try_in(server: &Server, lane: &Lane) -> Trial {
 
 /// What is needed to go the way of a lane. Errs if it can't be had.
 pub async fn means_of(server: &Server, lane: &Lane, way: Way) -> Result<Means, Trouble> {
-    Found::in_server(server).means(lane, way, &server.relay.authorities, server.relay.patience).await
+    let shuns = server.relay.shunned.of(lane);
+    let found = Found::in_server(server);
+    let means = found.means(lane, way, &server.relay.authorities, server.relay.patience).await?;
+    Ok(Means { shuns: Some(shuns), ..means })
 }
 
 /// Where what is needed is found.
@@ -133,6 +136,7 @@ impl<'a> Found<'a> {
             patience,
             clock: self.clock.clone(),
             cut: self.cut.clone(),
+            shuns: None,
             way,
         })
     }

@@ -242,6 +242,41 @@ fn a_refused_logon_holds_all_mail_and_says_what_to_do_o8() {
     });
 }
 
+/// Beside a second smart host that took all mail, the first one was asked at each new connection with a password that it
+/// refused, until it locked the account.
+#[test]
+fn a_smart_host_of_several_that_refuses_the_logon_is_asked_once_o2_o8() {
+    const LOGON: &str = "250-STARTTLS\r\n250-AUTH PLAIN\r\n";
+    let right = identity(HERE);
+    let refusing = Sink::with(LOGON, false, Some(right.cover()), |_, step| {
+        let is_logon = *step == Step::Command("AUTH".into());
+        if is_logon { Act::Say("535 5.7.8 authentication failed\r\n") } else { Act::Usual }
+    });
+    let taking = sink(LOGON, &right);
+    with(&taking, "required", "off", &right.authority, |trial| {
+        give_password(trial);
+        let server = trial.server();
+        let both = format!("{},{}", refusing.host(), taking.host());
+        server.store.set_setting("smarthost", Some(&both)).wait().unwrap();
+        let logons = || refusing.commands().iter().filter(|line| line.starts_with("AUTH")).count();
+        let status = || server.relay.status(&server.store);
+        for connections in 1..=3 {
+            file_one(trial, "bob@example.com");
+            trial.until("it is sent", || queue(trial).is_empty());
+            trial.pass(60);
+            trial.until("the connection is closed", || status().connections == 0);
+            assert_eq!((taking.sessions(), logons()), (connections, 1));
+        }
+        let troubles = status().troubles;
+        let [trouble] = &troubles[..] else { panic!("{troubles:?}") };
+        assert!(trouble.text.contains("535 5.7.8") && trouble.text.contains("another server"), "{trouble:?}");
+        server.relay.changed(&server.clock);
+        assert_eq!(status().troubles, []);
+        file_one(trial, "bob@example.com");
+        trial.until("who changes something has it tried again", || logons() == 2);
+    });
+}
+
 /// Somebody between us and the smart host takes STARTTLS away, or puts words behind its reply that would count inside TLS:
 /// he gets neither the password nor the mail, even where TLS is a gift.
 #[test]

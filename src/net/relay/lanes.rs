@@ -3,7 +3,7 @@
 //! ```text
 //!   idle --mail is due, a place is free--> one connection --ready--> proven: as many as the setting allows
 //!                                             |
-//!                   nobody can be reached ----+--> resting: Later, Offline, Nameless (a pause, growing), Held (a person looks)
+//!                   nobody can be reached ----+--> resting: Later, Offline, Nameless (growing), Held (a person looks)
 //!                                                    |
 //!                       time, the network, a change -+--> idle
 //! ```

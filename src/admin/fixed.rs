@@ -42,6 +42,11 @@ pub(super) static FIXED: &[Fixed] = &[
         limits::RECIPIENTS_REFUSED as u64,
         "refused recipients before the session ends",
     ),
+    limit(
+        "recipients_elsewhere",
+        limits::LEAVING_RECIPIENTS as u64,
+        "recipients elsewhere that one mail leads to",
+    ),
     limit("mails_per_session", limits::MAILS_PER_SESSION as u64, "mails of one SMTP session"),
     limit(
         "errors_per_session",

@@ -50,6 +50,11 @@ fn wherever_the_link_is_dropped_the_mail_comes_and_twice_only_from_the_known_win
                 trial.until(&format!("{point:?}: the try has failed"), || {
                     queue(trial).first().is_some_and(|row| row.last.is_some())
                 });
+                // The way rests a moment later: tried again before that, the mail would wait for the rest's end.
+                let server = trial.server();
+                trial.until(&format!("{point:?}: the way rests"), || {
+                    !server.relay.status(&server.store).troubles.is_empty()
+                });
                 let rows = queue(trial);
                 let is_unsure = point == Step::End;
                 assert_eq!(rows[0].unsure_sends, u32::from(is_unsure), "{point:?}");

@@ -152,7 +152,7 @@ impl Courier {
         let asked = server.store.queue_next(lane.clone(), now, busy, submitter, limits::HOP_RECIPIENTS);
         match asked.await {
             Ok(rows) if rows.is_empty() => {
-                server.relay.lanes().dry(lane);
+                server.relay.lanes().dry(lane, server.clock.monotonic());
                 None
             }
             Ok(rows) => Some(Batch::new(server, lane, alike(rows))),

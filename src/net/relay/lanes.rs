@@ -46,8 +46,8 @@ struct State {
     last_submitter: Option<Box<str>>,
     /// Whether the last try came as far as the logon.
     is_proven: bool,
-    /// Whether nothing was due when last looked; what is under way may still stand in the store.
-    is_dry: bool,
+    /// When somebody looked and nothing was due, if so; what is under way may still stand in the store.
+    dry: Option<Instant>,
     rest: Option<Rest>,
 }
 
@@ -121,7 +121,7 @@ impl Lanes {
 
     /// Something may have become due.
     pub fn wet(&mut self) {
-        self.lanes.values_mut().for_each(|state| state.is_dry = false);
+        self.lanes.values_mut().for_each(|state| state.dry = None);
     }
 
     /// The network has changed, and what waited for it is tried now; or an administrator has changed something, and all
@@ -129,7 +129,7 @@ impl Lanes {
     pub fn hurry(&mut self, even_held: bool, now: Instant) {
         self.direct_rests = None;
         for state in self.lanes.values_mut() {
-            state.is_dry = false;
+            state.dry = None;
             if let Some(rest) = &mut state.rest
                 && (even_held || rest.kind.is_offline())
             {
@@ -146,8 +146,8 @@ impl Lanes {
     }
 
     /// Nothing is due on a way at present.
-    pub fn dry(&mut self, lane: &Lane) {
-        self.state(lane).is_dry = true;
+    pub fn dry(&mut self, lane: &Lane, now: Instant) {
+        self.state(lane).dry = Some(now);
     }
 
     /// A connection begins or ends waiting for mail; gives what nudges it.
@@ -183,7 +183,7 @@ impl Lanes {
     pub fn give_back(&mut self, lane: &Lane, ids: &[QueueId]) {
         let state = self.state(lane);
         state.busy.retain(|id| !ids.contains(id));
-        state.is_dry = false;
+        state.dry = None;
     }
 
     /// These are under way no more, and nobody is to take them.
@@ -281,7 +281,8 @@ impl Lanes {
         let Some(next) = row.next else { return Due::Never };
         let by_count = state.doubt(row.waiting, now.monotonic);
         let by_time = Duration::from_secs(next.0.saturating_sub(now.wall.0));
-        let by_dryness = if state.is_dry { DRY_LOOK } else { Duration::ZERO };
+        let since = |dry: Instant| (dry + DRY_LOOK).saturating_duration_since(now.monotonic);
+        let by_dryness = state.dry.map_or(Duration::ZERO, since);
         let rests = state.rest.as_ref().map(|rest| rest.until).into_iter().chain(direct_rests).max();
         let by_rest = rests.map_or(Duration::ZERO, |until| until.saturating_duration_since(now.monotonic));
         let pause = by_time.max(by_count).max(by_dryness).max(by_rest);
@@ -334,7 +335,7 @@ impl State {
             doubted: None,
             last_submitter: None,
             is_proven: false,
-            is_dry: false,
+            dry: None,
             rest: None,
         }
     }

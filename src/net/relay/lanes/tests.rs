@@ -59,11 +59,18 @@ fn a_way_on_which_nobody_was_found_rests_though_a_connection_ends() {
     let open = |lanes: &mut Lanes, after| lanes.plan(&rows, moment(begun, after), 2).open.len();
     lanes.proven(&Lane::SmartHost);
     assert_eq!(open(&mut lanes, Duration::ZERO), 1);
-    lanes.dry(&Lane::SmartHost);
+    lanes.dry(&Lane::SmartHost, begun);
     lanes.closed(&Lane::SmartHost);
     assert_eq!(open(&mut lanes, Duration::ZERO), 0);
     lanes.wet();
     assert_eq!(open(&mut lanes, Duration::ZERO), 1);
+    lanes.dry(&Lane::SmartHost, begun);
+    lanes.closed(&Lane::SmartHost);
+    assert_eq!(
+        [DRY_LOOK - SECOND, DRY_LOOK].map(|after| open(&mut lanes, after)),
+        [0, 1],
+        "it rests for a minute"
+    );
 }
 
 #[test]
@@ -192,7 +199,7 @@ fn who_is_deleted_or_held_while_under_way_does_not_keep_others_waiting_s_131() {
             assert_eq!(lanes.plan(&rows(waiting), at(60), 2).open, std::slice::from_ref(&lane), "{waiting}");
             // He has found nothing, and nobody looks again before a minute is over.
             assert_eq!(lanes.taken(&lane).0, gone, "whoever looks leaves them alone");
-            lanes.dry(&lane);
+            lanes.dry(&lane, at(60).monotonic);
             lanes.closed(&lane);
             assert_eq!(lanes.plan(&rows(waiting), at(60), 2), shut(DRY_LOOK));
             assert_eq!(lanes.plan(&rows(waiting), at(119), 2), shut(SECOND));

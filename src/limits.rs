@@ -360,8 +360,9 @@ pub const STOPPING: Duration = Duration::from_secs(5);
 pub const ACCEPT_REST: Duration = Duration::from_millis(100);
 /// Descriptors kept for what is no session (S-269): the database, the log and the listeners; who changes his password
 /// or administers; and for each question about a user a directory's connection, one kept for the next, a look-up of its
-/// name, a helper's pipes and what starts it.
-pub const RESERVED_DESCRIPTORS: u64 = 32 + (CONTROL_CLIENTS + OWN_CLIENTS + 8 * OUTSIDE_QUESTIONS) as u64;
+/// name, a helper's pipes and what starts it; and each connection to another server, with a look-up of its name.
+pub const RESERVED_DESCRIPTORS: u64 =
+    32 + (CONTROL_CLIENTS + OWN_CLIENTS + 8 * OUTSIDE_QUESTIONS + 2 * OUTGOING_CONNECTIONS) as u64;
 /// Threads that serve sessions, and as many again that shake hands; more only wait for the store.
 pub const SERVER_THREADS: usize = 4;
 /// Stack of such a thread: sessions live on the heap, and the deepest call is a TLS handshake.

@@ -1,7 +1,7 @@
 //! Domains and mailboxes come, are found, and get new passwords.
 
 use super::missing::{alias_of, no_domain, no_mailbox};
-use super::{AdminError, Answer, Context, Failure, aliases, elsewhere, outgoing};
+use super::{AdminError, Answer, Context, Failure, aliases, elsewhere};
 use crate::mail::{Address, Alias, Domain, MailboxId, MailboxMark, Secret};
 use crate::settings::Method;
 use crate::store::{Mailbox, MailboxRow, NewMailbox, StoreError};
@@ -43,11 +43,7 @@ pub(super) async fn add_mailbox(
     let method = Method::File;
     let new = NewMailbox { address: address.clone(), mark, password: record, account: None, method };
     match context.store.add_user(new).await {
-        Ok(_) => {
-            // What waits for him to leave stays here now.
-            outgoing::relay_changed(context);
-            Ok(Answer::Password(generated))
-        }
+        Ok(_) => Ok(Answer::Password(generated)),
         Err(StoreError::Exists(_)) => Err(exists(context, &address)),
         Err(StoreError::NotFound(_)) => Err(foreign_domain(&address)),
         Err(error) => Err(error.into()),

@@ -266,7 +266,7 @@ def few_descriptors(house):
     house.start(descriptors=64)
     measured = hold_200(house, "")
     # Fewer than the server has counted on: now accept itself fails.
-    resource.prlimit(house.server.pid, resource.RLIMIT_NOFILE, (36, 64))
+    resource.prlimit(house.server.pid, resource.RLIMIT_NOFILE, (38, 64))
     return f"{measured}; {hold_200(house, 'with fewer than it knows of: ')}"
 
 

@@ -9,7 +9,7 @@
 //! | [`limits`] | every size, count and time-out, with its reason | std |
 //! | [`mail`] | the shared nouns: address, alias, domain, network, mailbox, secret | `limits` |
 //! | [`clock`] | the only clock | std |
-//! | [`memory`] | memory that goes back to the system; the only `unsafe` | std, libc |
+//! | [`sys`] | what the system gives only to `unsafe`: memory that goes back, inherited sockets, the sandbox's calls | std, libc |
 //! | [`ticket`] | a promise that another thread keeps | std |
 //! | [`settings`] | what an administrator can set, with types and defaults | `mail`, `limits` |
 //! | [`wire`] | codecs without a protocol: lines, end of data, chunks, dot-stuffing, surrogate headers, BER, DNS | `limits` |
@@ -23,9 +23,10 @@
 //! | [`relay`] | where outgoing mail goes and when: ways, pauses, who is told, senders rewritten | `store`, `smtp`, `mail`, `limits`, `clock`, `settings` |
 //! | [`auth`] | who may come in: device key, passwords and what proves them, gate, recognition, throttle, lockout | `store`, `sasl`, `mail`, `limits`, `clock`, `ticket`, `settings` |
 //! | [`cert`] | the small certificate authority and what it signs; certificates of users | `wire`, `store`, `auth`, `mail`, `limits`, `clock` |
-//! | [`admin`] | every administrative act: a command in, a typed answer out | `store`, `auth`, `cert`, `ldap`, `relay`, and the nouns |
+//! | [`sandbox`] | what this process may do no more once all is open | `sys`, `mail`, `limits` |
+//! | [`admin`] | every administrative act: a command in, a typed answer out | `store`, `auth`, `cert`, `ldap`, `relay`, `sandbox`, and the nouns |
 //! | [`net`] | the only room that awaits sockets: listeners, TLS, one driver a protocol, who knows users elsewhere, the control socket | all of the above |
-//! | [`cli`] | argv, questions, tables, exit codes | `admin`, `net`, `local`, and the nouns |
+//! | [`cli`] | argv, questions, tables, exit codes | `admin`, `net`, `local`, `sandbox`, `sys`, and the nouns |
 //!
 //! `tests/tidy.rs` holds this table.
 //!
@@ -67,13 +68,14 @@ pub mod ldap;
 pub mod limits;
 pub mod local;
 pub mod mail;
-pub mod memory;
 pub mod net;
 pub mod pop3;
 pub mod relay;
+pub mod sandbox;
 pub mod sasl;
 pub mod settings;
 pub mod smtp;
 pub mod store;
+pub mod sys;
 pub mod ticket;
 pub mod wire;

@@ -1,6 +1,6 @@
 //! The `poppet` command: arguments in, exit code out.
 
 fn main() -> std::process::ExitCode {
-    poppet::memory::tune();
+    poppet::sys::tune();
     poppet::cli::main()
 }

@@ -5,7 +5,7 @@
 /// glibc kept nearly every block that a thread had freed: 48 hashes left 861 MB.
 #[test]
 fn the_memory_of_hashes_goes_back() {
-    poppet::memory::tune();
+    poppet::sys::tune();
     let before = resident_mib();
     let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(hash_some)).collect();
     threads.into_iter().for_each(|thread| thread.join().unwrap());

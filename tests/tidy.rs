@@ -67,8 +67,9 @@ const CRATES_OF: &[(&str, &[&str])] = &[
             "zeroize",
         ],
     ),
-    ("cli", &["argh", "base64ct", "env_logger", "log", "rustix", "serde", "serde_json"]),
-    ("memory", &["libc"]),
+    ("cli", &["argh", "base64ct", "env_logger", "log", "qrcode", "ring", "rustix", "serde", "serde_json"]),
+    ("sys", &["libc"]),
+    ("sandbox", &["log", "rustix", "serde"]),
 ];
 /// What "the nouns" in the table stands for.
 const NOUNS: &[&str] = &["limits", "mail", "clock", "ticket", "settings"];

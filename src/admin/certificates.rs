@@ -1,5 +1,7 @@
 //! Certificates (A8): poppet's own, the authorities that vouch for users, those that are allowed by themselves.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::accounts::{end_sessions, mailbox};
@@ -65,6 +67,57 @@ pub enum CertificateAct {
         /// How long it is valid.
         days: u32,
     },
+    /// Makes a key and a request for an authority to sign (T2): [`Told::Request`]. The key stays here, sealed, until a
+    /// certificate for it is installed.
+    Request {
+        /// Names and addresses that the certificate is for; none takes those of poppet's own certificate.
+        subjects: Vec<String>,
+        /// Names of the machine, where none are given.
+        names: Vec<String>,
+    },
+    /// Installs what an authority has signed, whether requested here or made elsewhere (T2): [`Told::Rows`], the one that is
+    /// shown from now on. A pair that does not fit changes nothing.
+    Install {
+        /// What it is called in lists and by `bind` and `remove`.
+        label: String,
+        /// The certificate and those between it and its authority, PEM or DER.
+        chain: Vec<u8>,
+        /// The private key, PKCS #8, PKCS #1 or SEC 1; none takes the key of the request.
+        key: Option<Secret>,
+    },
+    /// Shows an installed certificate to who asks for a name or comes by an address of this machine (T2): [`Told::Rows`].
+    Bind {
+        /// Its label, or `poppet` for poppet's own.
+        label: String,
+        /// Names and addresses; none has it shown to everybody for whom none is bound.
+        places: Vec<String>,
+    },
+    /// Takes an installed certificate away; poppet's own takes its place where nothing else is bound: [`Answer::Done`].
+    Uninstall {
+        /// Its label.
+        label: String,
+    },
+    /// Follows a certificate's files, which somebody else renews (T3): [`Told::Rows`].
+    Watch {
+        /// What it is called.
+        label: String,
+        /// The chain's file, an absolute path.
+        chain: String,
+        /// The key's, an absolute path; may be the same.
+        key: String,
+    },
+    /// Follows them no more; what was read last stays installed: [`Answer::Done`].
+    Unwatch {
+        /// Its label.
+        label: String,
+    },
+    /// Makes poppet's own server certificate anew now: [`Told::Rows`].
+    Renew {
+        /// Names of the machine.
+        names: Vec<String>,
+        /// Its addresses.
+        addresses: Vec<IpAddr>,
+    },
 }
 
 /// What an act with certificates has to tell, as [`Answer::Certificates`].
@@ -84,6 +137,13 @@ pub enum Told {
         fingerprint: Fingerprint,
         /// Until when it is valid.
         ends: UnixTime,
+    },
+    /// A request for an authority to sign.
+    Request {
+        /// PKCS #10, PEM. RFC 2986.
+        request: String,
+        /// The names and addresses in it.
+        subjects: Vec<String>,
     },
 }
 
@@ -173,6 +233,15 @@ pub(super) async fn act(context: &Context, act: CertificateAct) -> Result<Answer
         }
         CertificateAct::Deny { address, fingerprint } => deny(context, &address, &fingerprint).await?,
         CertificateAct::Issue { address, label, days } => issue(context, address, label, days).await?,
+        CertificateAct::Request { .. }
+        | CertificateAct::Install { .. }
+        | CertificateAct::Bind { .. }
+        | CertificateAct::Uninstall { .. }
+        | CertificateAct::Watch { .. }
+        | CertificateAct::Unwatch { .. }
+        | CertificateAct::Renew { .. } => {
+            return Err(AdminError::new(Failure::Failed, "not built yet"));
+        }
     };
     if let Some(live) = &context.live {
         live.certificates_changed();

@@ -114,7 +114,11 @@ pub struct LiveStatus {
     pub is_clock_suspect: bool,
     /// Sessions that a bug in poppet has ended since it was ready (S-273).
     pub broken_off: u64,
+    /// What this process may do no more, layer by layer (S-336).
+    pub sandbox: Vec<Layer>,
 }
+
+pub use crate::sandbox::{Layer, LayerState};
 
 /// Carries a command out; on a failure nothing has changed. Needs no runtime: [`crate::ticket::block_on`]
 /// can wait for it. Where a password is set it blocks for the time of one hash, so a server calls it on a

@@ -25,7 +25,7 @@ pub(super) fn serve(verb: &Serve, database: PathBuf, output: &Output) -> Result<
     }
     let clock = Clock::system(UnixTime(0));
     let context = admin::open(&database, &clock)?;
-    run(context, clock, Plan { database, overrides }, output)
+    run(context, clock, Plan { database, overrides, ..Plan::default() }, output)
 }
 
 /// How the server is that has this database open; none if there is none.

@@ -5,8 +5,8 @@ use super::seat::Order;
 use super::server::Server;
 use super::stream::{Lost, Pace, Stream};
 use crate::limits;
-use crate::memory;
 use crate::store::{Ask, BlobId, Chunk, Opened, Store, StoreError};
+use crate::sys;
 use crate::wire::dot::{DotEncoder, TopCutter};
 
 /// A message ready to be sent.
@@ -54,7 +54,7 @@ pub async fn send(
         is_complete = body.put(piece, out);
         source.advance();
         if pace == Pace::Slow {
-            memory::given_back(source.give_back());
+            sys::given_back(source.give_back());
         }
         if out.len() >= limits::OUTPUT_OCTETS {
             let give_back = || {

@@ -52,7 +52,7 @@ mod uplink;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::{fmt, io, thread};
 
@@ -64,16 +64,21 @@ pub use outside::Outsiders;
 
 use crate::admin::Context;
 use crate::clock::Clock;
+use crate::sandbox::Layer;
 use crate::settings::{Listen, ListenerKind};
 use server::{Running, Server};
 
 /// What a server is started with.
-#[derive(Debug, Clone)]
+#[derive(Debug, Default)]
 pub struct Plan {
     /// The database's path; the control socket is beside it.
     pub database: PathBuf,
     /// Listeners that override the stored ones.
     pub overrides: Vec<(ListenerKind, Listen)>,
+    /// Listening sockets that a service manager keeps; each takes the place of one that would be bound to its address.
+    pub passed: Vec<TcpListener>,
+    /// What this process may do no more, for the status.
+    pub sandbox: Vec<Layer>,
 }
 
 /// Why a server can't serve; the text says what to do.

@@ -34,6 +34,7 @@ use crate::clock::Clock;
 use crate::limits;
 use crate::mail::{Address, Lane, MailboxId, is_local};
 use crate::relay::returning::ReturnKey;
+use crate::sandbox::Layer;
 use crate::settings::{ListenerKind, Plaintext, Settings};
 use crate::store::{Store, StoreError};
 use crate::ticket;
@@ -78,6 +79,8 @@ pub struct Server {
     pub most_connections: u32,
     /// Sessions that a bug has ended (S-273).
     pub broken_off: AtomicU64,
+    /// What this process may do no more.
+    pub sandbox: Vec<Layer>,
     /// Mail that leaves.
     pub relay: Relay,
     bound: OnceLock<Vec<(ListenerKind, SocketAddr)>>,
@@ -187,6 +190,7 @@ impl Live for Server {
             sessions: self.sessions.counts().into_iter().map(|(kind, count)| (named(kind), count)).collect(),
             is_clock_suspect: self.clock.is_suspect(),
             broken_off: self.broken_off.load(Ordering::Relaxed),
+            sandbox: self.sandbox.clone(),
         }
     }
 
@@ -255,6 +259,7 @@ impl Running {
             space: SpaceAlarm::default(),
             reports: Ration::default(),
             broken_off: AtomicU64::new(0),
+            sandbox: plan.sandbox.clone(),
             relay: Relay::default(),
             bound: OnceLock::new(),
             store: context.store.clone(),

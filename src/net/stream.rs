@@ -20,8 +20,8 @@ use super::seat::{Doing, Order, Seat};
 use super::tls::{self, Shaken, Speaks, Tls};
 use crate::clock::Clock;
 use crate::limits;
-use crate::memory;
 use crate::settings::Demand;
+use crate::sys;
 
 /// A connection to a peer.
 #[derive(Debug)]
@@ -250,7 +250,7 @@ impl Stream {
                 let capacity = out.capacity();
                 out.drain(..octets);
                 out.shrink_to_fit();
-                memory::given_back(give_back() + capacity - out.capacity());
+                sys::given_back(give_back() + capacity - out.capacity());
                 self.write(out).await?;
                 Pace::Slow
             }

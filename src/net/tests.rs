@@ -39,7 +39,7 @@ fn start(folder: &Folder) -> (Running, MailboxId, SocketAddr) {
 
     let listen = Listen(vec!["127.0.0.1:0".parse().unwrap()]);
     let overrides = vec![(ListenerKind::Pop3, listen.clone()), (ListenerKind::Pop3s, listen)];
-    let plan = Plan { database: folder.database(), overrides };
+    let plan = Plan { database: folder.database(), overrides, ..Plan::default() };
     let running =
         Running::start(Context { store, gatekeeper, live: None, asker: Asker::default() }, clock, &plan)
             .unwrap();
@@ -110,8 +110,11 @@ fn the_status_names_doors_and_sessions() {
 fn a_second_server_is_told_of_the_first() {
     let folder = Folder::new();
     let (running, _, address) = start(&folder);
-    let plan =
-        Plan { database: folder.database(), overrides: vec![(ListenerKind::Pop3, Listen(vec![address]))] };
+    let plan = Plan {
+        database: folder.database(),
+        overrides: vec![(ListenerKind::Pop3, Listen(vec![address]))],
+        ..Plan::default()
+    };
     let server = running.server();
     let context = Context {
         store: server.store.clone(),

@@ -281,7 +281,7 @@ fn serve(
     let overrides = ListenerKind::ALL.into_iter().map(|kind| (kind, anywhere())).collect();
     let (bound, ports) = mpsc::channel();
     std::thread::spawn(move || {
-        let plan = Plan { database, overrides };
+        let plan = Plan { database, overrides, ..Plan::default() };
         let ended = net::serve(context, clock, plan, |listeners| {
             let _ = bound.send(listeners.to_vec());
         });

@@ -88,7 +88,8 @@ impl House {
             let stop = async move {
                 let _ = stopped.recv().await;
             };
-            serve_until(context, clock, Plan { database, overrides }, ready, stop).unwrap();
+            serve_until(context, clock, Plan { database, overrides, ..Plan::default() }, ready, stop)
+                .unwrap();
         });
         let bound = told.recv_timeout(PATIENCE).unwrap();
         House { folder, store, bound, authority, stop: Some(stop), serving: Some(serving) }

@@ -135,6 +135,7 @@ pub const KNOWN_CRATES: &[&str] = &[
     "md5",
     "memchr",
     "postcard",
+    "qrcode",
     "rcgen",
     "redb",
     "ring",

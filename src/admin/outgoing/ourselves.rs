@@ -111,6 +111,7 @@ mod tests {
             sessions: Vec::new(),
             is_clock_suspect: false,
             broken_off: 0,
+            sandbox: Vec::new(),
         }
     }
 

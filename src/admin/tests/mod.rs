@@ -99,6 +99,7 @@ impl Live for Sessions {
             sessions: Vec::new(),
             is_clock_suspect: false,
             broken_off: 0,
+            sandbox: Vec::new(),
         }
     }
 

@@ -238,6 +238,7 @@ mod tests {
             sessions: Vec::new(),
             is_clock_suspect: false,
             broken_off: 0,
+            sandbox: Vec::new(),
         }
     }
 

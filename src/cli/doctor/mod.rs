@@ -209,6 +209,7 @@ mod tests {
             sessions: Vec::new(),
             is_clock_suspect: false,
             broken_off: 0,
+            sandbox: Vec::new(),
         };
         let states: Vec<_> = of_listeners(&live).iter().map(|it| (it.check.clone(), it.state)).collect();
         let wanted = [("pop3", State::Good), ("smtp", State::Good), ("pop3s", State::Wrong)];

@@ -77,7 +77,7 @@ pub(super) fn setup(verb: &Setup, database: PathBuf, output: &Output) -> Result<
     postmaster?;
     match context {
         Some(context) if !verb.no_start => {
-            serve::run(context, clock, Plan { database, overrides: Vec::new() }, output)
+            serve::run(context, clock, Plan { database, ..Plan::default() }, output)
         }
         _ => Ok(()),
     }

@@ -65,7 +65,7 @@ pub fn serving_on(disk: Arc<dyn Medium>, settings: &[(&str, &str)], act: impl Fn
 
     let listen = Listen(vec!["127.0.0.1:0".parse().unwrap()]);
     let overrides = ListenerKind::ALL.into_iter().map(|kind| (kind, listen.clone())).collect();
-    let plan = Plan { database: folder.database(), overrides };
+    let plan = Plan { database: folder.database(), overrides, ..Plan::default() };
     let running = Running::start(
         Context { store, gatekeeper, live: None, asker: Asker::default() },
         clock.clone(),

@@ -465,3 +465,12 @@ pub const STORE_PATIENCE: Duration = Duration::from_secs(120);
 pub const ROOM_AGAIN_OCTETS: u64 = 32 * 1024 * 1024;
 /// How long a free-space figure is believed.
 pub const FREE_SPACE_AGE: Duration = Duration::from_secs(1);
+
+// ---- under a service manager -------------------------------------------------------------------
+
+/// Sockets that a service manager passes at most: five ports on a dozen addresses.
+pub const PASSED_SOCKETS: u16 = 64;
+/// How often a start that goes on asks for time, three times as much each: well below any manager's patience.
+pub const START_ASKING: Duration = Duration::from_secs(20);
+/// A start that takes longer hangs: a full repair reads the whole file, and 64 GiB on a slow card are two hours.
+pub const LONGEST_START: Duration = Duration::from_secs(4 * 3600);

@@ -16,7 +16,7 @@ use super::alarm;
 use super::fold::Topic;
 use super::peers::{self, Crowded, Most};
 use super::server::Server;
-use super::{ServeError, session};
+use super::{ServeError, passed, session};
 use crate::clock::Clock;
 use crate::limits;
 use crate::settings::ListenerKind;
@@ -31,13 +31,26 @@ pub struct Door {
     socket: Async<TcpListener>,
 }
 
-/// Binds a door. Errs with what to do about it.
-pub fn bind(kind: ListenerKind, address: SocketAddr) -> Result<Door, ServeError> {
-    let bound = bind_socket(address).and_then(|socket| {
+impl Door {
+    /// Whether what comes to that address comes here.
+    pub fn is_for(&self, address: SocketAddr) -> bool {
+        passed::is_for(self.socket.get_ref(), address)
+    }
+}
+
+/// Makes a door of the socket that was passed for it, or binds one. Errs with what to do about it, also where a service
+/// manager should have opened it.
+pub fn open(
+    kind: ListenerKind,
+    address: SocketAddr,
+    passed: Option<TcpListener>,
+    is_managed: bool,
+) -> Result<Door, ServeError> {
+    let bound = passed.map_or_else(|| bind_socket(address), Ok).and_then(|socket| {
         let address = socket.local_addr()?;
         Ok(Door { kind, address, socket: Async::new_nonblocking(socket)? })
     });
-    bound.map_err(|error| ServeError(advice(kind, address, &error)))
+    bound.map_err(|error| ServeError(advice(kind, address, &error, is_managed)))
 }
 
 /// Accepts for ever; sessions run as tasks of `executor` (S-269, S-270).
@@ -91,7 +104,8 @@ fn is_of_one_peer(error: &io::Error) -> bool {
     })
 }
 
-fn bind_socket(address: SocketAddr) -> io::Result<TcpListener> {
+/// A socket that listens there and does not block.
+pub fn bind_socket(address: SocketAddr) -> io::Result<TcpListener> {
     let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = net::socket_with(family, SocketType::STREAM, flags, None)?;
@@ -107,9 +121,13 @@ fn bind_socket(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-fn advice(kind: ListenerKind, address: SocketAddr, error: &io::Error) -> String {
+/// Why nothing can listen there, and what to do about it.
+pub fn advice(kind: ListenerKind, address: SocketAddr, error: &io::Error, is_managed: bool) -> String {
     let name = kind.name();
     let cause = match error.kind() {
+        io::ErrorKind::PermissionDenied if is_managed => {
+            "permission denied; run `poppet setup` again, which has the service manager open it, or choose another port"
+        }
         io::ErrorKind::PermissionDenied => {
             "permission denied; run as root, give the binary CAP_NET_BIND_SERVICE, or choose another port"
         }
@@ -191,6 +209,10 @@ mod tests {
 
     use super::*;
 
+    fn bind(kind: ListenerKind, address: SocketAddr) -> Result<Door, ServeError> {
+        open(kind, address, None, false)
+    }
+
     /// Whatever accept says, the loop goes on: at once where one peer was lost, else after a rest.
     #[test]
     fn no_error_of_accept_ends_the_loop_and_none_lets_it_spin_s_269_s_270() {
@@ -257,16 +279,31 @@ mod tests {
 
     #[test]
     fn a_missing_permission_is_named_with_what_to_do() {
-        let text = advice(
-            ListenerKind::Pop3,
-            "0.0.0.0:110".parse().unwrap(),
-            &io::Error::from(io::ErrorKind::PermissionDenied),
-        );
+        let text = |is_managed| {
+            let (address, error) = ("0.0.0.0:110".parse().unwrap(), io::ErrorKind::PermissionDenied.into());
+            advice(ListenerKind::Pop3, address, &error, is_managed)
+        };
         assert_eq!(
-            text,
+            text(false),
             "can't listen on 0.0.0.0:110 (pop3): permission denied; run as root, give the binary \
              CAP_NET_BIND_SERVICE, or choose another port with `poppet set pop3 ADDR` or --pop3"
         );
+        assert_eq!(
+            text(true),
+            "can't listen on 0.0.0.0:110 (pop3): permission denied; run `poppet setup` again, which has the service \
+             manager open it, or choose another port with `poppet set pop3 ADDR` or --pop3"
+        );
+    }
+
+    #[test]
+    fn a_passed_socket_becomes_the_door_and_nothing_is_bound() {
+        let socket = bind_socket("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = socket.local_addr().unwrap();
+        let door = open(ListenerKind::Pop3, address, Some(socket), true).unwrap();
+        assert_eq!(door.address, address);
+        let client = TcpStream::connect(address).unwrap();
+        let (_, peer) = smol::block_on(door.socket.read_with(accept_socket)).unwrap();
+        assert_eq!(peer, client.local_addr().unwrap());
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //!            |-> shown: the certificate of a peer, and whom it names, for the gatekeeper
 //!            |-> outside: users whom the system or a directory knows, for the gatekeeper; spa: their NTLM
 //!            |-> control::door: commands of the command line -> admin; control::public: a user's own password
+//!            |-> notify: the service manager hears how it is; passed: sockets that it keeps
 //!            '-> signals: SIGTERM, SIGINT stop it; SIGHUP loads the certificate anew
 //! ```
 
@@ -29,7 +30,9 @@ mod intervals;
 mod listener;
 mod maildrops;
 mod meter;
+mod notify;
 mod outside;
+pub mod passed;
 mod patience;
 mod peers;
 mod pop3;
@@ -60,13 +63,14 @@ use async_signal::{Signal, Signals};
 use smol::future::FutureExt;
 use smol::stream::StreamExt;
 
+pub use notify::{Notifier, Patience};
 pub use outside::Outsiders;
 
 use crate::admin::Context;
 use crate::clock::Clock;
 use crate::sandbox::Layer;
 use crate::settings::{Listen, ListenerKind};
-use server::{Running, Server};
+use server::Running;
 
 /// What a server is started with.
 #[derive(Debug, Default)]
@@ -79,6 +83,8 @@ pub struct Plan {
     pub passed: Vec<TcpListener>,
     /// What this process may do no more, for the status.
     pub sandbox: Vec<Layer>,
+    /// Who is told how the server is.
+    pub notifier: Notifier,
 }
 
 /// Why a server can't serve; the text says what to do.
@@ -115,10 +121,13 @@ pub fn serve_until(
     // A file over the process's size limit must be an error of one write, not the end of the server.
     let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup, Signal::Xfsz])
         .map_err(|error| ServeError(format!("can't listen to signals: {error}; allow more open files")))?;
-    let running = Running::start(context, clock, &plan)?;
+    let notifier = plan.notifier.clone();
+    let running = Running::start(context, clock, plan)?;
     ready(running.bound());
-    running.serve_until(heed(signals, running.server()).or(stop));
+    notifier.ready(&status(running.bound()));
+    running.serve_until(heed(signals, &running, &notifier).or(stop));
     log::info!("stopping");
+    notifier.stopping();
     running.stop();
     Ok(())
 }
@@ -135,11 +144,21 @@ pub fn at_signal(then: impl FnOnce() + Send + 'static) -> io::Result<()> {
     thread::Builder::new().name("signals".into()).spawn(wait).map(drop)
 }
 
-async fn heed(mut signals: Signals, server: &Server) {
+/// For people who look at the service.
+fn status(bound: &[(ListenerKind, SocketAddr)]) -> String {
+    let words: Vec<_> = bound.iter().map(|(kind, address)| format!("{} {address}", kind.name())).collect();
+    format!("serves {}", words.join(", "))
+}
+
+async fn heed(mut signals: Signals, running: &Running, notifier: &Notifier) {
     while let Some(signal) = signals.next().await {
         match signal {
             Ok(Signal::Term | Signal::Int) => return,
-            Ok(Signal::Hup) => server.load_certificate().await,
+            Ok(Signal::Hup) => {
+                notifier.reloading();
+                running.server().load_certificate().await;
+                notifier.ready(&status(running.bound()));
+            }
             Ok(_) | Err(_) => {}
         }
     }

@@ -1,6 +1,6 @@
 //! The running server: what all its sessions share, its start and its end.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
@@ -26,7 +26,7 @@ use super::relay::{self, Relay};
 use super::sessions::Sessions;
 use super::space::SpaceAlarm;
 use super::tls::Tls;
-use super::{Outsiders, Plan, ServeError, control, spa};
+use super::{Outsiders, Plan, ServeError, control, notify, passed, spa};
 use crate::admin::{Context, Live, LiveStatus, RelayStatus, SessionRow, Trial, Whom};
 use crate::auth::Gatekeeper;
 use crate::cert;
@@ -35,7 +35,7 @@ use crate::limits;
 use crate::mail::{Address, Lane, MailboxId, is_local};
 use crate::relay::returning::ReturnKey;
 use crate::sandbox::Layer;
-use crate::settings::{ListenerKind, Plaintext, Settings};
+use crate::settings::{Listen, ListenerKind, Plaintext, Settings};
 use crate::store::{Store, StoreError};
 use crate::ticket;
 
@@ -164,19 +164,26 @@ impl Server {
         }
     }
 
-    /// The listeners that are to be opened: those of the settings, or those that override them.
-    fn wanted(&self, plan: &Plan) -> Vec<(ListenerKind, SocketAddr)> {
-        let settings = self.store.settings();
-        let has_tls = self.tls.is_ready();
-        ListenerKind::ALL
-            .into_iter()
-            .filter(|kind| has_tls || !kind.is_implicit_tls())
-            .flat_map(|kind| {
-                let over = plan.overrides.iter().rfind(|(overridden, _)| *overridden == kind);
-                let listen = over.map_or_else(|| settings.listen(kind), |(_, listen)| listen);
-                listen.0.iter().map(move |address| (kind, *address)).collect::<Vec<_>>()
-            })
-            .collect()
+    /// The doors that are to be open, through sockets that were passed, or bound here; closes those that nobody wants.
+    fn open(
+        &self,
+        mut passed: Vec<TcpListener>,
+        overrides: &[(ListenerKind, Listen)],
+        is_managed: bool,
+    ) -> Result<Vec<Door>, ServeError> {
+        let (settings, has_tls) = (self.store.settings(), self.tls.is_ready());
+        let mut doors: Vec<Door> = Vec::new();
+        for (kind, at) in passed::wanted(&settings, overrides) {
+            if kind.is_implicit_tls() && !has_tls
+                || doors.iter().any(|door| door.kind == kind && door.is_for(at))
+            {
+                continue;
+            }
+            let passed = passed::take(&mut passed, at);
+            doors.push(listener::open(kind, at, passed, is_managed)?);
+        }
+        passed::close_rest(passed, &settings, overrides);
+        Ok(doors)
     }
 }
 
@@ -226,7 +233,7 @@ impl Live for Server {
 
 impl Running {
     /// Binds everything and begins to serve; errs with what to do.
-    pub fn start(context: Context, clock: Clock, plan: &Plan) -> Result<Running, ServeError> {
+    pub fn start(context: Context, clock: Clock, plan: Plan) -> Result<Running, ServeError> {
         let processors = thread::available_parallelism().map_or(1, usize::from);
         let threads = processors.div_ceil(2).min(limits::SERVER_THREADS);
         let (executor, handshakes) = (Arc::new(Executor::new()), Arc::new(Executor::new()));
@@ -259,7 +266,7 @@ impl Running {
             space: SpaceAlarm::default(),
             reports: Ration::default(),
             broken_off: AtomicU64::new(0),
-            sandbox: plan.sandbox.clone(),
+            sandbox: plan.sandbox,
             relay: Relay::default(),
             bound: OnceLock::new(),
             store: context.store.clone(),
@@ -267,8 +274,7 @@ impl Running {
         });
         ticket::block_on(server.load_certificate());
 
-        let wanted = server.wanted(plan).into_iter();
-        let doors: Vec<Door> = wanted.map(|(kind, at)| listener::bind(kind, at)).collect::<Result<_, _>>()?;
+        let doors = server.open(plan.passed, &plan.overrides, plan.notifier.is_heard())?;
         let control = control::Door::bind(&plan.database)?;
         let public = control::PublicDoor::bind(&plan.database).inspect_err(|error| {
             log::warn!("users can't change their passwords: {error}");
@@ -298,6 +304,11 @@ impl Running {
             executor.spawn(failures::write_down(server.gatekeeper.clone(), failures::Pauses::default())),
         );
         tasks.push(executor.spawn(control.accept(context, Arc::clone(&server), Arc::clone(&executor))));
+        let asked = Arc::clone(&server);
+        tasks.push(executor.spawn(notify::feed(plan.notifier, server.clock.clone(), move || {
+            let answer = asked.store.answers();
+            async { !matches!(answer.await, Err(StoreError::Closed)) }
+        })));
         Relay::start(&server, &executor);
         Ok(Running { server, executor, doors: tasks, workers, quit, control, public })
     }

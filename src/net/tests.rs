@@ -41,7 +41,7 @@ fn start(folder: &Folder) -> (Running, MailboxId, SocketAddr) {
     let overrides = vec![(ListenerKind::Pop3, listen.clone()), (ListenerKind::Pop3s, listen)];
     let plan = Plan { database: folder.database(), overrides, ..Plan::default() };
     let running =
-        Running::start(Context { store, gatekeeper, live: None, asker: Asker::default() }, clock, &plan)
+        Running::start(Context { store, gatekeeper, live: None, asker: Asker::default() }, clock, plan)
             .unwrap();
     let [(ListenerKind::Pop3, address)] = *running.bound() else {
         panic!("without a certificate no TLS listener is opened")
@@ -122,7 +122,7 @@ fn a_second_server_is_told_of_the_first() {
         live: None,
         asker: Asker::default(),
     };
-    let ServeError(text) = Running::start(context, server.clock.clone(), &plan).err().unwrap();
+    let ServeError(text) = Running::start(context, server.clock.clone(), plan).err().unwrap();
     assert!(text.starts_with(&format!("can't listen on {address} (pop3): another program")), "{text}");
     running.stop();
 }

@@ -383,6 +383,12 @@ impl Store {
 
     // ---- the file itself ----
 
+    /// Whether a reader still answers, by a real read of the file; for a watchdog (S-275). A failure is an answer too, but
+    /// for [`StoreError::Closed`].
+    pub fn answers(&self) -> Ask<()> {
+        self.ask(|transaction| records::record(transaction, "").map(drop))
+    }
+
     /// Counts of syncs, octets and messages since the store was opened, and the file's and disk's sizes.
     pub fn wear(&self) -> Wear {
         self.shared.wear()

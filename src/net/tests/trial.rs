@@ -10,7 +10,7 @@ use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
 use rustix::net::{AddressFamily, SocketType};
 
-use super::super::server::Running;
+use super::super::server::{Running, Server};
 use super::super::*;
 use crate::admin::Asker;
 use crate::auth::tests::Folder;
@@ -69,7 +69,7 @@ pub fn serving_on(disk: Arc<dyn Medium>, settings: &[(&str, &str)], act: impl Fn
     let running = Running::start(
         Context { store, gatekeeper, live: None, asker: Asker::default() },
         clock.clone(),
-        &plan,
+        plan,
     )
     .unwrap();
     super::while_serving(running, |running| act(&Trial { running, clock }));

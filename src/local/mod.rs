@@ -16,6 +16,7 @@
 //!   machine while it is looked after, not from their mail (S-214).
 
 mod aging;
+mod becoming;
 pub mod door;
 mod entry;
 mod files;
@@ -25,6 +26,7 @@ mod question;
 mod reason;
 
 pub use aging::Day;
+pub use becoming::{Servant, name_of};
 pub use files::{Files, Proof};
 pub use helper::{Helper, confine};
 pub use question::{Answer, Claim, HEADER_OCTETS, Question, length};

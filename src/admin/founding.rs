@@ -5,6 +5,7 @@ use std::fs::DirBuilder;
 use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::{AdminError, Answer, Asker, Context};
 use crate::auth::{DeviceKey, Gatekeeper};
@@ -12,6 +13,7 @@ use crate::cert;
 use crate::clock::{Clock, UnixTime};
 use crate::limits;
 use crate::mail::{Domain, printable};
+use crate::settings::Settings;
 use crate::store::{Options, Store, StoreError};
 use crate::ticket::block_on;
 
@@ -27,21 +29,34 @@ pub struct Founded {
 
 /// Opens a database that no server has open. Errs with [`super::Failure::Unreachable`].
 pub fn open(database: &Path, clock: &Clock) -> Result<Context, AdminError> {
+    let store = open_store(database, clock)?;
+    let key = DeviceKey::load(database).map_err(|error| AdminError::unreachable(error.0))?;
+    with_key(store, key)
+}
+
+/// The settings of such a database, which is closed again: for who must know them before it stays open. What a power cut
+/// left is recovered on the way. Errs as [`open`] does.
+pub fn look(database: &Path) -> Result<Arc<Settings>, AdminError> {
+    let store = open_store(database, &Clock::system(UnixTime(0)))?;
+    let settings = store.settings();
+    store.close();
+    Ok(settings)
+}
+
+fn open_store(database: &Path, clock: &Clock) -> Result<Store, AdminError> {
     if matches!(database.symlink_metadata(), Err(error) if error.kind() == std::io::ErrorKind::NotFound) {
         return Err(AdminError::unreachable(format!(
             "there is no database at {}: run \"poppet setup DOMAIN USER\" first, or name it with --db",
             shown(database)
         )));
     }
-    let store = Store::open(database, &Options::default(), clock.clone()).map_err(|error| match error {
+    Store::open(database, &Options::default(), clock.clone()).map_err(|error| match error {
         StoreError::InUse(_) => AdminError::unreachable(format!(
             "another program has {} open and no server answers beside it: end that program, then try again",
             shown(database)
         )),
         error => AdminError::unreachable(error),
-    })?;
-    let key = DeviceKey::load(database).map_err(|error| AdminError::unreachable(error.0))?;
-    with_key(store, key)
+    })
 }
 
 /// Makes folder, device key and database where there are none, or opens what stands.

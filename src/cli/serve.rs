@@ -1,21 +1,37 @@
 //! serve: the server in the foreground.
+//!
+//! ```text
+//! one thread:  1 sockets of the service manager are taken, before anything else is opened
+//!              2 the settings are looked up, as the user who will serve; the database is closed again
+//!              3 low ports are opened, and root becomes that user for good
+//!              4 confine: nothing is opened any more but what the settings need
+//! more:        5 the database is opened, whose threads inherit all that
+//!              6 net::serve
+//! ```
 
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
 
 use rustix::process::DumpableBehavior;
 
 use super::output::Output;
 use super::verbs::Serve;
-use super::{logger, machine, table};
+use super::{logger, machine, place, table};
 use crate::admin::{self, AdminError, Answer, Command, Context, Failure, LiveStatus};
 use crate::clock::{Clock, UnixTime};
+use crate::local::{self, Servant};
 use crate::mail::Domain;
-use crate::net::{self, Plan, control};
-use crate::settings::{Listen, ListenerKind};
+use crate::net::{self, Notifier, Plan, ServeError, control, passed};
+use crate::sandbox::{self, Needs};
+use crate::settings::{Listen, ListenerKind, Settings};
 use crate::ticket::block_on;
 
 pub(super) fn serve(verb: &Serve, database: PathBuf, output: &Output) -> Result<(), AdminError> {
+    logger::start();
+    let passed = passed::from_service_manager();
     let overrides = overrides(verb)?;
     if let Some(live) = running(&database) {
         return Err(AdminError::new(
@@ -23,9 +39,122 @@ pub(super) fn serve(verb: &Serve, database: PathBuf, output: &Output) -> Result<
             format!("the server of this database runs already, as process {}: end that one first", live.pid),
         ));
     }
+    let servant = verb.user.as_deref().map(servant).transpose()?;
+    let notifier = Notifier::from_environment();
+    start(servant, Plan { database, overrides, passed, notifier, ..Plan::default() }, output)
+}
+
+/// Serves a database that is open here, once this has closed it: the way into the server is the same for all.
+pub(super) fn run(context: Context, plan: Plan, output: &Output) -> Result<(), AdminError> {
+    context.store.close();
+    drop(context);
+    logger::start();
+    start(None, plan, output)
+}
+
+/// The steps of this file's heading from the second on.
+fn start(servant: Option<Servant>, mut plan: Plan, output: &Output) -> Result<(), AdminError> {
+    if servant.is_none() {
+        check_root(&plan.database)?;
+    }
+    let settings = look(&plan, servant.as_ref())?;
+    if !has_listener(&settings, &plan) {
+        return Err(AdminError::new(
+            Failure::Failed,
+            "no listener is on: give one, as in \"poppet serve --pop3 0.0.0.0:110\", or run \"poppet setup\"",
+        ));
+    }
+    passed::open_low(&mut plan, &settings).map_err(failed)?;
+    if let Some(servant) = &servant {
+        servant.become_for_good().map_err(|text| AdminError::new(Failure::Failed, text))?;
+    }
+    keep_memory_private();
+    plan.sandbox = sandbox::confine(&needs(&settings, &plan));
+
     let clock = Clock::system(UnixTime(0));
-    let context = admin::open(&database, &clock)?;
-    run(context, clock, Plan { database, overrides, ..Plan::default() }, output)
+    let patience = plan.notifier.patience();
+    let context = admin::open(&plan.database, &clock)?;
+    renew_certificate(&context);
+    drop(patience);
+    let ready = |bound: &[(ListenerKind, SocketAddr)]| {
+        if let Err(error) = output.text(&ready_line(bound)) {
+            log::warn!("{}", table::harmless(&error.text));
+        }
+    };
+    net::serve(context, clock, plan, ready).map_err(failed)
+}
+
+fn failed(error: ServeError) -> AdminError {
+    AdminError::new(Failure::Failed, error.0)
+}
+
+/// The user who is to serve.
+fn servant(name: &str) -> Result<Servant, AdminError> {
+    let shown = table::harmless(name);
+    let servant = Servant::find(Path::new(ETC), name).map_err(|error| {
+        AdminError::new(Failure::Failed, format!("can't read the accounts in {ETC}: {error}"))
+    })?;
+    match servant {
+        None => Err(AdminError::new(
+            Failure::NotFound,
+            format!(
+                "there is no user {shown} of this system: make it with \"useradd --system {shown}\", or name another"
+            ),
+        )),
+        Some(servant) if servant.is_root() => Err(AdminError::usage(format!(
+            "{shown} is root, who is to serve nobody: name another user with --user"
+        ))),
+        Some(servant) => Ok(servant),
+    }
+}
+
+/// Root serves only what is his own, and is told what would be better (S-331).
+fn check_root(database: &Path) -> Result<(), AdminError> {
+    if !place::is_root() {
+        return Ok(());
+    }
+    let owner = database.symlink_metadata().map_or(0, |about| about.uid());
+    if owner != 0 {
+        let name = local::name_of(Path::new(ETC), owner).unwrap_or_else(|| "NAME".into());
+        return Err(AdminError::new(
+            Failure::Refused,
+            format!(
+                "the database {} belongs to user {owner}, not to root: run \"poppet serve --user {name}\"",
+                database.display()
+            ),
+        ));
+    }
+    log::warn!(
+        "this server is root, and so is whoever finds a bug in it: make a user, give the database's folder and its files \
+         to it, and say \"poppet serve --user NAME\""
+    );
+    Ok(())
+}
+
+/// The settings, read by the user who will serve: what is in his folder is nothing that root should open.
+fn look(plan: &Plan, servant: Option<&Servant>) -> Result<Arc<Settings>, AdminError> {
+    let _patience = plan.notifier.patience();
+    let Some(servant) = servant else { return admin::look(&plan.database) };
+    let look = || {
+        servant.become_for_good().map_err(|text| AdminError::new(Failure::Refused, text))?;
+        admin::look(&plan.database)
+    };
+    thread::scope(|scope| scope.spawn(look).join()).unwrap_or_else(|_| {
+        Err(AdminError::new(Failure::Failed, "the database can't be looked at; please report this"))
+    })
+}
+
+/// What the server needs to go on doing.
+fn needs(settings: &Settings, plan: &Plan) -> Needs {
+    let folder = plan.database.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    let open = |address| plan.passed.iter().any(|socket| passed::is_for(socket, address));
+    let binds = passed::wanted(settings, &plan.overrides).filter(|(_, address)| !open(*address));
+    Needs {
+        writes: vec![folder.to_owned()],
+        connects: vec![0],
+        binds: binds.map(|(_, address)| address.port()).collect(),
+        ..Needs::default()
+    }
 }
 
 /// How the server is that has this database open; none if there is none.
@@ -34,25 +163,6 @@ pub(super) fn running(database: &Path) -> Option<LiveStatus> {
         Ok(Answer::Status(status)) => status.live,
         _ => None,
     }
-}
-
-/// Serves an opened database; the ready line names every bound address.
-pub(super) fn run(context: Context, clock: Clock, plan: Plan, output: &Output) -> Result<(), AdminError> {
-    if !has_listener(&context, &plan) {
-        return Err(AdminError::new(
-            Failure::Failed,
-            "no listener is on: give one, as in \"poppet serve --pop3 0.0.0.0:110\", or run \"poppet setup\"",
-        ));
-    }
-    logger::start();
-    keep_memory_private();
-    renew_certificate(&context);
-    let ready = |bound: &[(ListenerKind, SocketAddr)]| {
-        if let Err(error) = output.text(&ready_line(bound)) {
-            log::warn!("{}", table::harmless(&error.text));
-        }
-    };
-    net::serve(context, clock, plan, ready).map_err(|error| AdminError::new(Failure::Failed, error.0))
 }
 
 /// Passwords and keys are in memory: nobody of this user reads it, and no core file holds it (S-263).
@@ -86,12 +196,8 @@ fn renewed(context: &Context) -> Result<bool, AdminError> {
     }
 }
 
-fn has_listener(context: &Context, plan: &Plan) -> bool {
-    let settings = context.store.settings();
-    ListenerKind::ALL.iter().any(|kind| {
-        let given = plan.overrides.iter().find(|(given, _)| given == kind).map(|(_, listen)| listen);
-        !given.unwrap_or(settings.listen(*kind)).0.is_empty()
-    })
+fn has_listener(settings: &Settings, plan: &Plan) -> bool {
+    passed::wanted(settings, &plan.overrides).next().is_some()
 }
 
 fn overrides(verb: &Serve) -> Result<Vec<(ListenerKind, Listen)>, AdminError> {
@@ -125,12 +231,15 @@ fn ready_line(bound: &[(ListenerKind, SocketAddr)]) -> String {
     line + "\n"
 }
 
+/// Where the system's accounts are.
+const ETC: &str = "/etc";
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn flags() -> Serve {
-        Serve { pop3: None, pop3s: None, smtp: None, submission: None, submissions: None }
+        Serve { pop3: None, pop3s: None, smtp: None, submission: None, submissions: None, user: None }
     }
 
     #[test]

@@ -42,7 +42,9 @@ pub(super) struct Setup {
     note = "ADDR is an address with a port such as 0.0.0.0:110 or [::]:110, several with commas between, or off;\n\
     port 0 takes any that is free. What is not given goes by the settings of the same names.\n\
     Once every listener is bound, one line on standard output names them:\n\
-    ready pop3=127.0.0.1:1110 smtp=127.0.0.1:2525"
+    ready pop3=127.0.0.1:1110 smtp=127.0.0.1:2525\n\
+    Root with --user opens the ports below 1024 and is that user for good before it opens the database, which must be\n\
+    the user's, as the folder and the key. systemd passes ports and names the user itself."
 )]
 /// serve
 pub(super) struct Serve {
@@ -61,6 +63,9 @@ pub(super) struct Serve {
     /// where SMTP for users listens, inside TLS
     #[argh(option, arg_name = "ADDR")]
     pub submissions: Option<String>,
+    /// the user of the system who serves; only root can name another than himself
+    #[argh(option, arg_name = "NAME")]
+    pub user: Option<String>,
 }
 
 #[derive(FromArgs)]

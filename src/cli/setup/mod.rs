@@ -76,9 +76,7 @@ pub(super) fn setup(verb: &Setup, database: PathBuf, output: &Output) -> Result<
     unseen.iter().for_each(|note| complain(note));
     postmaster?;
     match context {
-        Some(context) if !verb.no_start => {
-            serve::run(context, clock, Plan { database, ..Plan::default() }, output)
-        }
+        Some(context) if !verb.no_start => serve::run(context, Plan { database, ..Plan::default() }, output),
         _ => Ok(()),
     }
 }

@@ -75,14 +75,15 @@ pub enum CertificateAct {
         /// Names of the machine, where none are given.
         names: Vec<String>,
     },
-    /// Installs what an authority has signed, whether requested here or made elsewhere (T2): [`Told::Rows`], the one that is
+    /// Installs what an authority has signed, whether requested here or made elsewhere (T2): [`Told::Installed`]; it is
     /// shown from now on. A pair that does not fit changes nothing.
     Install {
-        /// What it is called in lists and by `bind` and `remove`.
+        /// What it is called in lists and by `bind` and `del`; empty takes that of an installed one for the same names,
+        /// else its first name.
         label: String,
-        /// The certificate and those between it and its authority, PEM or DER.
-        chain: Vec<u8>,
-        /// The private key, PKCS #8, PKCS #1 or SEC 1; none takes the key of the request.
+        /// The certificate and those between it and its authority, PEM or DER; the key may be among them.
+        chain: Secret,
+        /// The private key, PKCS #8, PKCS #1 or SEC 1; none takes the one in `chain`, else that of a request.
         key: Option<Secret>,
     },
     /// Shows an installed certificate to who asks for a name or comes by an address of this machine (T2): [`Told::Rows`].
@@ -144,6 +145,15 @@ pub enum Told {
         request: String,
         /// The names and addresses in it.
         subjects: Vec<String>,
+        /// Those of an older request that is void by this, if any.
+        void: Vec<String>,
+    },
+    /// A certificate that was installed.
+    Installed {
+        /// What it is.
+        row: CertificateRow,
+        /// What is to be known of it, in sentences for people.
+        notes: Vec<String>,
     },
 }
 
@@ -154,7 +164,7 @@ pub struct CertificateRow {
     pub kind: CertificateKind,
     /// The user who may log on by it.
     pub address: Option<Address>,
-    /// The name of its subject, or its label.
+    /// The name of its subject, or its label, or the names of a request.
     pub name: String,
     /// Which it is.
     pub fingerprint: Fingerprint,
@@ -164,7 +174,12 @@ pub struct CertificateRow {
     pub has_ended: bool,
     /// Whether its mailbox is no more; then it is nobody's.
     pub is_nobodys: bool,
+    /// To whom it is shown: names, addresses of this machine, or [`EVERYWHERE`]; none where it is not bound.
+    pub bound: Vec<String>,
 }
+
+/// Everybody for whom nothing else is bound.
+pub const EVERYWHERE: &str = "everybody else";
 
 /// What a certificate is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,6 +198,10 @@ pub enum CertificateKind {
     Allowed,
     /// The same, and was made here.
     Issued,
+    /// It was installed, and is shown to clients.
+    Installed,
+    /// A request that no certificate was installed for.
+    Request,
 }
 
 /// A revocation list in a listing.
@@ -209,6 +228,8 @@ impl CertificateKind {
             CertificateKind::SmartHostAuthority => "smarthost-authority",
             CertificateKind::Allowed => "allowed",
             CertificateKind::Issued => "issued",
+            CertificateKind::Installed => "installed",
+            CertificateKind::Request => "request",
         }
     }
 }
@@ -280,6 +301,7 @@ async fn list(context: &Context) -> Result<Answer, AdminError> {
             ends: allowed.ends,
             has_ended: has_ended(allowed.ends),
             is_nobodys,
+            bound: Vec::new(),
         });
     }
     Ok(rows(all))
@@ -410,6 +432,7 @@ fn row(kind: CertificateKind, der: &[u8]) -> Option<CertificateRow> {
         ends: Some(read.ends),
         has_ended: has_ended(Some(read.ends)),
         is_nobodys: false,
+        bound: Vec::new(),
     })
 }
 

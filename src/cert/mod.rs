@@ -11,6 +11,7 @@
 
 mod certificate;
 mod fingerprint;
+mod installed;
 mod issue;
 mod kept;
 mod make;
@@ -23,6 +24,7 @@ mod trust;
 
 pub use certificate::{Certificate, RevocationList, fingerprint, read, read_revocations};
 pub use fingerprint::Fingerprint;
+pub use installed::{Installed, install, installed};
 pub use issue::{Issued, issue};
 pub use kept::{
     Allowed, DIRECTORY_AUTHORITIES, SMART_HOST_AUTHORITIES, Vouches, add_authorities, add_revocations, allow,

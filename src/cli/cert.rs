@@ -1,5 +1,7 @@
 //! cert.
 
+mod servers;
+
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -10,8 +12,8 @@ use super::desk::{Desk, stranger};
 use super::output::Output;
 use super::table::{Cell, Report, Said};
 use crate::admin::{
-    AdminError, Answer, CertificateAct, CertificateRow, Command, Failure, Fingerprint, RevocationRow, Told,
-    Vouches, quoted,
+    AdminError, Answer, CertificateAct, CertificateKind, CertificateRow, Command, Failure, Fingerprint,
+    RevocationRow, Told, Vouches, quoted,
 };
 use crate::limits;
 use crate::mail::Address;
@@ -42,6 +44,11 @@ pub(super) fn cert(verb: &CertVerb, desk: &Desk, output: &Output) -> Result<(), 
         ["issue", address] => issue(verb, self::address(address)?, desk)?,
         ["allow", address, fingerprint] => allow(verb, self::address(address)?, fingerprint, desk)?,
         ["deny", address, fingerprint] => deny(self::address(address)?, fingerprint, desk)?,
+        ["request", subjects @ ..] => return servers::request(verb, subjects, desk, output),
+        ["install", file] => servers::install(verb, file, None, desk)?,
+        ["install", file, key] => servers::install(verb, file, Some(key), desk)?,
+        ["bind", label, places @ ..] => servers::bind(label, places, desk)?,
+        ["del", label] => servers::uninstall(label, desk)?,
         other => return Err(misused(other)),
     };
     output.report(&report)
@@ -146,11 +153,13 @@ fn cells(row: &CertificateRow) -> Vec<Cell> {
         if row.name.is_empty() { Cell::None } else { Cell::text(&row.name) },
         row.ends.map_or(Cell::None, Cell::Time),
         Cell::text(match row {
+            CertificateRow { kind: CertificateKind::Request, .. } => "pending",
             CertificateRow { is_nobodys: true, .. } => "nobody's",
             CertificateRow { has_ended: true, .. } => "ended",
             _ => "good",
         }),
         Cell::text(row.fingerprint),
+        if row.bound.is_empty() { Cell::None } else { Cell::Texts(row.bound.clone()) },
     ]
 }
 
@@ -214,16 +223,30 @@ fn cannot_make(path: &Path, error: &std::io::Error) -> AdminError {
 
 /// Each option belongs to some acts only.
 fn check_options(verb: &CertVerb, words: &[&str]) -> Result<(), AdminError> {
-    let is_issue = words.first() == Some(&"issue");
+    let act = words.first().copied().unwrap_or_default();
     let is_change_of_ca = matches!(words, ["ca", "add" | "del", ..]);
-    if verb.vouches.is_some() && !is_change_of_ca {
-        return Err(AdminError::usage("--for belongs to \"poppet cert ca add FILE\" and \"ca del NAME\""));
-    }
-    if (verb.out.is_some() || verb.days.is_some()) && !is_issue {
-        return Err(AdminError::usage("--out and --days belong to \"poppet cert issue ADDRESS\""));
-    }
-    if verb.label.is_some() && !is_issue && words.first() != Some(&"allow") {
-        return Err(AdminError::usage("--label belongs to \"poppet cert issue\" and \"poppet cert allow\""));
+    for (is_given, belongs, text) in [
+        (
+            verb.vouches.is_some(),
+            is_change_of_ca,
+            "--for belongs to \"poppet cert ca add FILE\" and \"ca del NAME\"",
+        ),
+        (verb.days.is_some(), act == "issue", "--days belongs to \"poppet cert issue ADDRESS\""),
+        (
+            verb.out.is_some(),
+            matches!(act, "issue" | "request"),
+            "--out belongs to \"poppet cert issue\" and \"poppet cert request\"",
+        ),
+        (
+            verb.label.is_some(),
+            matches!(act, "issue" | "allow"),
+            "--label belongs to \"poppet cert issue\" and \"poppet cert allow\"",
+        ),
+        (verb.installed_as.is_some(), act == "install", "--as belongs to \"poppet cert install FILE\""),
+    ] {
+        if is_given && !belongs {
+            return Err(AdminError::usage(text));
+        }
     }
     Ok(())
 }
@@ -236,6 +259,9 @@ fn misused(words: &[&str]) -> AdminError {
         ["ca", ..] => "say ca list, ca add FILE, or ca del NAME".into(),
         ["crl", ..] => "say crl list, crl add FILE, or crl del NAME".to_owned(),
         ["issue", ..] => "say for whom, as in \"poppet cert issue alice@home.lan\"".into(),
+        ["install", ..] => "say install FILE, or install FILE KEYFILE".into(),
+        ["bind", ..] => "say which, and to what, as in \"poppet cert bind company mail.example.org\"".into(),
+        ["del", ..] => "say which, by its name in \"poppet cert list\"".into(),
         ["allow" | "deny", ..] => {
             format!("say whose certificate and its fingerprint, as in \"poppet cert {} alice@home.lan 3f09...\"", words[0])
         }
@@ -247,8 +273,9 @@ fn misused(words: &[&str]) -> AdminError {
     })
 }
 
-const ACTS: &[&str] = &["list", "show", "ca", "crl", "issue", "allow", "deny"];
-const COLUMNS: &[&str] = &["kind", "address", "name", "ends", "state", "fingerprint"];
+const ACTS: &[&str] =
+    &["list", "show", "ca", "crl", "issue", "allow", "deny", "request", "install", "bind", "del"];
+const COLUMNS: &[&str] = &["kind", "address", "name", "ends", "state", "fingerprint", "bound"];
 const REVOCATION_COLUMNS: &[&str] = &["name", "revoked", "made", "next"];
 
 #[cfg(test)]
@@ -257,7 +284,7 @@ mod tests {
 
     fn verb(words: &str) -> CertVerb {
         let words = words.split_whitespace().map(str::to_owned).collect();
-        CertVerb { words, vouches: None, out: None, days: None, label: None }
+        CertVerb { words, vouches: None, out: None, days: None, label: None, installed_as: None }
     }
 
     fn complaint(verb: &CertVerb) -> String {
@@ -295,6 +322,11 @@ mod tests {
             ("allow alice@home.lan", "and its fingerprint"),
             ("allow alice@home.lan 3f09", "is no SHA-256 fingerprint"),
             ("deny", "poppet cert deny"),
+            ("install", "say install FILE"),
+            ("install a b c", "say install FILE"),
+            ("bind", "say which, and to what"),
+            ("del", "say which"),
+            ("del a b", "say which"),
         ] {
             assert!(complaint(&verb(words)).contains(wanted), "{words}: {}", complaint(&verb(words)));
         }
@@ -305,8 +337,10 @@ mod tests {
         for (wrong, wanted) in [
             (CertVerb { vouches: Some("clients".into()), ..verb("list") }, "--for belongs"),
             (CertVerb { vouches: Some("all".into()), ..verb("ca del x") }, "--for can't be \"all\""),
-            (CertVerb { out: Some("x".into()), ..verb("show") }, "--out and --days belong"),
-            (CertVerb { days: Some(1), ..verb("allow a@b 00") }, "--out and --days belong"),
+            (CertVerb { out: Some("x".into()), ..verb("show") }, "--out belongs"),
+            (CertVerb { days: Some(1), ..verb("allow a@b 00") }, "--days belongs"),
+            (CertVerb { days: Some(1), ..verb("request") }, "--days belongs"),
+            (CertVerb { installed_as: Some("x".into()), ..verb("request") }, "--as belongs"),
             (CertVerb { label: Some("x".into()), ..verb("ca list") }, "--label belongs"),
         ] {
             assert!(complaint(&wrong).contains(wanted), "{}", complaint(&wrong));

@@ -9,7 +9,8 @@ use argh::FromArgs;
     description = "show certificates, and say whose certificates of users are believed",
     example = "{command_name}\n{command_name} ca add company.pem\n{command_name} crl add company.crl\n\
     {command_name} issue alice@home.lan --label phone\n{command_name} allow alice@home.lan 3f:09:...\n\
-    {command_name} deny alice@home.lan 3f09a1b2",
+    {command_name} deny alice@home.lan 3f09a1b2\n{command_name} request mail.example.org\n\
+    {command_name} install mail.pem",
     note = "\"poppet set clientcert optional\" or required makes the listeners ask users for certificates, \"poppet set\n\
     certpassword on\" asks for the password too. Say:\n\
     list                      all certificates; columns: kind, address, name, ends, state, fingerprint\n\
@@ -24,18 +25,26 @@ use argh::FromArgs;
     issue ADDRESS             make a certificate for a user's device: a PKCS #12 file, and the password for it\n\
     allow ADDRESS PRINT       let a user log on with the certificate that has this SHA-256 fingerprint\n\
     deny ADDRESS PRINT        no more, and end his sessions; the fingerprint's first 8 digits do\n\
+    request [NAME...]         make a key, and a request (PKCS #10) for an authority to sign; names and addresses\n\
+    install FILE [KEYFILE]    show what an authority has signed, from the next connection on; the key is that of the\n\
+    \x20                         request, or stands in FILE or KEYFILE. What does not fit changes nothing\n\
+    bind LABEL [PLACE...]     show it to who asks for these names (*.example.org) or comes by these addresses of this\n\
+    \x20                         machine; without PLACE to everybody else. LABEL poppet is poppet's own\n\
+    del LABEL                 show what was installed no more\n\
+    Who asks for a name that is bound, or else comes by an address that is, gets what it is bound to; else what has the\n\
+    name that he asks for; else what is bound to everybody, which is the first that was installed.\n\
     A FILE is PEM or DER. What was issued can be denied at any time; its key is kept nowhere. For programs that want\n\
     PEM: openssl pkcs12 -in FILE -nodes. A certificate that names no mailbox here lets nobody in."
 )]
 /// cert
 pub(super) struct CertVerb {
     /// what is done, and with what
-    #[argh(positional, arg_name = "list|show|ca|crl|issue|allow|deny ...")]
+    #[argh(positional, arg_name = "list|show|ca|crl|issue|allow|deny|request|install|bind|del ...")]
     pub words: Vec<String>,
     /// whom an authority vouches for: clients (the default), directory, or smarthost (routes' hosts, too)
     #[argh(option, arg_name = "WHOM", long = "for")]
     pub vouches: Option<String>,
-    /// where the PKCS #12 file goes; without it ADDRESS.p12 in this folder. No file is overwritten
+    /// where the PKCS #12 file goes; without it ADDRESS.p12 in this folder. Or the request. No file is overwritten
     #[argh(option, arg_name = "FILE")]
     pub out: Option<String>,
     /// how long what is issued is valid; without it 1095 days
@@ -44,4 +53,7 @@ pub(super) struct CertVerb {
     /// what it is called in lists, such as the device that has it
     #[argh(option, arg_name = "TEXT")]
     pub label: Option<String>,
+    /// what is installed is called so in lists; without it by its first name. Letters, digits, dots and hyphens
+    #[argh(option, arg_name = "LABEL", long = "as")]
+    pub installed_as: Option<String>,
 }

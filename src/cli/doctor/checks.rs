@@ -81,6 +81,9 @@ pub(super) fn of_certificates(rows: &[CertificateRow], now: UnixTime) -> Vec<Fin
             CertificateKind::ClientAuthority
             | CertificateKind::DirectoryAuthority
             | CertificateKind::SmartHostAuthority => "\"poppet cert ca add FILE\" takes its successor",
+            CertificateKind::Installed | CertificateKind::Request => {
+                "\"poppet cert install FILE\" takes its successor"
+            }
         };
         let Some(ends) = row.ends else { continue };
         let left = ends.0.saturating_sub(now.0) / DAY;
@@ -107,6 +110,7 @@ fn described(row: &CertificateRow) -> String {
         (Some(address), _) => format!("a certificate{name} of {address}"),
         (None, CertificateKind::Server) => "the server's".into(),
         (None, CertificateKind::Authority) => "that of poppet's own authority".into(),
+        (None, CertificateKind::Installed) => format!("the installed{name}"),
         (None, _) => format!("that of the authority{name}"),
     }
 }
@@ -283,6 +287,7 @@ mod tests {
             ends: Some(UnixTime(NOW.0.saturating_add_signed(days * DAY as i64))),
             has_ended: days < 0,
             is_nobodys: false,
+            bound: Vec::new(),
         };
         let server = || row(CertificateKind::Server, 400);
         assert_eq!(states(&of_certificates(&[server()], NOW)), [State::Good]);

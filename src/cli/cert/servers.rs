@@ -1,0 +1,136 @@
+//! cert request, install, bind and del: certificates of others for this server.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use super::{ask, cannot_make, cells, contents, removed};
+use crate::admin::{AdminError, Answer, CertificateAct, Failure, Told, quoted};
+use crate::cli::certificate_verb::CertVerb;
+use crate::cli::desk::{Desk, stranger};
+use crate::cli::machine;
+use crate::cli::output::{Output, complain};
+use crate::cli::table::{Cell, Report, Said};
+use crate::limits;
+use crate::mail::Secret;
+
+/// The request is PEM on standard output, or in the file of `--out`; what to do with it stands on standard error.
+pub(super) fn request(
+    verb: &CertVerb,
+    subjects: &[&str],
+    desk: &Desk,
+    output: &Output,
+) -> Result<(), AdminError> {
+    let subjects = subjects.iter().map(|subject| (*subject).to_owned()).collect();
+    let act = CertificateAct::Request { subjects, names: machine::names() };
+    let Answer::Certificates(Told::Request { request, subjects, void }) = ask(desk, act)? else {
+        return Err(stranger());
+    };
+    let mut meaning = vec![format!(
+        "The request is for {}. Give it to an authority; what that sends back goes to \"poppet cert install FILE\", the \
+         key is here. Asked for the same again, it is the same.",
+        subjects.join(", ")
+    )];
+    if !void.is_empty() {
+        meaning.push(format!(
+            "The oldest request, for {}, is void: a certificate for it can't be installed any more.",
+            void.join(", ")
+        ));
+    }
+    let facts = |request: Cell| {
+        vec![
+            ("request", request),
+            ("subjects", Cell::Texts(subjects.clone())),
+            ("void", Cell::Texts(void.clone())),
+        ]
+    };
+    match &verb.out {
+        Some(out) => {
+            write(Path::new(out), &request)?;
+            let sentence = format!("{out} has the request.");
+            output.report(&Report::Said(sentence, facts(Cell::text(out)), Said::Meaning(meaning)))
+        }
+        None if output.is_json => output.report(&Report::Facts(facts(Cell::text(request)))),
+        None => {
+            meaning.iter().for_each(|line| complain(line));
+            output.text(&request)
+        }
+    }
+}
+
+pub(super) fn install(
+    verb: &CertVerb,
+    file: &str,
+    key: Option<&str>,
+    desk: &Desk,
+) -> Result<Report, AdminError> {
+    let (chain, secret) = (Secret::new(contents(file)?), key.map(contents).transpose()?.map(Secret::new));
+    let octets = chain.expose().len() + secret.as_ref().map_or(0, |key| key.expose().len());
+    if octets > limits::CERTIFICATE_FILE_OCTETS {
+        let text = format!("the files have over {} octets: DER takes less", limits::CERTIFICATE_FILE_OCTETS);
+        return Err(AdminError::new(Failure::Refused, text));
+    }
+    let label = verb.installed_as.clone().unwrap_or_default();
+    let act = CertificateAct::Install { label, chain, key: secret };
+    let Answer::Certificates(Told::Installed { row, mut notes }) = ask(desk, act)? else {
+        return Err(stranger());
+    };
+    notes.extend([Some(file), key].into_iter().flatten().filter_map(exposed));
+    let to_whom = match row.bound.as_slice() {
+        [] => "to those who ask for one of its names".to_owned(),
+        places => format!("to {}", places.join(", ")),
+    };
+    let sentence = format!("{} is installed and shown {to_whom} from now on.", row.name);
+    let mut facts = named(&row);
+    facts.push(("notes", Cell::Texts(notes.clone())));
+    Ok(Report::Said(sentence, facts, Said::Meaning(notes)))
+}
+
+pub(super) fn bind(label: &str, places: &[&str], desk: &Desk) -> Result<Report, AdminError> {
+    let places = places.iter().map(|place| (*place).to_owned()).collect();
+    let act = CertificateAct::Bind { label: label.to_owned(), places };
+    let Answer::Certificates(Told::Rows(rows)) = ask(desk, act)? else { return Err(stranger()) };
+    let row = rows.first().ok_or_else(stranger)?;
+    let sentence = format!("{} is shown to {} from now on.", quoted(label), row.bound.join(", "));
+    Ok(Report::Said(sentence, named(row), Said::Quiet))
+}
+
+pub(super) fn uninstall(label: &str, desk: &Desk) -> Result<Report, AdminError> {
+    ask(desk, CertificateAct::Uninstall { label: label.to_owned() })?;
+    let sentence =
+        format!("{} is shown no more; who it was bound to gets what everybody gets.", quoted(label));
+    Ok(removed(sentence, "label", label))
+}
+
+/// A row as named facts.
+fn named(row: &crate::admin::CertificateRow) -> Vec<(&'static str, Cell)> {
+    super::COLUMNS.iter().copied().zip(cells(row)).collect()
+}
+
+fn write(path: &Path, request: &str) -> Result<(), AdminError> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o644)
+        .open(path)
+        .map_err(|error| cannot_make(path, &error))?;
+    file.write_all(request.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(|error| cannot_make(path, &error))
+}
+
+/// What is to be said of a file with a private key that others may read, too (S-262).
+fn exposed(path: &str) -> Option<String> {
+    let mode = Path::new(path).metadata().ok()?.mode();
+    let octets = Secret::new(contents(path).ok()?);
+    let has_key = octets.expose().windows(KEY.len()).any(|window| window == KEY);
+    (has_key && mode & 0o077 != 0).then(|| {
+        format!(
+            "Others may read the key in {}: \"chmod 600 {path}\", or remove the file, for poppet keeps the key sealed.",
+            quoted(path)
+        )
+    })
+}
+
+const KEY: &[u8] = b"PRIVATE KEY-----";

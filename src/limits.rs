@@ -1,7 +1,9 @@
 //! Every size, count and time-out, each with its reason; tests try one below, at, and one above.
 
+mod certificates;
 mod outgoing;
 
+pub use certificates::*;
 pub use outgoing::*;
 
 use std::time::Duration;
@@ -264,8 +266,8 @@ pub const CERTIFICATE_RENEWAL_DAYS: u64 = 60;
 pub const CLIENT_CERTIFICATE_OCTETS: usize = 16 * 1024;
 /// Certificates that a client may send behind its own, as many as lead to an authority (S-250).
 pub const CLIENT_CHAIN: usize = 6;
-/// Names of one certificate that are looked at.
-pub const CERTIFICATE_NAMES: usize = 64;
+/// Names of one certificate that are looked at; public authorities sign up to a hundred.
+pub const CERTIFICATE_NAMES: usize = 128;
 /// Authorities of users' certificates, and of directories: each costs a look in every handshake.
 pub const CERTIFICATE_AUTHORITIES: usize = 32;
 /// Certificates that are allowed by their fingerprints; some 150 octets of memory each.

@@ -1,5 +1,7 @@
 //! Certificates (A8): poppet's own, the authorities that vouch for users, those that are allowed by themselves.
 
+mod servers;
+
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -254,13 +256,16 @@ pub(super) async fn act(context: &Context, act: CertificateAct) -> Result<Answer
         }
         CertificateAct::Deny { address, fingerprint } => deny(context, &address, &fingerprint).await?,
         CertificateAct::Issue { address, label, days } => issue(context, address, label, days).await?,
-        CertificateAct::Request { .. }
-        | CertificateAct::Install { .. }
-        | CertificateAct::Bind { .. }
-        | CertificateAct::Uninstall { .. }
-        | CertificateAct::Watch { .. }
-        | CertificateAct::Unwatch { .. }
-        | CertificateAct::Renew { .. } => {
+        // Nothing that is shown changes by it.
+        CertificateAct::Request { subjects, names } => {
+            return servers::request(context, &subjects, &names).await;
+        }
+        CertificateAct::Install { label, chain, key } => {
+            servers::install(context, &label, &chain, key.as_ref()).await?
+        }
+        CertificateAct::Bind { label, places } => servers::bind(context, &label, &places).await?,
+        CertificateAct::Uninstall { label } => servers::uninstall(context, &label).await?,
+        CertificateAct::Watch { .. } | CertificateAct::Unwatch { .. } | CertificateAct::Renew { .. } => {
             return Err(AdminError::new(Failure::Failed, "not built yet"));
         }
     };
@@ -284,9 +289,7 @@ async fn show(context: &Context) -> Result<Answer, AdminError> {
 
 async fn list(context: &Context) -> Result<Answer, AdminError> {
     let store = &context.store;
-    let mut all = Vec::new();
-    let server = cert::server_certificate(store).await.map_err(failed)?;
-    all.extend(server.and_then(|der| row(CertificateKind::Server, &der)));
+    let mut all = servers::rows(context).await?;
     let authority = cert::authority(store).await.map_err(failed)?;
     all.extend(authority.and_then(|der| row(CertificateKind::Authority, &der)));
     all.extend(authorities(context).await?);

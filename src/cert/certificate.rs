@@ -1,11 +1,13 @@
 //! Foreign certificates and revocation lists read: whom they name, from when to when, for what. RFC 5280 §4, §5.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use ring::digest;
 
 use super::CertError;
 use super::fingerprint::Fingerprint;
+use super::make::is_name;
 use crate::clock::UnixTime;
 use crate::limits;
 use crate::mail::Address;
@@ -18,14 +20,24 @@ pub struct Certificate {
     pub name: String,
     /// The addresses among its other names that a mailbox here could have.
     pub addresses: Vec<Address>,
+    /// The names of hosts among them, in small letters; may begin with `*.`.
+    pub hosts: Vec<String>,
+    /// The addresses of hosts among them.
+    pub host_addresses: Vec<IpAddr>,
     /// From when on it is valid.
     pub begins: UnixTime,
     /// Until when.
     pub ends: UnixTime,
     /// Whether clients may show it: it names no purpose, or that one.
     pub is_for_clients: bool,
+    /// Whether servers may show it, likewise.
+    pub is_for_servers: bool,
     /// Whether it may sign others.
     pub is_authority: bool,
+    /// Who has signed it, DER.
+    pub issuer: Vec<u8>,
+    /// The common name of that, foreign text; may be empty.
+    pub issuer_name: String,
     /// What its key has signed is by this subject, DER.
     pub subject: Vec<u8>,
     /// Its public key with the algorithm, DER.
@@ -79,6 +91,11 @@ pub fn read(der: &[u8]) -> Result<Certificate, CertError> {
     })
 }
 
+/// What of a certificate, DER, its issuer has signed, and how. Errs if it is none.
+pub fn signed(der: &[u8]) -> Result<Signed, CertError> {
+    parts(der).map_err(|error| CertError(format!("it is no certificate: {error}")))
+}
+
 /// Reads a revocation list, DER; errs if it is none.
 pub fn read_revocations(der: &[u8]) -> Result<RevocationList, CertError> {
     revocation_list(der).map_err(|flaw| match flaw {
@@ -110,7 +127,7 @@ fn certificate(der: &[u8]) -> Result<Certificate, Flaw> {
     }
     fields.expect(Tag::INTEGER)?;
     fields.expect(Tag::SEQUENCE)?;
-    fields.expect(Tag::SEQUENCE)?;
+    let issuer = element(&mut fields, Tag::SEQUENCE)?;
     let mut validity = fields.inside(Tag::SEQUENCE)?;
     let (begins, ends) = (moment(&mut validity)?, moment(&mut validity)?);
     validity.end()?;
@@ -118,14 +135,19 @@ fn certificate(der: &[u8]) -> Result<Certificate, Flaw> {
     let key = element(&mut fields, Tag::SEQUENCE)?;
     fields.optional(Tag::context(1, false))?;
     fields.optional(Tag::context(2, false))?;
-    let name = common_name(&subject)?;
+    let (name, issuer_name) = (common_name(&subject)?, common_name(&issuer)?);
     let mut certificate = Certificate {
         name,
         addresses: Vec::new(),
+        hosts: Vec::new(),
+        host_addresses: Vec::new(),
         begins,
         ends,
         is_for_clients: true,
+        is_for_servers: true,
         is_authority: false,
+        issuer,
+        issuer_name,
         subject,
         key,
     };
@@ -138,6 +160,17 @@ fn certificate(der: &[u8]) -> Result<Certificate, Flaw> {
     signed.expect(Tag::BIT_STRING)?;
     signed.end()?;
     Ok(certificate)
+}
+
+/// RFC 5280 §4.1.
+fn parts(der: &[u8]) -> Result<Signed, BerError> {
+    let mut parts = Reader::der(der).inside(Tag::SEQUENCE)?;
+    let octets = parts.take()?.octets.to_vec();
+    let algorithm = parts.expect(Tag::SEQUENCE)?.to_vec();
+    match parts.expect(Tag::BIT_STRING)? {
+        [0, signature @ ..] => Ok(Signed { octets, algorithm, signature: signature.to_vec() }),
+        _ => Err(BerError::BadValue),
+    }
 }
 
 /// Each may be there once. RFC 5280 §4.2.
@@ -154,8 +187,8 @@ fn extensions(mut extensions: Reader<'_>, certificate: &mut Certificate) -> Resu
         let value = extension.expect(Tag::OCTET_STRING)?;
         extension.end()?;
         match kind {
-            ALTERNATIVE_NAMES => certificate.addresses = addresses(value)?,
-            PURPOSES => certificate.is_for_clients = is_for_clients(value)?,
+            ALTERNATIVE_NAMES => other_names(value, certificate)?,
+            PURPOSES => purposes(value, certificate)?,
             CONSTRAINTS => {
                 let mut constraints = Reader::der(value).inside(Tag::SEQUENCE)?;
                 certificate.is_authority =
@@ -167,25 +200,47 @@ fn extensions(mut extensions: Reader<'_>, certificate: &mut Certificate) -> Resu
     Ok(())
 }
 
-/// rfc822Name, and SmtpUTF8Mailbox beyond ASCII. RFC 5280 §4.2.1.6, RFC 8398 §3.
-fn addresses(value: &[u8]) -> Result<Vec<Address>, Flaw> {
+/// rfc822Name, and SmtpUTF8Mailbox beyond ASCII; dNSName and iPAddress. RFC 5280 §4.2.1.6, RFC 8398 §3.
+fn other_names(value: &[u8], certificate: &mut Certificate) -> Result<(), Flaw> {
     let mut names = Reader::der(value).inside(Tag::SEQUENCE)?;
-    let (mut addresses, mut count) = (Vec::new(), 0);
+    let mut count = 0;
     while !names.is_empty() {
         count += 1;
         if count > limits::CERTIFICATE_NAMES {
             return Err(Flaw::Says("it has too many names"));
         }
         let name = names.take()?;
-        let text = match name.tag {
-            RFC822_NAME if name.content.is_ascii() => Some(name.content),
-            OTHER_NAME => smtp_utf8_mailbox(name.octets)?,
-            _ => None,
-        };
-        let address = text.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
-        addresses.extend(address.filter(|address| !addresses.contains(address)));
+        match name.tag {
+            RFC822_NAME if name.content.is_ascii() => put_address(name.content, &mut certificate.addresses),
+            OTHER_NAME => {
+                let text = smtp_utf8_mailbox(name.octets)?;
+                text.into_iter().for_each(|text| put_address(text, &mut certificate.addresses));
+            }
+            DNS_NAME => {
+                let host = std::str::from_utf8(name.content).ok().map(str::to_ascii_lowercase);
+                let host = host.filter(|host| !certificate.hosts.contains(host));
+                certificate.hosts.extend(host.filter(|host| is_host(host)));
+            }
+            IP_ADDRESS => certificate.host_addresses.extend(ip_address(name.content)),
+            _ => {}
+        }
     }
-    Ok(addresses)
+    Ok(())
+}
+
+fn put_address(text: &[u8], addresses: &mut Vec<Address>) {
+    let address = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+    addresses.extend(address.filter(|address| !addresses.contains(address)));
+}
+
+/// The star stands for one label, the first. RFC 6125 §6.4.3.
+fn is_host(host: &str) -> bool {
+    is_name(host.strip_prefix("*.").unwrap_or(host))
+}
+
+fn ip_address(octets: &[u8]) -> Option<IpAddr> {
+    let four = <[u8; 4]>::try_from(octets).map(IpAddr::from);
+    four.ok().or_else(|| <[u8; 16]>::try_from(octets).map(IpAddr::from).ok())
 }
 
 fn smtp_utf8_mailbox(octets: &[u8]) -> Result<Option<&[u8]>, Flaw> {
@@ -197,13 +252,17 @@ fn smtp_utf8_mailbox(octets: &[u8]) -> Result<Option<&[u8]>, Flaw> {
 }
 
 /// RFC 5280 §4.2.1.12.
-fn is_for_clients(value: &[u8]) -> Result<bool, Flaw> {
+fn purposes(value: &[u8], certificate: &mut Certificate) -> Result<(), Flaw> {
     let mut purposes = Reader::der(value).inside(Tag::SEQUENCE)?;
-    let mut is_for_clients = false;
+    (certificate.is_for_clients, certificate.is_for_servers) = (false, false);
     while !purposes.is_empty() {
-        is_for_clients |= purposes.expect(Tag::OBJECT_IDENTIFIER)? == CLIENT_PURPOSE;
+        match purposes.expect(Tag::OBJECT_IDENTIFIER)? {
+            CLIENT_PURPOSE => certificate.is_for_clients = true,
+            SERVER_PURPOSE => certificate.is_for_servers = true,
+            _ => {}
+        }
     }
-    Ok(is_for_clients)
+    Ok(())
 }
 
 fn revocation_list(der: &[u8]) -> Result<RevocationList, Flaw> {
@@ -297,6 +356,8 @@ fn number(digits: &[u8]) -> Result<u16, Flaw> {
 const NO_DATE: Flaw = Flaw::Says("it has a date that is none");
 const RFC822_NAME: Tag = Tag::context(1, false);
 const OTHER_NAME: Tag = Tag::context(0, true);
+const DNS_NAME: Tag = Tag::context(2, false);
+const IP_ADDRESS: Tag = Tag::context(7, false);
 /// 2.5.4.3.
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 /// 2.5.29.17.
@@ -305,6 +366,8 @@ const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1D, 0x11];
 const CONSTRAINTS: &[u8] = &[0x55, 0x1D, 0x13];
 /// 2.5.29.37.
 const PURPOSES: &[u8] = &[0x55, 0x1D, 0x25];
+/// 1.3.6.1.5.5.7.3.1.
+const SERVER_PURPOSE: &[u8] = &[0x2B, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01];
 /// 1.3.6.1.5.5.7.3.2.
 const CLIENT_PURPOSE: &[u8] = &[0x2B, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02];
 /// 1.3.6.1.5.5.7.8.9.

@@ -257,7 +257,7 @@ fn check_authority(der: &[u8], now: Option<UnixTime>) -> Result<(), CertError> {
 }
 
 /// Foreign text in a sentence.
-fn named(name: &str) -> String {
+pub fn named(name: &str) -> String {
     if name.is_empty() { "no name".into() } else { crate::mail::printable(name.as_bytes()) }
 }
 

@@ -9,6 +9,7 @@ use rcgen::{
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, DnsName, PrivatePkcs8KeyDer};
 
+use super::choice::Place;
 use super::{CertError, Identity};
 use crate::clock::UnixTime;
 use crate::limits;
@@ -79,6 +80,26 @@ pub fn make_client(
     let identity =
         Identity { certificate: certificate.der().to_vec(), private_key: Secret::new(key.serialize_der()) };
     Ok((identity, end))
+}
+
+/// Makes a P-256 key and a request for an authority elsewhere to sign, DER both. Errs if the system gives no random
+/// numbers. RFC 2986 §4.
+pub fn make_request(places: &[Place]) -> Result<(Vec<u8>, Secret), CertError> {
+    let mut params = CertificateParams::default();
+    for place in places {
+        params.subject_alt_names.push(match place {
+            Place::Name(name) => SanType::DnsName(name.as_str().try_into().map_err(failed)?),
+            Place::Address(address) => SanType::IpAddress(*address),
+        });
+    }
+    // Authorities may want one, whatever clients look at.
+    let name = places.iter().map(ToString::to_string).find(|name| name.len() <= limits::COMMON_NAME_OCTETS);
+    params.distinguished_name = named(name.as_deref().unwrap_or("poppet"));
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(failed)?;
+    let request = params.serialize_request(&key).map_err(failed)?;
+    Ok((request.der().to_vec(), Secret::new(key.serialize_der())))
 }
 
 /// From when to when a server certificate made now is valid.

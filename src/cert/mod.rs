@@ -6,32 +6,41 @@
 //!        -> "tls.server" covers the names and has time left? then nothing
 //!        -> "tls.authority", or make one (2100) -> sign a server (820 days) -> both kept, keys sealed
 //! issue -> the authority signs a user's certificate -> allowed by its fingerprint -> pkcs12, encrypted
+//! request -> a key here, a request for an authority elsewhere -> install (pair: do they fit?) -> shelf: "tls.installed"
+//! shown: poppet's own and what is installed, with the choice of who is shown which
 //! kept: authorities, revocation lists, allowed fingerprints -> trust: judges what clients show
 //! ```
 
 mod certificate;
+mod choice;
 mod fingerprint;
 mod installed;
 mod issue;
 mod kept;
 mod make;
+mod pair;
 mod pem;
 mod pkcs12;
+mod request;
+mod shelf;
 mod signature;
 #[cfg(test)]
 mod tests;
 mod trust;
 
 pub use certificate::{Certificate, RevocationList, fingerprint, read, read_revocations};
+pub use choice::{Choice, Place};
 pub use fingerprint::Fingerprint;
-pub use installed::{Installed, install, installed};
+pub use installed::{Bound, Installed, Shown, bind, bound, install, installed, shown, uninstall};
 pub use issue::{Issued, issue};
 pub use kept::{
     Allowed, DIRECTORY_AUTHORITIES, SMART_HOST_AUTHORITIES, Vouches, add_authorities, add_revocations, allow,
     allowed, authorities, deny, remove_authority, remove_revocations, revocations,
 };
 pub use make::{is_name, make_authority, make_client, make_server};
-pub use pem::{blocks, pem};
+pub use pem::{blocks, labelled, pem};
+pub use request::{Requested, request, requests};
+pub use shelf::POPPET;
 pub use trust::{Judged, Trust, Verifier};
 
 use std::fmt;
@@ -54,12 +63,12 @@ pub struct Identity {
     pub private_key: Secret,
 }
 
-/// What TLS listeners present.
+/// One of those that TLS listeners present.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerIdentity {
-    /// The server certificate, then the authority's, DER each.
+    /// The server certificate, then those that vouch for it, DER each.
     pub chain: Vec<Vec<u8>>,
-    /// The private key, PKCS#8 DER.
+    /// The private key, DER: PKCS #8, or as it was installed PKCS #1 or SEC 1.
     pub private_key: Secret,
 }
 
@@ -106,8 +115,8 @@ pub async fn ensure(
     Ok(true)
 }
 
-/// What TLS listeners present; none if no certificate is installed. Errs if the store fails or the key
-/// doesn't open.
+/// Poppet's own server certificate, which is one of those that [`shown`] gives; none if there is none. Errs if the store
+/// fails or the key doesn't open.
 pub async fn server_identity(
     store: &Store,
     gatekeeper: &Gatekeeper,
@@ -117,7 +126,7 @@ pub async fn server_identity(
     Ok(Some(ServerIdentity { chain: kept.certificates, private_key }))
 }
 
-/// The certificate that TLS listeners present, DER; none if none is installed. Errs if the store fails.
+/// Poppet's own server certificate, DER; none if there is none. Errs if the store fails.
 pub async fn server_certificate(store: &Store) -> Result<Option<Vec<u8>>, CertError> {
     Ok(kept(store, SERVER).await?.and_then(|kept| kept.certificates.into_iter().next()))
 }

@@ -3,12 +3,17 @@
 use base64ct::{Base64, Encoding};
 
 use super::CertError;
+use crate::mail::Secret;
 
-/// A certificate as PEM text: lines of 64 characters. RFC 7468 §2, §5.
+/// A certificate as PEM text. RFC 7468 §5.
 pub fn pem(certificate: &[u8]) -> String {
-    let base64 = Base64::encode_string(certificate);
-    let mut text = String::with_capacity(base64.len() + base64.len() / COLUMNS + 64);
-    text.push_str("-----BEGIN CERTIFICATE-----\n");
+    labelled("CERTIFICATE", certificate)
+}
+
+/// DER as PEM text of that label: lines of 64 characters. RFC 7468 §2.
+pub fn labelled(label: &str, der: &[u8]) -> String {
+    let base64 = Base64::encode_string(der);
+    let mut text = format!("-----BEGIN {label}-----\n");
     let mut rest = base64.as_str();
     while !rest.is_empty() {
         let (line, after) = rest.split_at(COLUMNS.min(rest.len()));
@@ -16,8 +21,7 @@ pub fn pem(certificate: &[u8]) -> String {
         text.push('\n');
         rest = after;
     }
-    text.push_str("-----END CERTIFICATE-----\n");
-    text
+    text + &format!("-----END {label}-----\n")
 }
 
 /// What a file holds: the blocks of that label if it is PEM, else all of it as DER. Errs if there is none, or if one is
@@ -37,8 +41,10 @@ pub fn blocks(file: &[u8], label: &str) -> Result<Vec<Vec<u8>>, CertError> {
     while let Some((_, behind)) = text.split_once(&begin) {
         let broken = || CertError(format!("the file has a broken {label}: fetch it anew"));
         let (base64, rest) = behind.split_once(&end).ok_or_else(broken)?;
-        let base64: String = base64.split_ascii_whitespace().collect();
-        blocks.push(Base64::decode_vec(&base64).map_err(|_| broken())?);
+        // It may be a private key.
+        let base64 = Secret::new(base64.split_ascii_whitespace().collect::<String>());
+        let base64 = std::str::from_utf8(base64.expose()).map_err(|_| broken())?;
+        blocks.push(Base64::decode_vec(base64).map_err(|_| broken())?);
         text = rest;
     }
     if blocks.is_empty() { Err(none()) } else { Ok(blocks) }

@@ -154,11 +154,14 @@ impl Server {
                 self.tls.trust()
             }
         };
-        match cert::server_identity(&self.store, &self.gatekeeper).await {
-            Ok(Some(identity)) => match self.tls.present(&identity, trust, &self.clock) {
-                Ok(()) => log::info!("the certificate is loaded"),
-                Err(error) => log::warn!("the certificate can't be used: {error}"),
-            },
+        match cert::shown(&self.store, &self.gatekeeper).await {
+            Ok(Some(shown)) => {
+                shown.flaws.iter().for_each(|text| log::warn!("a certificate can't be shown: {text}"));
+                match self.tls.present(&shown, trust, &self.clock) {
+                    Ok(()) => log::info!("the certificate is loaded"),
+                    Err(error) => log::warn!("the certificate can't be used: {error}"),
+                }
+            }
             Ok(None) => log::warn!("there is no certificate: TLS is not offered; `poppet setup` makes one"),
             Err(cert::CertError(text)) => log::warn!("the certificate can't be read: {text}"),
         }

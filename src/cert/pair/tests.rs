@@ -1,0 +1,1 @@
+//! Pairs as files bring them, good and bad.

@@ -7,7 +7,8 @@
 
 #![allow(unsafe_code)]
 
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 #[cfg(target_env = "gnu")]
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -59,6 +60,131 @@ pub fn inherited(first: RawFd, count: u16) -> Vec<OwnedFd> {
         .map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
         .collect()
 }
+
+/// One instruction of a filter of system calls, `struct sock_filter` of linux/filter.h.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Instruction {
+    /// What it does.
+    pub code: u16,
+    /// How many instructions are left out if what it asks is so.
+    pub when_true: u8,
+    /// How many if it is not.
+    pub when_false: u8,
+    /// What it does it with.
+    pub operand: u32,
+}
+
+/// What landlock denies unless a rule allows it, `struct landlock_ruleset_attr` of linux/landlock.h.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct Handled {
+    /// Rights to files and folders.
+    pub files: u64,
+    /// Rights to TCP ports.
+    pub network: u64,
+    /// What stays among the processes that are confined together.
+    pub scopes: u64,
+}
+
+/// Filters the system calls of all threads of this process and of those to come, for good. Errs if the kernel refuses it:
+/// it proves the program first, so that a wrong one has no effect.
+pub fn filter_calls(program: &[Instruction]) -> io::Result<()> {
+    #[repr(C)]
+    struct Program {
+        length: libc::c_ushort,
+        instructions: *const Instruction,
+    }
+    let length = program.len().try_into().map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
+    let program = Program { length, instructions: program.as_ptr() };
+    let (act, flags) = (libc::SECCOMP_SET_MODE_FILTER, libc::SECCOMP_FILTER_FLAG_TSYNC);
+    // SAFETY: the kernel copies what the two pointers lead to, which lives until then and is as long as it is told; it
+    // keeps neither.
+    match checked(unsafe { libc::syscall(libc::SYS_seccomp, act, flags, &raw const program) })? {
+        0 => Ok(()),
+        thread => Err(io::Error::other(format!("thread {thread} has a filter of its own"))),
+    }
+}
+
+/// The version of landlock that the kernel has. Errs with [`NO_SUCH_CALL`] or [`NOT_SUPPORTED`] if there is none.
+pub fn landlock_version() -> io::Result<u32> {
+    let (nothing, flags) = (std::ptr::null::<Handled>(), LANDLOCK_CREATE_RULESET_VERSION);
+    // SAFETY: with this flag the pointer must be null and is not looked at.
+    let version =
+        checked(unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, nothing, 0_usize, flags) })?;
+    u32::try_from(version).map_err(io::Error::other)
+}
+
+/// Begins rules that allow some of what is handled. Errs if the kernel does not know all of that.
+pub fn landlock_rules(handled: &Handled) -> io::Result<OwnedFd> {
+    let (pointer, size) = (std::ptr::from_ref(handled), size_of::<Handled>());
+    // SAFETY: the kernel copies `size` octets from the reference, which lives until then; octets that it does not know
+    // must be 0, else it errs.
+    let rules = checked(unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, pointer, size, 0_u32) })?;
+    let rules = RawFd::try_from(rules).map_err(io::Error::other)?;
+    // SAFETY: the kernel has just made this descriptor for us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(rules) })
+}
+
+/// Allows rights to what is there and beneath it. Errs if the rules don't handle them.
+pub fn landlock_allow_path(rules: BorrowedFd<'_>, place: BorrowedFd<'_>, rights: u64) -> io::Result<()> {
+    /// `struct landlock_path_beneath_attr`.
+    #[repr(C, packed)]
+    struct Beneath {
+        rights: u64,
+        place: i32,
+    }
+    let beneath = Beneath { rights, place: place.as_raw_fd() };
+    let (rules, kind) = (rules.as_raw_fd(), LANDLOCK_RULE_PATH_BENEATH);
+    // SAFETY: the kernel copies what the pointer leads to, which lives until then and has the layout of this kind.
+    checked(unsafe { libc::syscall(libc::SYS_landlock_add_rule, rules, kind, &raw const beneath, 0_u32) })?;
+    Ok(())
+}
+
+/// Allows rights to a TCP port. Errs if the rules don't handle them.
+pub fn landlock_allow_port(rules: BorrowedFd<'_>, port: u16, rights: u64) -> io::Result<()> {
+    /// `struct landlock_net_port_attr`.
+    #[repr(C)]
+    struct Port {
+        rights: u64,
+        port: u64,
+    }
+    let port = Port { rights, port: port.into() };
+    let (rules, kind) = (rules.as_raw_fd(), LANDLOCK_RULE_NET_PORT);
+    // SAFETY: the kernel copies what the pointer leads to, which lives until then and has the layout of this kind.
+    checked(unsafe { libc::syscall(libc::SYS_landlock_add_rule, rules, kind, &raw const port, 0_u32) })?;
+    Ok(())
+}
+
+/// Holds this thread, and those that it makes from now on, to the rules for good. Errs without
+/// [`rustix::thread::set_no_new_privs`] before it.
+pub fn landlock_restrict(rules: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: it takes two integers; what it changes takes no memory from anybody.
+    checked(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, rules.as_raw_fd(), 0_u32) })?;
+    Ok(())
+}
+
+/// Makes any system call with integers; for the test that tries what must be refused.
+#[cfg(test)]
+pub(crate) fn attempt(number: libc::c_long, arguments: [usize; 6]) -> io::Result<libc::c_long> {
+    let [a, b, c, d, e, f] = arguments;
+    // SAFETY: not in general. Tests give calls that are refused, or that harm nobody with these arguments.
+    checked(unsafe { libc::syscall(number, a, b, c, d, e, f) })
+}
+
+fn checked(result: libc::c_long) -> io::Result<libc::c_long> {
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// The error of a kernel that has not such a system call.
+pub const NO_SUCH_CALL: i32 = libc::ENOSYS;
+/// The error of a kernel in which it is switched off.
+pub const NOT_SUPPORTED: i32 = libc::EOPNOTSUPP;
+
+// linux/landlock.h.
+const LANDLOCK_CREATE_RULESET_VERSION: u32 = 1;
+const LANDLOCK_RULE_PATH_BENEATH: u32 = 1;
+const LANDLOCK_RULE_NET_PORT: u32 = 2;
 
 #[cfg(target_env = "gnu")]
 static GIVEN_BACK: AtomicUsize = AtomicUsize::new(0);

@@ -23,7 +23,6 @@ mod globals;
 mod local_users;
 mod logger;
 mod look;
-mod machine;
 mod mail_verbs;
 mod making;
 mod migration;

@@ -19,12 +19,12 @@ use rustix::process::DumpableBehavior;
 
 use super::output::Output;
 use super::verbs::Serve;
-use super::{logger, machine, place, table};
+use super::{logger, place, table};
 use crate::admin::{self, AdminError, Answer, Command, Context, Failure, LiveStatus};
 use crate::clock::{Clock, UnixTime};
 use crate::local::{self, Servant};
 use crate::mail::Domain;
-use crate::net::{self, Notifier, Plan, ServeError, control, passed};
+use crate::net::{self, Notifier, Plan, ServeError, control, machine, passed};
 use crate::sandbox::{self, Needs};
 use crate::settings::{Listen, ListenerKind, Settings};
 use crate::ticket::block_on;

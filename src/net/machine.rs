@@ -1,25 +1,26 @@
-//! What this machine is called and which addresses it has, as the kernel tells without a system call of ours.
+//! What this machine is called and which addresses it has, as the kernel tells in `/proc/net`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 use crate::mail::Domain;
 
 /// This machine's own name without its domain; none if it has none that a certificate can carry.
-pub(super) fn host_name() -> Option<String> {
+pub fn host_name() -> Option<String> {
     let name = rustix::system::uname().nodename().to_string_lossy().to_ascii_lowercase();
     let label = name.split('.').next().unwrap_or_default();
     label.parse::<Domain>().ok().filter(|name| name.as_str() != "localhost").map(String::from)
 }
 
 /// The names that this machine goes by in its own network.
-pub(super) fn names() -> Vec<String> {
+pub fn names() -> Vec<String> {
     let host = host_name().into_iter().flat_map(|host| [format!("{host}.local"), host]);
     std::iter::once("localhost".into()).chain(host).collect()
 }
 
-/// Every address of this machine: LAN addresses first, loopback last. Link-local ones are left out:
-/// nobody can type them into a mail client.
-pub(super) fn addresses() -> Vec<IpAddr> {
+/// Every address of this machine: LAN addresses first, loopback last. Link-local ones are left out: nobody can type them
+/// into a mail client. So are those that IPv6 makes up for a day, so as not to be known again (RFC 8981 §3), and those
+/// that are not sure yet: what a client is to be set up with must stay.
+pub fn addresses() -> Vec<IpAddr> {
     let trie = std::fs::read_to_string("/proc/net/fib_trie").unwrap_or_default();
     let six = std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
     let mut addresses: Vec<IpAddr> = ipv4_addresses(&trie).into_iter().map(IpAddr::V4).collect();
@@ -33,7 +34,7 @@ pub(super) fn addresses() -> Vec<IpAddr> {
 }
 
 /// Whether IPv6 is there to listen on.
-pub(super) fn has_ipv6() -> bool {
+pub fn has_ipv6() -> bool {
     std::fs::read_to_string("/proc/net/if_inet6").is_ok_and(|text| !text.trim().is_empty())
 }
 
@@ -52,14 +53,16 @@ fn ipv4_addresses(trie: &str) -> Vec<Ipv4Addr> {
     addresses
 }
 
-/// The first column is the address in 32 digits.
+/// The first column is the address in 32 digits, the fifth has its flags.
 fn ipv6_addresses(table: &str) -> Vec<Ipv6Addr> {
-    table
-        .lines()
-        .filter_map(|line| line.split_whitespace().next().filter(|digits| digits.len() == 32))
-        .filter_map(|digits| u128::from_str_radix(digits, 16).ok())
-        .map(Ipv6Addr::from)
-        .collect()
+    let address = |line: &str| {
+        let mut columns = line.split_whitespace();
+        let digits = columns.next().filter(|digits| digits.len() == 32)?;
+        let flags = u32::from_str_radix(columns.nth(3)?, 16).ok()?;
+        let address = u128::from_str_radix(digits, 16).ok()?;
+        (flags & PASSING_FLAGS == 0).then(|| Ipv6Addr::from(address))
+    };
+    table.lines().filter_map(address).collect()
 }
 
 /// The address that would be used to speak to the LAN, for kernels that hide their tables. Connecting a
@@ -77,6 +80,9 @@ fn is_useless(address: &IpAddr) -> bool {
     }
 }
 
+/// Of `<linux/if_addr.h>`: temporary, found to be another machine's, on its way out, not sure yet.
+const PASSING_FLAGS: u32 = 0x01 | 0x08 | 0x20 | 0x40;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,6 +98,23 @@ mod tests {
         let six = "fd000000000000000000000000000005 02 40 00 80 eth0\n\
                    00000000000000000000000000000001 01 80 10 80 lo\n";
         assert_eq!(ipv6_addresses(six), ["fd00::5".parse::<Ipv6Addr>().unwrap(), Ipv6Addr::LOCALHOST]);
+    }
+
+    /// A machine with them had another certificate each day.
+    #[test]
+    fn addresses_that_ipv6_makes_up_for_a_day_and_unsure_ones_are_left_out() {
+        for (flags, stays) in [
+            ("80", true),
+            ("00", true),
+            ("01", false),
+            ("21", false),
+            ("20", false),
+            ("40", false),
+            ("c8", false),
+        ] {
+            let line = format!("20010db8000000000000000000000005 02 40 00 {flags} eth0\n");
+            assert_eq!(ipv6_addresses(&line).len(), usize::from(stays), "{flags}");
+        }
     }
 
     #[test]

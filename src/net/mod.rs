@@ -14,6 +14,7 @@
 //! ```
 
 pub mod control;
+pub mod machine;
 
 mod ahead;
 mod alarm;

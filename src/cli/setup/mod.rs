@@ -11,11 +11,11 @@ use super::accounts::{generated, shown};
 use super::desk::{Desk, stranger};
 use super::output::{Output, complain};
 use super::verbs::Setup;
-use super::{machine, password, place, serve};
+use super::{password, place, serve};
 use crate::admin::{self, AdminError, Answer, Command, Failure, LiveStatus, Origin};
 use crate::clock::{Clock, UnixTime};
 use crate::mail::{Address, Domain};
-use crate::net::Plan;
+use crate::net::{Plan, machine};
 use crate::settings::{Key, Listen, ListenerKind, Method, Settings};
 use advice::Advice;
 

@@ -9,11 +9,11 @@ use super::{ask, cannot_make, cells, contents, removed};
 use crate::admin::{AdminError, Answer, CertificateAct, Failure, Told, quoted};
 use crate::cli::certificate_verb::CertVerb;
 use crate::cli::desk::{Desk, stranger};
-use crate::cli::machine;
 use crate::cli::output::{Output, complain};
 use crate::cli::table::{Cell, Report, Said};
 use crate::limits;
 use crate::mail::Secret;
+use crate::net::machine;
 
 /// The request is PEM on standard output, or in the file of `--out`; what to do with it stands on standard error.
 pub(super) fn request(

@@ -476,14 +476,3 @@ pub const PASSED_SOCKETS: u16 = 64;
 pub const START_ASKING: Duration = Duration::from_secs(20);
 /// A start that takes longer hangs: a full repair reads the whole file, and 64 GiB on a slow card are two hours.
 pub const LONGEST_START: Duration = Duration::from_secs(4 * 3600);
-// ---- certificates of others for this server ----------------------------------------------------
-/// Certificates that can be installed beside poppet's own, each some 5 KB of memory.
-pub const INSTALLED_CERTIFICATES: usize = 16;
-/// Certificates in a file that is installed: the chain travels in every handshake.
-pub const SERVER_CHAIN: usize = 10;
-/// Names and addresses that certificates can be bound to.
-pub const CERTIFICATE_PLACES: usize = 64;
-/// Requests whose keys are kept; the oldest goes first.
-pub const CERTIFICATE_REQUESTS: usize = 4;
-/// Bits of an RSA key that can be verified (S-250).
-pub const LEAST_RSA_BITS: usize = 2048;

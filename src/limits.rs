@@ -476,3 +476,14 @@ pub const PASSED_SOCKETS: u16 = 64;
 pub const START_ASKING: Duration = Duration::from_secs(20);
 /// A start that takes longer hangs: a full repair reads the whole file, and 64 GiB on a slow card are two hours.
 pub const LONGEST_START: Duration = Duration::from_secs(4 * 3600);
+// ---- setup as root ----
+/// How long a service may take until a mail client can use it, before an upgrade is taken back (S-345).
+pub const SERVICE_PATIENCE: Duration = Duration::from_secs(60);
+/// Between two tries of that.
+pub const PROOF_PAUSE: Duration = Duration::from_millis(500);
+/// How long one try may wait for each answer: the hash of a password takes seconds on the smallest boards.
+pub const PROOF_ANSWER: Duration = Duration::from_secs(20);
+/// How often a program is started that is still being written, as far as the kernel knows.
+pub const BUSY_PROGRAM_TRIES: u32 = 50;
+/// Between two of them.
+pub const BUSY_PROGRAM_PAUSE: Duration = Duration::from_millis(20);

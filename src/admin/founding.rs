@@ -59,6 +59,18 @@ fn open_store(database: &Path, clock: &Clock) -> Result<Store, AdminError> {
     })
 }
 
+/// The settings of a database that nobody has open; none if somebody has. Changes nothing. Errs with
+/// [`super::Failure::Unreachable`] if it is no database of this poppet.
+pub fn peek(database: &Path) -> Result<Option<Settings>, AdminError> {
+    Store::look(database).map_err(AdminError::unreachable)
+}
+
+/// Brings the older layout of a database back that a newer poppet has migrated, unless it has been changed since.
+/// Errs with [`super::Failure::Unreachable`].
+pub fn take_back(database: &Path) -> Result<(), AdminError> {
+    Store::take_back(database).map(drop).map_err(AdminError::unreachable)
+}
+
 /// Makes folder, device key and database where there are none, or opens what stands.
 /// Errs with [`super::Failure::Unreachable`].
 pub fn found(database: &Path, clock: &Clock) -> Result<Founded, AdminError> {

@@ -170,11 +170,12 @@ fn unreadable(file: &Path, error: io::Error) -> KeyError {
 fn read(mut opened: File, file: &Path, guard: Guard) -> Result<DeviceKey, KeyError> {
     let facts = opened.metadata().map_err(|error| unreadable(file, error))?;
     let user = rustix::process::geteuid().as_raw();
+    let path = file;
     let file = file.display();
     if !facts.is_file() {
         return Err(KeyError(format!("{file} is no file: put the key there")));
     }
-    if facts.uid() != user && facts.uid() != 0 {
+    if facts.uid() != user && facts.uid() != 0 && !is_services(&facts, path) {
         return Err(KeyError(format!(
             "{file} belongs to user {}, who could change it: `chown {user} {file}`",
             facts.uid()
@@ -199,6 +200,12 @@ fn read(mut opened: File, file: &Path, guard: Guard) -> Result<DeviceKey, KeyErr
             "{file} is no device key, which has {OCTETS} octets: put the right file back, or restore it from its recovery words"
         ))),
     }
+}
+
+/// Root administers the service's database, whose key and folder are the service's.
+fn is_services(facts: &fs::Metadata, file: &Path) -> bool {
+    rustix::process::geteuid().is_root()
+        && fs::metadata(directory_of(file)).is_ok_and(|folder| folder.uid() == facts.uid())
 }
 
 /// In a directory where everybody may rename, everybody may replace the key (S-262).

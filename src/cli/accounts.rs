@@ -256,7 +256,8 @@ fn with_note(address: &Address, sentence: &str, note: String) -> Report {
     Report::Said(sentence, facts, Said::Meaning(meaning))
 }
 
-fn may_ask() -> bool {
+/// Whether a person is there to be asked.
+pub(super) fn may_ask() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 

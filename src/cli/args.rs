@@ -35,6 +35,11 @@ pub(super) fn parse(arguments: &[String]) -> Result<Parsed, AdminError> {
         Ok(Poppet { version: true, .. }) => {
             Ok(Parsed::Text(format!("poppet {}\n", env!("CARGO_PKG_VERSION"))))
         }
+        Ok(Poppet { verb: Some(Verb::Setup(setup)), .. }) => match setup.names.len() {
+            1 => Err(misused("Required positional arguments not provided: USER", Some("setup"))),
+            0 | 2 => Ok(Parsed::Verb(Verb::Setup(setup))),
+            _ => Err(misused("Unrecognized argument: ", Some("setup"))),
+        },
         Ok(Poppet { verb: Some(verb), .. }) => Ok(Parsed::Verb(verb)),
         Ok(Poppet { verb: None, .. }) => Err(AdminError::usage(
             "say what to do, such as \"poppet list\"; \"poppet --help\" lists all commands",

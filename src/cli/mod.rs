@@ -20,6 +20,7 @@ mod doctor;
 mod fails;
 mod forward;
 mod globals;
+mod install;
 mod local_users;
 mod logger;
 mod look;

@@ -6,31 +6,41 @@ use argh::FromArgs;
 #[argh(
     subcommand,
     name = "setup",
-    description = "make a domain and a first mailbox, then serve",
-    example = "{command_name} home.lan alice\n{command_name} home.lan bob --no-start",
+    description = "make a domain and a first mailbox, then serve; as root, as a service",
+    example = "{command_name} home.lan alice\n{command_name} home.lan bob --no-start\n{command_name} --dry-run",
     note = "Makes the folder, the database, the device key, a certificate authority and a server certificate, the\n\
     domain and the mailbox, as far as they are missing; prints a generated password and the recovery words of\n\
-    the device key once, and the settings for a mail client. Then it serves until it is ended.\n\
-    Root serves on the standard ports, everyone else on 1110, 1995, 2525, 1587 and 1465.\n\
+    the device key once, and the settings for a mail client.\n\
+    Root gets a service of systemd, OpenRC or procd: this program is copied to /usr/local/bin, runs as the user\n\
+    poppet, starts with the machine, and is tried as a mail client does. Running it again with a newer program\n\
+    upgrades, also without DOMAIN and USER; if that does not come up, the former one serves again.\n\
+    Everyone else, and root with --db or without a service manager, serves until it is ended: root on the\n\
+    standard ports, everyone else on 1110, 1995, 2525, 1587 and 1465.\n\
     Running it again harms nothing: it makes what is missing and says what stands already. Beside a running\n\
     server it has that one do it, and ends.\n\
     With --json one JSON document comes first: mailbox, password, recovery_words, database, authority, server,\n\
-    host_name, ports, new, pid. Unless --no-start is given or a server runs, the ready line of serve follows it."
+    host_name, ports, new, pid, service. The ready line of serve follows it where this command itself serves."
 )]
 /// setup
 pub(super) struct Setup {
-    /// the domain, such as home.lan
-    #[argh(positional, arg_name = "DOMAIN")]
-    pub domain: String,
-    /// the name of the first mailbox, such as alice
-    #[argh(positional, arg_name = "USER")]
-    pub user: String,
-    /// only set up, don't serve
+    /// the domain, such as home.lan, and the name of the first mailbox, such as alice
+    #[argh(positional, arg_name = "DOMAIN USER")]
+    pub names: Vec<String>,
+    /// only set up the database, don't serve, and make no service
     #[argh(switch)]
     pub no_start: bool,
     /// take the mailbox's password from the first line of standard input
     #[argh(switch)]
     pub password_stdin: bool,
+    /// say what would be done, and do nothing
+    #[argh(switch)]
+    pub dry_run: bool,
+    /// take the service away again; the mail stays
+    #[argh(switch)]
+    pub remove: bool,
+    /// with --remove: don't ask
+    #[argh(switch)]
+    pub yes: bool,
 }
 
 #[derive(FromArgs)]

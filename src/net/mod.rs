@@ -37,6 +37,7 @@ pub mod passed;
 mod patience;
 mod peers;
 mod pop3;
+pub mod probe;
 mod recipients;
 pub mod relay;
 pub mod resolver;

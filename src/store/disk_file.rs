@@ -74,6 +74,14 @@ impl Medium for DiskFile {
         }
     }
 
+    fn keep_copy(&self, layout: u32) -> Result<bool, StoreError> {
+        file::keep_copy(&self.path, layout, self.free_octets())
+    }
+
+    fn drop_copies(&self) {
+        file::drop_copies(&self.path);
+    }
+
     fn allocated_octets(&self) -> u64 {
         std::fs::metadata(&self.path).map(|file| file.blocks() * 512).unwrap_or(0)
     }

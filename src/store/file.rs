@@ -2,10 +2,12 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
+use super::schema::SCHEMA;
+use crate::limits;
 
 /// What every redb file begins with.
 const MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
@@ -62,15 +64,8 @@ pub(super) fn create_temporary(path: &Path) -> Result<PathBuf, StoreError> {
     if path.symlink_metadata().is_ok() {
         return Err(StoreError::Exists(format!("{} exists already", path.display())));
     }
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let temporary = PathBuf::from(name);
-    match std::fs::remove_file(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(io_error("remove", &temporary, &error));
-        }
-        _ => {}
-    }
+    let temporary = with_ending(path, ".new");
+    remove(&temporary).map_err(|error| io_error("remove", &temporary, &error))?;
     OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -82,10 +77,7 @@ pub(super) fn create_temporary(path: &Path) -> Result<PathBuf, StoreError> {
 
 /// Gives a finished temporary file its name, durably; never over another file.
 pub(super) fn put_in_place(temporary: &Path, path: &Path) -> Result<(), StoreError> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let directory = folder_of(path);
     let sync = || -> io::Result<()> {
         File::open(temporary)?.sync_all()?;
         rename_to_new(temporary, path)?;
@@ -100,6 +92,83 @@ fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
         // Old kernels and some file systems can't promise it; that `to` is free was seen a moment ago.
         Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => std::fs::rename(from, to),
         renamed => Ok(renamed?),
+    }
+}
+
+/// Copies a closed database beside itself, as `poppet.redb.layout-1` for layout 1, locked meanwhile; says whether there
+/// was room. On file systems that can, the copy takes none.
+pub(super) fn keep_copy(path: &Path, layout: u32, free_octets: u64) -> Result<bool, StoreError> {
+    let mut database = open_locked(path)?;
+    let failed = |error: io::Error| io_error("copy", path, &error);
+    let facts = database.metadata().map_err(failed)?;
+    if facts.len().saturating_add(limits::FILE_OVERHEAD_OCTETS) > free_octets {
+        return Ok(false);
+    }
+    let copy = copy_of(path, layout);
+    let temporary = with_ending(&copy, ".new");
+    let mut write = || -> io::Result<()> {
+        remove(&temporary)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+        // Between files of one file system the kernel shares their blocks, where it can.
+        io::copy(&mut database, &mut file)?;
+        if (facts.uid(), facts.gid()) != (file.metadata()?.uid(), file.metadata()?.gid()) {
+            fchown(&file, Some(facts.uid()), Some(facts.gid()))?;
+        }
+        file.sync_all()?;
+        std::fs::rename(&temporary, &copy)?;
+        File::open(folder_of(path))?.sync_all()
+    };
+    write().map(|()| true).map_err(|error| {
+        // If this fails too, the next copy throws it away.
+        let _ = remove(&temporary);
+        failed(error)
+    })
+}
+
+/// Gives the copy of that layout the database's name; says whether there was one.
+pub(super) fn put_copy_back(path: &Path, layout: u32) -> Result<bool, StoreError> {
+    let copy = copy_of(path, layout);
+    if !copy.is_file() {
+        return Ok(false);
+    }
+    // Nobody may have either open.
+    let (_database, opened) = (open_locked(path)?, open_locked(&copy)?);
+    check_magic(&opened, &copy)?;
+    let put = || -> io::Result<()> {
+        std::fs::rename(&copy, path)?;
+        File::open(folder_of(path))?.sync_all()
+    };
+    put().map(|()| true).map_err(|error| io_error("put back", path, &error))
+}
+
+/// Removes the copies of all older layouts.
+pub(super) fn drop_copies(path: &Path) {
+    for layout in 1..SCHEMA {
+        if let Err(error) = remove(&copy_of(path, layout)) {
+            log::warn!("the copy {} can't be removed: {error}", copy_of(path, layout).display());
+        }
+    }
+}
+
+fn copy_of(path: &Path, layout: u32) -> PathBuf {
+    with_ending(path, &format!(".layout-{layout}"))
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Removes a file; that there is none is well.
+fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

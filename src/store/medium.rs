@@ -26,6 +26,15 @@ pub trait Medium: std::fmt::Debug + Send + Sync {
     /// Lets the operating system forget what it has in its cache, so that after a failed sync nothing is
     /// believed that is not on the disk (S-292).
     fn drop_cache(&self);
+
+    /// Keeps a copy of what is stored, which has that older layout and is closed; says whether there was room. What has
+    /// no place for one keeps none.
+    fn keep_copy(&self, _layout: u32) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    /// Removes such copies; if that fails, the next opening does it.
+    fn drop_copies(&self) {}
 }
 
 /// Counts what reaches a storage; the figures of `stat --wear`.

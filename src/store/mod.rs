@@ -23,6 +23,7 @@ mod finals;
 mod forwards;
 mod free;
 mod idle;
+mod layouts;
 mod levels;
 mod logons;
 mod maildrop;
@@ -185,6 +186,17 @@ impl Store {
     /// [`StoreError::Refused`] (a link, or readable by others), [`StoreError::Io`].
     pub fn open(path: &Path, options: &Options, clock: Clock) -> Result<Store, StoreError> {
         Store::open_on(Arc::new(DiskFile::new(path)), options, clock)
+    }
+
+    /// The settings of the database at `path`; none if somebody has it open. Changes nothing. Errs as [`Store::open`] does.
+    pub fn look(path: &Path) -> Result<Option<Settings>, StoreError> {
+        layouts::look(path)
+    }
+
+    /// Brings the older layout of a database back that was migrated and never changed since; says whether there was
+    /// one. Errs as [`Store::open`] does.
+    pub fn take_back(path: &Path) -> Result<bool, StoreError> {
+        layouts::take_back(path)
     }
 
     /// Makes a new database on an empty medium, as tests do that cut the power or damage what is stored.

@@ -6,9 +6,8 @@ use super::blob::blob_of;
 use super::engine::Fault;
 use super::error::StoreError;
 use super::finals;
-use super::schema::{
-    self, CHUNKS, FREE, META, META_BLOB, META_SCHEMA, PENDING, RECORDS, REFS, SCHEMA, SETTINGS,
-};
+use super::layouts;
+use super::schema::{self, CHUNKS, FREE, META, META_BLOB, PENDING, RECORDS, REFS, SETTINGS};
 use crate::settings::Settings;
 
 /// Makes every table of a new database, so that a reader finds them all.
@@ -27,30 +26,7 @@ pub(super) fn lay_out(transaction: &WriteTransaction) -> Result<(), Fault> {
     for table in [schema::QUEUE_DUE, schema::QUEUE_WAYS] {
         transaction.open_table(table)?;
     }
-    let version = schema::encode(&META, META_SCHEMA, &SCHEMA)?;
-    transaction.open_table(META)?.insert(META_SCHEMA, version.as_slice())?;
-    Ok(())
-}
-
-/// Errs unless the file has this poppet's layout.
-pub(super) fn check_schema(transaction: &ReadTransaction) -> Result<(), Fault> {
-    let table = match transaction.open_table(META) {
-        Ok(table) => table,
-        Err(redb::TableError::Storage(error)) => return Err(error.into()),
-        Err(_) => return Err(foreign().into()),
-    };
-    let version: u32 = match table.get(META_SCHEMA)? {
-        Some(stored) => schema::decode(&META, META_SCHEMA, stored.value())?,
-        None => return Err(foreign().into()),
-    };
-    match version {
-        SCHEMA => Ok(()),
-        newer if newer > SCHEMA => Err(StoreError::NewerSchema(format!(
-            "the database was written by a newer poppet (layout {newer}, this one knows {SCHEMA}): install that one"
-        ))
-        .into()),
-        _ => Err(foreign().into()),
-    }
+    layouts::put(transaction)
 }
 
 /// The settings of all, and the names of those that were set.
@@ -147,6 +123,7 @@ pub(super) fn put_blob_bound(transaction: &WriteTransaction, bound: u64) -> Resu
     Ok(())
 }
 
-fn foreign() -> StoreError {
+/// The error for a file of others.
+pub(super) fn foreign() -> StoreError {
     StoreError::Foreign("the file is a redb database, but not one of poppet: name another with --db".into())
 }

@@ -2,7 +2,7 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `meta` | name | `schema`: u32; `mailbox`: u32, the last mailbox number given; `mailboxes`, `aliases`: u32, how many there are; `blob`: u64, no body has this number or a higher one |
+//! | `meta` | name | `schema`: u32; `mailbox`: u32, the last mailbox number given; `mailboxes`, `aliases`: u32, how many there are; `blob`: u64, no body has this number or a higher one; `version`: text, the poppet that made this layout of the file; `migrated`: u32, the layout that it had, until the first change since |
 //! | `settings` | key of `settings.rs` | its text |
 //! | `records` | name | octets that another room keeps here |
 //! | `domains` | domain | [`DomainRecord`] |
@@ -43,7 +43,7 @@ use crate::limits;
 use crate::mail::{Account, Address, Alias, AliasTarget, Domain, MailboxId, MailboxMark, MessageId, Uid};
 
 /// The version of this layout.
-pub(super) const SCHEMA: u32 = 1;
+pub(super) const SCHEMA: u32 = 2;
 
 /// The uid under which a mailbox's counters stand: behind its newest message, in the same leaf.
 pub(super) const COUNTERS_UID: Uid = Uid(u32::MAX);
@@ -72,6 +72,8 @@ pub(super) const FREE: NumberTable = TableDefinition::new("free");
 
 /// Names in `meta`.
 pub(super) const META_SCHEMA: &str = "schema";
+pub(super) const META_VERSION: &str = "version";
+pub(super) const META_MIGRATED: &str = "migrated";
 pub(super) const META_MAILBOX: &str = "mailbox";
 pub(super) const META_BLOB: &str = "blob";
 pub(super) const META_COUNT: &str = "mailboxes";

@@ -15,7 +15,7 @@ use super::levels::{Level, Levels};
 use super::medium::{Medium, Meter};
 use super::options::{Options, Wear};
 use super::routes::{self, Routes};
-use super::{accounts, free, queue, records, undo};
+use super::{accounts, free, layouts, queue, records, undo};
 use crate::clock::{Clock, UnixTime};
 use crate::limits;
 use crate::settings::Settings;
@@ -30,6 +30,8 @@ pub(super) struct Shared {
     pub blobs: Blobs,
     pub queue: queue::State,
     clock_trust: Mutex<ClockTrust>,
+    /// Whether nothing has changed since the layout was migrated.
+    pub is_unused: AtomicBool,
     /// Whether bodies wait to be freed.
     pub has_free: AtomicBool,
     /// Whether anything was removed that could be brought back.
@@ -94,7 +96,11 @@ impl Shared {
         let open = |cache_octets| Engine::open(Arc::clone(&medium), Arc::clone(&meter), cache_octets);
         let mut cache_octets = cache_octets(options.cache_kib.unwrap_or(limits::CACHE_KIB));
         let mut engine = open(cache_octets)?;
-        engine.read(records::check_schema)?;
+        engine = layouts::bring_up(&medium, engine, || open(cache_octets))?;
+        let migrated_from = engine.read(layouts::unused_since)?;
+        if migrated_from.is_none() {
+            medium.drop_copies();
+        }
         let (settings, _) = engine.read(records::settings)?;
         if options.cache_kib.is_none() && settings.cache_kib != limits::CACHE_KIB {
             // Only an opened database knows how large its cache shall be.
@@ -131,6 +137,7 @@ impl Shared {
             blobs: Blobs(Mutex::new(Numbers { next: bound, bound })),
             queue: queue::State::new(whole.tally),
             clock_trust: Mutex::new(ClockTrust::new(newest)),
+            is_unused: AtomicBool::new(migrated_from.is_some()),
             has_free: AtomicBool::new(has_free),
             has_removed: AtomicBool::new(has_removed),
             removed_octets: AtomicU64::new(removed_octets),
@@ -149,6 +156,13 @@ impl Shared {
             routes: RwLock::new(routes),
             space: Mutex::new(None),
         })
+    }
+
+    /// The first change since a migration is durable: there is no way back any more.
+    pub(super) fn put_in_use(&self) {
+        if self.is_unused.swap(false, Ordering::AcqRel) {
+            self.medium.drop_copies();
+        }
     }
 
     /// Collects what a failure of the disk left: bodies that were streaming in are nobody's now. Only the

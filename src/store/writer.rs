@@ -17,7 +17,7 @@ use redb::WriteTransaction;
 use super::engine::{Fault, Sync};
 use super::error::{Ask, StoreError};
 use super::idle::Idle;
-use super::{Shared, purge, records};
+use super::{Shared, layouts, purge, records};
 use crate::limits;
 use crate::settings::Commit;
 use crate::ticket::{self, Promise};
@@ -179,7 +179,12 @@ fn commit(shared: &Shared, mut batch: Vec<Job>) {
         (true, Commit::TwoPhase) => Sync::TwoPhase,
     };
     let bound = shared.blobs.bound_to_reserve();
+    // Only what is durable is ever told of.
+    let is_first = is_durable && shared.is_unused.load(Ordering::Acquire);
     let outcome = shared.engine.write(sync, |transaction| {
+        if is_first {
+            layouts::put_in_use(transaction)?;
+        }
         if let Some(bound) = bound {
             records::put_blob_bound(transaction, bound)?;
         }
@@ -189,6 +194,9 @@ fn commit(shared: &Shared, mut batch: Vec<Job>) {
     if outcome.is_ok() && is_durable {
         shared.blobs.reserved(bound);
         shared.commits.fetch_add(1, Ordering::Relaxed);
+        if is_first {
+            shared.put_in_use();
+        }
     }
     for job in batch {
         job.change.settle(&outcome);

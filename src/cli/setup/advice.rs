@@ -29,16 +29,34 @@ pub(super) struct Advice {
     pub has_password_here: bool,
     /// Whether the certificates have.
     pub is_certificate_new: bool,
-    /// The server that runs already.
-    pub running: Option<u32>,
-    /// Whether this very command serves next.
-    pub will_serve: bool,
+    /// What serves from now on.
+    pub next: Next,
     /// This machine's name.
     pub host_name: Option<String>,
     /// This machine's first address.
     pub server: String,
     /// Where the server listens.
     pub listeners: [Listen; 5],
+}
+
+/// What serves from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Nothing.
+    Nothing,
+    /// This very command.
+    Serves,
+    /// The server that runs already, with its process number.
+    RunsAlready(u32),
+    /// The service of this machine.
+    Service {
+        /// Its process number.
+        pid: Option<u32>,
+        /// How its log is read.
+        log: &'static str,
+        /// Where the version before this one is kept.
+        former: Option<&'static str>,
+    },
 }
 
 impl Advice {
@@ -75,7 +93,12 @@ impl Advice {
                 "database": self.is_database_new, "domain": self.is_domain_new,
                 "mailbox": self.is_mailbox_new, "certificate": self.is_certificate_new,
             },
-            "pid": self.running,
+            "pid": match self.next {
+                Next::RunsAlready(pid) => Some(pid),
+                Next::Service { pid, .. } => pid,
+                Next::Nothing | Next::Serves => None,
+            },
+            "service": matches!(self.next, Next::Service { .. }),
         })
     }
 
@@ -95,14 +118,22 @@ impl Advice {
     }
 
     fn what_runs(&self) -> String {
-        match (self.running, self.will_serve) {
-            (Some(pid), _) if self.is_certificate_new => format!(
+        match self.next {
+            Next::RunsAlready(pid) if self.is_certificate_new => format!(
                 "\nThe server runs already, as process {pid}. It shows the new certificate after a restart, or \
                  \"kill -HUP {pid}\".\n"
             ),
-            (Some(pid), _) => format!("\nThe server runs already, as process {pid}.\n"),
-            (None, true) => "\nNow it serves, until Ctrl-C; \"poppet serve\" serves again.\n\n".into(),
-            (None, false) => "\nNothing serves yet: \"poppet serve\" does.\n".into(),
+            Next::RunsAlready(pid) => format!("\nThe server runs already, as process {pid}.\n"),
+            Next::Serves => "\nNow it serves, until Ctrl-C; \"poppet serve\" serves again.\n\n".into(),
+            Next::Nothing => "\nNothing serves yet: \"poppet serve\" does.\n".into(),
+            Next::Service { log, former, .. } => {
+                let kept = former.map(|path| format!("The version before this one is kept: {path}\n"));
+                format!(
+                    "\nIt runs as a service and starts with the machine; a mail client's connection inside TLS has \
+                     worked.\nIts log: {log}\n{}",
+                    kept.unwrap_or_default()
+                )
+            }
         }
     }
 
@@ -200,8 +231,7 @@ mod tests {
             is_mailbox_new: true,
             has_password_here: true,
             is_certificate_new: false,
-            running: Some(7),
-            will_serve: false,
+            next: Next::RunsAlready(7),
             host_name: Some("pi".into()),
             server: "192.168.1.5".into(),
             listeners: ListenerKind::ALL.map(listen),
@@ -249,13 +279,16 @@ mod tests {
 
     #[test]
     fn it_ends_with_who_serves() {
-        for (running, will_serve, is_certificate_new, wanted) in [
-            (Some(7), false, false, "as process 7.\n"),
-            (Some(7), false, true, "\"kill -HUP 7\".\n"),
-            (None, true, true, "Ctrl-C; \"poppet serve\" serves again.\n\n"),
-            (None, false, false, "\"poppet serve\" does.\n"),
+        let service = |former| Next::Service { pid: Some(7), log: "journalctl -u poppet", former };
+        for (next, is_certificate_new, wanted) in [
+            (Next::RunsAlready(7), false, "as process 7.\n"),
+            (Next::RunsAlready(7), true, "\"kill -HUP 7\".\n"),
+            (Next::Serves, true, "Ctrl-C; \"poppet serve\" serves again.\n\n"),
+            (Next::Nothing, false, "\"poppet serve\" does.\n"),
+            (service(None), true, "Its log: journalctl -u poppet\n"),
+            (service(Some("/x/poppet.old")), false, "is kept: /x/poppet.old\n"),
         ] {
-            let text = Advice { running, will_serve, is_certificate_new, ..advice() }.text();
+            let text = Advice { next, is_certificate_new, ..advice() }.text();
             assert!(text.ends_with(wanted), "{wanted} at the end of {text}");
         }
     }

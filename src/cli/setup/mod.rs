@@ -1,29 +1,117 @@
-//! setup: everything for a domain and its first mailbox, then serve.
+//! setup: everything for a domain and its first mailbox, then serve; as root, as a service.
+//!
+//! ```text
+//! root, a service manager, the service's database --> service: installed or upgraded, then the mailbox
+//! else ------------------------------------------> foreground: the mailbox, then this process serves
+//! ```
 
 mod advice;
+mod making;
+mod service;
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::accounts::{generated, shown};
-use super::desk::{Desk, stranger};
+use super::accounts::{may_ask, shown};
+use super::desk::Desk;
+use super::install::{self, Site};
 use super::output::{Output, complain};
+use super::table::{Cell, Report};
 use super::verbs::Setup;
 use super::{password, place, serve};
-use crate::admin::{self, AdminError, Answer, Command, Failure, LiveStatus, Origin};
+use crate::admin::{self, AdminError, Failure, LiveStatus};
 use crate::clock::{Clock, UnixTime};
-use crate::mail::{Address, Domain};
+use crate::mail::{Address, Domain, Secret};
 use crate::net::{Plan, machine};
-use crate::settings::{Key, Listen, ListenerKind, Method, Settings};
-use advice::Advice;
+use crate::settings::{Listen, ListenerKind, Method};
+use advice::{Advice, Next};
 
 pub(super) fn setup(verb: &Setup, database: PathBuf, output: &Output) -> Result<(), AdminError> {
-    let (domain, address) = first_mailbox(&verb.domain, &verb.user)?;
-    // Asked for before anything is made: a missing password leaves nothing half done.
-    let given = if verb.password_stdin { password::obtain(&address, true)? } else { None };
+    check(verb)?;
+    let site = if place::is_root() { Site::here(&database).filter(Site::is_services) } else { None };
+    if verb.remove {
+        return remove(verb, site, output);
+    }
+    let names = match verb.names.as_slice() {
+        [domain, user] => Some(first_mailbox(domain, user)?),
+        _ => None,
+    };
+    match (site, names) {
+        (Some(site), names) if !verb.no_start => service::setup(verb, &site, names, output),
+        (_, Some((domain, address))) if verb.dry_run => dry_run(verb, &database, &domain, &address, output),
+        (_, Some((domain, address))) => foreground(verb, database, &domain, address, output),
+        (_, None) => Err(AdminError::usage(
+            "not given: DOMAIN USER, as in poppet setup home.lan alice; \"poppet setup --help\" shows what is right",
+        )),
+    }
+}
 
+/// What goes together.
+fn check(verb: &Setup) -> Result<(), AdminError> {
+    let is_named = !verb.names.is_empty();
+    let text = match verb {
+        Setup { remove: true, .. } if is_named => "--remove takes the service away, and no name",
+        Setup { remove: true, no_start: true, .. } | Setup { remove: true, dry_run: true, .. } => {
+            "--remove takes --yes and nothing else; without it, it says what would go"
+        }
+        Setup { remove: false, yes: true, .. } => "--yes is for --remove",
+        Setup { password_stdin: true, .. } if !is_named => {
+            "--password-stdin is for a mailbox: give DOMAIN and USER"
+        }
+        _ => return Ok(()),
+    };
+    Err(AdminError::usage(format!("{text}; \"poppet setup --help\" shows what is right")))
+}
+
+/// What would be made for a server in the foreground. Nothing is touched.
+fn dry_run(
+    verb: &Setup,
+    database: &Path,
+    domain: &Domain,
+    address: &Address,
+    output: &Output,
+) -> Result<(), AdminError> {
+    let mut steps = vec![
+        ("database", format!("make what is missing: {}, device key, certificates", database.display())),
+        ("domain", format!("make the domain {domain}, unless it is there")),
+        ("mailbox", format!("make the mailbox {address}, unless it is there")),
+    ];
+    if serve::running(database).is_none() && !verb.no_start {
+        steps.push(("serve", "serve until Ctrl-C".into()));
+    }
+    let rows = steps
+        .into_iter()
+        .zip(1..)
+        .map(|((what, how), number)| vec![Cell::Number(number), Cell::text(what), Cell::text(how)]);
+    output.report(&Report::Rows(&["step", "what", "how"], rows.collect()))
+}
+
+fn remove(verb: &Setup, site: Option<Site>, output: &Output) -> Result<(), AdminError> {
+    let Some(site) = site else {
+        return Err(AdminError::new(
+            Failure::NotFound,
+            "nothing is installed from here: --remove is for root, where a service manager runs, without --db",
+        ));
+    };
+    match install::remove(&site, verb.yes) {
+        Err(refusal) if refusal.kind == Failure::Refused && !verb.yes && may_ask() => {
+            if !service::is_agreed(&refusal) {
+                return Err(AdminError::new(Failure::Refused, "all stays as it is"));
+            }
+            output.report(&install::remove(&site, true)?)
+        }
+        removed => output.report(&removed?),
+    }
+}
+
+fn foreground(
+    verb: &Setup,
+    database: PathBuf,
+    domain: &Domain,
+    address: Address,
+    output: &Output,
+) -> Result<(), AdminError> {
+    // Asked for before anything is made: a missing password leaves nothing half done.
+    let given = given_password(verb, &address)?;
     let clock = Clock::system(UnixTime(0));
     let running = serve::running(&database);
     let (desk, context, is_database_new, recovery_words) = match &running {
@@ -36,49 +124,55 @@ pub(super) fn setup(verb: &Setup, database: PathBuf, output: &Output) -> Result<
     };
     // The mailbox comes last: its password is told as soon as it stands, and an attempt that a full disk ends
     // before has lost no secret.
-    let is_domain_new = is_new(desk.ask(Command::AddDomain(domain.clone())))?.is_some();
-    let settings = ensure_settings(&desk, &domain)?;
-    let (is_certificate_new, authority) = ensure_authority(&desk, &domain)?;
-    let command = Command::AddMailbox { address: address.clone(), password: given, account: None };
-    let (is_mailbox_new, password, unseen) = match is_new(desk.ask(command))? {
-        None => {
-            // The name may be an alias's.
-            desk.ask(Command::Mailbox(address.clone()))?;
-            (false, None, None)
-        }
-        Some(Answer::AddedUnseen { note }) => (true, None, Some(note)),
-        Some(answer) => (true, generated(answer)?, None),
+    let ground = making::ensure_ground(&desk, domain)?;
+    let authority = making::authority_path(&database);
+    making::ensure_authority_file(&authority, &ground.authority)?;
+    let mailbox = making::ensure_mailbox(&desk, &address, given)?;
+    let postmaster = making::ensure_postmaster(&desk, &ground.settings, &address);
+
+    let next = match &running {
+        Some(live) => Next::RunsAlready(live.pid),
+        None if verb.no_start => Next::Nothing,
+        None => Next::Serves,
     };
-
-    let postmaster = ensure_postmaster(&desk, &settings, &address);
-
     let advice = Advice {
         address,
         database: database.clone(),
         authority,
-        password: password.as_ref().map(shown),
+        password: mailbox.password.as_ref().map(shown),
         recovery_words,
         is_database_new,
-        is_domain_new,
-        is_mailbox_new,
-        is_certificate_new,
-        running: running.as_ref().map(|live| live.pid),
-        has_password_here: settings.auth == Method::File,
-        will_serve: running.is_none() && !verb.no_start,
+        is_domain_new: ground.is_domain_new,
+        is_mailbox_new: mailbox.is_new,
+        is_certificate_new: ground.is_certificate_new,
+        next,
+        has_password_here: ground.settings.auth == Method::File,
         host_name: machine::host_name(),
-        server: machine::addresses().first().map_or("localhost".into(), ToString::to_string),
-        listeners: running.map_or(settings.listeners, |live| bound(&live)),
+        server: server_address(),
+        listeners: running.map_or(ground.settings.listeners, |live| bound(&live)),
     };
-    match output.is_json {
-        true => output.json(&advice.json())?,
-        false => output.text(&advice.text())?,
-    }
-    unseen.iter().for_each(|note| complain(note));
+    tell(&advice, output)?;
+    mailbox.unseen.iter().for_each(|note| complain(note));
     postmaster?;
     match context {
         Some(context) if !verb.no_start => serve::run(context, Plan { database, ..Plan::default() }, output),
         _ => Ok(()),
     }
+}
+
+fn given_password(verb: &Setup, address: &Address) -> Result<Option<Secret>, AdminError> {
+    if verb.password_stdin { password::obtain(address, true) } else { Ok(None) }
+}
+
+fn tell(advice: &Advice, output: &Output) -> Result<(), AdminError> {
+    match output.is_json {
+        true => output.json(&advice.json()),
+        false => output.text(&advice.text()),
+    }
+}
+
+fn server_address() -> String {
+    machine::addresses().first().map_or("localhost".into(), ToString::to_string)
 }
 
 /// Where a running server listens, whatever its settings say: its flags may have been others.
@@ -118,94 +212,6 @@ fn first_mailbox(domain: &str, user: &str) -> Result<(Domain, Address), AdminErr
     Ok((domain, address))
 }
 
-/// The answer if the thing has been made, none if it stands already.
-fn is_new(result: Result<Answer, AdminError>) -> Result<Option<Answer>, AdminError> {
-    match result {
-        Ok(answer) => Ok(Some(answer)),
-        Err(error) if error.kind == Failure::Exists => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// Gives what was never set a first value; what an administrator has set stays.
-fn ensure_settings(desk: &Desk, domain: &Domain) -> Result<Settings, AdminError> {
-    let Answer::Settings(rows) = desk.ask(Command::Settings(None))? else { return Err(stranger()) };
-    let mut settings = Settings::default();
-    for row in rows.iter().filter(|row| !row.is_fixed && row.origin != Origin::Default) {
-        settings.assign(&row.key, &row.value)?;
-    }
-    let mut first = Vec::new();
-    if settings.hostname.is_none() {
-        first.push(("hostname", format!("mail.{domain}")));
-    }
-    if settings.listeners.iter().all(|listen| listen.0.is_empty()) {
-        let (is_root, has_ipv6) = (place::is_root(), machine::has_ipv6());
-        first.extend(
-            ListenerKind::ALL.map(|kind| (kind.name(), first_listen(kind, is_root, has_ipv6).to_string())),
-        );
-    }
-    for (key, value) in first {
-        settings.assign(Key::find(key)?.name, &value)?;
-        desk.ask(Command::Assign { key: key.into(), value: Some(value), is_final: false })?;
-    }
-    Ok(settings)
-}
-
-/// Somebody gets the mail for postmaster. RFC 5321 §4.5.1.
-fn ensure_postmaster(desk: &Desk, settings: &Settings, address: &Address) -> Result<(), AdminError> {
-    match settings.postmaster {
-        Some(_) => Ok(()),
-        None => {
-            let value = Some(address.to_string());
-            desk.ask(Command::Assign { key: "postmaster".into(), value, is_final: false }).map(|_| ())
-        }
-    }
-}
-
-/// All addresses: whose connections are taken is the setting `peers`.
-fn first_listen(kind: ListenerKind, is_root: bool, has_ipv6: bool) -> Listen {
-    let (standard, unprivileged) = kind.ports();
-    let port = if is_root { standard } else { unprivileged };
-    let mut listen = Listen(vec![(std::net::Ipv4Addr::UNSPECIFIED, port).into()]);
-    if has_ipv6 {
-        listen.0.push((std::net::Ipv6Addr::UNSPECIFIED, port).into());
-    }
-    listen
-}
-
-/// Makes the certificates where there are none, and the file that clients trust; says whether they are new.
-fn ensure_authority(desk: &Desk, domain: &Domain) -> Result<(bool, PathBuf), AdminError> {
-    let Answer::Certificate { is_new, authority } = desk.ask(serve::certificate_for(domain.clone()))? else {
-        return Err(stranger());
-    };
-    let path = authority_path(desk.database());
-    if fs::read(&path).ok().as_deref() != Some(authority.as_bytes()) {
-        write_whole(&path, authority.as_bytes()).map_err(|error| {
-            let text =
-                format!("can't write {}: {error}; make room or rights, then run setup again", path.display());
-            AdminError::new(Failure::Failed, text)
-        })?;
-    }
-    Ok((is_new, path))
-}
-
-/// `poppet.redb` has `poppet-authority.pem` beside it.
-fn authority_path(database: &Path) -> PathBuf {
-    let stem = database.file_stem().unwrap_or_default().to_string_lossy();
-    database.with_file_name(format!("{stem}-authority.pem"))
-}
-
-/// Writes a file whole or not at all, readable for everyone.
-fn write_whole(path: &Path, octets: &[u8]) -> std::io::Result<()> {
-    let temporary = path.with_extension("pem.new");
-    // What an interrupted attempt left; that there is nothing is well.
-    let _ = fs::remove_file(&temporary);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&temporary)?;
-    file.write_all(octets)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -235,17 +241,5 @@ mod tests {
             assert_eq!(error.kind, Failure::Usage, "{domain} {user}");
             assert!(error.text.lines().count() == 1 && !error.text.contains('\u{1b}'));
         }
-    }
-
-    #[test]
-    fn root_gets_the_standard_ports() {
-        assert_eq!(first_listen(ListenerKind::Pop3, true, false).to_string(), "0.0.0.0:110");
-        assert_eq!(first_listen(ListenerKind::Smtp, false, true).to_string(), "0.0.0.0:2525,[::]:2525");
-    }
-
-    #[test]
-    fn the_authority_stands_beside_the_database() {
-        assert_eq!(authority_path(Path::new("/x/poppet.redb")), Path::new("/x/poppet-authority.pem"));
-        assert_eq!(authority_path(Path::new("mail")), Path::new("mail-authority.pem"));
     }
 }

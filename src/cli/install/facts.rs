@@ -1,0 +1,230 @@
+//! What stands on this machine before anything is done to it. Looking changes nothing.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use rustix::fs::Access;
+
+use super::site::{Site, USER};
+use super::tools::{Tools, output_of};
+use super::units::{self, Standing, Unit};
+use super::{Hands, Serving};
+use crate::admin::AdminError;
+use crate::mail::printable;
+use crate::settings::{Listen, ListenerKind};
+
+/// What stands on this machine.
+#[derive(Debug, Clone)]
+pub(in crate::cli) struct Facts {
+    /// What is in the program's place.
+    pub program: Standing,
+    /// Why what is there can't be replaced, or nothing be put there; one line with the remedy.
+    pub program_fault: Option<String>,
+    /// Whether the service's user and group are there.
+    pub has_user: bool,
+    /// See there.
+    pub has_group: bool,
+    /// Whether a user could be made.
+    pub can_make_user: bool,
+    /// What is in the place of the database's folder.
+    pub folder: Folder,
+    /// Whether there is a database.
+    pub has_database: bool,
+    /// Whether another program has it open, and is no server that answers.
+    pub is_busy: bool,
+    /// Files of it that are not the service's.
+    pub foreign_files: bool,
+    /// The service itself.
+    pub service: Service,
+    /// Who has the database open.
+    pub server: Serving,
+    /// The wanted files of the manager, with what stands there.
+    pub units: Vec<(Unit, Standing)>,
+    /// The wanted ports that can't be had.
+    pub taken: Vec<Taken>,
+    /// Whether any port is wanted.
+    pub has_listener: bool,
+}
+
+/// What is in the place of the database's folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum Folder {
+    /// Nothing.
+    Missing,
+    /// A folder.
+    Stands,
+    /// A link, or no folder.
+    Other,
+}
+
+/// How the service is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) struct Service {
+    /// Whether it runs, or tries to.
+    pub is_active: bool,
+    /// Whether it starts with the machine.
+    pub is_enabled: bool,
+    /// Whether what runs is what stands in the program's place; yes where nobody can tell.
+    pub is_current: bool,
+    /// Its process, where the manager tells.
+    pub pid: Option<u32>,
+}
+
+/// A wanted address that can't be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::cli) struct Taken {
+    /// For what.
+    pub kind: ListenerKind,
+    /// The address.
+    pub address: SocketAddr,
+    /// Why, and what to do.
+    pub why: String,
+}
+
+impl Facts {
+    /// Looks at everything. Errs if the database is busy, foreign or newer.
+    pub fn look(site: &Site, own: &[u8], hands: &dyn Hands) -> Result<Facts, AdminError> {
+        let tools = Tools::of(site);
+        let database = site.at(&site.database);
+        let folder = match fs::symlink_metadata(site.at(site.folder())) {
+            Ok(facts) if facts.is_dir() => Folder::Stands,
+            Ok(_) => Folder::Other,
+            Err(_) => Folder::Missing,
+        };
+        let has_database = database.symlink_metadata().is_ok();
+        let server = hands.server();
+        let listeners = hands.listeners(has_database, &server)?;
+        let (uid, has_group) = (user_number(site), has_name(site, "etc/group"));
+        let pid = tools.main_process();
+        let is_active = tools.is_active();
+        let socket = |unit: &Unit| fs::read_to_string(site.at(unit.path)).ok();
+        let units = units::wanted(site, &listeners.clone().unwrap_or_default());
+        let units = units.into_iter().map(|unit| {
+            let standing = match socket(&unit) {
+                // Nobody could say what should be in it.
+                Some(_) if unit.path == units::SOCKET && listeners.is_none() => Standing::Same,
+                found => unit.compare(found.as_deref()),
+            };
+            (unit, standing)
+        });
+        let units = units.collect();
+        let program = compare_program(site, own);
+        Ok(Facts {
+            program_fault: program_fault(site, &program, own.len() as u64),
+            program: program.unwrap_or(Standing::Edited),
+            has_user: uid.is_some(),
+            has_group,
+            can_make_user: tools.can_make_user(),
+            folder,
+            has_database,
+            is_busy: has_database && server == Serving::Nobody && listeners.is_none(),
+            foreign_files: folder == Folder::Stands && has_foreign_files(&site.at(site.folder()), uid),
+            service: Service {
+                is_active,
+                is_enabled: tools.is_enabled(),
+                is_current: hands.is_current(&site.at(site.program()), pid),
+                pid,
+            },
+            // What is ours is no obstacle.
+            taken: match (&server, is_active, &listeners) {
+                (Serving::Nobody, false, Some(listeners)) => hands.taken(listeners),
+                _ => Vec::new(),
+            },
+            has_listener: listeners.is_none_or(|all| all.iter().any(|listen| !listen.0.is_empty())),
+            server,
+            units,
+        })
+    }
+}
+
+/// The number of the service's user; none if there is no such user.
+pub(super) fn user_number(site: &Site) -> Option<(u32, u32)> {
+    let passwd = fs::read(site.at("etc/passwd")).unwrap_or_default();
+    let passwd = String::from_utf8_lossy(&passwd);
+    let mut rows = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let row = rows.find(|row| row.first() == Some(&USER) && row.len() == 7)?;
+    Some((row[2].parse().ok()?, row[3].parse().ok()?))
+}
+
+fn has_name(site: &Site, file: &str) -> bool {
+    let text = fs::read(site.at(file)).unwrap_or_default();
+    String::from_utf8_lossy(&text).lines().any(|line| line.split(':').next() == Some(USER))
+}
+
+fn has_foreign_files(folder: &Path, user: Option<(u32, u32)>) -> bool {
+    let Some((uid, _)) = user else { return true };
+    let is_foreign = |path: &Path| fs::symlink_metadata(path).is_ok_and(|facts| facts.uid() != uid);
+    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+    is_foreign(folder) || files.into_iter().any(|file| is_foreign(&file.path()))
+}
+
+/// Whether a process runs what stands in the program's place, and not what was there before.
+pub(in crate::cli) fn is_current(program: &Path, pid: u32) -> bool {
+    let facts = |path: &Path| fs::metadata(path).map(|facts| (facts.dev(), facts.ino())).ok();
+    let runs = facts(Path::new(&format!("/proc/{pid}/exe")));
+    runs.is_none() || runs == facts(program)
+}
+
+/// What is in the program's place; errs with what it is if it is no poppet.
+fn compare_program(site: &Site, own: &[u8]) -> Result<Standing, String> {
+    let path = site.at(site.program());
+    let shown = site.program();
+    match fs::symlink_metadata(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Standing::Absent),
+        Ok(facts) if facts.is_file() => {}
+        _ => return Err(format!("{shown} is no regular file: move it away, then run setup again")),
+    }
+    match fs::read(&path) {
+        Ok(octets) if octets == own => Ok(Standing::Same),
+        Ok(_) if says_poppet(&path) => Ok(Standing::Former),
+        Ok(_) => Err(format!("{shown} is another program than poppet: move it away, then run setup again")),
+        Err(error) => Err(format!("{shown} can't be read ({error}): move it away, then run setup again")),
+    }
+}
+
+/// Whether a program calls itself poppet.
+pub(super) fn says_poppet(path: &Path) -> bool {
+    let mut command = Command::new(path);
+    command.arg("--version").env_clear().current_dir("/");
+    let said = output_of(command.stdin(Stdio::null()));
+    said.is_ok_and(|said| said.status.success() && said.stdout.starts_with(b"poppet "))
+}
+
+/// Why the program can't be put in its place.
+fn program_fault(site: &Site, program: &Result<Standing, String>, octets: u64) -> Option<String> {
+    match program {
+        Err(fault) => return Some(fault.clone()),
+        Ok(Standing::Same) => return None,
+        Ok(_) => {}
+    }
+    let folder = Path::new(site.program()).parent().unwrap_or(Path::new("/"));
+    // It is made if it is missing, as far as its nearest folder allows it.
+    let nearest = folder.ancestors().find(|path| site.at(path).is_dir()).unwrap_or(Path::new("/"));
+    let shown = printable(nearest.as_os_str().as_encoded_bytes());
+    if let Err(error) = rustix::fs::access(site.at(nearest), Access::WRITE_OK | Access::EXEC_OK) {
+        let error = io::Error::from(error);
+        return Some(match error.kind() {
+            ErrorKind::ReadOnlyFilesystem => format!(
+                "{shown} is read-only: make it writable (mount -o remount,rw), or set up without a service: poppet setup \
+                 DOMAIN USER --no-start, and start \"poppet serve\" by other means"
+            ),
+            _ => format!("{shown} can't be written: {error}; give root the right to, then run setup again"),
+        });
+    }
+    let disk = rustix::fs::statvfs(site.at(nearest)).ok()?;
+    // It stands beside the one before, and beside that one's copy.
+    let needed = octets.saturating_mul(2).saturating_add(ROOM_OCTETS);
+    (disk.f_bavail.saturating_mul(disk.f_frsize) < needed).then(|| {
+        format!("the disk of {shown} is full: free {} MiB of it, then run setup again", (needed >> 20) + 1)
+    })
+}
+
+/// Units and what else is small.
+const ROOM_OCTETS: u64 = 1024 * 1024;
+
+/// Listeners as they are stored; none if the running server can't be asked.
+pub(in crate::cli) type Listeners = Option<[Listen; 5]>;

@@ -1,0 +1,122 @@
+//! Everything that stands in the way is told in one line with its remedy, before anything is done.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use super::{Machine, poppet};
+use crate::admin::Failure;
+use crate::cli::install::facts::{Facts, Folder, Service};
+use crate::cli::install::{Serving, Taken, plan};
+use crate::settings::ListenerKind;
+
+#[test]
+fn what_stands_in_the_way_is_told_in_one_line_and_nothing_is_done() {
+    type Way = (fn(&Machine), Failure, &'static str);
+    let ways: [Way; 9] = [
+        (
+            |machine| machine.root.write("etc/systemd/system/poppet.service", "[Service]\n"),
+            Failure::Refused,
+            "systemctl edit poppet.service",
+        ),
+        (
+            |machine| machine.root.write_program("usr/local/bin/poppet", "#!/bin/sh\necho other\n"),
+            Failure::Refused,
+            "another program than poppet: move it away",
+        ),
+        (
+            |machine| symlink("/bin/true", machine.root.path().join("usr/local/bin/poppet")).unwrap(),
+            Failure::Refused,
+            "no regular file: move it away",
+        ),
+        (
+            |machine| {
+                machine.root.make_folder("var/lib");
+                symlink("/tmp", machine.root.path().join("var/lib/poppet")).unwrap();
+            },
+            Failure::Refused,
+            "no folder of its own",
+        ),
+        (
+            |machine| fs::remove_file(machine.root.path().join("usr/bin/systemd-sysusers")).unwrap(),
+            Failure::Failed,
+            "make the system user and group poppet yourself",
+        ),
+        (
+            |machine| {
+                machine.taken.replace(vec![Taken {
+                    kind: ListenerKind::Smtp,
+                    address: "0.0.0.0:25".parse().unwrap(),
+                    why: "exim4 listens there, as process 7: stop it for good".into(),
+                }]);
+            },
+            Failure::Failed,
+            "0.0.0.0:25 (smtp) can't be had: exim4 listens there",
+        ),
+        (
+            |machine| drop(machine.listeners.replace(Some(Default::default()))),
+            Failure::Refused,
+            "no listener is on",
+        ),
+        // It answers, and the manager knows of no service.
+        (|machine| machine.root.write("active", ""), Failure::Exists, "process 7 serves this database"),
+        (
+            |machine| {
+                machine.root.write("var/lib/poppet/poppet.redb", "mail");
+                machine.listeners.replace(None);
+            },
+            Failure::Unreachable,
+            "another program has the database open",
+        ),
+    ];
+    for (prepare, kind, wanted) in ways {
+        let machine = Machine::new();
+        prepare(&machine);
+        if wanted.starts_with("process") {
+            machine.root.write_program("usr/bin/systemctl", "#!/bin/sh\nexit 3\n");
+        }
+        let before = machine.files();
+        let error = machine.set_up(&poppet("1.0")).unwrap_err();
+        assert_eq!(error.kind, kind, "{}", error.text);
+        assert!(error.text.contains(wanted) && error.text.lines().count() == 1, "{}", error.text);
+        assert_eq!((machine.files(), machine.calls()), (before, vec![]), "{}", error.text);
+    }
+}
+
+#[test]
+fn who_serves_the_database_must_be_the_service_itself() {
+    let machine = Machine::with("1.0");
+    let facts = machine.look(&poppet("1.0")).unwrap();
+    let planned = |service: Service, server: Serving| {
+        plan(&machine.root.site(), &Facts { service, server, ..facts.clone() }, true)
+    };
+    let active = Service { is_active: true, is_enabled: true, is_current: true, pid: Some(7) };
+    assert!(planned(active, Serving::Process(7)).is_ok());
+    // Some managers tell no process.
+    assert!(planned(Service { pid: None, ..active }, Serving::Process(7)).is_ok());
+    assert!(planned(active, Serving::Stranger).is_ok(), "an older version is upgraded");
+    assert!(planned(active, Serving::Process(8)).unwrap_err().text.contains("process 8"));
+    let stopped = Service { is_active: false, pid: None, ..active };
+    assert!(planned(stopped, Serving::Process(8)).unwrap_err().text.contains("process 8"));
+    assert!(planned(stopped, Serving::Stranger).unwrap_err().text.contains("another version"));
+}
+
+#[test]
+fn a_database_that_somebody_has_open_is_no_obstacle_to_stopping_the_service() {
+    let machine = Machine::with("1.0");
+    let facts = machine.look(&poppet("1.0")).unwrap();
+    let stuck = Facts { server: Serving::Nobody, is_busy: true, ..facts };
+    let plan = plan(&machine.root.site(), &stuck, true).unwrap();
+    let names: Vec<String> = plan.steps.iter().map(|step| step.sentence(&machine.root.site())).collect();
+    assert!(names[0].starts_with("stop the service") && names.iter().any(|name| name == "start the service"));
+}
+
+#[test]
+fn without_names_there_must_be_something_to_upgrade() {
+    let machine = Machine::new();
+    let facts = machine.look(&poppet("1.0")).unwrap();
+    let site = machine.root.site();
+    assert_eq!(plan(&site, &facts, false).unwrap_err().kind, Failure::Usage);
+    let standing = Facts { has_database: true, folder: Folder::Stands, ..facts };
+    let plan = plan(&site, &standing, false).unwrap();
+    assert!(plan.steps.iter().all(|step| !step.sentence(&site).contains("domain")));
+}

@@ -1,0 +1,193 @@
+//! Plans carried out, killed in the middle, taken back, and undone.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use super::{Machine, listeners, poppet};
+use crate::admin::Failure;
+use crate::cli::install::remove;
+use crate::settings::ListenerKind;
+
+const PROGRAM: &str = "usr/local/bin/poppet";
+const FORMER: &str = "usr/local/bin/poppet.old";
+const SERVICE: &str = "etc/systemd/system/poppet.service";
+const SOCKET: &str = "etc/systemd/system/poppet.socket";
+
+#[test]
+fn the_first_time_everything_is_made_and_the_second_nothing() {
+    let machine = Machine::new();
+    let own = poppet("1.0");
+    let all = "user folder database owner program unit unit reload enable start prove";
+    assert_eq!(machine.steps(&own), all);
+    assert!(!machine.set_up(&own).unwrap().is_former_kept);
+    assert_eq!(machine.root.read(PROGRAM).as_ref(), Some(&own));
+    assert_eq!(machine.root.read(FORMER), None);
+    let mode =
+        |path: &str| fs::metadata(machine.root.path().join(path)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(PROGRAM), mode("var/lib/poppet"), mode(SERVICE)), (0o755, 0o700, 0o644));
+    assert!(machine.root.read(SOCKET).unwrap().contains("ListenStream=0.0.0.0:995\n"));
+    assert_eq!(machine.calls(), ["daemon-reload", "--quiet enable poppet.service", "start poppet.service"]);
+
+    let before = machine.files();
+    assert_eq!(machine.steps(&own), "reload prove");
+    machine.set_up(&own).unwrap();
+    assert_eq!(machine.files(), before);
+    assert_eq!(machine.calls(), ["daemon-reload"], "nobody's session is ended");
+}
+
+#[test]
+fn what_is_only_planned_touches_nothing() {
+    let machine = Machine::new();
+    let before = machine.files();
+    machine.steps(&poppet("1.0"));
+    assert_eq!((machine.files(), machine.calls()), (before, vec![]));
+    let machine = Machine::with("1.0");
+    (machine.calls(), machine.steps(&poppet("2.0")));
+    assert_eq!((machine.root.read(PROGRAM), machine.calls()), (Some(poppet("1.0")), vec![]));
+}
+
+#[test]
+fn an_upgrade_keeps_the_former_program_and_the_ports_open() {
+    let machine = Machine::with("1.0");
+    machine.calls();
+    assert_eq!(machine.steps(&poppet("2.0")), "program reload restart prove");
+    assert!(machine.set_up(&poppet("2.0")).unwrap().is_former_kept);
+    assert_eq!(machine.root.read("running"), Some(poppet("2.0")));
+    assert_eq!(machine.root.read(FORMER), Some(poppet("1.0")));
+    assert_eq!(machine.calls(), ["daemon-reload", "restart poppet.service"], "the socket stays");
+}
+
+#[test]
+fn other_listeners_move_the_ports() {
+    let machine = Machine::with("1.0");
+    machine.calls();
+    let mut other = listeners();
+    other[ListenerKind::Pop3 as usize] = "127.0.0.1:110".parse().unwrap();
+    machine.listeners.replace(Some(other));
+    assert_eq!(machine.steps(&poppet("1.0")), "unit reload ports prove");
+    machine.set_up(&poppet("1.0")).unwrap();
+    assert_eq!(
+        machine.calls(),
+        ["daemon-reload", "stop poppet.socket poppet.service", "start poppet.service"]
+    );
+    // A server of another version can't be asked where it listens: what stands is right.
+    machine.listeners.replace(None);
+    assert_eq!(machine.steps(&poppet("1.0")), "reload prove");
+}
+
+#[test]
+fn an_attempt_that_was_killed_after_any_step_is_finished_by_the_next() {
+    let whole = |machine: &Machine| {
+        let names = [PROGRAM, SERVICE, SOCKET, "running", "enabled", "active", "var/lib/poppet/poppet.redb"];
+        names.map(|name| machine.root.read(name))
+    };
+    for (is_upgrade, steps) in [(false, 12), (true, 6)] {
+        let start = || if is_upgrade { Machine::with("1.0") } else { Machine::new() };
+        let wanted = {
+            let machine = start();
+            machine.set_up(&poppet("2.0")).unwrap();
+            whole(&machine)
+        };
+        for killed_after in 0..steps {
+            let machine = start();
+            machine.carry_out(&poppet("2.0"), killed_after).unwrap();
+            // In the middle of the next step.
+            for name in ["usr/local/bin/.poppet.new", "etc/systemd/system/.poppet.service.new"] {
+                machine.root.write(name, "half");
+            }
+            machine.set_up(&poppet("2.0")).unwrap();
+            assert_eq!(whole(&machine), wanted, "killed after {killed_after} steps, upgrade: {is_upgrade}");
+            let former = machine.root.read(FORMER);
+            assert_eq!(former, is_upgrade.then(|| poppet("1.0")), "killed after {killed_after} steps");
+        }
+    }
+}
+
+#[test]
+fn an_upgrade_that_does_not_come_up_is_taken_back_s_345() {
+    for (fault, why) in [("broken", "Job for poppet.service failed"), ("mute", "nobody answers")] {
+        let machine = Machine::with("1.0");
+        let unit = machine.root.read(SERVICE).unwrap();
+        // As a setup before this one wrote it.
+        let older = crate::cli::install::units::marked("[Service]\nExecStart=/usr/local/bin/poppet\n");
+        machine.root.write(SERVICE, &older);
+        let error = machine.set_up(&(poppet("2.0") + "# " + fault + "\n")).unwrap_err();
+        assert_eq!(error.kind, Failure::Failed);
+        for wanted in [why, "the former one serves again", "one / two", "journalctl -u poppet"] {
+            assert!(error.text.contains(wanted), "{}", error.text);
+        }
+        assert_eq!(error.text.lines().count(), 1);
+        assert_eq!(machine.root.read(PROGRAM), Some(poppet("1.0")), "{fault}");
+        assert_eq!(machine.root.read("running"), Some(poppet("1.0")), "{fault}");
+        assert_eq!(machine.root.read(SERVICE), Some(older));
+        assert_ne!(machine.root.read(SERVICE), Some(unit));
+        assert_eq!(machine.taken_back.get(), 1, "the database goes back with its program");
+    }
+}
+
+#[test]
+fn a_program_that_does_not_run_there_is_never_put_in_place() {
+    let machine = Machine::with("1.0");
+    machine.calls();
+    let error = machine.set_up("#!/nonexistent/ld.so\n").unwrap_err();
+    assert!(
+        error.text.contains("static binary") && error.text.contains("all is as it was"),
+        "{}",
+        error.text
+    );
+    assert_eq!(machine.root.read("running"), Some(poppet("1.0")));
+    assert_eq!((machine.root.read(FORMER), machine.taken_back.get()), (None, 0));
+    assert_eq!(machine.calls(), ["daemon-reload"], "the service is left alone");
+    assert_eq!(fs::read_dir(machine.root.path().join("usr/local/bin")).unwrap().count(), 1);
+}
+
+#[test]
+fn a_first_start_that_fails_tells_what_the_log_says() {
+    let machine = Machine::new();
+    let error = machine.set_up(&(poppet("1.0") + "# mute\n")).unwrap_err();
+    for wanted in ["is installed, but does not come up: nobody answers", "one / two", "run setup again"] {
+        assert!(error.text.contains(wanted), "{}", error.text);
+    }
+    // What answers no more is stopped before its database is opened.
+    machine.set_up(&poppet("1.1")).unwrap();
+    assert_eq!(machine.root.read("running"), Some(poppet("1.1")));
+}
+
+#[test]
+fn removal_takes_all_but_the_mail() {
+    let machine = Machine::with("1.0");
+    machine.set_up(&poppet("2.0")).unwrap();
+    machine.calls();
+    let site = machine.root.site();
+    let before = machine.files();
+    let refusal = remove(&site, false).unwrap_err();
+    assert_eq!(refusal.kind, Failure::Refused);
+    assert!(refusal.text.contains("/var/lib/poppet stays: say it again with --yes"), "{}", refusal.text);
+    assert_eq!((machine.files(), machine.calls()), (before, vec![]));
+
+    let told = remove(&site, true).unwrap();
+    assert!(told.meaning()[0].contains("rm -r /var/lib/poppet && userdel poppet"), "{told:?}");
+    for gone in [PROGRAM, FORMER, SERVICE, SOCKET, "enabled", "active"] {
+        assert_eq!(machine.root.read(gone), None, "{gone}");
+    }
+    assert_eq!(machine.root.read("var/lib/poppet/poppet.redb").as_deref(), Some("mail"));
+    assert!(machine.root.read("etc/passwd").unwrap().contains("poppet"), "its files have an owner");
+    assert_eq!(remove(&site, true).unwrap_err().kind, Failure::NotFound);
+
+    fs::remove_file(machine.root.path().join("var/lib/poppet/poppet.redb")).unwrap();
+    remove(&site, true).unwrap();
+    assert!(!machine.root.read("etc/passwd").unwrap().contains("poppet"));
+    machine.set_up(&poppet("2.0")).unwrap();
+}
+
+#[test]
+fn removal_leaves_what_is_not_ours_and_keeps_what_was_edited() {
+    let machine = Machine::with("1.0");
+    let edited = machine.root.read(SERVICE).unwrap() + "MemoryMax=1G\n";
+    machine.root.write(SERVICE, &edited);
+    machine.root.write_program(PROGRAM, "#!/bin/sh\necho something else\n");
+    remove(&machine.root.site(), true).unwrap();
+    assert!(machine.root.read(PROGRAM).is_some(), "another program");
+    assert_eq!((machine.root.read(SERVICE), machine.root.read(SOCKET)), (None, None));
+    assert_eq!(machine.root.read("etc/systemd/system/poppet.service.edited"), Some(edited));
+}

@@ -476,7 +476,9 @@ pub const PASSED_SOCKETS: u16 = 64;
 pub const START_ASKING: Duration = Duration::from_secs(20);
 /// A start that takes longer hangs: a full repair reads the whole file, and 64 GiB on a slow card are two hours.
 pub const LONGEST_START: Duration = Duration::from_secs(4 * 3600);
-// ---- setup as root ----
+
+// ---- setup as root -----------------------------------------------------------------------------
+
 /// How long a service may take until a mail client can use it, before an upgrade is taken back (S-345).
 pub const SERVICE_PATIENCE: Duration = Duration::from_secs(60);
 /// Between two tries of that.
@@ -487,3 +489,9 @@ pub const PROOF_ANSWER: Duration = Duration::from_secs(20);
 pub const BUSY_PROGRAM_TRIES: u32 = 50;
 /// Between two of them.
 pub const BUSY_PROGRAM_PAUSE: Duration = Duration::from_millis(20);
+
+// ---- the sandbox -------------------------------------------------------------------------------
+
+/// TCP ports to which the server may connect whatever is set: mail (24 is LMTP's), names, directories with those of
+/// Active Directory's catalogue.
+pub const SANDBOX_PORTS: &[u16] = &[24, 25, 26, 53, 389, 465, 587, 636, 2525, 3268, 3269];

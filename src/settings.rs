@@ -109,6 +109,8 @@ pub struct Settings {
     pub argon2_passes: u32,
     /// Hashes at once; 0 leaves it to the machine's processors and memory.
     pub argon2_permits: u32,
+    /// Whether the server gives up what it does not need.
+    pub sandbox: bool,
 }
 
 /// One door of the server.
@@ -293,6 +295,7 @@ impl Default for Settings {
             argon2_kib: 19 * 1024,
             argon2_passes: 2,
             argon2_permits: 0,
+            sandbox: true,
         }
     }
 }

@@ -34,13 +34,34 @@ pub fn open(database: &Path, clock: &Clock) -> Result<Context, AdminError> {
     with_key(store, key)
 }
 
-/// The settings of such a database, which is closed again: for who must know them before it stays open. What a power cut
-/// left is recovered on the way. Errs as [`open`] does.
-pub fn look(database: &Path) -> Result<Arc<Settings>, AdminError> {
+/// What must be known of a database before it stays open.
+pub struct Seen {
+    /// Its settings.
+    pub settings: Arc<Settings>,
+    /// TCP ports of the servers that its settings, of any level, and routes name.
+    pub ports: Vec<u16>,
+}
+
+/// What is to be known of such a database, which is closed again. What a power cut left is recovered on the way. Errs as
+/// [`open`] does.
+pub fn look(database: &Path) -> Result<Seen, AdminError> {
     let store = open_store(database, &Clock::system(UnixTime(0)))?;
-    let settings = store.settings();
+    let seen = Seen { settings: store.settings(), ports: ports(&store) };
     store.close();
-    Ok(settings)
+    Ok(seen)
+}
+
+/// The ports that were named; usual ones are known to all.
+fn ports(store: &Store) -> Vec<u16> {
+    let (levels, routes) = (store.all_settings(), store.routes());
+    let smart_hosts = levels.iter().flat_map(|settings| &settings.outgoing.smarthosts);
+    let hops = smart_hosts.chain(routes.iter().flat_map(|route| route.hops.iter()));
+    let directories = levels.iter().flat_map(|settings| &settings.directory.servers);
+    let mut ports: Vec<u16> =
+        hops.filter_map(|hop| hop.port).chain(directories.map(|server| server.port)).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    ports
 }
 
 fn open_store(database: &Path, clock: &Clock) -> Result<Store, AdminError> {

@@ -13,6 +13,7 @@ mod args;
 mod auth;
 mod cert;
 mod certificate_verb;
+mod confinement;
 mod consequence;
 mod desk;
 mod device;

@@ -6,7 +6,7 @@
 //!              3 low ports are opened, and root becomes that user for good
 //!              4 confine: nothing is opened any more but what the settings need
 //! more:        5 the database is opened, whose threads inherit all that
-//!              6 net::serve
+//!              6 net::serve, which seals the sandbox once all is bound
 //! ```
 
 use std::net::SocketAddr;
@@ -15,17 +15,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
-use rustix::process::DumpableBehavior;
-
 use super::output::Output;
 use super::verbs::Serve;
-use super::{logger, place, table};
-use crate::admin::{self, AdminError, Answer, Command, Context, Failure, LiveStatus};
+use super::{confinement, logger, place, table};
+use crate::admin::{self, AdminError, Answer, Command, Context, Failure, LiveStatus, Seen};
 use crate::clock::{Clock, UnixTime};
 use crate::local::{self, Servant};
 use crate::mail::Domain;
 use crate::net::{self, Notifier, Plan, ServeError, control, machine, passed};
-use crate::sandbox::{self, Needs};
+use crate::sandbox;
 use crate::settings::{Listen, ListenerKind, Settings};
 use crate::ticket::block_on;
 
@@ -57,7 +55,8 @@ fn start(servant: Option<Servant>, mut plan: Plan, output: &Output) -> Result<()
     if servant.is_none() {
         check_root(&plan.database)?;
     }
-    let settings = look(&plan, servant.as_ref())?;
+    let seen = look(&plan, servant.as_ref())?;
+    let settings = Arc::clone(&seen.settings);
     if !has_listener(&settings, &plan) {
         return Err(AdminError::new(
             Failure::Failed,
@@ -68,8 +67,14 @@ fn start(servant: Option<Servant>, mut plan: Plan, output: &Output) -> Result<()
     if let Some(servant) = &servant {
         servant.become_for_good().map_err(|text| AdminError::new(Failure::Failed, text))?;
     }
-    keep_memory_private();
-    plan.sandbox = sandbox::confine(&needs(&settings, &plan));
+    match settings.sandbox {
+        true => {
+            let needs = confinement::needs(&seen, &plan);
+            plan.sandbox = sandbox::confine(&needs);
+            plan.needs = Some(needs);
+        }
+        false => plan.sandbox = sandbox::without(),
+    }
 
     let clock = Clock::system(UnixTime(0));
     let patience = plan.notifier.patience();
@@ -131,8 +136,8 @@ fn check_root(database: &Path) -> Result<(), AdminError> {
     Ok(())
 }
 
-/// The settings, read by the user who will serve: what is in his folder is nothing that root should open.
-fn look(plan: &Plan, servant: Option<&Servant>) -> Result<Arc<Settings>, AdminError> {
+/// The settings and what goes with them, read by the user who will serve: what is in his folder is nothing that root should open.
+fn look(plan: &Plan, servant: Option<&Servant>) -> Result<Seen, AdminError> {
     let _patience = plan.notifier.patience();
     let Some(servant) = servant else { return admin::look(&plan.database) };
     let look = || {
@@ -144,31 +149,11 @@ fn look(plan: &Plan, servant: Option<&Servant>) -> Result<Arc<Settings>, AdminEr
     })
 }
 
-/// What the server needs to go on doing.
-fn needs(settings: &Settings, plan: &Plan) -> Needs {
-    let folder = plan.database.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-    let open = |address| plan.passed.iter().any(|socket| passed::is_for(socket, address));
-    let binds = passed::wanted(settings, &plan.overrides).filter(|(_, address)| !open(*address));
-    Needs {
-        writes: vec![folder.to_owned()],
-        connects: vec![0],
-        binds: binds.map(|(_, address)| address.port()).collect(),
-        ..Needs::default()
-    }
-}
-
 /// How the server is that has this database open; none if there is none.
 pub(super) fn running(database: &Path) -> Option<LiveStatus> {
     match control::ask(database, &Command::Status)? {
         Ok(Answer::Status(status)) => status.live,
         _ => None,
-    }
-}
-
-/// Passwords and keys are in memory: nobody of this user reads it, and no core file holds it (S-263).
-fn keep_memory_private() {
-    if let Err(error) = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable) {
-        log::warn!("traces of this process can't be forbidden: {error}; it goes on with them");
     }
 }
 

@@ -148,7 +148,8 @@ fn roots<'a>(certificates: impl Iterator<Item = CertificateDer<'a>>) -> (RootCer
     (roots, added)
 }
 
-const SYSTEM_AUTHORITIES: &[&str] = &[
+/// Files in which systems keep the authorities that they believe.
+pub const SYSTEM_AUTHORITIES: &[&str] = &[
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
     "/etc/pki/tls/certs/ca-bundle.crt",

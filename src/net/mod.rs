@@ -65,12 +65,14 @@ use async_signal::{Signal, Signals};
 use smol::future::FutureExt;
 use smol::stream::StreamExt;
 
+pub use authorities::SYSTEM_AUTHORITIES;
 pub use notify::{Notifier, Patience};
 pub use outside::Outsiders;
+pub use spa::needed as ntlm_program;
 
 use crate::admin::Context;
 use crate::clock::Clock;
-use crate::sandbox::Layer;
+use crate::sandbox::{Layer, Needs};
 use crate::settings::{Listen, ListenerKind};
 use server::Running;
 
@@ -85,6 +87,8 @@ pub struct Plan {
     pub passed: Vec<TcpListener>,
     /// What this process may do no more, for the status.
     pub sandbox: Vec<Layer>,
+    /// What it goes on to need, if it is to give up all else once everything is bound.
+    pub needs: Option<Needs>,
     /// Who is told how the server is.
     pub notifier: Notifier,
 }

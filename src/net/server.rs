@@ -34,7 +34,7 @@ use crate::clock::Clock;
 use crate::limits;
 use crate::mail::{Address, Lane, MailboxId, is_local};
 use crate::relay::returning::ReturnKey;
-use crate::sandbox::Layer;
+use crate::sandbox::{self, Layer};
 use crate::settings::{Listen, ListenerKind, Plaintext, Settings};
 use crate::store::{Store, StoreError};
 use crate::ticket;
@@ -79,8 +79,8 @@ pub struct Server {
     pub most_connections: u32,
     /// Sessions that a bug has ended (S-273).
     pub broken_off: AtomicU64,
-    /// What this process may do no more.
-    pub sandbox: Vec<Layer>,
+    /// What this process may do no more, known once everything is bound.
+    pub sandbox: OnceLock<Vec<Layer>>,
     /// Mail that leaves.
     pub relay: Relay,
     bound: OnceLock<Vec<(ListenerKind, SocketAddr)>>,
@@ -200,7 +200,7 @@ impl Live for Server {
             sessions: self.sessions.counts().into_iter().map(|(kind, count)| (named(kind), count)).collect(),
             is_clock_suspect: self.clock.is_suspect(),
             broken_off: self.broken_off.load(Ordering::Relaxed),
-            sandbox: self.sandbox.clone(),
+            sandbox: self.sandbox.get().cloned().unwrap_or_default(),
         }
     }
 
@@ -269,7 +269,7 @@ impl Running {
             space: SpaceAlarm::default(),
             reports: Ration::default(),
             broken_off: AtomicU64::new(0),
-            sandbox: plan.sandbox,
+            sandbox: OnceLock::new(),
             relay: Relay::default(),
             bound: OnceLock::new(),
             store: context.store.clone(),
@@ -284,6 +284,8 @@ impl Running {
         });
         let public = public.ok();
         let _ = server.bound.set(doors.iter().map(|door| (door.kind, door.address)).collect());
+        let sealed = plan.needs.as_ref().map(sandbox::seal);
+        let _ = server.sandbox.set(plan.sandbox.into_iter().chain(sealed).collect());
 
         let (quit, quitting) = smol::channel::bounded(1);
         // This thread serves sessions too.

@@ -13,7 +13,7 @@ mod process;
 mod tests;
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use smol::future::FutureExt;
 use crate::limits;
 use crate::mail::printable;
 use crate::sasl::Relayed;
-use crate::settings::Settings;
+use crate::settings::{Method, Settings};
 use process::Process;
 
 pub use process::Program;
@@ -86,6 +86,12 @@ pub fn program(settings: &Settings) -> Option<Program> {
         None => &PATHS,
     };
     paths.iter().map(Path::new).find(|path| process::is_program(path)).map(Program::ntlm_auth)
+}
+
+/// The program that a server with these settings runs; none if it runs none.
+pub fn needed(settings: &Settings) -> Option<PathBuf> {
+    let is_asked = settings.spa && settings.auth != Method::File;
+    is_asked.then(|| program(settings)).flatten().map(Program::into_path)
 }
 
 /// Where Samba's packages and its own installation put it.

@@ -1,9 +1,11 @@
 //! What this process may do no more once all is open: best effort, layer by layer, and told as it is (S-331–S-338).
 //!
 //! ```text
-//! one thread yet: settings are known -> confine(Needs): no core files, no tracing; no new privileges; landlock
-//!     the store's threads start, listeners and control sockets are bound
-//! serving begins -> seal(Needs): capabilities dropped; seccomp, for the threads that are there, too
+//! one thread yet: settings are known, low ports are bound
+//!     -> confine(Needs): no core files, no tracing; no new privileges; no capabilities; landlock
+//! more: the store's threads start, other listeners and control sockets are bound
+//!     -> seal(Needs): seccomp, for the threads that are there, too
+//! sessions begin
 //! ```
 //!
 //! Threads and programs that come later inherit all of it. A kernel that lacks a layer goes without (S-336).
@@ -17,7 +19,6 @@ mod seccomp;
 mod tests;
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -68,26 +69,41 @@ pub enum LayerState {
     Off,
 }
 
-/// Hides this process's memory, and gives up new privileges, and files and ports but `needs`; never fails, and says of
-/// each layer how it is. Call it once, while this process has one thread.
+/// Hides this process's memory, and gives up new privileges, all capabilities, and files and ports but `needs`; never
+/// fails, and says of each layer how it is. Call it once, while this process has one thread.
 pub fn confine(needs: &Needs) -> Vec<Layer> {
-    let layers = vec![privileges::hide_memory(), privileges::keep_out_new(), landlock::confine(needs)];
-    // Threads that start before the end of binding have what binds, and nothing else.
-    let kept = privileges::FOR_PORTS | privileges::FOR_FILES_OF_OTHERS;
-    if let Err(error) = privileges::drop_all_but(kept) {
-        log::debug!("capabilities stay until all is bound: {error}");
-    }
-    let holds = layers.iter().any(|layer| layer.name == landlock::NAME && layer.state != LayerState::Absent);
-    if holds {
+    let first = [privileges::hide_memory(), privileges::keep_out_new(), privileges::drop_capabilities()];
+    let landlock = landlock::confine(needs);
+    if landlock.state != LayerState::Absent {
         let _ = GRANTED.set(needs.clone());
     }
-    layers
+    first.into_iter().chain([landlock]).collect()
 }
 
-/// Gives up what only the start needs: capabilities, listening, and all system calls that no mail server makes. Never
-/// fails, and says of each layer how it is. Call it once, after [`confine`], when all is bound.
-pub fn seal(needs: &Needs) -> Vec<Layer> {
-    vec![privileges::drop_all(has_strange_owner(&needs.writes)), filter(needs)]
+/// Gives up what only the start needs: listening, limits, and all system calls that no mail server makes. Never fails,
+/// and says how it is. Call it once, after [`confine`], when all is bound.
+pub fn seal(needs: &Needs) -> Layer {
+    let layer = |state, text: String| Layer { name: "seccomp".into(), state, text };
+    let Some(processor) = Processor::own() else {
+        let text = "poppet does not know the system calls of this processor; its other layers hold without";
+        return layer(LayerState::Absent, text.into());
+    };
+    let terms = Terms { pid: std::process::id(), starts_programs: !needs.programs.is_empty() };
+    match sys::filter_calls(&seccomp::filter(processor, terms)) {
+        Ok(()) if terms.starts_programs => layer(
+            LayerState::Partly,
+            "system calls that no program of a mail server makes are refused; since ntlm_auth is started, more are left \
+             than without it: \"poppet set spa off\" does without"
+                .into(),
+        ),
+        Ok(()) => layer(LayerState::Holds, "system calls that a mail server does not make are refused".into()),
+        Err(error) => layer(
+            LayerState::Absent,
+            format!(
+                "the kernel refuses it ({error}): one with CONFIG_SECCOMP_FILTER, or a container that lets it, has it"
+            ),
+        ),
+    }
 }
 
 /// The layers where an administrator has turned the sandbox off: memory is hidden all the same.
@@ -98,8 +114,13 @@ pub fn without() -> Vec<Layer> {
         text: "it is turned off: \"poppet set sandbox on\", and a restart, turn it on".into(),
     };
     let mut layers = vec![privileges::hide_memory()];
-    layers.extend(["privileges", landlock::NAME, "capabilities", "seccomp"].map(off));
+    layers.extend(["privileges", "capabilities", landlock::NAME, "seccomp"].map(off));
     layers
+}
+
+/// Whether the sandbox lets this process start programs: it knows those of its start only.
+pub fn lets_start() -> bool {
+    GRANTED.get().is_none_or(|needs| !needs.programs.is_empty())
 }
 
 /// Whether the sandbox lets this process connect to that TCP port: it knows those of its start only.
@@ -116,33 +137,8 @@ pub fn lets_read(path: &Path) -> bool {
     })
 }
 
-fn filter(needs: &Needs) -> Layer {
-    let layer = |state, text: String| Layer { name: "seccomp".into(), state, text };
-    let Some(processor) = Processor::own() else {
-        let text = "poppet does not know the system calls of this processor; its other layers hold without";
-        return layer(LayerState::Absent, text.into());
-    };
-    let terms = Terms { pid: std::process::id(), starts_programs: !needs.programs.is_empty() };
-    match sys::filter_calls(&seccomp::filter(processor, terms)) {
-        Ok(()) if terms.starts_programs => layer(
-            LayerState::Partly,
-            "system calls that no program of a mail server makes are refused; ntlm_auth may make all others: without it \
-             (\"poppet set ntlm_auth off\") fewer are left"
-                .into(),
-        ),
-        Ok(()) => layer(LayerState::Holds, "system calls that a mail server does not make are refused".into()),
-        Err(error) => layer(
-            LayerState::Absent,
-            format!("the kernel refuses it ({error}): one with CONFIG_SECCOMP_FILTER, or a container that lets it, has it"),
-        ),
-    }
-}
-
-/// Whether root serves files of somebody else, which even root can't without a capability.
-fn has_strange_owner(places: &[PathBuf]) -> bool {
-    let own = rustix::process::geteuid();
-    own.is_root() && places.iter().any(|place| fs::metadata(place).is_ok_and(|it| it.uid() != own.as_raw()))
-}
+/// What to add to a line about something that was set after the start, so that the sandbox does not let it.
+pub const NEWS: &str = " is not among what the server's sandbox knew when it started: restart the server";
 
 /// What has been granted, if files and ports are guarded.
 static GRANTED: OnceLock<Needs> = OnceLock::new();

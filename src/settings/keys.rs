@@ -344,6 +344,14 @@ pub(super) static KEYS: &[Key] = &[
         assign: |settings, value| number(value, 0, 64, &mut settings.argon2_permits),
         show: |settings| settings.argon2_permits.to_string(),
     },
+    Key {
+        name: "sandbox",
+        meaning: "whether the server gives up files, ports and system calls that it does not need",
+        values: "on or off",
+        effect: Effect::AtRestart,
+        assign: |settings, value| switch(value, &mut settings.sandbox),
+        show: |settings| on_or_off(settings.sandbox),
+    },
 ];
 
 /// The settings that a domain or a mailbox may have for itself.

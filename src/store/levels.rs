@@ -90,6 +90,13 @@ impl Store {
         self.shared.levels().policies
     }
 
+    /// The settings of all, and those of each domain or mailbox that has some of its own, from memory.
+    pub fn all_settings(&self) -> Vec<Arc<Settings>> {
+        let levels = self.shared.levels();
+        let own = levels.own.values().map(|own| Arc::clone(&own.settings));
+        std::iter::once(Arc::clone(&levels.global)).chain(own).collect()
+    }
+
     /// Sets a setting of a domain or mailbox durably; none takes it back to what counts for the level above, and it is
     /// no longer final then. Errs with [`StoreError::NotFound`] if there is no such domain or mailbox, with
     /// [`StoreError::Refused`] if the value is not valid, the setting has no levels, or a value above is final. The

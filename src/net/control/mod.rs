@@ -17,7 +17,7 @@ mod talk;
 
 pub use door::Door;
 pub use own::change_own;
-pub use public::PublicDoor;
+pub use public::{PublicDoor, own_folder};
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;

@@ -56,6 +56,13 @@ impl PublicDoor {
     }
 }
 
+/// The folder in which the socket for users' own acts will be, which is made if it is ours to make; none if there is no
+/// place for it.
+pub fn own_folder(database: &Path) -> Option<PathBuf> {
+    let folder = place_for(database).ok()?.parent().map(Path::to_owned);
+    folder.filter(|folder| !folder.as_os_str().is_empty())
+}
+
 fn place_for(database: &Path) -> Result<PathBuf, ServeError> {
     if let Some(folder) = runtime_folder() {
         return Ok(folder.join("own.sock"));

@@ -20,6 +20,7 @@ use super::verifier::{SMARTHOST, Seen, Trust, Verifier};
 use crate::clock::Clock;
 use crate::limits;
 use crate::net::{alarm, authorities};
+use crate::sandbox;
 use crate::wire::line::{Line, LineFault, LineReader};
 
 /// How long what may take.
@@ -124,7 +125,7 @@ impl Link {
         let connecting = within(clock, patience.connect, Async::<TcpStream>::connect(address)).await;
         let socket = match connecting {
             None => return Err(Unreached::Failed("it can't be reached in time".into())),
-            Some(Err(error)) => return Err(unreached(&error)),
+            Some(Err(error)) => return Err(unreached(&error, address.port())),
             Some(Ok(socket)) => socket,
         };
         // Commands and replies are small, and each is waited for.
@@ -350,7 +351,7 @@ pub async fn within<T>(clock: &Clock, time: Duration, future: impl Future<Output
         .await
 }
 
-fn unreached(error: &io::Error) -> Unreached {
+fn unreached(error: &io::Error, port: u16) -> Unreached {
     match error.kind() {
         ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown | ErrorKind::AddrNotAvailable => {
             Unreached::NoWay(format!("there is no way to it: {error}"))
@@ -358,6 +359,9 @@ fn unreached(error: &io::Error) -> Unreached {
         ErrorKind::HostUnreachable => Unreached::Absent(format!("there is no way to it: {error}")),
         ErrorKind::ConnectionRefused => {
             Unreached::Refused("it takes no connections: is its port right?".into())
+        }
+        ErrorKind::PermissionDenied if !sandbox::lets_connect(port) => {
+            Unreached::Failed(format!("port {port}{}", sandbox::NEWS))
         }
         _ => Unreached::Failed(format!("it can't be reached: {error}")),
     }

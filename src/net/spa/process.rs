@@ -12,6 +12,7 @@ use smol::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Place, Unavailable};
 use crate::limits;
+use crate::sandbox;
 
 /// What is run: a program and its fixed words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +46,11 @@ impl Program {
         Program { path: path.into(), words: vec!["--helper-protocol=squid-2.5-ntlmssp".into()] }
     }
 
+    /// Where it is.
+    pub fn into_path(self) -> PathBuf {
+        self.path
+    }
+
     /// Any other, for tests.
     #[cfg(test)]
     pub fn new(path: &str, words: &[&str]) -> Program {
@@ -62,7 +68,10 @@ impl Program {
 impl Process {
     /// Starts a program. Errs if it can't be run.
     pub async fn start(program: Program, place: Place) -> Result<Process, Unavailable> {
-        let failed = |error: io::Error| Unavailable(format!("{NOT_RUN}: {error}"));
+        let failed = |error: io::Error| match sandbox::lets_start() {
+            true => Unavailable(format!("{NOT_RUN}: {error}")),
+            false => Unavailable(format!("it{}", sandbox::NEWS)),
+        };
         // A slow disk may take its time to give the program.
         let started = smol::unblock(move || program.run().map(|child| Ending(Some(child))));
         let mut ending = started.await.map_err(failed)?;

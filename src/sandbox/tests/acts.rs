@@ -63,7 +63,7 @@ fn in_the_sandbox(folder: &Path) {
         refused_or_why(&attempt(libc::SYS_listen, [0; 6]).map(drop))
     });
     let _bound = TcpListener::bind("127.0.0.1:0").unwrap();
-    layers.extend(seal(&needs));
+    layers.push(seal(&needs));
     ask.send(()).unwrap();
     assert_eq!(early.join().unwrap(), None, "a thread that was there goes free");
 

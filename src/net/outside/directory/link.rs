@@ -14,6 +14,7 @@ use smol::lock::Semaphore;
 use super::{Patience, trust, within};
 use crate::ldap::{Answer, Channel, Client, Event, Next, Question};
 use crate::limits;
+use crate::sandbox;
 use crate::settings::DirectoryServer;
 
 /// A connection.
@@ -165,6 +166,12 @@ async fn connect(server: &DirectoryServer, way: &Way) -> Result<Async<TcpStream>
     for address in addresses {
         trouble = match within(share, Async::<TcpStream>::connect(address)).await {
             Some(Ok(socket)) => return Ok(socket),
+            Some(Err(error))
+                if error.kind() == std::io::ErrorKind::PermissionDenied
+                    && !sandbox::lets_connect(address.port()) =>
+            {
+                Trouble::Failed(format!("port {}{}", address.port(), sandbox::NEWS))
+            }
             Some(Err(error)) => Trouble::Failed(format!("it can't be reached: {error}")),
             None => silent(),
         };

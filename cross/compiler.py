@@ -1,0 +1,99 @@
+"""Compiles for a board so that the same commit gives the same octets wherever it is built."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import elf
+import materials
+from board import HERE, ROOT, Failed, built
+from tools import said
+
+# Neither the user's flags nor his settings get in.
+FOREIGN = ("RUSTFLAGS", "CARGO_BUILD_", "CARGO_ENCODED_", "CARGO_PROFILE_", "CARGO_TARGET_", "CARGO_UNSTABLE_", "CFLAGS", "CPPFLAGS",
+           "LDFLAGS", "CC", "AR", "RUSTC", "RUSTDOC", "TARGET_", "HOST_", "ZIG_LOCAL")
+
+
+def build(tools, board):
+    """Builds from this folder, checks, describes, and lays the binary where the table of boards says."""
+    binary = compiled(tools, board, ROOT, built())
+    told = elf.check(binary, board.target)
+    board.folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(binary, board.binary)
+    board.binary.chmod(0o755)
+    materials.write(tools, board, commit_seconds(ROOT))
+    octets = board.binary.stat().st_size
+    print(f"{board.name}: {octets:,} octets, {told}, sha256 {digest(board.binary)[:16]}", flush=True)
+    if octets > board.budget_octets:
+        raise Failed(f"{octets:,} octets, {octets - board.budget_octets:,} more than its budget of {board.budget_octets:,}")
+
+
+def build_twice(tools, board):
+    """Builds the last commit in two clean copies, with folders and caches of their own; they must agree."""
+    with tempfile.TemporaryDirectory(prefix="poppet-") as top:
+        prints = []
+        for name in ("one", "another-with-a-longer-name"):
+            copy = Path(top) / name
+            (copy / "source").mkdir(parents=True)
+            archive = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
+            subprocess.run(["tar", "-x"], cwd=copy / "source", input=archive, check=True)
+            binary = compiled(tools, board, copy / "source", copy / "built", ZIG_GLOBAL_CACHE_DIR=str(copy / "cache"))
+            prints.append(digest(binary))
+            print(f"{board.name}: {prints[-1]} from a copy", flush=True)
+            kept = built() / "twice" / f"{board.name}-{name}"
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(binary, kept)
+            shutil.rmtree(copy)
+    if prints[0] != prints[1]:
+        raise Failed(f"two builds of one commit differ: compare the files in {kept.parent}")
+    print(f"{board.name}: two clean builds are equal", flush=True)
+
+
+def compiled(tools, board, source, target_folder, **more):
+    command = [str(tools.zigbuild), "zigbuild", "--locked", "--release", "--target", board.target]
+    if tools.way == "source":
+        command += ["-Z", "build-std=std,panic_unwind"]
+    done = subprocess.run(command, cwd=source, env={**environment(tools, source, target_folder), **more}, stdin=subprocess.DEVNULL, check=False)
+    if done.returncode:
+        raise Failed(f"cargo ended with {done.returncode}: what it said stands above")
+    return target_folder / board.target / "release" / "poppet"
+
+
+def environment(tools, source, target_folder):
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    return {
+        **kept,
+        "LC_ALL": "C",
+        "CARGO": tools.cargo,
+        "RUSTC": tools.rustc,
+        # -Z is for nightly compilers; building the standard library is all that is taken of it.
+        **({"RUSTC_BOOTSTRAP": "1"} if tools.way == "source" else {}),
+        "CARGO_ZIGBUILD_ZIG_PATH": str(HERE / "zig"),
+        "CARGO_ZIGBUILD_CACHE_DIR": str(target_folder / "zigbuild"),
+        "POPPET_ZIG": str(tools.zig),
+        "CARGO_TARGET_DIR": str(target_folder),
+        "CARGO_INCREMENTAL": "0",
+        "CARGO_ENCODED_RUSTFLAGS": "\x1f".join(flags(tools, source, target_folder)),
+        "SOURCE_DATE_EPOCH": str(commit_seconds(ROOT)),
+    }
+
+
+def flags(tools, source, target_folder):
+    """Folders get the same names everywhere; of those that fit the last counts."""
+    home = os.environ.get("CARGO_HOME") or str(Path.home() / ".cargo")
+    names = [(target_folder, "/poppet/target"), (source, "/poppet"), (home, "/cargo"), *((folder, "/rust") for folder in tools.sources())]
+    # zig brings the C library and its first instructions. Frames are unwound at calls only, which needs smaller tables.
+    first = ["-C", "link-self-contained=no", "-Z", "use-sync-unwind=yes"] if tools.way == "source" else []
+    return [*first, "-C", "link-arg=-pie", *(f"--remap-path-prefix={folder}={name}" for folder, name in names)]
+
+
+def commit_seconds(source):
+    """When the last commit was made: the only moment that a build knows."""
+    return int(said("git", "-C", str(source), "log", "-1", "--format=%ct").strip() or 0)
+
+
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()

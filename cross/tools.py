@@ -1,0 +1,124 @@
+"""What a build needs: a Rust that can build for boards, zig as compiler and linker, qemu to try the binaries."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from board import Failed, ROOT
+
+ZIG, ZIGBUILD = "0.17.1", "0.24.0"
+# Debian's newest Rust, beside the one that its release came with, and the sources of its standard library.
+RUST_PACKAGES = ("rustc-web", "cargo-web", "rust-web-src")
+WAYS = ("source", "rustup")
+
+
+class Tools:
+    """The tools there are. Of two ways one is taken:
+
+    source: a rustc with the sources of its standard library, which is built along: Debian's, or that of rustup with its
+            component rust-src;
+    rustup: the standard library and the musl that rustup has for the target.
+    """
+
+    def __init__(self, way=None):
+        self.home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "poppet" / f"zig-{ZIG}-{ZIGBUILD}"
+        self.zig = next(iter(sorted(self.home.glob("lib/python3*/site-packages/ziglang/zig"))), None)
+        self.zigbuild = self.home / "bin" / "cargo-zigbuild"
+        self.rustc, self.cargo = with_sources() or (None, None)
+        self.way = way or ("source" if self.rustc or not shutil.which("rustup") else "rustup")
+        if self.way == "rustup":
+            self.rustc, self.cargo = shutil.which("rustc"), shutil.which("cargo")
+
+    def missing(self, boards):
+        """What these boards need and the machine lacks, with what brings it."""
+        found = []
+        if not self.rustc or not self.cargo:
+            found.append(f"a Rust with the sources of its standard library: apt-get install {' '.join(RUST_PACKAGES)}, "
+                         "or rustup component add rust-src, or Rust by rustup and --with rustup")
+        elif self.way == "rustup":
+            there = said("rustup", "target", "list", "--installed").split()
+            found += [f"Rust for {board.target}: rustup target add {board.target}" for board in boards if board.target not in there]
+        if not self.zig or not self.zigbuild.exists():
+            found.append(f"zig {ZIG} and cargo-zigbuild {ZIGBUILD}: pip install them into {self.home}")
+        emulators = {board.emulator for board in boards if not board.is_native and not shutil.which(board.emulator)}
+        found += [f"{emulator}, which cross/test needs: apt-get install qemu-user-static" for emulator in sorted(emulators)]
+        return found
+
+    def install(self, boards):
+        """Brings what is missing; as root, or with sudo, where packages are."""
+        packages = [] if self.rustc and self.cargo else list(RUST_PACKAGES)
+        if any(not board.is_native and not shutil.which(board.emulator) for board in boards):
+            packages.append("qemu-user-static")
+        if packages:
+            install_packages(packages)
+        if self.way == "rustup":
+            thrice("rustup", "target", "add", *(board.target for board in boards))
+        if not self.zig or not self.zigbuild.exists():
+            shutil.rmtree(self.home, ignore_errors=True)
+            thrice(sys.executable, "-m", "venv", "--clear", str(self.home))
+            thrice(str(self.home / "bin" / "pip"), "install", "-q", "--disable-pip-version-check",
+                   f"ziglang=={ZIG}", f"cargo-zigbuild=={ZIGBUILD}")
+
+    def rust(self):
+        """`1.96.0`."""
+        return said(self.rustc, "--version").split()[1]
+
+    def sources(self):
+        """Where the standard library's sources stand, by each of their names."""
+        if self.way == "rustup":
+            return []
+        folder = sysroot(self.rustc) / "lib/rustlib/src/rust"
+        return sorted({str(folder), str(folder.resolve())})
+
+
+def with_sources():
+    """A rustc and its cargo that are new enough and have the standard library's sources; Debian's before others."""
+    wanted = re.search(r'^rust-version = "(\d+)\.(\d+)"', (ROOT / "Cargo.toml").read_text(), re.M)
+    for rustc, cargo in (("/usr/bin/rustc", "/usr/bin/cargo"), (shutil.which("rustc"), shutil.which("cargo"))):
+        if not rustc or not cargo or not Path(rustc).exists() or not Path(cargo).exists():
+            continue
+        found = re.match(r"rustc (\d+)\.(\d+)", said(rustc, "--version"))
+        is_new = found and [int(part) for part in found.groups()] >= [int(part) for part in wanted.groups()]
+        if is_new and (sysroot(rustc) / "lib/rustlib/src/rust/library/std/Cargo.toml").exists():
+            return rustc, cargo
+    return None
+
+
+def sysroot(rustc):
+    return Path(said(rustc, "--print", "sysroot").strip())
+
+
+def install_packages(packages):
+    if not shutil.which("apt-get"):
+        raise Failed(f"there is no apt-get: install what Debian has in {' '.join(packages)} by hand, or take --with rustup")
+    as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    apt = [*as_root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-o", "DPkg::Lock::Timeout=300"]
+    thrice(*apt, "update", "-q")
+    thrice(*apt, "install", "-y", "-q", "--no-install-recommends", *packages)
+
+
+def thrice(*command):
+    """Runs what fetches something; networks fail for a moment."""
+    for pause_seconds in (5, 20, None):
+        try:
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode
+        except OSError as why:
+            raise Failed(f"{command[0]}: {why}") from None
+        if done == 0:
+            return
+        if pause_seconds:
+            time.sleep(pause_seconds)
+    raise Failed(f"{' '.join(command)} failed three times: what it said stands above")
+
+
+def said(*command):
+    """What a command prints; nothing if it fails."""
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return done.stdout if done.returncode == 0 else ""

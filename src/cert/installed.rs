@@ -296,3 +296,6 @@ fn covers(read: &Certificate, host: &str) -> bool {
     let named = read.hosts.iter().map(|name| (name.clone(), 1)).collect();
     Choice { named, ..Choice::default() }.of(Some(host), None) == 1
 }
+
+#[cfg(test)]
+mod tests;

@@ -318,4 +318,4 @@ const WEAK_SIGNATURES: &[&[u8]] = &[
 ];
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

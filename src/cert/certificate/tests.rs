@@ -152,6 +152,55 @@ fn only_names_that_can_be_mailboxes_are_taken() {
 }
 
 #[test]
+fn hosts_are_names_and_addresses_that_are_some() {
+    let hosts = |tag, name: &[u8]| {
+        let value = names(&[(tag, name)]);
+        let read = read(&written(Some(2), DATES, &[(ALTERNATIVE_NAMES, &value)])).unwrap();
+        let addresses = read.host_addresses.iter().map(ToString::to_string);
+        read.hosts.into_iter().chain(addresses).collect::<Vec<_>>().join(" ")
+    };
+    for (name, wanted) in [
+        ("Mail.Example.ORG", "mail.example.org"),
+        ("*.example.org", "*.example.org"),
+        ("mail.example.org\0.example", ""),
+        ("a.*.example.org", ""),
+        ("**.example.org", ""),
+        ("*", ""),
+        ("192.0.2.1", ""),
+        ("höme.lan", ""),
+        ("", ""),
+    ] {
+        assert_eq!(hosts(DNS_NAME, name.as_bytes()), wanted, "{name}");
+    }
+    assert_eq!(hosts(IP_ADDRESS, &[192, 0, 2, 1]), "192.0.2.1");
+    assert_eq!(hosts(IP_ADDRESS, &[0xFD, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]), "fd00::2");
+    for length in [0, 3, 5, 8, 15, 17] {
+        assert_eq!(hosts(IP_ADDRESS, &vec![1; length]), "", "{length}");
+    }
+    let both = names(&[(DNS_NAME, b"a.example"), (DNS_NAME, b"A.example"), (DNS_NAME, b"b.example")]);
+    let both = read(&written(Some(2), DATES, &[(ALTERNATIVE_NAMES, &both)])).unwrap();
+    assert_eq!(both.hosts, ["a.example", "b.example"]);
+}
+
+#[test]
+fn purposes_are_for_clients_and_for_servers() {
+    let with = |purposes: &[&[u8]]| {
+        let mut writer = Writer::default();
+        writer.inside(Tag::SEQUENCE, |list| {
+            purposes.iter().for_each(|purpose| list.element(Tag::OBJECT_IDENTIFIER, purpose));
+        });
+        let read = read(&written(Some(2), DATES, &[(PURPOSES, &writer.finish())])).unwrap();
+        (read.is_for_clients, read.is_for_servers)
+    };
+    assert_eq!(with(&[CLIENT_PURPOSE]), (true, false));
+    assert_eq!(with(&[SERVER_PURPOSE]), (false, true));
+    assert_eq!(with(&[SERVER_PURPOSE, CLIENT_PURPOSE]), (true, true));
+    assert_eq!(with(&[b"\x2B"]), (false, false));
+    let none = read(&written(Some(2), DATES, &[])).unwrap();
+    assert!(none.is_for_clients && none.is_for_servers);
+}
+
+#[test]
 fn an_extension_stands_there_once() {
     let value = names(&[(RFC822_NAME, b"alice@home.lan")]);
     let once = [(ALTERNATIVE_NAMES, &value[..]), (b"\x55\x1D\x0E", &value)];

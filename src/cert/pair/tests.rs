@@ -167,7 +167,8 @@ fn files_that_are_cut_or_damaged_are_errors_and_no_panics() {
     for length in 0..der.len() {
         assert!(keys(&der[..length]).is_err(), "{length}");
     }
-    let (pair, secret) = (file(&[&own, &authority.der]), pem::labelled("PRIVATE KEY", &key.serialize_der()).into_bytes());
+    let (pair, secret) =
+        (file(&[&own, &authority.der]), pem::labelled("PRIVATE KEY", &key.serialize_der()).into_bytes());
     let mut random = fastrand::Rng::with_seed(11);
     for _ in 0..3000 {
         let (mut pair, mut secret, mut der) = (pair.clone(), secret.clone(), der.clone());

@@ -15,6 +15,8 @@ fuzz_target!(|input: &[u8]| {
             assert!(!addresses[..index].contains(address), "an address is named twice: {address}");
             assert_eq!(address.as_str().parse::<Address>().as_ref(), Ok(address));
         }
+        let hosts = certificate.hosts.len() + certificate.host_addresses.len();
+        assert!(hosts <= limits::CERTIFICATE_NAMES, "many hosts are read");
         assert!(certificate.subject.len() + certificate.key.len() < input.len(), "parts are longer than all");
     }
     if let Ok(list) = cert::read_revocations(input) {

@@ -6,7 +6,7 @@ use super::certificate::{self, Certificate};
 use super::choice::{Choice, Place};
 use super::pair::{self, Key, Pair};
 use super::shelf::{Entry, POPPET, Shelf, purpose};
-use super::{CertError, ServerIdentity, kept, server_identity, shelf};
+use super::{CertError, ServerIdentity, kept, server_certificate, server_identity, shelf};
 use crate::auth::Gatekeeper;
 use crate::clock::UnixTime;
 use crate::limits;
@@ -86,6 +86,9 @@ pub async fn install(
     {
         notes.push(format!("It has not the name {host}, which is set as hostname."));
     }
+    if shelf.installed.is_empty() {
+        notes.extend(by_address(store, &read).await?);
+    }
     let label = match label {
         "" => shelf.label_for(&read),
         label => shelf::checked_label(label)?,
@@ -123,7 +126,7 @@ pub async fn bound(store: &Store, label: &str) -> Result<Bound, CertError> {
 }
 
 /// Binds a certificate to these names and addresses and to nothing else, or with none to everybody for whom nothing is
-/// bound. A place that another one had is taken from it. Errs with [`StoreError::NotFound`] if no certificate has that
+/// bound; that falls to poppet's own where no other has it. A place that another one had is taken from it. Errs with [`StoreError::NotFound`] if no certificate has that
 /// label, and with [`StoreError::Refused`] if a place is none or there are too many.
 pub async fn bind(store: &Store, label: &str, places: &[String]) -> Result<Bound, StoreError> {
     let label = label.to_ascii_lowercase();
@@ -286,6 +289,22 @@ fn unfit(certificates: &[(Vec<u8>, Certificate)], is_given: bool) -> String {
              new key and request"
         ),
     }
+}
+
+/// What the first one means for clients that ask for no name: by an address they got poppet's own, whose authority they
+/// may trust.
+async fn by_address(store: &Store, read: &Certificate) -> Result<Option<String>, CertError> {
+    let own = server_certificate(store).await?.and_then(|der| certificate::read(&der).ok());
+    let own = own.into_iter().flat_map(|own| own.host_addresses);
+    let lost = own.filter(|address| !address.is_loopback() && !read.host_addresses.contains(address));
+    let lost: Vec<_> = lost.map(|address| address.to_string()).collect();
+    Ok((!lost.is_empty()).then(|| {
+        format!(
+            "Clients that trust poppet's own authority and come by an address refuse it: \"poppet cert bind poppet {}\" \
+             keeps poppet's own for them.",
+            lost.join(" ")
+        )
+    }))
 }
 
 /// Whether clients that look for that name, or address, take it.

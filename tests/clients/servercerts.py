@@ -211,6 +211,8 @@ def what_is_doubtful_is_told(lab):
     pem, key = lab.below.sign("server", server(f"DNS:{NAME}"))
     told = json.loads(lab.house.poppet("cert", "install", str(pem), str(key), "--json"))
     must_be(NAME, told["name"], "the label is the name")
+    if not any("poppet cert bind poppet" in note for note in told["notes"]):
+        raise Failed(f"nothing of those who come by an address: {told}")
     if not any("no certificate of below" in note for note in told["notes"]):
         raise Failed(f"nothing of the missing chain: {told}")
     key.chmod(0o644)

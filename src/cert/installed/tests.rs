@@ -182,8 +182,11 @@ fn as_many_are_installed_and_bound_as_may_be() {
 fn what_is_bound_is_shown_there_and_poppet_s_own_to_who_asks_for_its_name() {
     let house = House::new();
     let own = house.shown_to(None);
-    assert!(!house.put("one", &["mail.example.org"]).unwrap().bound.places.iter().any(|_| true));
-    assert!(!house.put("two", &["*.example.net"]).unwrap().bound.is_everywhere, "the first is");
+    let first = house.put("one", &["mail.example.org"]).unwrap();
+    assert!(first.bound.places.is_empty());
+    assert!(first.notes[0].contains("\"poppet cert bind poppet 192.168.1.2\""), "{:?}", first.notes);
+    let second = house.put("two", &["*.example.net"]).unwrap();
+    assert!(!second.bound.is_everywhere && second.notes.is_empty(), "the first is");
     let [one, two] = [Some("mail.example.org"), Some("pop.example.net")].map(|name| house.shown_to(name));
     assert_eq!((house.shown_to(None), house.shown_to(Some("mail.home.lan"))), (one.clone(), own.clone()));
     assert_ne!(one, two);

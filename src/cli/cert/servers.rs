@@ -77,11 +77,8 @@ pub(super) fn install(
         return Err(stranger());
     };
     notes.extend([Some(file), key].into_iter().flatten().filter_map(exposed));
-    let to_whom = match row.bound.as_slice() {
-        [] => "to those who ask for one of its names".to_owned(),
-        places => format!("to {}", places.join(", ")),
-    };
-    let sentence = format!("{} is installed and shown {to_whom} from now on.", row.name);
+    let bound: String = row.bound.iter().map(|place| format!(", to {place}")).collect();
+    let sentence = format!("{} is shown to who asks for its names{bound} from now on.", row.name);
     let mut facts = named(&row);
     facts.push(("notes", Cell::Texts(notes.clone())));
     Ok(Report::Said(sentence, facts, Said::Meaning(notes)))

@@ -58,6 +58,10 @@
 //!
 //! Absent on purpose: IMAP, web mail, spam scoring, scripting, plug-ins, a configuration file.
 
+// Tests of rooms use what the tests of the whole use.
+#[cfg(test)]
+extern crate self as poppet;
+
 pub mod admin;
 pub mod auth;
 pub mod cert;

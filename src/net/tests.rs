@@ -3,6 +3,7 @@
 mod certificates;
 mod leaving;
 mod outgoing;
+mod probe;
 mod relay;
 mod reporting;
 mod slow;

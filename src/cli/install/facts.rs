@@ -66,6 +66,8 @@ pub(in crate::cli) enum Folder {
 pub(in crate::cli) struct Service {
     /// Whether it runs, or tries to.
     pub is_active: bool,
+    /// Whether the manager keeps its ports open.
+    pub has_ports: bool,
     /// Whether it starts with the machine.
     pub is_enabled: bool,
     /// Whether what runs is what stands in the program's place; yes where nobody can tell.
@@ -100,7 +102,7 @@ impl Facts {
         let listeners = hands.listeners(has_database, &server)?;
         let (uid, has_group) = (user_number(site), has_name(site, "etc/group"));
         let pid = tools.main_process();
-        let is_active = tools.is_active();
+        let (is_active, has_ports) = (tools.is_active(), tools.has_ports());
         let socket = |unit: &Unit| fs::read_to_string(site.at(unit.path)).ok();
         let units = units::wanted(site, &listeners.clone().unwrap_or_default());
         let units = units.into_iter().map(|unit| {
@@ -125,12 +127,13 @@ impl Facts {
             foreign_files: folder == Folder::Stands && has_foreign_files(&site.at(site.folder()), uid),
             service: Service {
                 is_active,
+                has_ports,
                 is_enabled: tools.is_enabled(),
                 is_current: hands.is_current(&site.at(site.program()), pid),
                 pid,
             },
             // What is ours is no obstacle.
-            taken: match (&server, is_active, &listeners) {
+            taken: match (&server, is_active || has_ports, &listeners) {
                 (Serving::Nobody, false, Some(listeners)) => hands.taken(listeners),
                 _ => Vec::new(),
             },

@@ -27,7 +27,7 @@ pub(in crate::cli) enum Step {
     },
     /// Make the database's folder.
     MakeFolder,
-    /// End the service, which fails or does not answer.
+    /// End the service, which fails or does not answer, and close its ports.
     Stop,
     /// Make what is missing of the database.
     Found,
@@ -67,7 +67,8 @@ pub(in crate::cli) fn plan(site: &Site, facts: &Facts, is_named: bool) -> Result
         steps.push(Step::MakeFolder);
     }
     let is_served = facts.server != Serving::Nobody;
-    let is_stuck = facts.service.is_active && !is_served;
+    // The next connection would start it again.
+    let is_stuck = (facts.service.is_active || facts.service.has_ports) && !is_served;
     if is_stuck {
         steps.push(Step::Stop);
     }
@@ -238,7 +239,7 @@ impl Step {
         match self {
             Step::MakeUser { .. } => "make the system user poppet, who can't log on".into(),
             Step::MakeFolder => format!("make the folder {folder}, for that user alone"),
-            Step::Stop => "stop the service, which does not answer".into(),
+            Step::Stop => "stop what there is of the service, which does not answer".into(),
             Step::Found => "make what is missing: database, device key, certificates, domain".into(),
             Step::Own => format!("give {folder} and its files to the user poppet"),
             Step::PutProgram { has_former: false } => format!("copy this program to {}", site.program()),

@@ -77,6 +77,12 @@ impl<'a> Tools<'a> {
         }
     }
 
+    /// Whether the manager keeps the service's ports open.
+    pub fn has_ports(&self) -> bool {
+        let said = || self.output(&["systemctl", "is-active", "poppet.socket"]);
+        self.site.manager == Manager::Systemd && said().is_some_and(|(_, text)| text.trim() == "active")
+    }
+
     /// Whether the service starts with the machine.
     pub fn is_enabled(&self) -> bool {
         match self.site.manager {

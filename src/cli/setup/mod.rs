@@ -20,7 +20,7 @@ use super::verbs::Setup;
 use super::{password, place, serve};
 use crate::admin::{self, AdminError, Failure, LiveStatus};
 use crate::clock::{Clock, UnixTime};
-use crate::mail::{Address, Domain, Secret};
+use crate::mail::{Address, Domain, Secret, printable};
 use crate::net::{Plan, machine};
 use crate::settings::{Listen, ListenerKind, Method};
 use advice::{Advice, Next};
@@ -71,7 +71,13 @@ fn dry_run(
     output: &Output,
 ) -> Result<(), AdminError> {
     let mut steps = vec![
-        ("database", format!("make what is missing: {}, device key, certificates", database.display())),
+        (
+            "database",
+            format!(
+                "make what is missing: {}, device key, certificates",
+                printable(database.as_os_str().as_encoded_bytes())
+            ),
+        ),
         ("domain", format!("make the domain {domain}, unless it is there")),
         ("mailbox", format!("make the mailbox {address}, unless it is there")),
     ];

@@ -10,6 +10,7 @@ mod front;
 mod full;
 mod hourly;
 mod joined;
+mod layouts;
 mod leveled;
 mod memory;
 mod model;

@@ -93,12 +93,13 @@ impl Machine {
         // A program with the word "broken" in it does not start; that of a service that runs is copied.
         let systemctl = format!(
             "#!/bin/sh\ncd {at}\ncase \"$*\" in\n\
+             *is-active*socket) test -e ports && echo active || echo inactive; exit 0;;\n\
              *is-active*) test -e active && echo active || echo inactive; exit 0;;\n\
              *is-enabled*) test -e enabled; exit;;\n\
              *show*) echo 0; exit;;\nesac\n\
              echo \"$*\" >> calls\n\
              case \"$*\" in\n\
-             *enable*) touch enabled;;\n*disable*) rm -f enabled;;\nstop*) rm -f active running;;\n\
+             *enable*) touch enabled;;\n*disable*) rm -f enabled;;\nstop*) rm -f active ports running;;\n\
              start*|restart*) rm -f active\n\
              grep -q broken usr/local/bin/poppet && {{ echo 'Job for poppet.service failed.' >&2; exit 1; }}\n\
              cp usr/local/bin/poppet running; touch active;;\nesac\n"

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::{Machine, listeners, poppet};
 use crate::admin::Failure;
-use crate::cli::install::remove;
+use crate::cli::install::{Taken, remove};
 use crate::settings::ListenerKind;
 
 const PROGRAM: &str = "usr/local/bin/poppet";
@@ -73,6 +73,23 @@ fn other_listeners_move_the_ports() {
     // A server of another version can't be asked where it listens: what stands is right.
     machine.listeners.replace(None);
     assert_eq!(machine.steps(&poppet("1.0")), "reload prove");
+}
+
+/// The ports of a service that was stopped alone were called another program's, and its stopping was what that one would
+/// have been told to do.
+#[test]
+fn ports_that_systemd_keeps_for_the_service_are_not_in_its_way() {
+    let machine = Machine::with("1.0");
+    fs::remove_file(machine.root.path().join("active")).unwrap();
+    machine.root.write("ports", "");
+    machine.taken.replace(vec![Taken {
+        kind: ListenerKind::Pop3s,
+        address: "0.0.0.0:995".parse().unwrap(),
+        why: "systemd listens there, as process 1".into(),
+    }]);
+    assert_eq!(machine.steps(&poppet("1.0")), "stop database owner reload start prove");
+    fs::remove_file(machine.root.path().join("ports")).unwrap();
+    assert!(machine.set_up(&poppet("1.0")).unwrap_err().text.contains("systemd listens there"));
 }
 
 #[test]

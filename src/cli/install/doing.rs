@@ -172,8 +172,14 @@ impl Doing<'_> {
     fn not_coming_up(&self, why: &str) -> AdminError {
         let said = Tools::of(self.site).last_words();
         let heard = said.map(|said| format!("; its log says: {said}")).unwrap_or_default();
+        let former = self.site.former();
+        let kept = match self.site.at(former).is_file() {
+            true => format!("; the version before is kept as {former}"),
+            false => String::new(),
+        };
         let text = format!(
-            "poppet is installed, but does not come up: {why}{heard}; mend that (\"{}\" tells more), then run setup again",
+            "poppet is installed, but does not come up: {why}{heard}; mend that (\"{}\" tells more), then run setup \
+             again{kept}",
             self.site.manager.log_command()
         );
         AdminError::new(Failure::Failed, text)

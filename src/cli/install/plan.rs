@@ -13,7 +13,7 @@ use crate::mail::printable;
 pub(in crate::cli) struct Plan {
     /// The steps.
     pub steps: Vec<Step>,
-    /// Whether a poppet that stands is replaced or mended, so that there is something to go back to.
+    /// Whether something of a poppet that stands is replaced, so that there is something to go back to.
     pub is_upgrade: bool,
 }
 
@@ -105,7 +105,10 @@ pub(in crate::cli) fn plan(site: &Site, facts: &Facts, is_named: bool) -> Result
         steps.push(Step::Restart);
     }
     steps.push(Step::Prove);
-    let is_upgrade = facts.service.is_active || facts.service.is_enabled;
+    let is_former = |standing: &Standing| *standing == Standing::Former;
+    let is_replaced =
+        is_former(&facts.program) || facts.units.iter().any(|(_, standing)| is_former(standing));
+    let is_upgrade = is_replaced && (facts.service.is_active || facts.service.is_enabled);
     Ok(Plan { steps, is_upgrade })
 }
 

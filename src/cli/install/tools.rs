@@ -108,8 +108,7 @@ impl<'a> Tools<'a> {
     pub fn last_words(&self) -> Option<String> {
         let words = match self.site.manager {
             Manager::Systemd => {
-                &["journalctl", "--unit=poppet.service", "--lines=5", "--output=cat", "--no-pager", "--quiet"]
-                    [..]
+                &["journalctl", "--identifier=poppet", "--lines=3", "--output=cat", "--no-pager", "--quiet"][..]
             }
             Manager::Procd => &["logread", "-l", "5", "-e", "poppet"],
             Manager::OpenRc => return None,

@@ -75,7 +75,7 @@ mod tests {
     use crate::clock::UnixTime;
 
     #[test]
-    fn file_times_count_from_1601_unless_the_clock_is_suspect() {
+    fn file_times_count_from_1601_unless_the_clock_is_suspect_s_315() {
         let at = |seconds| file_time(&Clock::fixed(UnixTime(seconds)));
         assert_eq!(at(0), 116_444_736_000_000_000);
         assert_eq!(at(1_795_295_700), 134_397_693_000_000_000);

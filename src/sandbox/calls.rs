@@ -29,7 +29,7 @@ pub(super) enum Look {
     Unknown,
     /// Memory in which nothing is run.
     Memory,
-    /// The name of a thread.
+    /// The name of a thread, and what this program was told at its start.
     Process,
     /// What is asked of terminals, pipes and sockets.
     Terminal,

@@ -70,7 +70,9 @@ fn outcome(look: Look, terms: Terms) -> Outcome {
         }
         Look::OwnSignal if starts => Outcome::Allowed,
         Look::Memory => asked(vec![vec![Question::of(2, PROT_EXEC, &[0])]]),
-        Look::Process => asked(vec![vec![Question::of(0, u32::MAX, &[PR_SET_NAME, PR_GET_NAME])]]),
+        Look::Process => {
+            asked(vec![vec![Question::of(0, u32::MAX, &[PR_SET_NAME, PR_GET_NAME, PR_GET_AUXV])]])
+        }
         Look::Terminal => asked(vec![vec![Question::of(1, u32::MAX, REQUESTS)]]),
         Look::Descriptor => asked(vec![vec![Question::of(1, u32::MAX, COMMANDS)]]),
         Look::Socket => asked(vec![
@@ -106,6 +108,8 @@ const PROT_EXEC: u32 = 4;
 // linux/prctl.h.
 const PR_SET_NAME: u32 = 15;
 const PR_GET_NAME: u32 = 16;
+/// What the kernel told this program when it began.
+const PR_GET_AUXV: u32 = 0x4155_5856;
 /// asm-generic/ioctls.h: TCGETS, FIONREAD, FIONBIO, TIOCGWINSZ, FIONCLEX, FIOCLEX; linux/sockios.h: SIOCGIFINDEX.
 const REQUESTS: &[u32] = &[0x5401, 0x541B, 0x5421, 0x5413, 0x5450, 0x5451, 0x8933];
 /// asm-generic/fcntl.h: DUPFD, flags, locks of all three kinds, DUPFD_CLOEXEC.

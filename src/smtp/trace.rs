@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_unfit_to_write_down_leaves_the_address_alone_s_064() {
+    fn a_name_unfit_to_write_down_leaves_the_address_alone_s_064_s_308() {
         let field = Received {
             hello: None,
             peer: "2001:db8::1".parse().unwrap(),

@@ -101,7 +101,7 @@ mod tests {
 
     /// A server that had run for two months took its suspended laptop for a leap of years.
     #[test]
-    fn what_was_believed_counts_as_what_the_database_remembers() {
+    fn what_was_believed_counts_as_what_the_database_remembers_s_313() {
         let (long, sleep) = (60 * DAY, 3 * DAY);
         let edge = NEWEST + long + limits::CLOCK_AHEAD_DAYS * DAY;
         for (wall, is_believed) in [(NEWEST + long + sleep, true), (edge, true), (edge + 1, false)] {

@@ -50,6 +50,7 @@ impl Trial {
 }
 
 #[test]
+/// By moments that only go forward: the throttle knows no wall clock (S-314).
 fn delays_double_up_to_fifteen_seconds_s_169() {
     let mut trial = Trial::new();
     let delays: Vec<_> = (0..100).map(|_| trial.fails("alice", 1, 0)).collect();

@@ -7,11 +7,16 @@
 //! ```
 
 mod checks;
+mod files;
+mod ground;
 mod openness;
+mod relaying;
+
 mod trials;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::path::Path;
 use std::time::Duration;
 
 use super::desk::{Desk, stranger};
@@ -21,7 +26,7 @@ use super::output::Output;
 use super::table::{Cell, Report};
 use crate::admin::{
     AdminError, Answer, CertificateAct, CertificateRow, Command, Device, Failure, LiveStatus, OutgoingAct,
-    OutgoingTold, SettingRow, Told, Which,
+    OutgoingTold, SettingRow, Status, Told, Which,
 };
 use crate::clock::{Clock, UnixTime};
 use crate::mail::Lane;
@@ -101,16 +106,30 @@ fn all(desk: &Desk) -> Result<Vec<Finding>, AdminError> {
     let settings = settings(desk)?;
     let mut findings = checks::of_server(&status);
     findings.extend(status.live.iter().flat_map(of_listeners));
+    findings.extend(status.live.iter().flat_map(relaying::of));
+    findings.extend(status.live.iter().flat_map(ground::of_service));
     findings.extend(checks::of_disk(&status));
+    findings.extend(wear(&status, desk)?);
+    findings.extend(files::of(desk.database(), status.live.as_ref()));
     findings.extend(checks::of_clock(&status, now));
     findings.extend(checks::of_certificates(&certificates(desk)?, now));
     let Answer::Auth(view) = desk.ask(Command::Auth)? else { return Err(stranger()) };
     findings.extend(checks::of_logons(&view, &status));
     findings.extend(openness::of(&settings, &devices(desk)?));
+    findings.extend(status.live.iter().flat_map(|live| ground::of_sandbox(&live.sandbox)));
     let relay = look::relay(desk)?;
     findings.extend(checks::of_queue(&relay, has_nowhere(desk)?));
     findings.extend(trials::of_ways(&settings, desk)?);
     Ok(findings)
+}
+
+/// How long the disk lasts, as far as a server that runs has seen.
+fn wear(status: &Status, desk: &Desk) -> Result<Vec<Finding>, AdminError> {
+    let Some(live) = &status.live else { return Ok(Vec::new()) };
+    let Answer::Wear(wear) = desk.ask(Command::Wear)? else { return Err(stranger()) };
+    let folder = desk.database().parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    let octets = rustix::fs::statvfs(folder).map_or(0, |disk| disk.f_blocks.saturating_mul(disk.f_frsize));
+    Ok(ground::of_wear(&wear, live.uptime_seconds, octets))
 }
 
 fn settings(desk: &Desk) -> Result<Settings, AdminError> {

@@ -148,6 +148,7 @@ impl Means {
             authorities: self.authorities.clone(),
             pins: self.way.pins.clone(),
             is_lenient: self.way.tls == HopTls::Opportunistic,
+            is_clock_suspect: self.clock.is_suspect(),
         }
     }
 

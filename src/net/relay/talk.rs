@@ -132,7 +132,12 @@ impl Talk {
     /// Says good-bye; waits for the server's reply no longer than a peer is left to say it.
     pub async fn finish(mut self) {
         self.until = self.clock.monotonic() + limits::CLOSING;
-        let trust = Trust { authorities: Err(String::new()), pins: Vec::new(), is_lenient: false };
+        let trust = Trust {
+            authorities: Err(String::new()),
+            pins: Vec::new(),
+            is_lenient: false,
+            is_clock_suspect: false,
+        };
         let next = self.handle(Event::Finish);
         let _ = self.follow(next, &trust, &mut None).await;
         self.link.close(&mut self.out).await;

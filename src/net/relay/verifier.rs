@@ -22,6 +22,8 @@ pub struct Trust {
     pub pins: Vec<[u8; 32]>,
     /// Whether TLS goes on with a certificate that is not right.
     pub is_lenient: bool,
+    /// Whether this machine's clock is wrong, so that an authority's word of an unknown time counts nothing (S-316).
+    pub is_clock_suspect: bool,
 }
 
 /// What was seen of a certificate.
@@ -94,6 +96,9 @@ impl Verifier {
         if !self.trust.pins.is_empty() {
             let is_pinned = self.trust.pins.contains(&fingerprint(certificate));
             return if is_pinned { Ok(()) } else { Err(Fault::own(NOT_PINNED)) };
+        }
+        if self.trust.is_clock_suspect {
+            return Err(Fault::own(CLOCK_WRONG));
         }
         let roots = self.trust.authorities.clone().map_err(|why| Fault::own(&why))?;
         let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider())
@@ -170,6 +175,8 @@ impl Fault {
     }
 }
 
+const CLOCK_WRONG: &str = "this machine's clock is wrong, so it can't tell whether its certificate is still valid: set the \
+                           clock, or name the certificate in smarthost_pin";
 const NOT_PINNED: &str = "its certificate is none of those that are pinned: look at smarthost_pin";
 
 fn provider() -> Arc<CryptoProvider> {
@@ -191,14 +198,45 @@ mod tests {
             let seen = Seen { fingerprint, fault: fault.map(String::from) };
             assert_eq!(seen.is_proven(), is_proven, "{seen:?}");
         }
-        let trust = Trust { authorities: Err(String::new()), pins: Vec::new(), is_lenient: true };
+        let trust = Trust {
+            authorities: Err(String::new()),
+            pins: Vec::new(),
+            is_lenient: true,
+            is_clock_suspect: false,
+        };
         assert!(!Verifier::new(trust, "smart.example").seen().is_proven(), "before the handshake");
+    }
+
+    /// A board that wakes up in 1970 knows no certificate's time, but knows one that it was told of.
+    #[test]
+    fn by_a_suspect_clock_only_a_pinned_certificate_is_right_s_316() {
+        let shown = CertificateDer::from(vec![0x30, 0]);
+        let name = ServerName::try_from("smart.example").unwrap();
+        let fault = |pins: &[[u8; 32]], is_clock_suspect| {
+            let authorities = Ok(Arc::new(RootCertStore::empty()));
+            let trust = Trust { authorities, pins: pins.to_vec(), is_lenient: false, is_clock_suspect };
+            let verifier = Verifier::new(trust, "smart.example");
+            let at = UnixTime::since_unix_epoch(std::time::Duration::from_secs(1_795_295_700));
+            let judged = verifier.verify_server_cert(&shown, &[], &name, &[], at);
+            assert_eq!(judged.is_ok(), verifier.seen().is_proven());
+            verifier.seen().fault
+        };
+        assert_eq!(fault(&[fingerprint(&shown)], true), None);
+        assert_eq!(fault(&[[7; 32]], true).as_deref(), Some(NOT_PINNED));
+        assert_eq!(fault(&[], true).as_deref(), Some(CLOCK_WRONG));
+        let by_dates = fault(&[], false).unwrap();
+        assert!(!by_dates.contains("clock is wrong"), "{by_dates}");
     }
 
     /// What one way has taken as it was must not count as proven on another: no session is kept.
     #[test]
     fn no_session_is_taken_up_again_s_140() {
-        let trust = Trust { authorities: Err(String::new()), pins: Vec::new(), is_lenient: true };
+        let trust = Trust {
+            authorities: Err(String::new()),
+            pins: Vec::new(),
+            is_lenient: true,
+            is_clock_suspect: false,
+        };
         let config = Verifier::new(trust, "smart.example").config().unwrap();
         let resumption = format!("{:?}", config.resumption);
         assert!(resumption.contains("NoClientSessionStorage"), "{resumption}");

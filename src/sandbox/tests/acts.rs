@@ -1,4 +1,5 @@
 //! A process of its own that goes into the sandbox and tries what must not, and what must, be possible (S-333–S-335).
+//! Nothing is written outside the database's folder, not in a temporary one either (S-322).
 
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_suspect_clock_is_not_told() {
+    fn a_suspect_clock_is_not_told_s_315() {
         assert!(!write("mail.home.lan", 0).windows(4).any(|head| head == b"\x07\0\x08\0"));
     }
 

@@ -117,6 +117,21 @@ fn a_closed_store_answers_that_it_is_closed() {
 }
 
 #[test]
+fn neither_numbers_nor_order_go_by_the_clock_s_310() {
+    let folder = Folder::new();
+    let store = folder.create();
+    let alice = add_alice(&store);
+    deliver(&store, b"first", &[alice]).unwrap();
+    let now = store.clock().now();
+    drop(store);
+    for (at, wanted) in [(now.0 - 3600, 2), (0, 3), (now.0 + 3600, 4), (now.0, 5)] {
+        let store = folder.open_at(Clock::fixed(UnixTime(at))).unwrap();
+        deliver(&store, b"next", &[alice]).unwrap();
+        assert_eq!(uids(&store, alice), (1..=wanted).collect::<Vec<_>>(), "at {at}");
+    }
+}
+
+#[test]
 fn the_clock_learns_the_newest_time_of_the_file_s_312() {
     let folder = Folder::new();
     let store = folder.create();

@@ -1,0 +1,94 @@
+//! The real server in its sandbox: what the kernel says of its threads, and what becomes of what is set too late.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // A test that can't go on fails here.
+
+#[allow(dead_code)] // Made for all of the command line's tests; these need less of it.
+#[path = "command_line/house.rs"]
+mod house;
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+
+use house::{House, Server};
+
+/// What the kernel says of each thread: these fields of its status.
+fn threads(server: &Server, fields: &[&str]) -> Vec<Vec<String>> {
+    let tasks = fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap();
+    let mut threads = Vec::new();
+    for task in tasks {
+        // A thread may end meanwhile.
+        let Ok(status) = fs::read_to_string(task.unwrap().path().join("status")) else { continue };
+        let field = |name: &&str| {
+            status.lines().find_map(|line| line.strip_prefix(*name)).map(|it| it.trim().to_owned())
+        };
+        threads.push(fields.iter().map(|name| field(name).unwrap_or_default()).collect());
+    }
+    assert!(threads.len() > 3, "a server has more than {threads:?}");
+    threads
+}
+
+const FIELDS: [&str; 5] = ["NoNewPrivs:", "Seccomp:", "CapEff:", "CapPrm:", "CapInh:"];
+
+#[test]
+fn every_thread_is_in_the_sandbox_s_332_s_333() {
+    let house = House::with_alice();
+    let server = house.serve();
+    server.deliver("alice@home.lan", "Subject: x\r\n\r\nx");
+    assert!(!server.pop3_logon("alice@home.lan", "wrong"));
+    for thread in threads(&server, &FIELDS) {
+        let seccomp = if Path::new("/proc/sys/kernel/seccomp").exists() { "2" } else { "0" };
+        assert_eq!(thread[..2], ["1", seccomp]);
+        assert!(thread[2..].iter().all(|set| set.chars().all(|digit| digit == '0')), "{thread:?}");
+    }
+    let found = house.run("doctor").out;
+    assert!(found.lines().any(|line| line.starts_with("sandbox\tgood\t")), "{found}");
+}
+
+/// Others of the same user read neither its memory nor what it was started with (S-338).
+#[test]
+fn nobody_looks_into_it_s_263() {
+    let house = House::with_alice();
+    let server = house.serve();
+    let about = fs::metadata(format!("/proc/{}/environ", server.pid())).unwrap();
+    let uid = std::os::unix::fs::MetadataExt::uid(&about);
+    assert_eq!(uid, 0, "the kernel gives what belongs to a process that may not be traced to root");
+}
+
+#[test]
+fn the_sandbox_can_be_turned_off() {
+    let house = House::with_alice();
+    house.run("set sandbox off").done();
+    let server = house.serve();
+    for thread in threads(&server, &FIELDS[..2]) {
+        assert_eq!(thread, ["0", "0"]);
+    }
+    let found = house.run("doctor").out;
+    let off = found.lines().filter(|line| line.starts_with("sandbox\tnote\t") && line.contains("is off: "));
+    assert_eq!(off.count(), 4, "{found}");
+    house.run("set sandbox maybe").failed(2, "on or off");
+}
+
+/// A port of mail is open at once; one that nobody could know before waits for a restart, and says so (S-335).
+#[test]
+fn a_server_at_a_strange_port_waits_for_a_restart_s_335() {
+    let house = House::with_alice();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let told = || {
+        let found = house.run("doctor").out;
+        let line = found.lines().find(|line| line.starts_with("smarthost\twrong")).map(str::to_owned);
+        line.unwrap_or_else(|| panic!("{found}"))
+    };
+    let server = house.serve();
+    if !house.run("doctor").out.contains("and TCP ports") {
+        println!("this kernel guards no ports");
+        return;
+    }
+    house.run(&format!("set smarthost 127.0.0.1:{port}")).done();
+    assert!(told().contains("restart the server"), "{}", told());
+    drop(server);
+    let _server = house.serve();
+    assert!(told().contains("takes no connections"), "{}", told());
+}

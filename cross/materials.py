@@ -1,7 +1,8 @@
 """What a binary is made of, as a CycloneDX document that is the same for the same commit."""
 
-import json
 import hashlib
+import json
+import os
 import subprocess
 import tomllib
 import uuid
@@ -18,11 +19,21 @@ def write(tools, board, seconds):
 
 
 def metadata(tools, target):
-    command = [tools.cargo, "metadata", "--locked", "--format-version", "1", "--filter-platform", target]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return json.loads(cargo(tools, "metadata", "--locked", "--format-version", "1", "--filter-platform", target))
+
+
+def tree(tools, target, edges):
+    """The packages that are really built, as (name, version): metadata also has what no feature asks for."""
+    told = cargo(tools, "tree", "--locked", "-e", edges, "--prefix", "none", "--no-dedupe", "--target", target)
+    words = [line.split() for line in told.splitlines() if line]
+    return {(line[0], line[1].removeprefix("v")) for line in words}
+
+
+def cargo(tools, *words):
+    done = subprocess.run([tools.cargo, *words], cwd=ROOT, env={**os.environ, "RUSTC": tools.rustc}, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise Failed(f"cargo metadata: {done.stderr.strip()}")
-    return json.loads(done.stdout)
+        raise Failed(f"cargo {words[0]}: {done.stderr.strip()}")
+    return done.stdout
 
 
 def checksums():
@@ -31,11 +42,12 @@ def checksums():
 
 
 def described(tools, board, seconds, told, sums):
-    packages = {package["id"]: package for package in told["packages"]}
-    nodes = {node["id"]: node for node in told["resolve"]["nodes"]}
-    root = told["resolve"]["root"]
-    inside = reached(root, nodes, lambda node: linked(node, packages))
-    along = reached(root, nodes, needed) - inside
+    packages = {(package["name"], package["version"]): package for package in told["packages"]}
+    ids = {package["id"]: name for name, package in packages.items()}
+    root = ids[told["resolve"]["root"]]
+    inside = tree(tools, board.target, "normal,no-proc-macro")
+    along = tree(tools, board.target, "normal,build") - inside
+    needs = {ids[node["id"]]: {ids[to["pkg"]] for to in node["deps"]} & (inside | along) for node in told["resolve"]["nodes"]}
     octets = board.binary.read_bytes()
     components = [component(packages[name], "required", sums) for name in inside if name != root]
     components += [component(packages[name], "excluded", sums) for name in along]
@@ -43,7 +55,7 @@ def described(tools, board, seconds, told, sums):
         {"type": "library", "bom-ref": "rust-std", "name": "rust-std", "version": tools.rust(), "scope": "required",
          "licenses": [{"expression": "MIT OR Apache-2.0"}]},
         {"type": "library", "bom-ref": "musl", "name": "musl", "scope": "required", "licenses": [{"expression": "MIT"}],
-         "version": f"of zig {ZIG}" if tools.way == "source" else f"of Rust {tools.rust()}"},
+         "version": f"of zig {ZIG}"},
     ]
     return {
         "bomFormat": "CycloneDX",
@@ -61,8 +73,8 @@ def described(tools, board, seconds, told, sums):
         },
         "components": sorted(components, key=lambda one: (one["name"], one["version"])),
         "dependencies": [
-            {"ref": reference(packages[name]), "dependsOn": sorted(reference(packages[to]) for to in needed(nodes[name]))}
-            for name in sorted(inside | along, key=lambda name: reference(packages[name]))
+            {"ref": reference(packages[name]), "dependsOn": [reference(packages[to]) for to in sorted(needs[name])]}
+            for name in sorted(inside | along)
         ],
     }
 
@@ -86,25 +98,3 @@ def component(package, scope, sums):
 
 def reference(package):
     return f"pkg:cargo/{package['name']}@{package['version']}"
-
-
-def reached(root, nodes, following):
-    found, waiting = set(), [root]
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting += following(nodes[name])
-    return found
-
-
-def linked(node, packages):
-    """What gets into the binary: neither what makes code while it is compiled nor what only tests need."""
-    is_macro = lambda package: any("proc-macro" in target["kind"] for target in package["targets"])
-    ordinary = [to["pkg"] for to in node["deps"] if any(kind["kind"] is None for kind in to["dep_kinds"])]
-    return [name for name in ordinary if not is_macro(packages[name])]
-
-
-def needed(node):
-    """All that is compiled on the way, without what tests need."""
-    return [to["pkg"] for to in node["deps"] if any(kind["kind"] != "dev" for kind in to["dep_kinds"])]

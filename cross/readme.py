@@ -32,7 +32,8 @@ def check():
 
 
 def row(board, size):
-    return f"| {board.name} | `{board.target}` | {size:,} | {board.what} |"
+    told = f"{size:,}" if size else "not measured"
+    return f"| {board.name} | `{board.target}` | {told} | {board.what} |"
 
 
 def octets(board):

@@ -104,6 +104,29 @@ fn settings_in_the_text_are_settings() {
     }
 }
 
+/// `cross/build --table` writes the rows; how large the binaries are is held by `cross/build --table --check`.
+#[test]
+fn the_table_of_boards_has_every_board() {
+    let (readme, table) = (readme(), read("cross/boards"));
+    let begin =
+        readme.split("| board | target | octets | what has it |\n|---|---|---|---|\n").nth(1).unwrap();
+    let rows: Vec<Vec<&str>> = begin
+        .lines()
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.split('|').map(str::trim).collect())
+        .collect();
+    let boards: Vec<&str> = table.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    assert!(boards.len() >= 6, "{boards:?}");
+    assert_eq!(rows.len(), boards.len());
+    for (row, board) in rows.iter().zip(boards) {
+        let columns: Vec<&str> = board.split_whitespace().collect();
+        let octets = row[3].replace(',', "").parse().unwrap_or(0_usize);
+        assert_eq!(row[1..3], [columns[0].to_owned(), format!("`{}`", columns[1])], "{board}");
+        assert_eq!(row[4], columns[6..].join(" "), "{board}");
+        assert!(octets > 100_000 || row[3] == "not measured", "{board}: the README has no size of it");
+    }
+}
+
 #[test]
 fn commands_are_found_in_code_blocks_only_with_their_marks() {
     let text = "poppet no\n```sh\npoppet a b   # serves; so\nprintf x | poppet c # it says what\ncargo build\n```\n\
@@ -164,7 +187,11 @@ fn run(house: &House, Shown { line, says, .. }: &Shown) {
 }
 
 fn readme() -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
+    read("README.md")
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
 /// The commands that the help lists.

@@ -7,9 +7,9 @@ use redb::WriteTransaction;
 use super::blob::{BlobId, NewChunk, chunk_key};
 use super::engine::Fault;
 use super::error::StoreError;
-use super::queue::{Effect, Filing, Ledger, Outbound, QueueState, Queued, Settlement};
+use super::queue::{Effect, Fate, Filing, Ledger, Outbound, QueueState, Queued, Settlement, finding};
 use super::schema::{
-    self, CHUNKS, Counters, MAIL, MAILBOXES, MailRow, PENDING, QueueRecord, REFS, SharedBody, Tally,
+    self, CHUNKS, Counters, MAIL, MAILBOXES, MailRow, PENDING, QUEUE, QueueRecord, REFS, SharedBody, Tally,
 };
 use super::upload::{Delivery, Streamed, read_counters, write_counters};
 use super::{Delivered, QueueId, Shared, accounts, free};
@@ -56,6 +56,7 @@ impl Body {
         }
         let owners = self.owners(transaction, &deliveries)?;
         let refused = match owners.is_empty() {
+            _ if is_overtaken(transaction, &settled)? => Some(Delivered::NobodyLeft),
             _ if leaving > 0 => None,
             true => (!is_for_nobody || settled.is_empty()).then_some(Delivered::NobodyLeft),
             false => owners.iter().all(|owner| !owner.is_allowed).then_some(Delivered::Full),
@@ -198,6 +199,17 @@ impl Body {
         u32::try_from(self.octets + delivery.prefix.len() as u64)
             .map_err(|_| StoreError::Refused("the message is too long to be stored".into()))
     }
+}
+
+/// Whether anybody who is to come home waits no more.
+fn is_overtaken(transaction: &WriteTransaction, settled: &[Settlement]) -> Result<bool, Fault> {
+    for settlement in settled.iter().filter(|settlement| settlement.fate == Fate::Home) {
+        let row = finding::row(&transaction.open_table(QUEUE)?, settlement.id)?;
+        if row.is_none_or(|row| row.queued.state != QueueState::Waiting) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Puts chunks into the file.

@@ -156,7 +156,8 @@ pub enum Delivered {
     /// Nothing is stored nor settled: every mailbox would hold more than its quota allows, and nothing leaves. With one
     /// that has room all get it, so that what was accepted is never kept from some.
     Full,
-    /// Nothing is stored nor settled: every mailbox has been removed since RCPT, and nothing leaves.
+    /// Nothing is stored nor settled: every mailbox has been removed since RCPT, and nothing leaves; or one that was to
+    /// come home waits no more ([`Fate::Home`]).
     NobodyLeft,
 }
 

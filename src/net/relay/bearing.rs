@@ -82,13 +82,13 @@ impl<'a> Compass<'a> {
     }
 }
 
-/// Delivers to those mailboxes, and ends the waiting in the same commit; says whether anybody got it. Errs if the body
-/// can't be read, or the file written.
+/// Delivers to those mailboxes, and ends the waiting in the same commit; gives what that came to: nothing is done for who
+/// waits no more. Errs if the body can't be read, or the file written.
 pub async fn bring_home(
     server: &Server,
     row: &Queued,
     mailboxes: &[(MailboxId, Address)],
-) -> Result<bool, StoreError> {
+) -> Result<Delivered, StoreError> {
     let (store, outbound) = (&server.store, &row.outbound);
     let mut upload = store.upload();
     for index in 0..row.chunks {
@@ -106,7 +106,6 @@ pub async fn bring_home(
         Delivery { mailbox: *mailbox, prefix, surrogate_octets, quota, is_warning: false }
     };
     let deliveries = mailboxes.iter().map(delivery).collect();
-    let settled = vec![Settlement { id: row.id, fate: Fate::Sent }];
-    let delivered = upload.file(Filing { deliveries, outbound: Vec::new(), settled }).await?;
-    Ok(matches!(delivered, Delivered::Stored { .. }))
+    let settled = vec![Settlement { id: row.id, fate: Fate::Home }];
+    upload.file(Filing { deliveries, outbound: Vec::new(), settled }).await
 }

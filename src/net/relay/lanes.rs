@@ -238,10 +238,10 @@ impl Lanes {
         (pause, is_news)
     }
 
-    /// Whether nobody may take that one on a lane.
-    pub fn is_busy(&mut self, lane: &Lane, id: QueueId) -> bool {
-        let is_of = |state: &State| state.busy.contains(&id) || state.abandoned.contains(&id);
-        self.lanes.get(lane).is_some_and(is_of)
+    /// Whom nobody may take on any lane. It must be asked before rows are read: who is given back between the two is
+    /// settled by then, and his row, read before, would be taken for one that waits.
+    pub fn under_way(&self) -> BTreeSet<QueueId> {
+        self.lanes.values().flat_map(|state| state.busy.iter().chain(&state.abandoned)).copied().collect()
     }
 
     /// Ways that have failed for [`limits::WAY_FAILING`] by the clock that can't leap, and why.

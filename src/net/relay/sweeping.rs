@@ -1,6 +1,5 @@
 //! Mail that waits is looked through in small steps: what goes another way now is moved, what has waited too long ends.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::bearing::{self, Bearing, Compass};
@@ -10,7 +9,7 @@ use crate::limits;
 use crate::mail::{Address, Lane, MailboxId};
 use crate::net::server::Server;
 use crate::relay::judging;
-use crate::store::{Fate, LastTry, QueueId, QueueState, Queued, Settlement, StoreError, Which};
+use crate::store::{Delivered, Fate, LastTry, QueueId, QueueState, Queued, Settlement, StoreError, Which};
 
 /// Moves what would go another way if it came now; says whether all was looked through.
 pub async fn move_rows(server: &Arc<Server>) -> bool {
@@ -43,18 +42,15 @@ async fn try_move(server: &Arc<Server>) -> Result<(), StoreError> {
     let mut moved = 0;
     loop {
         let taking = server.relay.taking.lock().await;
+        // Who is under way is settled by whoever sends it.
+        let busy = server.relay.lanes().under_way();
         let page = server.store.queue_page(Which::All, after, limits::QUEUE_STEP).await?;
         let Some(last) = page.last() else { break };
         after = Some(last.id);
         let mut found = Vec::new();
-        for row in page.into_iter().filter(|row| row.state != QueueState::Dead) {
+        for row in page.into_iter().filter(|row| row.state != QueueState::Dead && !busy.contains(&row.id)) {
             let bearing = compass.of(&row).await?;
             found.push((row, bearing));
-        }
-        {
-            let mut lanes = server.relay.lanes();
-            // Who is under way is settled by whoever sends it.
-            found.retain(|(row, _)| !lanes.is_busy(&row.outbound.lane, row.id));
         }
         let mut settled = Vec::new();
         let mut home = Vec::new();
@@ -103,10 +99,14 @@ async fn bring_home(server: &Server, batch: &Batch, mailboxes: &[(MailboxId, Add
     for row in &batch.rows {
         let recipient = &row.outbound.recipient;
         match bearing::bring_home(server, row, mailboxes).await {
-            Ok(true) => log::info!("outgoing mail: {recipient} has a mailbox here now, and his mail"),
-            Ok(false) => {
-                log::info!("outgoing mail: {recipient} has a mailbox here now, but it takes no mail")
+            Ok(Delivered::Stored { .. }) => {
+                log::info!("outgoing mail: {recipient} has a mailbox here now, and his mail");
             }
+            Ok(Delivered::Full) => {
+                log::info!("outgoing mail: {recipient} has a mailbox here now, but it takes no mail");
+            }
+            // The mail is gone or held meanwhile, or the mailbox is gone, of which the next look knows.
+            Ok(Delivered::NobodyLeft) => {}
             Err(error) => server.store_failed("delivering what waited to leave", &error),
         }
     }
@@ -123,10 +123,10 @@ async fn age_lane(server: &Arc<Server>, lane: &Lane, last: &LastTry) -> Result<(
         let Some(now) = terms.believed_now else { return Ok(()) };
         let than = crate::clock::UnixTime(now.0.saturating_sub(hours * 3600));
         let taking = server.relay.taking.lock().await;
+        let busy = server.relay.lanes().under_way();
         let rows = server.store.queue_older(lane.clone(), than, from, limits::QUEUE_STEP).await?;
         let Some(highest) = rows.iter().map(|row| row.id).max() else { return Ok(()) };
         from = QueueId(highest.0.saturating_add(1));
-        let busy: BTreeSet<QueueId> = server.relay.lanes().taken(lane).0.into_iter().collect();
         let rows = rows.into_iter().filter(|row| !busy.contains(&row.id)).collect();
         let mut batch = Batch::new(server, lane, rows);
         drop(taking);

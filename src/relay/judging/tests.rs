@@ -80,6 +80,7 @@ fn names(judgement: Judgement) -> (Vec<&'static str>, Vec<About>) {
         Fate::Later { is_unsure: true, .. } => "unsure",
         Fate::DelayTold => "told",
         Fate::Moved(_) => "moved",
+        Fate::Home => "home",
     };
     let told = judgement.reports.iter().map(|told| told.about).collect();
     (judgement.settled.iter().map(name).collect(), told)

@@ -95,7 +95,7 @@ impl Ledger {
         let Some(record) = &mut change.after else { return Ok(()) };
         let mut is_waking = false;
         match &settlement.fate {
-            Fate::Sent | Fate::Failed => change.after = None,
+            Fate::Sent | Fate::Failed | Fate::Home => change.after = None,
             Fate::Dead(last) => {
                 record.queued.state = QueueState::Dead;
                 record.queued.last = Some(last.clone());

@@ -4,11 +4,12 @@
 //!   file() --> waiting --queue_settle: Later--> waiting, not before its time
 //!                 |  \--hold--> held --release--> waiting
 //!                 |--queue_settle: Sent, Failed--> gone, with its claim on the body
+//!                 |--file: Home--> gone, and in a mailbox
 //!                 \--queue_settle: Dead--> dead (nobody can be told) --retry--> waiting, or gone after `undo_days`
 //! ```
 
 pub(super) mod burying;
-mod finding;
+pub(super) mod finding;
 mod ledger;
 pub(super) mod opening;
 mod state;
@@ -163,6 +164,9 @@ pub enum Fate {
     DelayTold,
     /// Another rule counts for it now.
     Moved(Lane),
+    /// Its mailboxes are here now: it goes from the queue in the commit that delivers to them. A [`Filing`] that says so
+    /// of one that doesn't wait any more (it is gone, held or dead) does nothing at all, so that no mail comes twice.
+    Home,
 }
 
 /// All that becomes of a body, and what else is to be durable in the same commit.

@@ -104,6 +104,11 @@ impl Model {
     ) -> Delivered {
         let held =
             |it: &Box| (it.live.len() as u32, it.live.values().map(|mail| u64::from(mail.octets)).sum());
+        let is_waiting =
+            |it: &Settlement| self.queue.get(&it.id.0).is_some_and(|row| row.state == QueueState::Waiting);
+        if settled.iter().any(|it| it.fate == Fate::Home && !is_waiting(it)) {
+            return Delivered::NobodyLeft;
+        }
         let is_for_nobody = ids.is_empty() && !settled.is_empty();
         let mut ids: Vec<u32> = ids.iter().copied().filter(|&id| self.is_present(id)).collect();
         ids.retain(|id| !(is_warning && self.boxes[id].is_warned));

@@ -215,7 +215,7 @@ fn those_over_whom_the_sending_stumbled_are_left_alone_until_nobody_waits_there_
     lanes.abandon(&lane, &[QueueId(1)]);
     lanes.plan(&due(std::slice::from_ref(&lane)), now, 2);
     lanes.closed(&lane);
-    assert!(lanes.is_busy(&lane, QueueId(1)));
+    assert!(lanes.under_way().contains(&QueueId(1)));
     lanes.plan(&[], now, 2);
-    assert!(!lanes.is_busy(&lane, QueueId(1)) && lanes.taken(&lane).0.is_empty());
+    assert!(lanes.under_way().is_empty() && lanes.taken(&lane).0.is_empty());
 }

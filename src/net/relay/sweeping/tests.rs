@@ -1,9 +1,14 @@
 //! What waits is looked through by the rules that counted when it came.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Wake, Waker};
+
+use smol::future::{poll_once, zip};
+
 use super::*;
 use crate::clock::UnixTime;
 use crate::mail::{Alias, AliasTarget, MailboxMark};
-use crate::net::tests::trial::{Peer, Trial, serving, stranger};
+use crate::net::tests::trial::{Hanging, Peer, Trial, serving, serving_on, stranger};
 use crate::settings::ListenerKind::{Smtp, Submission};
 use crate::store::{Forward, Level, QueueAct, Route};
 use crate::ticket::block_on;
@@ -52,14 +57,24 @@ fn waiting(trial: &Trial) -> Vec<(String, String)> {
     rows(trial).into_iter().map(of).collect()
 }
 
+/// Whether somebody who waits was woken.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Looks through all that waits when each way has been tried, and nobody is under way.
 fn sweep(trial: &Trial) {
     let server = trial.server();
     trial.until("nobody is under way", || {
         let rows = rows(trial);
-        let mut lanes = server.relay.lanes();
+        let busy = server.relay.lanes().under_way();
         let is_tried = |lane: &Lane| rows.iter().any(|row| row.outbound.lane == *lane && row.last.is_some());
-        rows.iter().all(|row| is_tried(&row.outbound.lane) && !lanes.is_busy(&row.outbound.lane, row.id))
+        rows.iter().all(|row| is_tried(&row.outbound.lane) && !busy.contains(&row.id))
     });
     assert!(block_on(move_rows(server)));
 }
@@ -166,7 +181,45 @@ fn who_is_here_now_gets_what_waited_to_leave_o4() {
             "{text}"
         );
         assert!(text.ends_with("Subject: x\r\n\r\ntext\r\n"), "{text}");
-        assert_eq!(store.queue_counts().waiting, 1);
+        // Another look may have brought it home: what it has written can be read before it is counted.
+        trial.until("one waits", || store.queue_counts().waiting == 1);
+    });
+}
+
+/// A look had read the row of a mail that another one was just bringing home, and asked only then who is under way: by
+/// then nobody was, and the mail came home twice. A mail that a server was just taking came home as well.
+#[test]
+fn what_comes_home_comes_once_however_many_look_at_once_o4() {
+    let disk = Hanging::default();
+    serving_on(Arc::new(disk.clone()), &[], |trial| {
+        let server = trial.server();
+        // Nobody looks but this test.
+        server.relay.stop();
+        route(trial, "home.lan", true);
+        // Now and then the second asks too early to be wrong.
+        for round in 1..=5 {
+            let carol = format!("carol{round}@home.lan");
+            send(a_stranger(trial), "x@other.example", &[&carol]);
+            add(trial, &carol);
+            disk.hang(true);
+            let (mut first, mut second) = (Box::pin(move_rows(server)), Box::pin(move_rows(server)));
+            while server.relay.lanes().under_way().is_empty() {
+                assert!(block_on(poll_once(&mut first)).is_none(), "it can't write");
+            }
+            let woken = Arc::new(Woken::default());
+            let waker = Waker::from(Arc::clone(&woken));
+            assert!(second.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            trial.until("the second has read the row", || woken.0.load(Ordering::SeqCst));
+            disk.hang(false);
+            // It is done with the row, and waits for the second before it reads others.
+            while !server.relay.lanes().under_way().is_empty() {
+                assert!(block_on(poll_once(&mut first)).is_none());
+            }
+            assert_eq!(block_on(zip(first, second)), (true, true));
+            let mailboxes = server.store.mailboxes(None).wait().unwrap();
+            let messages: u32 = mailboxes.iter().map(|it| it.messages).sum();
+            assert_eq!((messages, waiting(trial)), (round, texts(&[])));
+        }
     });
 }
 

@@ -45,7 +45,7 @@ impl Model {
         let stamp = self.stamp();
         let Some(waiting) = self.queue.get_mut(&settlement.id.0) else { return };
         match &settlement.fate {
-            Fate::Sent | Fate::Failed => drop(self.queue.remove(&settlement.id.0)),
+            Fate::Sent | Fate::Failed | Fate::Home => drop(self.queue.remove(&settlement.id.0)),
             Fate::Dead(_) => (waiting.state, waiting.died) = (QueueState::Dead, stamp),
             Fate::Later { next, is_try, is_unsure, .. } => {
                 waiting.next = next.0;

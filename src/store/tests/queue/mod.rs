@@ -280,6 +280,43 @@ fn below_the_reserve_nothing_comes_in_and_what_was_sent_goes() {
     assert_eq!(ids(&all(&store)), [2]);
 }
 
+/// Who was gone or held by the time when his mail came home was delivered to all the same, once more or against the
+/// administrator's will.
+#[test]
+fn who_waits_no_more_is_not_brought_home_and_nothing_beside_him_is_done_o4() {
+    let folder = Folder::new();
+    let store = folder.create();
+    let alice = add_alice(&store);
+    let home = |id| Filing {
+        deliveries: vec![Delivery::to(alice, Vec::new())],
+        settled: vec![
+            Settlement { id: QueueId(id), fate: Fate::Home },
+            Settlement { id: QueueId(1), fate: later(NOW + 60) },
+        ],
+        ..Filing::default()
+    };
+    let to = (1..=5).map(|number| outbound(&format!("bob{number}@example.com")));
+    file(&store, b"x", to.collect()).unwrap();
+    settle(&store, 2, Fate::Sent);
+    settle(&store, 3, Fate::Dead(last(NOW, "no")));
+    store.queue_act(Which::One(QueueId(4)), QueueAct::Hold).wait().unwrap();
+    let before = all(&store);
+    for size in [1, 900_000] {
+        for gone in [2, 3, 4, 6] {
+            let delivered = upload(&store, &body(size)).file(home(gone)).wait();
+            assert_eq!((delivered, uids(&store, alice).len()), (Ok(Delivered::NobodyLeft), 0), "{gone}");
+        }
+    }
+    assert_eq!(all(&store), before);
+    // Asked for twice before the first is durable, it is done once.
+    let asked = [(); 2].map(|()| upload(&store, b"x").file(home(5)));
+    assert_eq!(asked.map(Ask::wait), [Ok(Delivered::to(1)), Ok(Delivered::NobodyLeft)]);
+    assert_eq!((uids(&store, alice).len(), ids(&all(&store))), (1, vec![1, 3, 4]));
+    free_all(&store);
+    settle(&store, 1, Fate::Home);
+    assert_eq!(counts(&store), (0, 1, 1));
+}
+
 #[test]
 fn who_watches_is_told_after_the_commit_of_what_is_new_or_due() {
     let folder = Folder::new();

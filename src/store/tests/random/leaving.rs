@@ -37,6 +37,7 @@ impl World {
             4 => Fate::Dead(last),
             5 => Fate::DelayTold,
             6 => Fate::Moved(self.lane()),
+            7 => Fate::Home,
             _ => Fate::Later {
                 next: UnixTime(self.model.now + self.random.u64(..2000)),
                 is_try: self.random.bool(),

@@ -234,6 +234,11 @@ impl Courier {
                 return self.settle(batch, vec![unreadable()], "").await;
             }
         };
+        // It took a while to come this far: whoever stops the sending counts on no mail that has not gone yet.
+        if self.server.relay.is_stopping() {
+            self.open = Some(open);
+            return Step::End;
+        }
         let mail = self.mail(&batch, &body, &open);
         let outcome = Box::pin(open.talk.send(mail, body, &open.means.trust())).await;
         open.mails += 1;

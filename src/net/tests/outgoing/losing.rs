@@ -225,7 +225,10 @@ fn a_stop_waits_for_an_answer_that_comes_s_131() {
         }
         Act::Usual
     });
-    with_smart_host(&sink, |trial| {
+    let host = sink.host();
+    // With one connection, only one mail can be under way when the sending is stopped.
+    let settings = [("smarthost", &*host), ("smarthost_tls", "opportunistic"), ("hop_connections", "1")];
+    serving(&settings, |trial| {
         let server = trial.server();
         for number in 0..3 {
             file_one(trial, &format!("bob{number}@example.com"));
@@ -235,5 +238,30 @@ fn a_stop_waits_for_an_answer_that_comes_s_131() {
         IS_STOPPING.store(true, Ordering::SeqCst);
         block_on(server.relay.gone());
         assert_eq!((queue(trial).len(), sink.bodies().len()), (2, 1), "no other one is begun");
+    });
+}
+
+/// The sending was stopped while a connection was being made, and the mail for which it was made still went: a stop had
+/// to wait for it, or to note that nobody knows whether it was taken.
+#[test]
+fn a_connection_that_is_made_only_behind_a_stop_carries_no_mail_s_131() {
+    static IS_STOPPING: AtomicBool = AtomicBool::new(false);
+    let sink = Sink::playing(|_, step| {
+        while *step == Step::Connected && !IS_STOPPING.load(Ordering::SeqCst) {
+            thread::yield_now();
+        }
+        Act::Usual
+    });
+    with_smart_host(&sink, |trial| {
+        let server = trial.server();
+        file_one(trial, "bob@example.com");
+        trial.until("it is connected", || sink.sessions() == 1);
+        server.relay.stop();
+        IS_STOPPING.store(true, Ordering::SeqCst);
+        block_on(server.relay.gone());
+        let verbs: Vec<String> = sink.commands().iter().map(|line| line[..4].to_owned()).collect();
+        assert_eq!(verbs, ["EHLO", "QUIT"]);
+        let rows = queue(trial);
+        assert_eq!((rows.len(), rows[0].tries, rows[0].unsure_sends), (1, 0, 0), "it waits as it was");
     });
 }

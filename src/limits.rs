@@ -2,9 +2,11 @@
 
 mod certificates;
 mod outgoing;
+mod renewal;
 
 pub use certificates::*;
 pub use outgoing::*;
+pub use renewal::*;
 
 use std::time::Duration;
 

@@ -52,7 +52,13 @@ const CRATES_OF: &[(&str, &[&str])] = &[
     ("store", &["crc32fast", "log", "postcard", "redb", "rustix", "serde"]),
     // Its hmac is ring's module, which reads like the crate.
     ("auth", &["argon2", "base64ct", "hmac", "log", "postcard", "ring", "rustix", "serde", "zeroize"]),
-    ("cert", &["aes", "base64ct", "hmac", "log", "postcard", "rcgen", "ring", "rustls", "serde", "time"]),
+    (
+        "cert",
+        &[
+            "aes", "base64ct", "hmac", "log", "postcard", "rcgen", "ring", "rustix", "rustls", "serde",
+            "time", "zeroize",
+        ],
+    ),
     ("admin", &["base64ct", "log", "serde"]),
     (
         "net",

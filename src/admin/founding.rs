@@ -144,10 +144,8 @@ pub(super) async fn ensure_certificate(
     addresses: &[IpAddr],
 ) -> Result<Answer, AdminError> {
     let names = &names_of_the_box(context, organisation, names).await?;
-    let failed = |error: cert::CertError| AdminError::new(super::Failure::Failed, error.0);
-    let now = Clock::system(UnixTime(0)).now();
     let (store, gatekeeper) = (&context.store, &context.gatekeeper);
-    let is_new = cert::ensure(store, gatekeeper, organisation.as_str(), names, addresses, now)
+    let is_new = cert::ensure(store, gatekeeper, organisation.as_str(), names, addresses, now(store))
         .await
         .map_err(failed)?;
     if let Some(live) = context.live.as_ref().filter(|_| is_new) {
@@ -155,6 +153,32 @@ pub(super) async fn ensure_certificate(
     }
     let authority = cert::authority(store).await.map_err(failed)?.unwrap_or_default();
     Ok(Answer::Certificate { is_new, authority: cert::pem(&authority) })
+}
+
+/// Makes the server certificate anew for the same names, whatever the one before is like.
+pub(super) async fn renew_certificate(
+    context: &Context,
+    names: &[String],
+    addresses: &[IpAddr],
+) -> Result<(), AdminError> {
+    let Some(first) = context.store.domains().await?.into_iter().next() else {
+        let text = "there is no domain that it could be for: \"poppet setup DOMAIN USER\" makes one";
+        return Err(AdminError::new(super::Failure::NotFound, text));
+    };
+    let organisation = first.domain;
+    let names = &names_of_the_box(context, &organisation, names).await?;
+    let (store, gatekeeper) = (&context.store, &context.gatekeeper);
+    cert::renew(store, gatekeeper, organisation.as_str(), names, addresses, now(store)).await.map_err(failed)
+}
+
+/// 1970 where the clock is suspect: what is made then is good at any time.
+fn now(store: &Store) -> UnixTime {
+    let clock = store.clock();
+    if clock.is_suspect() { UnixTime(0) } else { clock.now() }
+}
+
+fn failed(error: cert::CertError) -> AdminError {
+    AdminError::new(super::Failure::Failed, error.0)
 }
 
 /// Every name that a client may know the server by, each once, as far as a certificate can have them.

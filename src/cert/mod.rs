@@ -2,17 +2,19 @@
 //! (T1, A8).
 //!
 //! ```text
-//! ensure (setup, each start of serve)
-//!        -> "tls.server" covers the names and has time left? then nothing
+//! ensure (setup, each start of serve, and while it runs: new addresses and names, each day); renew (by command)
+//!        -> "tls.server" covers the names and has time left? then nothing (renewal)
 //!        -> "tls.authority", or make one (2100) -> sign a server (820 days) -> both kept, keys sealed
 //! issue -> the authority signs a user's certificate -> allowed by its fingerprint -> pkcs12, encrypted
 //! request -> a key here, a request for an authority elsewhere -> install (pair: do they fit?) -> shelf: "tls.installed"
 //! shown: poppet's own and what is installed, with the choice of who is shown which
+//! watched: files that another program renews -> files: read with care -> installed; standing: when ends are told
 //! kept: authorities, revocation lists, allowed fingerprints -> trust: judges what clients show
 //! ```
 
 mod certificate;
 mod choice;
+mod files;
 mod fingerprint;
 mod installed;
 mod issue;
@@ -23,13 +25,17 @@ mod pem;
 mod pkcs12;
 mod request;
 mod shelf;
+mod renewal;
 mod signature;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod trust;
+mod watched;
 
 pub use certificate::{Certificate, RevocationList, fingerprint, read, read_revocations};
 pub use choice::{Choice, Place};
+pub use files::{Pair, Stamps, Unreadable};
 pub use fingerprint::Fingerprint;
 pub use installed::{Bound, Installed, Shown, bind, bound, install, installed, shown, uninstall};
 pub use issue::{Issued, issue};
@@ -41,7 +47,9 @@ pub use make::{is_name, make_authority, make_client, make_server};
 pub use pem::{blocks, labelled, pem};
 pub use request::{Requested, request, requests};
 pub use shelf::POPPET;
+pub use standing::Standing;
 pub use trust::{Judged, Trust, Verifier};
+pub use watched::{Watched, note_taken, unwatch, watch, watched};
 
 use std::fmt;
 use std::net::IpAddr;
@@ -50,7 +58,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::Gatekeeper;
 use crate::clock::UnixTime;
-use crate::limits;
 use crate::mail::Secret;
 use crate::store::{Store, StoreError};
 
@@ -79,9 +86,10 @@ pub struct CertError(pub String);
 /// Makes authority and server certificate where there are none, seals their keys and puts them into the
 /// store; says whether it made any. `organisation` is the domain's name.
 ///
-/// A server certificate made here is made anew when it lacks one of the names and addresses, or when it
-/// ends within [`limits::CERTIFICATE_RENEWAL_DAYS`]; the authority stays, so clients notice nothing. Errs if the store
-/// fails or what it holds doesn't open.
+/// A server certificate made here is made anew when it lacks one of the names and addresses, when it ends within
+/// [`crate::limits::CERTIFICATE_RENEWAL_DAYS`], or when it was made for all times because the clock could not be right; the
+/// authority stays, so clients notice nothing. An address that is gone is no reason, and stays in it. `now` is 1970 where
+/// the clock is suspect: then time is no reason. Errs if the store fails or what it holds doesn't open.
 pub async fn ensure(
     store: &Store,
     gatekeeper: &Gatekeeper,
@@ -90,13 +98,40 @@ pub async fn ensure(
     addresses: &[IpAddr],
     now: UnixTime,
 ) -> Result<bool, CertError> {
-    let subjects: Vec<String> =
-        names.iter().cloned().chain(addresses.iter().map(IpAddr::to_string)).collect();
-    if let Some(kept) = kept(store, SERVER).await?
-        && kept.is_good_for(&subjects, now)
-    {
+    let former = kept(store, SERVER).await?;
+    let subjects = renewal::subjects(names, &renewal::fitting(addresses));
+    let believed = store.believed_now().is_some();
+    if former.as_ref().is_some_and(|kept| kept.is_good_for(&subjects, now, believed)) {
         return Ok(false);
     }
+    let former = former.and_then(|kept| kept.made_for);
+    make_anew(store, gatekeeper, organisation, (names, addresses), now, former.as_ref()).await?;
+    Ok(true)
+}
+
+/// Makes the server certificate anew, whatever the one before is like, and the authority where there is none. Errs as
+/// [`ensure`], but for a damaged certificate, whose place it takes.
+pub async fn renew(
+    store: &Store,
+    gatekeeper: &Gatekeeper,
+    organisation: &str,
+    names: &[String],
+    addresses: &[IpAddr],
+    now: UnixTime,
+) -> Result<(), CertError> {
+    let former = kept(store, SERVER).await.ok().flatten().and_then(|kept| kept.made_for);
+    make_anew(store, gatekeeper, organisation, (names, addresses), now, former.as_ref()).await
+}
+
+async fn make_anew(
+    store: &Store,
+    gatekeeper: &Gatekeeper,
+    organisation: &str,
+    (names, addresses): (&[String], &[IpAddr]),
+    now: UnixTime,
+    former: Option<&MadeFor>,
+) -> Result<(), CertError> {
+    let addresses = renewal::with_former(&renewal::fitting(addresses), former);
     let authority = match kept(store, AUTHORITY).await? {
         Some(kept) => kept.open(gatekeeper, AUTHORITY)?,
         None => {
@@ -107,12 +142,11 @@ pub async fn ensure(
             authority
         }
     };
-    let server = make_server(&authority, names, addresses, now)?;
+    let server = make_server(&authority, names, &addresses, now)?;
     let (_, ends) = make::server_validity(now);
     let certificates = vec![server.certificate, authority.certificate];
-    let made_for = Some(MadeFor { subjects, ends });
-    keep(store, SERVER, &Kept::seal(gatekeeper, SERVER, certificates, &server.private_key, made_for)).await?;
-    Ok(true)
+    let made_for = Some(MadeFor { subjects: renewal::subjects(names, &addresses), ends });
+    keep(store, SERVER, &Kept::seal(gatekeeper, SERVER, certificates, &server.private_key, made_for)).await
 }
 
 /// Poppet's own server certificate, which is one of those that [`shown`] gives; none if there is none. Errs if the store
@@ -185,12 +219,11 @@ impl Kept {
         Ok(Identity { certificate, private_key })
     }
 
-    /// What others made is theirs to renew. A suspect clock ends nothing.
-    fn is_good_for(&self, subjects: &[String], now: UnixTime) -> bool {
+    /// What others made is theirs to renew.
+    fn is_good_for(&self, subjects: &[String], now: UnixTime, believed: bool) -> bool {
         self.made_for.as_ref().is_none_or(|made_for| {
-            let has_time = !make::is_plausible(now)
-                || now.0 + limits::CERTIFICATE_RENEWAL_DAYS * 86_400 < made_for.ends.0;
-            has_time && subjects.iter().all(|subject| made_for.subjects.contains(subject))
+            !renewal::is_out_of_time(made_for, now, believed)
+                && subjects.iter().all(|subject| made_for.subjects.contains(subject))
         })
     }
 }

@@ -14,6 +14,7 @@ use rustls::{
 };
 
 use super::*;
+use crate::limits;
 
 const NOW: UnixTime = UnixTime(1_795_295_700);
 const DAY: u64 = 86_400;
@@ -192,10 +193,10 @@ fn what_is_kept_is_renewed_in_time_and_for_new_names() {
         (margin - 1, "a b", NOW, false),
         (margin, "a b", UnixTime(60), true),
     ] {
-        assert_eq!(kept(ends).is_good_for(&subjects(wanted), now), good, "{ends} {wanted} {now:?}");
+        assert_eq!(kept(ends).is_good_for(&subjects(wanted), now, true), good, "{ends} {wanted} {now:?}");
     }
     let theirs = Kept { made_for: None, ..kept(0) };
-    assert!(theirs.is_good_for(&subjects("c"), NOW), "what others made stays");
+    assert!(theirs.is_good_for(&subjects("c"), NOW, true), "what others made stays");
 }
 
 mod with_a_store {
@@ -268,6 +269,44 @@ mod with_a_store {
         assert_ne!(first.chain[0], second.chain[0]);
         assert_eq!(house.ensure(&addresses(), UnixTime(NOW.0 + 759 * DAY)), Ok(false));
         assert_eq!(house.ensure(&addresses(), UnixTime(NOW.0 + 760 * DAY)), Ok(true));
+        assert_eq!(house.authority(), authority);
+    }
+
+    /// An address that comes and goes made a new certificate each time.
+    #[test]
+    fn an_address_that_comes_back_finds_itself_in_the_certificate() {
+        let house = House::new();
+        let ensure = |addresses: &[IpAddr]| house.ensure(addresses, NOW).unwrap();
+        let (first, second) = (&addresses()[..1], &addresses()[1..]);
+        assert_eq!([first, second, first, second].map(ensure), [true, true, false, false]);
+    }
+
+    #[test]
+    fn what_a_board_at_1970_made_is_replaced_once_the_clock_can_be_right_s_261() {
+        let house = House::new();
+        assert_eq!(house.ensure(&addresses(), UnixTime(60)), Ok(true));
+        assert_eq!(house.ensure(&addresses(), UnixTime(90)), Ok(false));
+        assert_eq!(house.ensure(&addresses(), NOW), Ok(true));
+        let read = |house: &House| read(&house.identity().unwrap().unwrap().chain[0]).unwrap();
+        // Apple's clients take no more.
+        assert!(read(&house).ends.0 - read(&house).begins.0 <= 825 * DAY);
+        assert_eq!(house.ensure(&addresses(), NOW), Ok(false));
+        assert_eq!(house.ensure(&addresses(), UnixTime(60)), Ok(false), "a clock that is wrong again");
+    }
+
+    #[test]
+    fn renewing_by_command_takes_the_place_of_any_certificate_even_a_damaged_one() {
+        let house = House::new();
+        let renew =
+            || block_on(renew(&house.store, &house.gatekeeper, "home.lan", &names(), &[], NOW)).unwrap();
+        house.ensure(&addresses(), NOW).unwrap();
+        let (first, authority) = (house.identity().unwrap().unwrap(), house.authority());
+        renew();
+        assert_ne!(house.identity().unwrap().unwrap(), first);
+        assert_eq!(house.ensure(&addresses(), NOW), Ok(false), "its addresses stay");
+        house.store.put_record(SERVER, b"rubbish".to_vec()).wait().unwrap();
+        renew();
+        assert!(house.identity().is_ok());
         assert_eq!(house.authority(), authority);
     }
 

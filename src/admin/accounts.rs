@@ -8,7 +8,10 @@ use crate::store::{Mailbox, MailboxRow, NewMailbox, StoreError};
 
 pub(super) async fn add_domain(context: &Context, domain: Domain) -> Result<Answer, AdminError> {
     match context.store.add_domain(domain.clone()).await {
-        Ok(()) => Ok(Answer::Done),
+        Ok(()) => {
+            look_at_certificates(context);
+            Ok(Answer::Done)
+        }
         Err(StoreError::Exists(_)) => {
             let text = match alias_of(context, &domain).await? {
                 Some(real) => format!(
@@ -20,6 +23,13 @@ pub(super) async fn add_domain(context: &Context, domain: Domain) -> Result<Answ
             Err(AdminError::new(Failure::Exists, text))
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// The certificate is to have a new name.
+pub(super) fn look_at_certificates(context: &Context) {
+    if let Some(live) = &context.live {
+        live.look_at_certificates();
     }
 }
 

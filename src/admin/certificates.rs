@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::accounts::{end_sessions, mailbox};
-use super::{AdminError, Answer, Context, Failure, outgoing, quoted};
+use super::{AdminError, Answer, Context, Failure, following, outgoing, quoted};
 use crate::cert::{self, Allowed, CertError};
 pub use crate::cert::{Fingerprint, Vouches};
 use crate::clock::{Clock, UnixTime};
@@ -100,9 +100,9 @@ pub enum CertificateAct {
         /// Its label.
         label: String,
     },
-    /// Follows a certificate's files, which somebody else renews (T3): [`Told::Rows`].
+    /// Follows a certificate's files, which somebody else renews (T3): [`Told::Followed`].
     Watch {
-        /// What it is called.
+        /// What it is called; empty as for an install.
         label: String,
         /// The chain's file, an absolute path.
         chain: String,
@@ -150,6 +150,17 @@ pub enum Told {
         /// Those of an older request that is void by this, if any.
         void: Vec<String>,
     },
+    /// Files that are followed now.
+    Followed {
+        /// What the certificate is called.
+        label: String,
+        /// What it is; none if none was read yet.
+        row: Option<CertificateRow>,
+        /// Why none was.
+        trouble: Option<String>,
+        /// What is to be known of it, in sentences for people.
+        notes: Vec<String>,
+    },
     /// A certificate that was installed.
     Installed {
         /// What it is.
@@ -168,7 +179,7 @@ pub struct CertificateRow {
     pub address: Option<Address>,
     /// The name of its subject, or its label, or the names of a request.
     pub name: String,
-    /// Which it is.
+    /// Which it is; zeros where none has been read from the files that are followed.
     pub fingerprint: Fingerprint,
     /// Until when it is valid, where that is known.
     pub ends: Option<UnixTime>,
@@ -178,6 +189,10 @@ pub struct CertificateRow {
     pub is_nobodys: bool,
     /// To whom it is shown: names, addresses of this machine, or [`EVERYWHERE`]; none where it is not bound.
     pub bound: Vec<String>,
+    /// The chain's file, if that is followed (T3).
+    pub watched: Option<String>,
+    /// What is wrong with the files that are followed: the certificate stays as it is meanwhile.
+    pub trouble: Option<String>,
 }
 
 /// Everybody for whom nothing else is bound.
@@ -237,6 +252,7 @@ impl CertificateKind {
 }
 
 pub(super) async fn act(context: &Context, act: CertificateAct) -> Result<Answer, AdminError> {
+    following::before(context, &act).await?;
     let answer = match act {
         CertificateAct::Show => return show(context).await,
         CertificateAct::List => return list(context).await,
@@ -265,9 +281,9 @@ pub(super) async fn act(context: &Context, act: CertificateAct) -> Result<Answer
         }
         CertificateAct::Bind { label, places } => servers::bind(context, &label, &places).await?,
         CertificateAct::Uninstall { label } => servers::uninstall(context, &label).await?,
-        CertificateAct::Watch { .. } | CertificateAct::Unwatch { .. } | CertificateAct::Renew { .. } => {
-            return Err(AdminError::new(Failure::Failed, "not built yet"));
-        }
+        CertificateAct::Watch { label, chain, key } => following::watch(context, label, chain, key).await?,
+        CertificateAct::Unwatch { label } => following::unwatch(context, &label).await?,
+        CertificateAct::Renew { names, addresses } => following::renew(context, &names, &addresses).await?,
     };
     if let Some(live) = &context.live {
         live.certificates_changed();
@@ -288,6 +304,11 @@ async fn show(context: &Context) -> Result<Answer, AdminError> {
 }
 
 async fn list(context: &Context) -> Result<Answer, AdminError> {
+    all_rows(context).await.map(rows)
+}
+
+/// Every certificate.
+pub(super) async fn all_rows(context: &Context) -> Result<Vec<CertificateRow>, AdminError> {
     let store = &context.store;
     let mut all = servers::rows(context).await?;
     let authority = cert::authority(store).await.map_err(failed)?;
@@ -305,9 +326,12 @@ async fn list(context: &Context) -> Result<Answer, AdminError> {
             has_ended: has_ended(allowed.ends),
             is_nobodys,
             bound: Vec::new(),
+            watched: None,
+            trouble: None,
         });
     }
-    Ok(rows(all))
+    following::tell(context, &mut all).await?;
+    Ok(all)
 }
 
 async fn authorities(context: &Context) -> Result<Vec<CertificateRow>, AdminError> {
@@ -436,6 +460,8 @@ fn row(kind: CertificateKind, der: &[u8]) -> Option<CertificateRow> {
         has_ended: has_ended(Some(read.ends)),
         is_nobodys: false,
         bound: Vec::new(),
+        watched: None,
+        trouble: None,
     })
 }
 

@@ -17,6 +17,7 @@ mod elsewhere;
 mod failure;
 mod finals;
 mod fixed;
+mod following;
 mod forwards;
 mod founding;
 mod joined;
@@ -97,6 +98,13 @@ pub trait Live: Send + Sync {
     fn relay_changed(&self);
     /// Tries the way of a lane as far as the logon; blocks for as long as servers take.
     fn try_way(&self, lane: &crate::mail::Lane) -> Trial;
+    /// Looks soon whether poppet's own certificate has all names, and at the files that are followed: one of them may have
+    /// changed.
+    fn look_at_certificates(&self) {}
+    /// What is wrong with files of certificates that are followed, by label.
+    fn troubles_of_watched(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
 }
 
 /// How the running server is doing.

@@ -51,6 +51,9 @@ pub(super) async fn assign(
         "challenge" if !settings.challenge => Some(consequences::wipe_secrets(context, value).await?),
         name => {
             context.store.assign(None, name, value, is_final).await?;
+            if name == "hostname" {
+                accounts::look_at_certificates(context);
+            }
             match outgoing::changed(context, None, name).await? {
                 Some(consequence) => Some(consequence),
                 None => consequences::of(context, name, &settings).await?,

@@ -23,9 +23,9 @@ mod make;
 mod pair;
 mod pem;
 mod pkcs12;
+mod renewal;
 mod request;
 mod shelf;
-mod renewal;
 mod signature;
 mod standing;
 #[cfg(test)]
@@ -49,7 +49,7 @@ pub use request::{Requested, request, requests};
 pub use shelf::POPPET;
 pub use standing::Standing;
 pub use trust::{Judged, Trust, Verifier};
-pub use watched::{Watched, note_taken, unwatch, watch, watched};
+pub use watched::{Watched, note_taken, too_many_watched, unwatch, watch, watched};
 
 use std::fmt;
 use std::net::IpAddr;

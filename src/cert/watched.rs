@@ -20,6 +20,15 @@ pub struct Watched {
     pub taken: Option<Fingerprint>,
 }
 
+impl Watched {
+    /// Files that were not read yet. Errs if a path is not absolute or too long.
+    pub fn new(label: String, chain: String, key: String) -> Result<Watched, CertError> {
+        check_path(&chain)?;
+        check_path(&key)?;
+        Ok(Watched { label, chain, key, taken: None })
+    }
+}
+
 /// All that are followed. Errs if the store fails or the record is damaged.
 pub async fn watched(store: &Store) -> Result<Vec<Watched>, StoreError> {
     match store.record(WATCHED).await? {
@@ -28,19 +37,13 @@ pub async fn watched(store: &Store) -> Result<Vec<Watched>, StoreError> {
     }
 }
 
-/// Follows these files from now on, in place of those that had the label. Errs with [`StoreError::Refused`] if a path is
-/// not absolute or too long, or if there are too many.
+/// Follows these files from now on, in place of those that had the label. Errs with [`StoreError::Refused`] if there are
+/// too many.
 pub async fn watch(store: &Store, new: Watched) -> Result<(), StoreError> {
-    for path in [&new.chain, &new.key] {
-        check_path(path).map_err(|CertError(text)| StoreError::Refused(text))?;
-    }
     change(store, move |all| {
         all.retain(|kept| kept.label != new.label);
         if all.len() >= limits::WATCHED_CERTIFICATES {
-            return Err(StoreError::Refused(format!(
-                "the files of at most {} certificates can be followed: \"poppet cert unwatch LABEL\" ends it for one",
-                limits::WATCHED_CERTIFICATES
-            )));
+            return Err(StoreError::Refused(too_many_watched()));
         }
         all.push(new);
         all.sort_by(|one, other| one.label.cmp(&other.label));
@@ -72,6 +75,14 @@ pub async fn note_taken(store: &Store, of: &Watched, taken: Fingerprint) -> Resu
         Ok(())
     })
     .await
+}
+
+/// Why no more can be followed.
+pub fn too_many_watched() -> String {
+    format!(
+        "the files of at most {} certificates can be followed: \"poppet cert unwatch LABEL\" ends it for one",
+        limits::WATCHED_CERTIFICATES
+    )
 }
 
 fn check_path(path: &str) -> Result<(), CertError> {
@@ -143,6 +154,15 @@ mod tests {
         block_on(unwatch(&store, "a")).unwrap();
         assert_eq!(all().len(), 1);
 
+        for number in 1..limits::WATCHED_CERTIFICATES {
+            watch(&format!("n{number}"), "/n").unwrap();
+        }
+        assert!(matches!(watch("one-more", "/n"), Err(StoreError::Refused(_))));
+        watch("n1", "/again").unwrap();
+    }
+
+    #[test]
+    fn paths_are_whole_and_of_some_length() {
         let longest = "/".repeat(limits::WATCHED_PATH_OCTETS);
         for (path, is_taken) in [
             ("", false),
@@ -151,13 +171,10 @@ mod tests {
             (&longest, true),
             (&format!("{longest}x"), false),
         ] {
-            assert_eq!(watch("c", path).is_ok(), is_taken, "{path}");
+            for (chain, key) in [(path, "/k"), ("/c", path)] {
+                assert_eq!(Watched::new("c".into(), chain.into(), key.into()).is_ok(), is_taken, "{path}");
+            }
         }
-        for number in 2..limits::WATCHED_CERTIFICATES {
-            watch(&format!("n{number}"), "/n").unwrap();
-        }
-        assert!(matches!(watch("one-more", "/n"), Err(StoreError::Refused(_))));
-        watch("n2", "/again").unwrap();
     }
 
     trait Taken {

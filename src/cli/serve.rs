@@ -25,7 +25,6 @@ use crate::mail::Domain;
 use crate::net::{self, Notifier, Plan, ServeError, control, machine, passed};
 use crate::sandbox;
 use crate::settings::{Listen, ListenerKind, Settings};
-use crate::ticket::block_on;
 
 pub(super) fn serve(verb: &Serve, database: PathBuf, output: &Output) -> Result<(), AdminError> {
     logger::start();
@@ -79,7 +78,7 @@ fn start(servant: Option<Servant>, mut plan: Plan, output: &Output) -> Result<()
     let clock = Clock::system(UnixTime(0));
     let patience = plan.notifier.patience();
     let context = admin::open(&plan.database, &clock)?;
-    renew_certificate(&context);
+    net::renewing::renew_own(&context);
     drop(patience);
     let ready = |bound: &[(ListenerKind, SocketAddr)]| {
         if let Err(error) = output.text(&ready_line(bound)) {
@@ -160,25 +159,6 @@ pub(super) fn running(database: &Path) -> Option<LiveStatus> {
 /// What the server certificate is to be for, of what only the machine knows.
 pub(super) fn certificate_for(organisation: Domain) -> Command {
     Command::EnsureCertificate { organisation, names: machine::names(), addresses: machine::addresses() }
-}
-
-/// Makes the server certificate anew if the machine has moved, domains have come, or it ends soon. The mail
-/// goes on with the old one if that fails.
-fn renew_certificate(context: &Context) {
-    match renewed(context) {
-        Ok(true) => log::info!("the server certificate is made anew; clients that trust the authority go on"),
-        Ok(false) => {}
-        Err(error) => log::warn!("the server certificate can't be renewed: {}", table::harmless(&error.text)),
-    }
-}
-
-fn renewed(context: &Context) -> Result<bool, AdminError> {
-    let domains = block_on(context.store.domains())?;
-    let Some(first) = domains.into_iter().next() else { return Ok(false) };
-    match block_on(admin::execute(context, certificate_for(first.domain)))? {
-        Answer::Certificate { is_new, .. } => Ok(is_new),
-        _ => Ok(false),
-    }
 }
 
 fn has_listener(settings: &Settings, plan: &Plan) -> bool {

@@ -8,6 +8,7 @@
 //!            |                                      '-> seat: orders in; counts out, for sessions to show
 //!            |-> shown: the certificate of a peer, and whom it names, for the gatekeeper
 //!            |-> outside: users whom the system or a directory knows, for the gatekeeper; spa: their NTLM
+//!            |-> renewing: poppet's own certificate made anew, files of others followed (following), ends told
 //!            |-> control::door: commands of the command line -> admin; control::public: a user's own password
 //!            |-> notify: the service manager hears how it is; passed: sockets that it keeps
 //!            '-> signals: SIGTERM, SIGINT stop it; SIGHUP loads the certificate anew
@@ -22,9 +23,11 @@ mod allowance;
 mod authorities;
 mod body;
 mod end_point;
+mod endings;
 mod failures;
 mod familiar;
 mod fold;
+mod following;
 mod intake;
 mod international;
 mod intervals;
@@ -40,6 +43,7 @@ mod pop3;
 pub mod probe;
 mod recipients;
 pub mod relay;
+pub mod renewing;
 pub mod resolver;
 mod seat;
 mod server;
@@ -163,6 +167,8 @@ async fn heed(mut signals: Signals, running: &Running, notifier: &Notifier) {
             Ok(Signal::Hup) => {
                 notifier.reloading();
                 running.server().load_certificate().await;
+                // A program that has renewed a certificate says so by this.
+                running.server().renewing.ring();
                 notifier.ready(&status(running.bound()));
             }
             Ok(_) | Err(_) => {}

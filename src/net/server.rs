@@ -23,6 +23,7 @@ use super::peers::{self, Admission};
 use super::recipients::KnownHosts;
 use super::relay::Ration;
 use super::relay::{self, Relay};
+use super::renewing::{self, Renewing};
 use super::sessions::Sessions;
 use super::space::SpaceAlarm;
 use super::tls::Tls;
@@ -83,6 +84,8 @@ pub struct Server {
     pub sandbox: OnceLock<Vec<Layer>>,
     /// Mail that leaves.
     pub relay: Relay,
+    /// Certificates that are looked after.
+    pub renewing: Renewing,
     bound: OnceLock<Vec<(ListenerKind, SocketAddr)>>,
     begun: Instant,
     mails: AtomicU64,
@@ -232,6 +235,14 @@ impl Live for Server {
         // Sockets need smol's own loop.
         smol::block_on(relay::try_in(self, lane))
     }
+
+    fn look_at_certificates(&self) {
+        self.renewing.names_changed();
+    }
+
+    fn troubles_of_watched(&self) -> Vec<(String, String)> {
+        self.renewing.troubles()
+    }
 }
 
 impl Running {
@@ -271,6 +282,7 @@ impl Running {
             broken_off: AtomicU64::new(0),
             sandbox: OnceLock::new(),
             relay: Relay::default(),
+            renewing: Renewing::default(),
             bound: OnceLock::new(),
             store: context.store.clone(),
             gatekeeper: context.gatekeeper.clone(),
@@ -308,6 +320,7 @@ impl Running {
         tasks.push(
             executor.spawn(failures::write_down(server.gatekeeper.clone(), failures::Pauses::default())),
         );
+        renewing::start(&server, &context, &executor);
         tasks.push(executor.spawn(control.accept(context, Arc::clone(&server), Arc::clone(&executor))));
         let asked = Arc::clone(&server);
         tasks.push(executor.spawn(notify::feed(plan.notifier, server.clock.clone(), move || {

@@ -66,6 +66,8 @@ pub(super) async fn rows(context: &Context) -> Result<Vec<CertificateRow>, Admin
         has_ended: false,
         is_nobodys: false,
         bound: Vec::new(),
+        watched: None,
+        trouble: None,
     }));
     Ok(rows)
 }
@@ -87,6 +89,8 @@ fn installed_row(installed: Installed) -> Option<CertificateRow> {
         has_ended: has_ended(Some(installed.ends)),
         is_nobodys: false,
         bound: texts(&installed.bound),
+        watched: None,
+        trouble: None,
     })
 }
 

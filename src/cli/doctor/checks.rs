@@ -288,6 +288,8 @@ mod tests {
             has_ended: days < 0,
             is_nobodys: false,
             bound: Vec::new(),
+            watched: None,
+            trouble: None,
         };
         let server = || row(CertificateKind::Server, 400);
         assert_eq!(states(&of_certificates(&[server()], NOW)), [State::Good]);

@@ -1,0 +1,157 @@
+//! Files of certificates that another program renews: looked at, read when they have changed, installed when they are
+//! right (T3).
+//!
+//! ```text
+//! look, each minute and when it is asked for: is it as it was, and right? -> rest
+//!   -> read both -> the pair that is installed already, or cert::install takes it -> good
+//!      -> or not: the old one stays; told once, if it is so still at the next look: a renewal writes one file after
+//!         the other; tried again at each look (S-258)
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::server::Server;
+use crate::cert::{self, CertError, Pair, Stamps, Watched};
+
+/// All files that are followed, by label.
+#[derive(Debug, Default)]
+pub struct Following {
+    followers: BTreeMap<String, Follower>,
+}
+
+/// What is known of a certificate's files.
+#[derive(Debug, Default)]
+struct Follower {
+    /// What they were like when they were read last; none before.
+    seen: Option<Stamps>,
+    /// Why they could not be used then, and how often in a row.
+    trouble: Option<(String, u32)>,
+    /// Of which trouble the log knows.
+    told: Option<String>,
+}
+
+/// A line for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Line {
+    Alarm(String),
+    Good(String),
+}
+
+impl Following {
+    /// What is wrong now, by label.
+    pub fn troubles(&self) -> Vec<(String, String)> {
+        let trouble = |(label, follower): (&String, &Follower)| {
+            follower.trouble.as_ref().map(|(text, _)| (label.clone(), text.clone()))
+        };
+        self.followers.iter().filter_map(trouble).collect()
+    }
+
+    fn follower(&mut self, label: &str) -> &mut Follower {
+        self.followers.entry(label.to_owned()).or_default()
+    }
+}
+
+impl Follower {
+    /// Whether the files are to be read: they have changed, or were not right.
+    fn is_due(&self, now: &Stamps) -> bool {
+        self.trouble.is_some() || self.seen.as_ref() != Some(now)
+    }
+
+    /// They are right.
+    fn took(&mut self, seen: Stamps) -> Option<Line> {
+        *self = Follower { seen: Some(seen), trouble: None, told: self.told.take() };
+        self.told.take().map(|_| Line::Good("the files are good again".into()))
+    }
+
+    /// They are not. At the first look there is no renewal to wait for.
+    fn failed(&mut self, seen: Stamps, why: String) -> Option<Line> {
+        let times = match &self.trouble {
+            Some((_, times)) => times.saturating_add(1),
+            None if self.seen.is_none() => 2,
+            None => 1,
+        };
+        self.seen = Some(seen);
+        self.trouble = Some((why.clone(), times));
+        if times < 2 || self.told.as_ref() == Some(&why) {
+            return None;
+        }
+        self.told = Some(why.clone());
+        Some(Line::Alarm(why))
+    }
+}
+
+/// Looks at all files that are followed, and presents what is new in them.
+pub async fn look(server: &Arc<Server>) {
+    let all = match cert::watched(&server.store).await {
+        Ok(all) => all,
+        Err(error) => return server.store_failed("looking which certificates are followed", &error),
+    };
+    server
+        .renewing
+        .following()
+        .followers
+        .retain(|label, _| all.iter().any(|watched| watched.label == *label));
+    let mut has_new = false;
+    for watched in all {
+        has_new |= look_at(server, watched).await;
+    }
+    if has_new {
+        server.load_certificate().await;
+    }
+}
+
+/// Says whether there is another one to present.
+async fn look_at(server: &Arc<Server>, watched: Watched) -> bool {
+    // A network's disk may hang.
+    let (watched, seen) = smol::unblock(move || {
+        let seen = Stamps::of(&watched);
+        (watched, seen)
+    })
+    .await;
+    if !server.renewing.following().follower(&watched.label).is_due(&seen) {
+        return false;
+    }
+    let label = watched.label.clone();
+    let taken = take(server, watched).await;
+    let mut following = server.renewing.following();
+    let follower = following.follower(&label);
+    let (is_new, line) = match taken {
+        Ok(is_new) => (is_new, follower.took(seen)),
+        Err(CertError(why)) => (false, follower.failed(seen, why)),
+    };
+    drop(following);
+    match line {
+        Some(Line::Alarm(why)) => log::warn!(
+            "the certificate {label} stays as it was, for its new files can't be used: {why}; they are tried again each \
+             minute"
+        ),
+        Some(Line::Good(text)) => log::info!("the certificate {label}: {text}"),
+        None if is_new => log::info!("the certificate {label} has been renewed"),
+        None => {}
+    }
+    is_new
+}
+
+/// Reads and installs; says whether that was new.
+async fn take(server: &Arc<Server>, watched: Watched) -> Result<bool, CertError> {
+    let (watched, pair) = smol::unblock(move || {
+        let pair = Pair::read(&watched);
+        (watched, pair)
+    })
+    .await;
+    let pair = pair.map_err(|why| CertError(why.text().to_owned()))?;
+    let fingerprint = pair.fingerprint();
+    if watched.taken == Some(fingerprint) {
+        return Ok(false);
+    }
+    let (store, gatekeeper) = (&server.store, &server.gatekeeper);
+    let key = pair.key.as_ref().map(|key| key.expose());
+    let now = store.believed_now();
+    cert::install(store, gatekeeper, &watched.label, pair.chain.expose(), key, now).await?;
+    cert::note_taken(store, &watched, fingerprint).await?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,1 @@
+//! What is known of files that change, and the files themselves against a running server.

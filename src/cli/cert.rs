@@ -1,6 +1,8 @@
 //! cert.
 
+mod following;
 mod servers;
+mod show;
 
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
@@ -23,7 +25,7 @@ pub(super) fn cert(verb: &CertVerb, desk: &Desk, output: &Output) -> Result<(), 
     let words: Vec<&str> = verb.words.iter().map(String::as_str).collect();
     check_options(verb, &words)?;
     let report = match words.as_slice() {
-        ["show"] => return show(desk, output),
+        ["show"] => return show::show(verb, desk, output),
         [] | ["list"] => rows(ask(desk, CertificateAct::List)?)?,
         ["ca"] | ["ca", "list"] => rows(ask(desk, CertificateAct::Authorities)?)?,
         ["ca", "add", file] => {
@@ -49,19 +51,13 @@ pub(super) fn cert(verb: &CertVerb, desk: &Desk, output: &Output) -> Result<(), 
         ["install", file, key] => servers::install(verb, file, Some(key), desk)?,
         ["bind", label, places @ ..] => servers::bind(label, places, desk)?,
         ["del", label] => servers::uninstall(label, desk)?,
+        ["watch", file] => following::watch(verb, file, file, desk)?,
+        ["watch", chain, key] => following::watch(verb, chain, key, desk)?,
+        ["unwatch", label] => following::unwatch(label, desk)?,
+        ["renew"] => following::renew(desk)?,
         other => return Err(misused(other)),
     };
     output.report(&report)
-}
-
-fn show(desk: &Desk, output: &Output) -> Result<(), AdminError> {
-    match ask(desk, CertificateAct::Show)? {
-        Answer::Certificate { authority, .. } if output.is_json => {
-            output.report(&Report::Facts(vec![("authority", Cell::text(authority))]))
-        }
-        Answer::Certificate { authority, .. } => output.text(&authority),
-        _ => Err(stranger()),
-    }
 }
 
 /// The file is made first: what can't be written is not issued.
@@ -156,10 +152,13 @@ fn cells(row: &CertificateRow) -> Vec<Cell> {
             CertificateRow { kind: CertificateKind::Request, .. } => "pending",
             CertificateRow { is_nobodys: true, .. } => "nobody's",
             CertificateRow { has_ended: true, .. } => "ended",
+            CertificateRow { trouble: Some(_), .. } => "trouble",
             _ => "good",
         }),
-        Cell::text(row.fingerprint),
+        if row.fingerprint.0 == [0; 32] { Cell::None } else { Cell::text(row.fingerprint) },
         if row.bound.is_empty() { Cell::None } else { Cell::Texts(row.bound.clone()) },
+        row.watched.as_ref().map_or(Cell::None, Cell::text),
+        row.trouble.as_ref().map_or(Cell::None, Cell::text),
     ]
 }
 
@@ -228,27 +227,36 @@ fn check_options(verb: &CertVerb, words: &[&str]) -> Result<(), AdminError> {
     for (is_given, belongs, text) in [
         (
             verb.vouches.is_some(),
-            is_change_of_ca,
-            "--for belongs to \"poppet cert ca add FILE\" and \"ca del NAME\"",
+            is_change_of_ca || act == "show",
+            "--for belongs to \"poppet cert ca add FILE\", \"ca del NAME\" and \"cert show\"",
         ),
         (verb.days.is_some(), act == "issue", "--days belongs to \"poppet cert issue ADDRESS\""),
         (
             verb.out.is_some(),
-            matches!(act, "issue" | "request"),
-            "--out belongs to \"poppet cert issue\" and \"poppet cert request\"",
+            matches!(act, "issue" | "request" | "show"),
+            "--out belongs to \"poppet cert issue\", \"cert request\" and \"cert show\"",
         ),
         (
             verb.label.is_some(),
             matches!(act, "issue" | "allow"),
             "--label belongs to \"poppet cert issue\" and \"poppet cert allow\"",
         ),
-        (verb.installed_as.is_some(), act == "install", "--as belongs to \"poppet cert install FILE\""),
+        (
+            verb.installed_as.is_some(),
+            matches!(act, "install" | "watch"),
+            "--as belongs to \"poppet cert install FILE\" and \"cert watch CHAIN KEY\"",
+        ),
+        (
+            verb.pem || verb.mobileconfig || verb.qr || verb.host.is_some(),
+            act == "show",
+            "--pem, --mobileconfig, --qr and --host belong to \"poppet cert show\"",
+        ),
     ] {
         if is_given && !belongs {
             return Err(AdminError::usage(text));
         }
     }
-    Ok(())
+    if act == "show" { show::check(verb) } else { Ok(()) }
 }
 
 fn misused(words: &[&str]) -> AdminError {
@@ -261,6 +269,11 @@ fn misused(words: &[&str]) -> AdminError {
         ["issue", ..] => "say for whom, as in \"poppet cert issue alice@home.lan\"".into(),
         ["install", ..] => "say install FILE, or install FILE KEYFILE".into(),
         ["bind", ..] => "say which, and to what, as in \"poppet cert bind company mail.example.org\"".into(),
+        ["watch", ..] => "say watch CHAIN KEY, the two files that are renewed, or watch FILE if one has both".into(),
+        ["unwatch", ..] => "say whose files, by its name in \"poppet cert list\"".into(),
+        ["renew", ..] => {
+            "\"poppet cert renew\" makes poppet's own anew; others are made by who made them: leave out what follows".into()
+        }
         ["del", ..] => "say which, by its name in \"poppet cert list\"".into(),
         ["allow" | "deny", ..] => {
             format!("say whose certificate and its fingerprint, as in \"poppet cert {} alice@home.lan 3f09...\"", words[0])
@@ -273,9 +286,12 @@ fn misused(words: &[&str]) -> AdminError {
     })
 }
 
-const ACTS: &[&str] =
-    &["list", "show", "ca", "crl", "issue", "allow", "deny", "request", "install", "bind", "del"];
-const COLUMNS: &[&str] = &["kind", "address", "name", "ends", "state", "fingerprint", "bound"];
+const ACTS: &[&str] = &[
+    "list", "show", "ca", "crl", "issue", "allow", "deny", "request", "install", "bind", "del", "watch",
+    "unwatch", "renew",
+];
+const COLUMNS: &[&str] =
+    &["kind", "address", "name", "ends", "state", "fingerprint", "bound", "watched", "trouble"];
 const REVOCATION_COLUMNS: &[&str] = &["name", "revoked", "made", "next"];
 
 #[cfg(test)]
@@ -284,7 +300,18 @@ mod tests {
 
     fn verb(words: &str) -> CertVerb {
         let words = words.split_whitespace().map(str::to_owned).collect();
-        CertVerb { words, vouches: None, out: None, days: None, label: None, installed_as: None }
+        CertVerb {
+            words,
+            vouches: None,
+            out: None,
+            days: None,
+            label: None,
+            installed_as: None,
+            pem: false,
+            mobileconfig: false,
+            qr: false,
+            host: None,
+        }
     }
 
     fn complaint(verb: &CertVerb) -> String {
@@ -327,6 +354,10 @@ mod tests {
             ("bind", "say which, and to what"),
             ("del", "say which"),
             ("del a b", "say which"),
+            ("watch", "say watch CHAIN KEY"),
+            ("watch a b c", "say watch CHAIN KEY"),
+            ("unwatch", "say whose files"),
+            ("renew x", "leave out"),
         ] {
             assert!(complaint(&verb(words)).contains(wanted), "{words}: {}", complaint(&verb(words)));
         }
@@ -337,7 +368,12 @@ mod tests {
         for (wrong, wanted) in [
             (CertVerb { vouches: Some("clients".into()), ..verb("list") }, "--for belongs"),
             (CertVerb { vouches: Some("all".into()), ..verb("ca del x") }, "--for can't be \"all\""),
-            (CertVerb { out: Some("x".into()), ..verb("show") }, "--out belongs"),
+            (CertVerb { out: Some("x".into()), ..verb("list") }, "--out belongs"),
+            (CertVerb { qr: true, ..verb("list") }, "--qr and --host belong"),
+            (CertVerb { host: Some("x".into()), ..verb("issue") }, "--qr and --host belong"),
+            (CertVerb { pem: true, qr: true, ..verb("show") }, "say one of"),
+            (CertVerb { vouches: Some("a@b".into()), ..verb("show") }, "needs --mobileconfig or --qr"),
+            (CertVerb { host: Some("x".into()), qr: true, ..verb("show") }, "--host belongs"),
             (CertVerb { days: Some(1), ..verb("allow a@b 00") }, "--days belongs"),
             (CertVerb { days: Some(1), ..verb("request") }, "--days belongs"),
             (CertVerb { installed_as: Some("x".into()), ..verb("request") }, "--as belongs"),

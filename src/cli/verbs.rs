@@ -92,7 +92,7 @@ pub(super) struct Serve {
     Where users are known by local or directory, a mailbox has the password of its account, and none is asked for.\n\
     --create-user is root's: it makes the account with that password and in the group poppet-users, without home and\n\
     login shell. An account that is there already is only put in the group, and keeps its password.\n\
-    The certificate gets a new domain's names when the server is started next."
+    The certificate gets a new domain's names within seconds."
 )]
 /// add
 pub(super) struct Add {

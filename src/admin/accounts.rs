@@ -9,7 +9,7 @@ use crate::store::{Mailbox, MailboxRow, NewMailbox, StoreError};
 pub(super) async fn add_domain(context: &Context, domain: Domain) -> Result<Answer, AdminError> {
     match context.store.add_domain(domain.clone()).await {
         Ok(()) => {
-            look_at_certificates(context);
+            names_changed(context);
             Ok(Answer::Done)
         }
         Err(StoreError::Exists(_)) => {
@@ -27,9 +27,9 @@ pub(super) async fn add_domain(context: &Context, domain: Domain) -> Result<Answ
 }
 
 /// The certificate is to have a new name.
-pub(super) fn look_at_certificates(context: &Context) {
+pub(super) fn names_changed(context: &Context) {
     if let Some(live) = &context.live {
-        live.look_at_certificates();
+        live.names_changed();
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::certificates::{self, CertificateAct, CertificateKind, CertificateRow, Fingerprint, Told};
 use super::{AdminError, Answer, Context, Failure, founding, quoted};
-use crate::cert::{self, CertError, Pair, Unreadable, Watched};
+use crate::cert::{self, CertError, FilePair, Unreadable, Watched};
 use crate::limits;
 use crate::store::StoreError;
 
@@ -14,7 +14,7 @@ use crate::store::StoreError;
 pub(super) async fn before(context: &Context, act: &CertificateAct) -> Result<(), AdminError> {
     match act {
         CertificateAct::Install { label, .. } => {
-            let all = cert::watched(&context.store).await?;
+            let (all, label) = (cert::watched(&context.store).await?, &label.to_ascii_lowercase());
             match all.iter().find(|watched| watched.label == *label) {
                 Some(watched) => Err(AdminError::new(
                     Failure::Refused,
@@ -27,10 +27,12 @@ pub(super) async fn before(context: &Context, act: &CertificateAct) -> Result<()
                 None => Ok(()),
             }
         }
-        CertificateAct::Uninstall { label } => match cert::unwatch(&context.store, label).await {
-            Ok(()) | Err(StoreError::NotFound(_)) => Ok(()),
-            Err(error) => Err(error.into()),
-        },
+        CertificateAct::Uninstall { label } => {
+            match cert::unwatch(&context.store, &label.to_ascii_lowercase()).await {
+                Ok(()) | Err(StoreError::NotFound(_)) => Ok(()),
+                Err(error) => Err(error.into()),
+            }
+        }
         _ => Ok(()),
     }
 }
@@ -44,14 +46,14 @@ pub(super) async fn watch(
     key: String,
 ) -> Result<Answer, AdminError> {
     let store = &context.store;
-    let mut watched = Watched::new(label, chain, key).map_err(refused)?;
+    let mut watched = Watched::new(&label, chain, key).map_err(refused)?;
     let all = cert::watched(store).await?;
     let is_known = all.iter().any(|kept| kept.label == watched.label);
     if !is_known && all.len() >= limits::WATCHED_CERTIFICATES {
         return Err(AdminError::new(Failure::Refused, cert::too_many_watched()));
     }
     let (mut notes, mut trouble) = (Vec::new(), None);
-    match Pair::read(&watched) {
+    match FilePair::read(&watched) {
         Ok(pair) => {
             let key = pair.key.as_ref().map(|key| key.expose());
             let (gatekeeper, label) = (&context.gatekeeper, &watched.label);
@@ -71,7 +73,7 @@ pub(super) async fn watch(
     let label = watched.label.clone();
     cert::watch(store, watched).await?;
     if let Some(live) = &context.live {
-        live.look_at_certificates();
+        live.look_at_watched();
     }
     let rows = certificates::all_rows(context).await?;
     let row = rows.into_iter().find(|row| row.kind == CertificateKind::Installed && row.name == label);
@@ -80,7 +82,7 @@ pub(super) async fn watch(
 
 /// What was installed from them stays.
 pub(super) async fn unwatch(context: &Context, label: &str) -> Result<Answer, AdminError> {
-    match cert::unwatch(&context.store, label).await {
+    match cert::unwatch(&context.store, &label.to_ascii_lowercase()).await {
         Ok(()) => Ok(Answer::Done),
         Err(StoreError::NotFound(_)) => Err(AdminError::new(
             Failure::NotFound,
@@ -136,7 +138,9 @@ fn troubles(context: &Context, all: &[Watched]) -> BTreeMap<String, String> {
         Some(live) => live.troubles_of_watched().into_iter().collect(),
         None => all
             .iter()
-            .filter_map(|watched| Some((watched.label.clone(), Pair::read(watched).err()?.text().to_owned())))
+            .filter_map(|watched| {
+                Some((watched.label.clone(), FilePair::read(watched).err()?.text().to_owned()))
+            })
             .collect(),
     }
 }

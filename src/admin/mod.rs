@@ -98,9 +98,10 @@ pub trait Live: Send + Sync {
     fn relay_changed(&self);
     /// Tries the way of a lane as far as the logon; blocks for as long as servers take.
     fn try_way(&self, lane: &crate::mail::Lane) -> Trial;
-    /// Looks soon whether poppet's own certificate has all names, and at the files that are followed: one of them may have
-    /// changed.
-    fn look_at_certificates(&self) {}
+    /// Looks soon whether poppet's own certificate has all names: there may be a new one.
+    fn names_changed(&self) {}
+    /// Looks now at the files of certificates that are followed.
+    fn look_at_watched(&self) {}
     /// What is wrong with files of certificates that are followed, by label.
     fn troubles_of_watched(&self) -> Vec<(String, String)> {
         Vec::new()

@@ -52,7 +52,7 @@ pub(super) async fn assign(
         name => {
             context.store.assign(None, name, value, is_final).await?;
             if name == "hostname" {
-                accounts::look_at_certificates(context);
+                accounts::names_changed(context);
             }
             match outgoing::changed(context, None, name).await? {
                 Some(consequence) => Some(consequence),

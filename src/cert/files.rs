@@ -26,7 +26,7 @@ pub struct Stamps([Stamp; 2]);
 
 /// What stands in both files.
 #[derive(Debug)]
-pub struct Pair {
+pub struct FilePair {
     /// The chain's file; the key may be among it.
     pub chain: Secret,
     /// The key's; none if that is the same file.
@@ -49,14 +49,14 @@ impl Stamps {
     }
 }
 
-impl Pair {
+impl FilePair {
     /// Reads both files. Errs with one line that says what is wrong and what would help.
-    pub fn read(watched: &Watched) -> Result<Pair, Unreadable> {
+    pub fn read(watched: &Watched) -> Result<FilePair, Unreadable> {
         let (chain, key) = (Path::new(&watched.chain), Path::new(&watched.key));
         if chain == key {
-            return Ok(Pair { chain: read(chain, Holds::Key)?, key: None });
+            return Ok(FilePair { chain: read(chain, Holds::Key)?, key: None });
         }
-        Ok(Pair { chain: read(chain, Holds::Chain)?, key: Some(read(key, Holds::Key)?) })
+        Ok(FilePair { chain: read(chain, Holds::Chain)?, key: Some(read(key, Holds::Key)?) })
     }
 
     /// Tells this pair from others.
@@ -84,6 +84,14 @@ impl Unreadable {
 enum Holds {
     Chain,
     Key,
+}
+
+#[cfg(test)]
+impl Stamps {
+    /// Made up, and another one for each number.
+    pub fn of_number(number: i128) -> Stamps {
+        Stamps([Some([number; 6]), None])
+    }
 }
 
 /// The time of the last change of the node tells of new rights, too.
@@ -216,7 +224,7 @@ mod tests {
         }
 
         fn text(&self) -> String {
-            match Pair::read(&self.watched()) {
+            match FilePair::read(&self.watched()) {
                 Ok(_) => String::new(),
                 Err(why) => why.text().to_owned(),
             }
@@ -240,13 +248,13 @@ mod tests {
     #[test]
     fn both_files_are_read_and_one_file_may_be_both() {
         let folder = folder();
-        let pair = Pair::read(&folder.watched()).unwrap();
+        let pair = FilePair::read(&folder.watched()).unwrap();
         assert_eq!((pair.chain.expose(), pair.key.unwrap().expose()), (&b"chain"[..], &b"key"[..]));
         let both = Watched { chain: folder.watched().key, ..folder.watched() };
-        let pair = Pair::read(&both).unwrap();
+        let pair = FilePair::read(&both).unwrap();
         assert!(pair.key.is_none() && pair.chain.expose() == b"key");
         folder.mode("key", 0o644);
-        assert!(Pair::read(&both).is_err(), "it has the key");
+        assert!(FilePair::read(&both).is_err(), "it has the key");
     }
 
     #[test]
@@ -362,7 +370,7 @@ mod tests {
     #[test]
     fn pairs_are_told_apart() {
         let pair = |chain: &str, key: Option<&str>| {
-            Pair { chain: Secret::new(chain), key: key.map(Secret::new) }.fingerprint()
+            FilePair { chain: Secret::new(chain), key: key.map(Secret::new) }.fingerprint()
         };
         let all = [pair("ab", Some("c")), pair("a", Some("bc")), pair("abc", None), pair("abc", Some(""))];
         for (number, one) in all.iter().enumerate() {

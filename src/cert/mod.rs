@@ -35,7 +35,7 @@ mod watched;
 
 pub use certificate::{Certificate, RevocationList, fingerprint, read, read_revocations};
 pub use choice::{Choice, Place};
-pub use files::{Pair, Stamps, Unreadable};
+pub use files::{FilePair, Stamps, Unreadable};
 pub use fingerprint::Fingerprint;
 pub use installed::{Bound, Installed, Shown, bind, bound, install, installed, shown, uninstall};
 pub use issue::{Issued, issue};

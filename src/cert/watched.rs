@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::CertError;
 use super::fingerprint::Fingerprint;
+use super::shelf::checked_label;
 use crate::limits;
 use crate::store::{Store, StoreError};
 
@@ -21,10 +22,12 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// Files that were not read yet. Errs if a path is not absolute or too long.
-    pub fn new(label: String, chain: String, key: String) -> Result<Watched, CertError> {
+    /// Files that were not read yet; the label may be empty until then. Errs if a path is not absolute or too long, or if
+    /// nothing can be called so.
+    pub fn new(label: &str, chain: String, key: String) -> Result<Watched, CertError> {
         check_path(&chain)?;
         check_path(&key)?;
+        let label = if label.is_empty() { String::new() } else { checked_label(label)? };
         Ok(Watched { label, chain, key, taken: None })
     }
 }
@@ -172,7 +175,7 @@ mod tests {
             (&format!("{longest}x"), false),
         ] {
             for (chain, key) in [(path, "/k"), ("/c", path)] {
-                assert_eq!(Watched::new("c".into(), chain.into(), key.into()).is_ok(), is_taken, "{path}");
+                assert_eq!(Watched::new("c", chain.into(), key.into()).is_ok(), is_taken, "{path}");
             }
         }
     }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::server::Server;
-use crate::cert::{self, CertError, Pair, Stamps, Watched};
+use crate::cert::{self, CertError, FilePair, Stamps, Watched};
 
 /// All files that are followed, by label.
 #[derive(Debug, Default)]
@@ -136,7 +136,7 @@ async fn look_at(server: &Arc<Server>, watched: Watched) -> bool {
 /// Reads and installs; says whether that was new.
 async fn take(server: &Arc<Server>, watched: Watched) -> Result<bool, CertError> {
     let (watched, pair) = smol::unblock(move || {
-        let pair = Pair::read(&watched);
+        let pair = FilePair::read(&watched);
         (watched, pair)
     })
     .await;

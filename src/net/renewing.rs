@@ -175,3 +175,128 @@ async fn tell_endings(server: &Server, context: &Context, endings: &mut Endings)
         endings.due(&rows, wall, monotonic).iter().for_each(|line| log::warn!("{line}"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::net::IpAddr;
+    use std::process;
+
+    use super::*;
+    use crate::admin::{Asker, Live};
+    use crate::cert;
+    use crate::net::tests::shaking::leaf;
+    use crate::net::tests::trial::{Trial, serving};
+
+    fn context(trial: &Trial) -> Context {
+        let server = trial.server();
+        let live = Some(Arc::clone(server) as Arc<dyn Live>);
+        let (store, gatekeeper) = (server.store.clone(), server.gatekeeper.clone());
+        Context { store, gatekeeper, live, asker: Asker::default() }
+    }
+
+    /// Whether the certificate that is shown holds for a name or an address.
+    fn holds_for(trial: &Trial, name: &str) -> bool {
+        let shown = leaf(trial, "mail.home.lan");
+        let address: Option<IpAddr> = name.parse().ok();
+        let octets = match address {
+            Some(IpAddr::V4(address)) => address.octets().to_vec(),
+            Some(IpAddr::V6(address)) => address.octets().to_vec(),
+            None => name.as_bytes().to_vec(),
+        };
+        shown.windows(octets.len()).any(|window| window == octets)
+    }
+
+    /// Less than an hour passes, so that it is no look of each hour that finds it.
+    fn until_it_holds_for(trial: &Trial, name: &str) {
+        let step = limits::CERTIFICATE_REST.as_secs() + 1;
+        let passed = Cell::new(0);
+        trial.until(name, || {
+            if passed.get() + step < limits::CERTIFICATE_LOOK.as_secs() {
+                trial.pass(step);
+                passed.set(passed.get() + step);
+            }
+            holds_for(trial, name)
+        });
+    }
+
+    #[test]
+    fn a_new_domain_and_another_hostname_are_in_the_certificate_without_a_restart() {
+        serving(&[], |trial| {
+            let act = |command| ticket::block_on(admin::execute(&context(trial), command)).unwrap();
+            assert!(!holds_for(trial, "mail.garden.lan"));
+            act(Command::AddDomain("garden.lan".parse().unwrap()));
+            until_it_holds_for(trial, "mail.garden.lan");
+            let (key, value) = ("hostname".to_owned(), Some("post.shed.lan".to_owned()));
+            act(Command::Assign { key, value, is_final: false });
+            until_it_holds_for(trial, "post.shed.lan");
+            assert!(holds_for(trial, "mail.garden.lan"));
+        });
+    }
+
+    #[test]
+    fn it_is_made_anew_by_command_and_shown_at_once() {
+        serving(&[], |trial| {
+            let before = leaf(trial, "mail.home.lan");
+            let renew = CertificateAct::Renew { names: vec!["box".into()], addresses: vec![] };
+            ticket::block_on(admin::execute(&context(trial), Command::Certificates(renew))).unwrap();
+            let after = leaf(trial, "mail.home.lan");
+            assert_ne!(before, after);
+            assert!(holds_for(trial, "box"));
+        });
+    }
+
+    #[test]
+    fn an_hour_and_a_clock_that_was_set_are_reasons_to_look_s_261() {
+        let clock = Clock::movable();
+        let looked = Looked::at(&clock);
+        assert!(!looked.is_over(&clock));
+        let (leap, wall) = (limits::CLOCK_LEAP.as_secs(), clock.now().0);
+        for (was, is_over) in [(wall - leap - 60, true), (wall + leap + 60, true), (wall - leap / 2, false)] {
+            let looked = Looked { wall: UnixTime(was), ..Looked::at(&clock) };
+            assert_eq!(looked.is_over(&clock), is_over, "{was}");
+        }
+        assert!(Looked { was_suspect: true, ..Looked::at(&clock) }.is_over(&clock));
+        // A fixed clock's wall stands still.
+        clock.put_forward(limits::CERTIFICATE_LOOK);
+        assert!(looked.is_over(&clock));
+    }
+
+    #[test]
+    fn a_new_address_of_the_machine_is_in_the_certificate_within_seconds_and_one_that_goes_stays() {
+        let inside = "net::renewing::tests::in_a_network_of_its_own";
+        let mut command = process::Command::new("unshare");
+        if !rustix::process::geteuid().is_root() {
+            command.args(["--user", "--map-root-user"]);
+        }
+        command.arg("--net").arg(std::env::current_exe().unwrap());
+        command.args(["--exact", inside, "--ignored", "--nocapture"]);
+        let run = command.output().expect("unshare, of util-linux, is needed");
+        let said = String::from_utf8_lossy(&run.stdout).into_owned() + &String::from_utf8_lossy(&run.stderr);
+        assert!(run.status.success() && said.contains("1 passed"), "{said}");
+    }
+
+    #[test]
+    #[ignore = "the test above starts it in a network namespace"]
+    fn in_a_network_of_its_own() {
+        let ip = |words: &str| {
+            let status = process::Command::new("ip").args(words.split(' ')).status();
+            assert!(status.expect("ip, of iproute2, is needed").success(), "{words}");
+        };
+        ip("link set lo up");
+        serving(&[], |trial| {
+            for (number, address) in ["192.0.2.1", "2001:db8::1"].into_iter().enumerate() {
+                let prefix = if number == 0 { 24 } else { 64 };
+                assert!(!holds_for(trial, address));
+                ip(&format!("addr add {address}/{prefix} dev lo"));
+                until_it_holds_for(trial, address);
+            }
+            ip("addr del 192.0.2.1/24 dev lo");
+            ip("addr add 192.0.2.2/24 dev lo");
+            until_it_holds_for(trial, "192.0.2.2");
+            assert!(holds_for(trial, "192.0.2.1"), "the machine may come back to it");
+            let authority = ticket::block_on(cert::authority(&trial.server().store)).unwrap();
+            assert!(authority.is_some());
+        });
+    }
+}

@@ -236,8 +236,12 @@ impl Live for Server {
         smol::block_on(relay::try_in(self, lane))
     }
 
-    fn look_at_certificates(&self) {
+    fn names_changed(&self) {
         self.renewing.names_changed();
+    }
+
+    fn look_at_watched(&self) {
+        self.renewing.ring();
     }
 
     fn troubles_of_watched(&self) -> Vec<(String, String)> {

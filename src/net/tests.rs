@@ -6,6 +6,7 @@ mod outgoing;
 mod probe;
 mod relay;
 mod reporting;
+pub mod shaking;
 mod slow;
 pub mod trial;
 mod windows;

@@ -4,6 +4,7 @@ mod adding;
 mod binding;
 mod certificates;
 mod choosing;
+mod following;
 mod migrating;
 mod outgoing;
 

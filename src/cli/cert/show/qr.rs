@@ -113,12 +113,10 @@ mod tests {
         let text = code.plain();
         let lines: Vec<Vec<char>> = text.lines().map(|line| line.chars().collect()).collect();
         assert_eq!(lines.len(), code.width.div_ceil(2));
-        for row in 0..code.width {
-            for column in 0..code.width {
-                let letter = lines[row / 2][column];
-                let is_dark = if row % 2 == 0 { "█▀" } else { "█▄" }.contains(letter);
-                assert_eq!(is_dark, code.modules[row * code.width + column], "{row} {column}");
-            }
+        for (at, is_dark) in code.modules.iter().enumerate() {
+            let (row, column) = (at / code.width, at % code.width);
+            let halves = if row % 2 == 0 { "█▀" } else { "█▄" };
+            assert_eq!(halves.contains(lines[row / 2][column]), *is_dark, "{row} {column}");
         }
     }
 

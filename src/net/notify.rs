@@ -216,7 +216,7 @@ mod tests {
         assert!(!notifier.is_heard());
         notifier.ready("");
         drop(notifier.patience());
-        smol::block_on(feed(notifier, Clock::movable(), || std::future::pending()));
+        smol::block_on(feed(notifier, Clock::movable(), std::future::pending));
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub(super) fn run(context: Context, plan: Plan, output: &Output) -> Result<(), A
 /// The steps of this file's heading from the second on.
 fn start(servant: Option<Servant>, mut plan: Plan, output: &Output) -> Result<(), AdminError> {
     if servant.is_none() {
-        check_root(&plan.database)?;
+        refuse_root(&plan.database)?;
     }
     let seen = look(&plan, servant.as_ref())?;
     let settings = Arc::clone(&seen.settings);
@@ -81,6 +81,7 @@ fn start(servant: Option<Servant>, mut plan: Plan, output: &Output) -> Result<()
     net::renewing::renew_own(&context);
     drop(patience);
     let ready = |bound: &[(ListenerKind, SocketAddr)]| {
+        warn_root();
         if let Err(error) = output.text(&ready_line(bound)) {
             log::warn!("{}", table::harmless(&error.text));
         }
@@ -112,8 +113,8 @@ fn servant(name: &str) -> Result<Servant, AdminError> {
     }
 }
 
-/// Root serves only what is his own, and is told what would be better (S-331).
-fn check_root(database: &Path) -> Result<(), AdminError> {
+/// Root serves only what is his own (S-331).
+fn refuse_root(database: &Path) -> Result<(), AdminError> {
     if !place::is_root() {
         return Ok(());
     }
@@ -128,11 +129,17 @@ fn check_root(database: &Path) -> Result<(), AdminError> {
             ),
         ));
     }
-    log::warn!(
-        "this server is root, and so is whoever finds a bug in it: make a user, give the database's folder and its files \
-         to it, and say \"poppet serve --user NAME\""
-    );
     Ok(())
+}
+
+/// Once all else is well: before that the cause of a failure is one line.
+fn warn_root() {
+    if place::is_root() {
+        log::warn!(
+            "this server is root, and so is whoever finds a bug in it: make a user, give the database's folder and its files \
+             to it, and say \"poppet serve --user NAME\""
+        );
+    }
 }
 
 /// The settings and what goes with them, read by the user who will serve: what is in his folder is nothing that root should open.

@@ -260,6 +260,23 @@ mod tests {
         assert_eq!(format!("{key:?}"), "DeviceKey");
     }
 
+    /// The service's user has folder and key; root administers while the server is down.
+    #[test]
+    fn root_reads_the_key_of_the_service_in_the_services_own_folder_s_262() {
+        let folder = Folder::new();
+        let key = DeviceKey::create(&folder.database()).unwrap();
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let give = |path: &Path, user| std::os::unix::fs::chown(path, Some(user), None).unwrap();
+        give(&folder.key(), 4711);
+        assert!(load_error(&folder).contains("belongs to user 4711"));
+        give(folder.path(), 4712);
+        assert!(load_error(&folder).contains("belongs to user 4711"));
+        give(folder.path(), 4711);
+        assert_eq!(DeviceKey::load_with(&folder.database(), None).unwrap().expose(), key.expose());
+    }
+
     #[test]
     fn a_key_is_never_replaced() {
         let folder = Folder::new();

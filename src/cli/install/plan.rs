@@ -116,6 +116,15 @@ pub(in crate::cli) fn plan(site: &Site, facts: &Facts, is_named: bool) -> Result
 fn refusal(site: &Site, facts: &Facts, is_named: bool) -> Option<AdminError> {
     let failed = |kind: Failure, text: String| Some(AdminError::new(kind, text));
     let folder = printable(site.folder().as_os_str().as_encoded_bytes());
+    if site.manager == Manager::Procd && MEMORY.iter().any(|memory| site.database.starts_with(memory)) {
+        return failed(
+            Failure::Refused,
+            format!(
+                "{folder} is in memory on OpenWrt, and the mail would be gone with the power: name a place on a disk, as in \
+                 poppet setup DOMAIN USER --db /mnt/disk/poppet.redb"
+            ),
+        );
+    }
     if facts.folder == Folder::Other {
         return failed(
             Failure::Refused,
@@ -263,3 +272,6 @@ impl Step {
         }
     }
 }
+
+/// What OpenWrt keeps in memory.
+const MEMORY: [&str; 3] = ["/var", "/tmp", "/run"];

@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
-use super::{Machine, poppet};
+use super::{Machine, Root, poppet};
 use crate::admin::Failure;
 use crate::cli::install::facts::{Facts, Folder, Service};
+use crate::cli::install::site::Site;
+use crate::cli::install::tools::{Act, ToolError, Tools};
 use crate::cli::install::{Serving, Taken, plan};
 use crate::settings::ListenerKind;
 
@@ -120,4 +123,45 @@ fn without_names_there_must_be_something_to_upgrade() {
     let standing = Facts { has_database: true, folder: Folder::Stands, ..facts };
     let plan = plan(&site, &standing, false).unwrap();
     assert!(plan.steps.iter().all(|step| !step.sentence(&site).contains("domain")));
+}
+
+#[test]
+fn mail_is_not_kept_in_memory_on_openwrt() {
+    let machine = Machine::new();
+    let facts = machine.look(&poppet("1.0")).unwrap();
+    fs::remove_dir_all(machine.root.path().join("run")).unwrap();
+    machine.root.write("sbin/procd", "");
+    machine.root.write("etc/rc.common", "");
+    for (database, is_refused) in
+        [("/var/lib/poppet/poppet.redb", true), ("/tmp/poppet.redb", true), ("/mnt/disk/poppet.redb", false)]
+    {
+        let site = Site::below(machine.root.path(), Path::new(database)).unwrap();
+        let refused = plan(&site, &facts, true).err().map(|error| error.text);
+        assert_eq!(refused.is_some(), is_refused, "{database} {refused:?}");
+        assert!(refused.is_none_or(|text| text.contains("--db /mnt/disk/poppet.redb")));
+    }
+}
+
+#[test]
+fn each_manager_is_asked_in_its_own_words() {
+    let root = Root::bare();
+    root.make_folder("run/openrc");
+    for tool in ["rc-service", "rc-update"] {
+        root.write_program(
+            &format!("sbin/{tool}"),
+            &format!("#!/bin/sh\necho {tool} \"$@\" >> {}/calls\n", root.path().display()),
+        );
+    }
+    let site = root.site();
+    let tools = Tools::of(&site);
+    for act in [Act::Reload, Act::Enable, Act::Start, Act::Restart, Act::Stop, Act::Disable] {
+        tools.ask(act).unwrap();
+    }
+    assert!(tools.is_active() && !tools.is_enabled() && tools.last_words().is_none());
+    let wanted = "rc-update --quiet add poppet default\nrc-service poppet start\nrc-service poppet restart\n\
+                  rc-service poppet stop\nrc-update --quiet del poppet default\nrc-service poppet status\n";
+    assert_eq!(root.read("calls").as_deref(), Some(wanted));
+    fs::remove_file(root.path().join("sbin/rc-service")).unwrap();
+    let ToolError(text) = tools.ask(Act::Stop).unwrap_err();
+    assert_eq!(text, "\"rc-service poppet stop\" failed: it is not installed");
 }

@@ -18,8 +18,8 @@ pub struct Requested {
     pub void: Vec<String>,
 }
 
-/// Makes a P-256 key and a request for these names and addresses; with none for those of poppet's own certificate, else
-/// for `names`. One for the same that is pending is given again. Of more than [`limits::CERTIFICATE_REQUESTS`] the oldest
+/// Makes a P-256 key and a request for these names and addresses; with none for those of poppet's own certificate but for
+/// loopback's, else for `names`. One for the same that is pending is given again. Of more than [`limits::CERTIFICATE_REQUESTS`] the oldest
 /// goes. Errs with what to do if there are no names, too many, or one that is none.
 pub async fn request(
     store: &Store,
@@ -70,8 +70,15 @@ pub async fn requests(store: &Store) -> Result<Vec<Requested>, CertError> {
 
 async fn own_subjects(store: &Store, names: &[String]) -> Result<Vec<String>, CertError> {
     let own = server_certificate(store).await?.and_then(|der| certificate::read(&der).ok());
+    // No authority signs what every machine is called.
+    let is_own = |subject: &String| {
+        subject != "localhost"
+            && subject
+                .parse()
+                .is_ok_and(|place| !matches!(place, Place::Address(address) if address.is_loopback()))
+    };
     Ok(match own {
-        Some(read) => shelf::subjects(&read),
+        Some(read) => shelf::subjects(&read).into_iter().filter(is_own).collect(),
         None => names.iter().filter(|name| is_name(name)).cloned().collect(),
     })
 }

@@ -22,9 +22,9 @@ impl House {
         let store = Store::create(&folder.database(), &Options::default(), Clock::fixed(NOW)).unwrap();
         let gatekeeper =
             Gatekeeper::new(store.clone(), DeviceKey::create(&folder.database()).unwrap()).unwrap();
-        let names = ["mail.home.lan".to_owned()];
-        block_on(ensure(&store, &gatekeeper, "home.lan", &names, &["192.168.1.2".parse().unwrap()], NOW))
-            .unwrap();
+        let names = ["mail.home.lan".to_owned(), "localhost".into()];
+        let addresses = ["192.168.1.2", "127.0.0.1", "::1"].map(|text| text.parse().unwrap());
+        block_on(ensure(&store, &gatekeeper, "home.lan", &names, &addresses, NOW)).unwrap();
         House { store, gatekeeper, authority: Authority::new("company", None), _folder: folder }
     }
 

@@ -22,8 +22,11 @@ enum Kind {
 struct Facts {
     kind: Kind,
     path: PathBuf,
-    about: Result<(u32, u32), io::ErrorKind>,
+    about: About,
 }
+
+/// Its owner and its mode, or why they are not known.
+type About = Result<(u32, u32), io::ErrorKind>;
 
 /// Looks at them here, on this machine, where the server runs too.
 pub(super) fn of(database: &Path, live: Option<&LiveStatus>) -> Vec<Finding> {
@@ -111,7 +114,7 @@ mod tests {
     use super::super::State;
     use super::*;
 
-    fn found(all: [(Kind, Result<(u32, u32), io::ErrorKind>); 3], server: Option<u32>) -> Vec<Finding> {
+    fn found(all: [(Kind, About); 3], server: Option<u32>) -> Vec<Finding> {
         let all = all.map(|(kind, about)| {
             let path = match kind {
                 Kind::Folder => "/var/lib/poppet",
@@ -141,7 +144,7 @@ mod tests {
             (facts(0o700, 0o600, 0o604), Some("chmod 600 /var/lib/poppet/poppet.key")),
         ] {
             for server in [None, Some(990)] {
-                let found = found(facts.clone(), server);
+                let found = found(facts, server);
                 let state = if wanted.is_some() { State::Wrong } else { State::Good };
                 assert_eq!((found.len(), found[0].state), (1, state), "{found:?}");
                 assert!(

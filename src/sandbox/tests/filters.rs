@@ -194,7 +194,7 @@ fn numbers_are_those_of_the_c_library() {
         ("memfd_create", libc::SYS_memfd_create),
         ("reboot", libc::SYS_reboot),
     ] {
-        assert_eq!(number(name, own).map(i64::from), Some(known as i64), "{name}");
+        assert_eq!(number(name, own).map(|it| it as libc::c_long), Some(known), "{name}");
     }
 }
 

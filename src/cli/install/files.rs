@@ -54,6 +54,16 @@ pub(super) fn put(path: &Path, octets: &[u8], mode: u32) -> io::Result<()> {
     Ready::write(path, octets, mode)?.put()
 }
 
+/// Puts a file for everybody in place, in a folder that everybody may enter if it is made for it.
+pub(in crate::cli) fn put_public(path: &Path, octets: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    if !folder.is_dir() {
+        DirBuilder::new().recursive(true).create(folder)?;
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
+    }
+    put(path, octets, 0o644)
+}
+
 /// Removes a file durably; says whether there was one.
 pub(super) fn remove(path: &Path) -> io::Result<bool> {
     match fs::remove_file(path) {

@@ -24,10 +24,11 @@ mod units;
 
 pub(super) use doing::{Doing, Outcome};
 pub(super) use facts::{Facts, Listeners, Taken, is_current};
+pub(super) use files::put_public;
 pub(super) use plan::plan;
 pub(super) use ports::taken;
 pub(super) use removal::remove;
-pub(super) use site::Site;
+pub(super) use site::{AUTHORITY, Site};
 
 use std::path::Path;
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::facts::{says_poppet, user_number};
 use super::files;
-use super::site::Site;
+use super::site::{AUTHORITY, Site};
 use super::tools::{Act, ToolError, Tools};
 use super::units;
 use crate::admin::{AdminError, Failure};
@@ -71,9 +71,9 @@ fn remove_files(
     for path in programs {
         files::remove(&site.at(path)).map_err(|error| ((*path).to_owned(), error))?;
     }
-    let authority = site.at(site.authority());
-    files::remove(&authority).map_err(|error| (site.authority().to_owned(), error))?;
-    // Its folder is ours alone.
+    let authority = site.at(AUTHORITY);
+    files::remove(&authority).map_err(|error| (AUTHORITY.to_owned(), error))?;
+    // A device key may be kept beside it: then the folder stays.
     let _ = authority.parent().map(fs::remove_dir);
     for path in units::paths(site.manager).iter().chain([&site.program(), &site.former()]) {
         // What a killed attempt left.

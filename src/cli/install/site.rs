@@ -77,15 +77,10 @@ impl Site {
             Manager::Procd => "/usr/bin/poppet.old",
         }
     }
-
-    /// Where everybody on this machine can read the authority's certificate: the database's folder is closed.
-    pub fn authority(&self) -> &'static str {
-        match self.manager {
-            Manager::Systemd | Manager::OpenRc => "/usr/local/share/poppet/authority.pem",
-            Manager::Procd => "/usr/share/poppet/authority.pem",
-        }
-    }
 }
+
+/// Where everybody on this machine can read the authority's certificate: the database's folder is closed.
+pub(in crate::cli) const AUTHORITY: &str = "/etc/poppet/authority.pem";
 
 impl Manager {
     /// What runs below that root. As sd_booted(3) looks for systemd, and init(8) of the others.

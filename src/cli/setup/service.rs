@@ -10,7 +10,7 @@ use super::{bound, given_password, server_address, tell};
 use crate::admin::{self, AdminError, Answer, Command, Failure};
 use crate::cli::accounts::shown;
 use crate::cli::desk::Desk;
-use crate::cli::install::{self, Doing, Facts, Hands, Listeners, Outcome, Serving, Site, Taken};
+use crate::cli::install::{self, AUTHORITY, Doing, Facts, Hands, Listeners, Outcome, Serving, Site, Taken};
 use crate::cli::output::{Output, complain};
 use crate::cli::serve;
 use crate::cli::table::{Cell, Report, Said};
@@ -93,9 +93,7 @@ impl FirstOfService<'_> {
     ) -> Result<(), AdminError> {
         let desk = Desk::new(self.site.database.clone());
         let ground = making::ensure_ground(&desk, domain)?;
-        let authority = self.site.authority();
-        let authority_path = self.site.at(authority);
-        making::ensure_authority_file(&authority_path, &ground.authority)?;
+        put_authority(&self.site.at(AUTHORITY), &ground.authority)?;
         let mailbox = making::ensure_mailbox(&desk, &address, given.clone())?;
         let postmaster = making::ensure_postmaster(&desk, &ground.settings, &address);
         let founded = self.hands.founded.take().unwrap_or_default();
@@ -104,7 +102,7 @@ impl FirstOfService<'_> {
         let advice = Advice {
             address,
             database: self.site.database.clone(),
-            authority: authority.into(),
+            authority: AUTHORITY.into(),
             password: mailbox.password.as_ref().map(shown),
             recovery_words: founded.recovery_words,
             is_database_new: founded.is_new,
@@ -150,6 +148,16 @@ impl FirstOfService<'_> {
             None => Ok(()),
         }
     }
+}
+
+fn put_authority(path: &Path, authority: &str) -> Result<(), AdminError> {
+    if std::fs::read(path).is_ok_and(|found| found == authority.as_bytes()) {
+        return Ok(());
+    }
+    install::put_public(path, authority.as_bytes()).map_err(|error| {
+        let text = format!("can't write {AUTHORITY}: {error}; make room or rights, then run setup again");
+        AdminError::new(Failure::Failed, text)
+    })
 }
 
 /// What has been made before the service runs.

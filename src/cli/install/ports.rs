@@ -23,8 +23,8 @@ pub(in crate::cli) fn taken(listeners: &[Listen; 5]) -> Vec<Taken> {
             let why = match error.kind() {
                 io::ErrorKind::AddrInUse => match holder(address.port()) {
                     Some((pid, name)) => format!(
-                        "{name} listens there, as process {pid}: stop it for good (systemctl disable --now {name}), or \
-                         choose another port"
+                        "{name} listens there, as process {pid}: stop it for good (systemctl disable --now {name}, if \
+                         that is a service), or choose another port"
                     ),
                     None => "another program listens there: stop it (\"ss -ltnp\" names it), or choose another port"
                         .into(),

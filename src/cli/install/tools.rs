@@ -104,22 +104,24 @@ impl<'a> Tools<'a> {
         }
     }
 
-    /// The last lines of the service's log, as one; none if they can't be had.
+    /// What the service has complained of last in its log, as one line; none if that can't be had.
     pub fn last_words(&self) -> Option<String> {
         let words = match self.site.manager {
             Manager::Systemd => {
-                &["journalctl", "--identifier=poppet", "--lines=3", "--output=cat", "--no-pager", "--quiet"][..]
+                &["journalctl", "--identifier=poppet", "--lines=30", "--output=cat", "--no-pager", "--quiet"]
+                    [..]
             }
-            Manager::Procd => &["logread", "-l", "5", "-e", "poppet"],
+            Manager::Procd => &["logread", "-l", "30", "-e", "poppet"],
             Manager::OpenRc => return None,
         };
         let (_, text) = self.output(words).filter(|(is_good, _)| *is_good)?;
         let lines: Vec<String> = text
             .lines()
-            .filter(|line| !line.trim().is_empty())
+            .filter_map(|line| COMPLAINTS.iter().find_map(|mark| line.find(mark).map(|at| &line[at..])))
             .map(|line| printable(line.as_bytes()))
             .collect();
-        (!lines.is_empty()).then(|| lines.join(" / "))
+        let last = &lines[lines.len().saturating_sub(COMPLAINTS_SHOWN)..];
+        (!last.is_empty()).then(|| last.join(" / "))
     }
 
     /// Whether a system user can be made here.
@@ -296,3 +298,7 @@ fn is_busybox(path: &Path) -> bool {
 }
 
 const PLACES: [&str; 4] = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
+/// How lines begin that the server, or the program that could not become one, writes about a trouble.
+const COMPLAINTS: [&str; 2] = ["error: ", "poppet: "];
+const COMPLAINTS_SHOWN: usize = 2;

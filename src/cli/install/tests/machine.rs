@@ -112,7 +112,10 @@ impl Machine {
         root.write_program("usr/bin/systemd-sysusers", &sysusers);
         let userdel = format!("#!/bin/sh\nsed -i /^poppet:/d {at}/etc/passwd {at}/etc/group\n");
         root.write_program("usr/sbin/userdel", &userdel);
-        root.write_program("usr/bin/journalctl", "#!/bin/sh\necho one\necho\necho two\n");
+        root.write_program(
+            "usr/bin/journalctl",
+            "#!/bin/sh\necho error: zero\necho error: one\necho info: x\necho poppet: two\n",
+        );
         root.write("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n");
         root.write("etc/group", "root:x:0:\n");
         root.make_folder("usr/local/bin");

@@ -155,7 +155,7 @@ pub enum Told {
         /// What the certificate is called.
         label: String,
         /// What it is; none if none was read yet.
-        row: Option<CertificateRow>,
+        row: Option<Box<CertificateRow>>,
         /// Why none was.
         trouble: Option<String>,
         /// What is to be known of it, in sentences for people.

@@ -77,7 +77,7 @@ pub(super) async fn watch(
     }
     let rows = certificates::all_rows(context).await?;
     let row = rows.into_iter().find(|row| row.kind == CertificateKind::Installed && row.name == label);
-    Ok(Answer::Certificates(Told::Followed { label, row, trouble, notes }))
+    Ok(Answer::Certificates(Told::Followed { label, row: row.map(Box::new), trouble, notes }))
 }
 
 /// What was installed from them stays.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs::DirBuilder;
 use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{AdminError, Answer, Asker, Context};
@@ -40,13 +40,24 @@ pub struct Seen {
     pub settings: Arc<Settings>,
     /// TCP ports of the servers that its settings, of any level, and routes name.
     pub ports: Vec<u16>,
+    /// Folders with files of certificates that are followed, where they are named and where links lead.
+    pub followed: Vec<PathBuf>,
+}
+
+/// None for a record that is damaged: whoever serves says so.
+fn followed(store: &Store) -> Vec<PathBuf> {
+    let all = block_on(cert::watched(store)).unwrap_or_default();
+    let mut folders: Vec<PathBuf> = all.iter().flat_map(cert::Watched::folders).collect();
+    folders.sort();
+    folders.dedup();
+    folders
 }
 
 /// What is to be known of such a database, which is closed again. What a power cut left is recovered on the way. Errs as
 /// [`open`] does.
 pub fn look(database: &Path) -> Result<Seen, AdminError> {
     let store = open_store(database, &Clock::system(UnixTime(0)))?;
-    let seen = Seen { settings: store.settings(), ports: ports(&store) };
+    let seen = Seen { settings: store.settings(), ports: ports(&store), followed: followed(&store) };
     store.close();
     Ok(seen)
 }

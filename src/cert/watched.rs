@@ -1,5 +1,7 @@
 //! Which files of certificates are followed, as the store keeps it (T3).
 
+use std::path::{Path, PathBuf};
+
 use serde::{Deserialize, Serialize};
 
 use super::CertError;
@@ -29,6 +31,17 @@ impl Watched {
         check_path(&key)?;
         let label = if label.is_empty() { String::new() } else { checked_label(label)? };
         Ok(Watched { label, chain, key, taken: None })
+    }
+
+    /// The folders that must be readable to follow the files: where they are named, and where links lead now. A renewal
+    /// makes new files in them.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        let named = [&self.chain, &self.key].map(Path::new);
+        let led = named.iter().filter_map(|path| path.canonicalize().ok());
+        let files: Vec<PathBuf> = named.iter().map(|path| path.to_path_buf()).chain(led).collect();
+        let parents = files.iter().filter_map(|path| path.parent()).map(Path::to_path_buf);
+        // The kernel lets no process out of its root by a rule on it.
+        parents.filter(|folder| folder != Path::new("/")).collect()
     }
 }
 
@@ -162,6 +175,28 @@ mod tests {
         }
         assert!(matches!(watch("one-more", "/n"), Err(StoreError::Refused(_))));
         watch("n1", "/again").unwrap();
+    }
+
+    /// What is followed in a folder that the sandbox does not know could not be read.
+    #[test]
+    fn folders_are_those_of_names_and_of_where_links_lead() {
+        let folder = std::env::temp_dir().join(format!("poppet-folders-{:016x}", fastrand::u64(..)));
+        let (live, archive) = (folder.join("live"), folder.join("archive"));
+        for made in [&folder, &live, &archive] {
+            std::fs::create_dir(made).unwrap();
+        }
+        std::fs::write(archive.join("chain1"), "").unwrap();
+        std::os::unix::fs::symlink(archive.join("chain1"), live.join("chain")).unwrap();
+        let path = |file: &str| live.join(file).to_str().unwrap().to_owned();
+        let watched = Watched { chain: path("chain"), ..new("a", "/c") };
+        let mut folders = watched.folders();
+        folders.sort();
+        assert_eq!(
+            folders,
+            [archive.canonicalize().unwrap(), live.clone()],
+            "a key beside the root has none"
+        );
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub(super) fn needs(seen: &Seen, plan: &Plan) -> Needs {
             .is_some_and(|name| name.as_os_str().as_bytes().starts_with(b"@")),
     };
     needs.writes.extend(control::own_folder(&plan.database));
+    needs.reads.extend(seen.followed.iter().cloned());
     if let Some(program) = net::ntlm_program(settings) {
         add_program(&mut needs, program);
     }
@@ -126,7 +127,8 @@ mod tests {
     fn ports_are_those_of_mail_and_those_that_were_named_s_335() {
         let mut settings = Settings::default();
         settings.assign("pop3", "127.0.0.1:1110").unwrap();
-        let seen = Seen { settings: settings.into(), ports: vec![2526] };
+        let followed = vec!["/srv/acme".into()];
+        let seen = Seen { settings: settings.into(), ports: vec![2526], followed };
         let plan = Plan { database: "poppet.redb".into(), ..Plan::default() };
         let needs = needs(&seen, &plan);
         for port in [25, 465, 587, 53, 389, 636, 2526] {
@@ -136,6 +138,7 @@ mod tests {
             assert!(!needs.connects.contains(&port), "{port}");
         }
         assert_eq!(needs.binds, [1110]);
+        assert!(needs.reads.contains(&PathBuf::from("/srv/acme")), "files that are followed");
         assert_eq!(needs.writes[0], Path::new("."));
         assert_eq!(needs.programs, [] as [PathBuf; 0]);
     }

@@ -6,8 +6,8 @@ use super::{ask, cells, removed, rows};
 use crate::admin::{AdminError, Answer, CertificateAct, Told, quoted};
 use crate::cli::certificate_verb::CertVerb;
 use crate::cli::desk::{Desk, stranger};
-use crate::net::machine;
 use crate::cli::table::{Cell, Report, Said};
+use crate::net::machine;
 
 /// One file may have both.
 pub(super) fn watch(verb: &CertVerb, chain: &str, key: &str, desk: &Desk) -> Result<Report, AdminError> {

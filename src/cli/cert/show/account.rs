@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::{Desk, refused, stranger};
 use crate::admin::{AdminError, Answer, Command, Origin};
-use crate::net::machine;
 use crate::mail::{Address, Domain};
+use crate::net::machine;
 use crate::settings::{ListenerKind, Settings};
 
 /// What a client needs but the password.

@@ -22,7 +22,7 @@
 //! | [`store`] | the only room that knows redb | `mail`, `limits`, `clock`, `ticket`, `settings` |
 //! | [`relay`] | where outgoing mail goes and when: ways, pauses, who is told, senders rewritten | `store`, `smtp`, `mail`, `limits`, `clock`, `settings` |
 //! | [`auth`] | who may come in: device key, passwords and what proves them, gate, recognition, throttle, lockout | `store`, `sasl`, `mail`, `limits`, `clock`, `ticket`, `settings` |
-//! | [`cert`] | the small certificate authority and what it signs; certificates of users | `wire`, `store`, `auth`, `mail`, `limits`, `clock` |
+//! | [`cert`] | the small certificate authority and what it signs; certificates of users | `wire`, `store`, `auth`, `mail`, `limits`, `clock`, `sandbox` |
 //! | [`sandbox`] | what this process may do no more once all is open | `sys`, `mail`, `limits` |
 //! | [`admin`] | every administrative act: a command in, a typed answer out | `store`, `auth`, `cert`, `ldap`, `relay`, `sandbox`, and the nouns |
 //! | [`net`] | the only room that awaits sockets: listeners, TLS, one driver a protocol, who knows users elsewhere, the control socket | all of the above |

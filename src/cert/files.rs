@@ -16,6 +16,7 @@ use super::fingerprint::Fingerprint;
 use super::watched::Watched;
 use crate::limits;
 use crate::mail::{Secret, printable};
+use crate::sandbox;
 
 /// What tells a file from what it was, without reading it; none for one that is not to be seen.
 type Stamp = Option<[i128; 6]>;
@@ -169,6 +170,9 @@ fn check_rights(path: &Path, facts: &Metadata) -> Result<(), Unreadable> {
 fn unreadable(path: &Path, error: &io::Error) -> Unreadable {
     let (shown, user) = (shown(path), rustix::process::geteuid().as_raw());
     match error.kind() {
+        io::ErrorKind::PermissionDenied if !sandbox::lets_read(path) => {
+            Unreadable::Denied(CertError(format!("{shown}{}", sandbox::NEWS)))
+        }
         io::ErrorKind::PermissionDenied => Unreadable::Denied(CertError(format!(
             "user {user}, as whom poppet runs, can't read {shown}: let a hook of the program that renews it copy both \
              files to a folder of that user, or give them to a group of his, with the folders above"

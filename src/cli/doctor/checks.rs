@@ -85,6 +85,9 @@ pub(super) fn of_certificates(rows: &[CertificateRow], now: UnixTime) -> Vec<Fin
                 "\"poppet cert install FILE\" takes its successor"
             }
         };
+        if let Some(trouble) = &row.trouble {
+            findings.push(Finding::wrong("certificate", format!("{what} is renewed no more: {trouble}")));
+        }
         let Some(ends) = row.ends else { continue };
         let left = ends.0.saturating_sub(now.0) / DAY;
         let is_of_users = matches!(row.kind, CertificateKind::Allowed | CertificateKind::Issued);
@@ -314,6 +317,30 @@ mod tests {
             let of_row = if has_server || states.len() == 2 { states.first().copied() } else { None };
             assert_eq!(of_row, state, "{kind:?} {days}: {found:?}");
         }
+    }
+
+    #[test]
+    fn files_that_can_not_be_followed_are_found_s_258() {
+        let row = CertificateRow {
+            kind: CertificateKind::Installed,
+            address: None,
+            name: "mail".into(),
+            fingerprint: Fingerprint([0; 32]),
+            ends: Some(UnixTime(NOW.0 + 400 * DAY)),
+            has_ended: false,
+            is_nobodys: false,
+            bound: Vec::new(),
+            watched: Some("/etc/acme/chain.pem".into()),
+            trouble: None,
+        };
+        let found = |trouble: Option<&str>| {
+            let row = CertificateRow { trouble: trouble.map(String::from), ..row.clone() };
+            let server = CertificateRow { kind: CertificateKind::Server, ..row.clone() };
+            of_certificates(&[CertificateRow { trouble: None, ..server }, row], NOW)
+        };
+        assert_eq!(states(&found(None)), [State::Good]);
+        let broken = found(Some("the key is not that of the certificate: write both anew"));
+        assert!(states(&broken) == [State::Good, State::Wrong] && has_remedies(&broken), "{broken:?}");
     }
 
     #[test]

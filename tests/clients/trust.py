@@ -175,6 +175,34 @@ def another_user_s_server_says_what_it_can_not_read(house):
 
 
 @test
+def files_in_a_folder_of_their_own_are_open_after_a_restart(house):
+    """Where the kernel has Landlock, the server may read no other folders than those it knew at its start."""
+    with tempfile.TemporaryDirectory(prefix="poppet-elsewhere-") as folder:
+        live = Live(house, "elsewhere")
+        elsewhere = Path(folder) / "live"
+        live.folder = live.folder.rename(elsewhere)
+        live.archive = elsewhere / "archive"
+        first = fingerprint(live.renew().read_text())
+        told = json.loads(house.poppet("cert", "watch", str(live.path("fullchain")), str(live.path("privkey")), "--as",
+                                       "elsewhere", "--json"))
+        if told["trouble"] and not any("start the server again" in note for note in told["notes"]):
+            raise Failed(f"no remedy: {told}")
+        house.stop()
+        house.start()
+
+        def is_taken(print_):
+            rows = json.loads(house.poppet("cert", "list", "--json"))
+            return any(row["name"] == "elsewhere" and row["fingerprint"] == print_.replace(":", "").lower() for row in rows)
+
+        wait_until("it is read", lambda: is_taken(first))
+        second = fingerprint(live.renew().read_text())
+        hang_up(house)
+        wait_until("it is followed", lambda: is_taken(second))
+        house.poppet("cert", "unwatch", "elsewhere")
+        return "the kernel has no Landlock" if not told["trouble"] else "it was shut before"
+
+
+@test
 def a_key_that_everybody_can_read_is_refused_with_the_line_that_mends_it(house):
     live = Live(house, "open")
     live.renew()

@@ -143,22 +143,6 @@ mod tests {
         assert_eq!(needs.programs, [] as [PathBuf; 0]);
     }
 
-    /// As certbot does it: live/NAME/privkey.pem leads to archive/NAME/privkey7.pem, and next time to privkey8.pem.
-    #[test]
-    fn both_ends_of_a_link_that_is_renewed_are_read() {
-        let folder = env::temp_dir().join(format!("poppet-confinement-{}", std::process::id()));
-        for name in ["live", "archive"] {
-            std::fs::create_dir_all(folder.join(name)).unwrap();
-        }
-        std::fs::write(folder.join("archive/key7"), "x").unwrap();
-        std::os::unix::fs::symlink("../archive/key7", folder.join("live/key")).unwrap();
-        let folders: Vec<_> = folders_of(&folder.join("live/key")).collect();
-        assert_eq!(folders[0], folder.join("live"));
-        assert!(folders[1].ends_with("archive"), "{folders:?}");
-        assert_eq!(folders_of(&folder.join("gone/key")).count(), 1);
-        std::fs::remove_dir_all(&folder).unwrap();
-    }
-
     #[test]
     fn a_program_brings_what_loads_it() {
         let mut needs = Needs::default();

@@ -130,6 +130,34 @@ impl Engine {
         &self,
         ask: impl FnOnce(&ReadTransaction) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
+        let (mut ask, mut answer) = (Some(ask), None);
+        self.read_by(&mut |transaction| {
+            if let Some(ask) = ask.take() {
+                answer = Some(ask(transaction)?);
+            }
+            Ok(())
+        })?;
+        answer.ok_or(StoreError::Closed)
+    }
+
+    /// Changes in a write transaction of its own; durable as `sync` says when it returns.
+    pub(super) fn write<T>(
+        &self,
+        sync: Sync,
+        change: impl FnOnce(&WriteTransaction) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        let (mut change, mut answer) = (Some(change), None);
+        self.write_by(sync, &mut |transaction| {
+            if let Some(change) = change.take() {
+                answer = Some(change(transaction)?);
+            }
+            Ok(())
+        })?;
+        answer.ok_or(StoreError::Closed)
+    }
+
+    /// All of [`Engine::read`] that is the same for every question: it is in the binary once, not for each of them.
+    fn read_by(&self, ask: &mut dyn FnMut(&ReadTransaction) -> Result<(), Fault>) -> Result<(), StoreError> {
         let (result, generation) = {
             let slot = self.open_slot()?;
             let Slot::Open(database) = &*slot else { return Err(StoreError::Closed) };
@@ -147,12 +175,12 @@ impl Engine {
         })
     }
 
-    /// Changes in a write transaction of its own; durable as `sync` says when it returns.
-    pub(super) fn write<T>(
+    /// The same of [`Engine::write`].
+    fn write_by(
         &self,
         sync: Sync,
-        change: impl FnOnce(&WriteTransaction) -> Result<T, Fault>,
-    ) -> Result<T, StoreError> {
+        change: &mut dyn FnMut(&WriteTransaction) -> Result<(), Fault>,
+    ) -> Result<(), StoreError> {
         let (result, generation) = {
             let slot = self.open_slot()?;
             let Slot::Open(database) = &*slot else { return Err(StoreError::Closed) };
@@ -160,9 +188,9 @@ impl Engine {
                 self.medium.is_in_place()?;
                 let mut transaction = database.begin_write()?;
                 prepare(&mut transaction, sync)?;
-                let value = change(&transaction)?;
+                change(&transaction)?;
                 transaction.commit()?;
-                Ok(value)
+                Ok(())
             });
             (result, self.generation())
         };

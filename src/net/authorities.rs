@@ -8,6 +8,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{CertificateError, RootCertStore};
 
+use super::task;
 use crate::limits;
 
 /// What is made of the present authorities, made again when they change.
@@ -53,7 +54,7 @@ impl<T> Authorities<T> {
         }
         let roots = match &record {
             Some(record) => own_roots(record, whose)?,
-            None => smol::unblock(move || system_roots(whose)).await?,
+            None => task::unblock(move || system_roots(whose)).await?,
         };
         let anew = Arc::new(make(roots)?);
         // Who asked at the same moment may have made one: links are kept by which it is.

@@ -16,6 +16,7 @@ use super::alarm;
 use super::fold::Topic;
 use super::peers::{self, Crowded, Most};
 use super::server::Server;
+use super::task::{self, Work};
 use super::{ServeError, passed, session};
 use crate::clock::Clock;
 use crate::limits;
@@ -176,11 +177,11 @@ fn admit(door: &Door, server: &Arc<Server>, executor: &Executor<'static>, socket
     let Ok(socket) = Async::new_nonblocking(TcpStream::from(socket)) else { return };
     let session = session::serve(Arc::clone(server), door.kind, socket, peer, place, seat);
     // Boxed, because a future that is handed on would have its place twice in the one that takes it.
-    executor.spawn(guarded(Arc::clone(server), Box::pin(session))).detach();
+    task::begin(executor, guarded(Arc::clone(server), Box::pin(session))).detach();
 }
 
 /// A bug in one session must not take the others along.
-pub async fn guarded(server: Arc<Server>, session: impl Future<Output = ()>) {
+pub async fn guarded(server: Arc<Server>, session: Work) {
     if AssertUnwindSafe(session).catch_unwind().await.is_err() {
         let count = server.broken_off.fetch_add(1, Ordering::Relaxed) + 1;
         let line = format_args!(

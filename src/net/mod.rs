@@ -54,6 +54,7 @@ mod smtp;
 mod spa;
 mod space;
 mod stream;
+mod task;
 mod terms;
 mod tls;
 mod uplink;

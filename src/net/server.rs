@@ -27,7 +27,7 @@ use super::renewing::{self, Renewing};
 use super::sessions::Sessions;
 use super::space::SpaceAlarm;
 use super::tls::Tls;
-use super::{Outsiders, Plan, ServeError, control, notify, passed, spa};
+use super::{Outsiders, Plan, ServeError, control, notify, passed, spa, task};
 use crate::admin::{Context, Live, LiveStatus, RelayStatus, SessionRow, Trial, Whom};
 use crate::auth::Gatekeeper;
 use crate::cert;
@@ -314,23 +314,28 @@ impl Running {
         let context = Context { live: Some(Arc::clone(&server) as Arc<dyn Live>), ..context };
         let mut tasks: Vec<_> = doors
             .into_iter()
-            .map(|door| executor.spawn(listener::accept(door, Arc::clone(&server), Arc::clone(&executor))))
+            .map(|door| {
+                task::begin(&executor, listener::accept(door, Arc::clone(&server), Arc::clone(&executor)))
+            })
             .collect();
-        tasks.push(executor.spawn(allowance::write_down(Arc::clone(&server))));
+        tasks.push(task::begin(&executor, allowance::write_down(Arc::clone(&server))));
         if let Some(public) = &public {
             let (server, threads) = (Arc::clone(&server), Arc::clone(&executor));
-            tasks.push(executor.spawn(public.accept(context.clone(), server, threads)));
+            tasks.push(task::begin(&executor, public.accept(context.clone(), server, threads)));
         }
-        tasks.push(
-            executor.spawn(failures::write_down(server.gatekeeper.clone(), failures::Pauses::default())),
-        );
+        let noting = failures::write_down(server.gatekeeper.clone(), failures::Pauses::default());
+        tasks.push(task::begin(&executor, noting));
         renewing::start(&server, &context, &executor);
-        tasks.push(executor.spawn(control.accept(context, Arc::clone(&server), Arc::clone(&executor))));
+        tasks.push(task::begin(
+            &executor,
+            control.accept(context, Arc::clone(&server), Arc::clone(&executor)),
+        ));
         let asked = Arc::clone(&server);
-        tasks.push(executor.spawn(notify::feed(plan.notifier, server.clock.clone(), move || {
+        let feeding = notify::feed(plan.notifier, server.clock.clone(), move || {
             let answer = asked.store.answers();
             async { !matches!(answer.await, Err(StoreError::Closed)) }
-        })));
+        });
+        tasks.push(task::begin(&executor, feeding));
         Relay::start(&server, &executor);
         Ok(Running { server, executor, doors: tasks, workers, quit, control, public })
     }

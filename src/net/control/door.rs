@@ -22,6 +22,7 @@ use crate::net::ServeError;
 use crate::net::alarm;
 use crate::net::fold::Topic;
 use crate::net::server::Server;
+use crate::net::task;
 use crate::{limits, ticket};
 
 /// The bound control socket.
@@ -75,7 +76,7 @@ async fn accept(
             }
             drop(place);
         };
-        executor.spawn(serving).detach();
+        task::begin(&executor, serving).detach();
     }
 }
 
@@ -102,7 +103,7 @@ async fn serve(mut client: Async<UnixStream>, context: Context) -> Result<(), St
     // A server that stops hears no answer any more.
     let _leaving = Leaving(asker.clone());
     // A command may hash a password, which would hold up the sessions of this thread.
-    let executing = smol::unblock(move || {
+    let executing = task::unblock(move || {
         let answer = ticket::block_on(admin::execute(&context, command));
         frame::encode(Speech::Administrator, &answer)
     });

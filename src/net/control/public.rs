@@ -25,7 +25,7 @@ use crate::auth::{Peer, address_of_local_user};
 use crate::mail::Address;
 use crate::net::fold::Topic;
 use crate::net::server::Server;
-use crate::net::{ServeError, alarm};
+use crate::net::{ServeError, alarm, task};
 use crate::{limits, ticket};
 
 /// The bound public socket.
@@ -121,7 +121,7 @@ async fn accept(
             }
             drop(place);
         };
-        executor.spawn(serving).detach();
+        task::begin(&executor, serving).detach();
     }
 }
 
@@ -134,7 +134,7 @@ async fn serve(
 ) -> Result<(), String> {
     let wish = request(&mut client).or(late(limits::CONTROL_REQUEST)).await?;
     let peer = Peer::from(address_of_local_user(user.as_raw()));
-    let changed = smol::unblock(move || ticket::block_on(own::change(&context, wish, &peer))).await;
+    let changed = task::unblock(move || ticket::block_on(own::change(&context, wish, &peer))).await;
     let answer = match changed {
         Ok(address) => {
             log::info!(

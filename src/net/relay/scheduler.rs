@@ -13,6 +13,7 @@ use crate::limits;
 use crate::net::alarm;
 use crate::net::listener::guarded;
 use crate::net::server::Server;
+use crate::net::task;
 use crate::net::uplink::Uplink;
 use crate::settings::Settings;
 use crate::store::Route;
@@ -41,7 +42,7 @@ fn keep<Task: Future<Output = ()> + Send + 'static>(
             alarm::rest(&server.clock, limits::ROUTES_LOOK).await;
         }
     };
-    executor.spawn(keeping).detach();
+    task::begin(executor, keeping).detach();
 }
 
 async fn schedule(server: &Arc<Server>, executor: &Arc<Executor<'static>>) {
@@ -106,7 +107,7 @@ async fn look(server: &Arc<Server>, executor: &Arc<Executor<'static>>) -> Seen {
     for lane in plan.open {
         let server = Arc::clone(server);
         let task = courier::run(Arc::clone(&server), courier::Place::new(&server, lane));
-        executor.spawn(guarded(server, Box::pin(task))).detach();
+        task::begin(executor, guarded(server, Box::pin(task))).detach();
     }
     let pause = plan.look_again.map_or(limits::ROUTES_LOOK, |pause| pause.min(limits::ROUTES_LOOK));
     Seen { pause, lanes: rows.len() }

@@ -28,6 +28,7 @@ use smol::future::FutureExt;
 use smol::lock::Semaphore;
 
 use crate::limits;
+use crate::net::task;
 use crate::wire::dns::{Kind, Name, Record};
 use choosing::Exchangers;
 use kept::Kept;
@@ -173,7 +174,7 @@ impl Resolver {
             // A look-up can't be broken off, so it keeps its place for as long as it takes.
             let place = self.lookups.acquire_arc().await;
             let host = host.to_owned();
-            let found = smol::unblock(move || {
+            let found = task::unblock(move || {
                 let found = (host.as_str(), 0).to_socket_addrs();
                 drop(place);
                 found.map(|found| some(found.map(|address| address.ip())))

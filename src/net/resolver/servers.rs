@@ -5,6 +5,7 @@ use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 
 use crate::limits;
+use crate::net::task;
 
 /// Which name servers are asked.
 pub(super) enum Servers {
@@ -19,7 +20,7 @@ impl Servers {
     /// Those to be asked, in their order.
     pub async fn list(&self) -> Vec<SocketAddr> {
         match self {
-            Servers::Machine => smol::unblock(|| named(&read())).await,
+            Servers::Machine => task::unblock(|| named(&read())).await,
             #[cfg(test)]
             Servers::These(servers) => servers.clone(),
         }

@@ -12,6 +12,7 @@ use smol::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Place, Unavailable};
 use crate::limits;
+use crate::net::task;
 use crate::sandbox;
 
 /// What is run: a program and its fixed words.
@@ -73,7 +74,7 @@ impl Process {
             false => Unavailable(format!("it{}", sandbox::NEWS)),
         };
         // A slow disk may take its time to give the program.
-        let started = smol::unblock(move || program.run().map(|child| Ending(Some(child))));
+        let started = task::unblock(move || program.run().map(|child| Ending(Some(child))));
         let mut ending = started.await.map_err(failed)?;
         let pipes = ending.0.as_mut().map(|child| (child.stdin.take(), child.stdout.take()));
         let Some((Some(input), Some(output))) = pipes else { return Err(Unavailable(NOT_RUN.into())) };

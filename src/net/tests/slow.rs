@@ -321,7 +321,7 @@ fn a_bug_in_one_session_ends_no_other_s_273() {
         let mut smtp = trial.greeted(Smtp, OWN);
         for count in 1..=2 {
             let session = async { panic!("a bug that a test has planted") };
-            smol::block_on(listener::guarded(Arc::clone(trial.server()), session));
+            smol::block_on(listener::guarded(Arc::clone(trial.server()), Box::pin(session)));
             assert_eq!(trial.server().status().broken_off, count);
         }
         smtp.dialog(&[("NOOP\r\n", "250 ")]);

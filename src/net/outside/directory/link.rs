@@ -14,6 +14,7 @@ use smol::lock::Semaphore;
 use super::{Patience, trust, within};
 use crate::ldap::{Answer, Channel, Client, Event, Next, Question};
 use crate::limits;
+use crate::net::task;
 use crate::sandbox;
 use crate::settings::DirectoryServer;
 
@@ -188,7 +189,7 @@ async fn resolve(server: &DirectoryServer, way: &Way) -> Result<Vec<SocketAddr>,
         return Err(Trouble::Failed("the name server does not answer: look at it".into()));
     };
     let (host, port) = (server.host.clone(), server.port);
-    let found = smol::unblock(move || {
+    let found = task::unblock(move || {
         let found = std::net::ToSocketAddrs::to_socket_addrs(&(host.as_str(), port));
         drop(place);
         found.map(|addresses| addresses.take(limits::DIRECTORY_ADDRESSES).collect::<Vec<_>>())

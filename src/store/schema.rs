@@ -21,16 +21,18 @@
 //! | `free` | blob | [`FreeBody`]: what of it waits to be freed |
 //! | `queue` | number of a queued recipient, rising | [`QueueRecord`]; key [`NUMBERS_KEY`]: [`QueueNumbers`] |
 //! | `queue_lanes` | text of a way on which somebody waits | [`LaneRecord`]: its number, and what waits |
-//! | `queue_due` | way's number << 96 \| time << 48 \| recipient's number | [`DueEntry`]: who waits for that time |
-//! | `queue_ways` | way's number << 64 \| recipient's number | [`WayEntry`]: all that are in `queue` |
+//! | `queue_due` | way's number << 96 \| time << 48 \| recipient's number, as [`Wide`] | [`DueEntry`]: who waits for that time |
+//! | `queue_ways` | way's number << 64 \| recipient's number, as [`Wide`] | [`WayEntry`]: all that are in `queue` |
 //!
 //! Every value ends with four octets of CRC-32 over the value, its key and its table, because redb does not
 //! prove pages when it reads them: damage is found, also where a value of another key is read (F3). The
 //! integers of records are postcard's, of fixed width in memory; nothing depends on the machine.
 
 mod queue;
+mod wide;
 
 pub(super) use queue::*;
+pub(super) use wide::Wide;
 
 use redb::TableDefinition;
 use serde::{Deserialize, Serialize};
@@ -50,7 +52,6 @@ pub(super) const COUNTERS_UID: Uid = Uid(u32::MAX);
 
 pub(super) type TextTable = TableDefinition<'static, &'static str, &'static [u8]>;
 pub(super) type NumberTable = TableDefinition<'static, u64, &'static [u8]>;
-pub(super) type WideTable = TableDefinition<'static, u128, &'static [u8]>;
 
 pub(super) const META: TextTable = TableDefinition::new("meta");
 pub(super) const SETTINGS: TextTable = TableDefinition::new("settings");
@@ -264,9 +265,9 @@ impl Key for u64 {
     }
 }
 
-impl Key for u128 {
+impl Key for Wide {
     fn feed(self, hasher: &mut crc32fast::Hasher) {
-        hasher.update(&self.to_le_bytes());
+        hasher.update(self.as_str().as_bytes());
     }
 }
 

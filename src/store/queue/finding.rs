@@ -1,6 +1,7 @@
 //! What of the queue is due, old, or asked for; each question reads what it answers, and little beside it.
 
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::{ReadTransaction, ReadableTable};
@@ -12,7 +13,8 @@ use crate::limits;
 use crate::mail::Lane;
 use crate::store::engine::Fault;
 use crate::store::schema::{
-    self, DueEntry, LaneRecord, NUMBERS_KEY, QUEUE, QUEUE_DUE, QUEUE_LANES, QUEUE_WAYS, QueueRecord, WayEntry,
+    self, DueEntry, LaneRecord, NUMBERS_KEY, QUEUE, QUEUE_DUE, QUEUE_LANES, QUEUE_WAYS, QueueRecord,
+    WayEntry, Wide,
 };
 
 /// Whom a way is asked for.
@@ -30,7 +32,7 @@ pub(super) struct Wanted {
 pub(super) struct Next {
     pub recipients: Vec<Queued>,
     /// Keys of entries in `queue_due` that lead to nobody: they must not hold the way up.
-    pub broken: Vec<u128>,
+    pub broken: Vec<Wide>,
     /// Entries and rows that were looked at.
     #[cfg(test)]
     pub looked: usize,
@@ -75,8 +77,8 @@ pub(super) fn lanes(transaction: &ReadTransaction, now: UnixTime) -> Result<Vec<
                 continue;
             }
         };
-        let first = |from, to| match due.range(schema::due_range(record.number, from, to))?.next() {
-            Some(entry) => Ok(Some(schema::split_due_key(entry?.0.value()).0)),
+        let first = |from, to| match range(&due, &schema::due_range(record.number, from, to))?.next() {
+            Some(entry) => Ok(Some(schema::split_due_key(Wide::read(entry?.0.value())).0)),
             None => Ok::<_, Fault>(None),
         };
         let next = match first(far(now), END_OF_TIME)? {
@@ -120,19 +122,19 @@ fn candidates(
     lane: u32,
     wanted: &Wanted,
     next: &mut Next,
-) -> Result<Vec<u128>, Fault> {
+) -> Result<Vec<Wide>, Fault> {
     let due = transaction.open_table(QUEUE_DUE)?;
     let last = wanted.last_submitter.as_deref().map(schema::submitter_mark);
     let (mut others, mut own) = (Vec::new(), Vec::new());
     // A time far ahead was set by a clock that was wrong: so nobody waits for years (S-129, S-309).
     for (from, to) in [(UnixTime(0), wanted.now), (far(wanted.now), END_OF_TIME)] {
-        for entry in due.range(schema::due_range(lane, from, to))? {
+        for entry in range(&due, &schema::due_range(lane, from, to))? {
             if others.len() + own.len() == limits::QUEUE_LOOK {
                 break;
             }
             let (key, stored) = entry?;
             next.look();
-            let key = key.value();
+            let key = Wide::read(key.value());
             if wanted.busy.contains(&schema::split_due_key(key).1) {
                 continue;
             }
@@ -201,11 +203,19 @@ impl Next {
     }
 }
 
+/// The entries of an index between two keys, both among them.
+fn range<'t>(
+    index: &'t impl ReadableTable<&'static str, &'static [u8]>,
+    keys: &RangeInclusive<Wide>,
+) -> Result<redb::Range<'t, &'static str, &'static [u8]>, Fault> {
+    Ok(index.range(keys.start().as_str()..=keys.end().as_str())?)
+}
+
 /// Whether an entry of `queue_due` leads to a row that can be read and waits there.
 pub(super) fn leads_to_its_row(
     queue: &impl ReadableTable<u64, &'static [u8]>,
     lanes: &impl ReadableTable<&'static str, &'static [u8]>,
-    key: u128,
+    key: Wide,
 ) -> bool {
     let Ok(Some(record)) = row(queue, schema::split_due_key(key).1) else { return false };
     let lane = lane(lanes, &record.queued.outbound.lane.to_string());
@@ -259,7 +269,7 @@ impl Walk {
     pub(super) fn step(
         &mut self,
         queue: &impl ReadableTable<u64, &'static [u8]>,
-        ways: &impl ReadableTable<u128, &'static [u8]>,
+        ways: &impl ReadableTable<&'static str, &'static [u8]>,
         lanes: &impl ReadableTable<&'static str, &'static [u8]>,
         only: Only,
         most: usize,
@@ -285,20 +295,21 @@ impl Walk {
     fn step_on_way(
         &mut self,
         queue: &impl ReadableTable<u64, &'static [u8]>,
-        ways: &impl ReadableTable<u128, &'static [u8]>,
+        ways: &impl ReadableTable<&'static str, &'static [u8]>,
         lane: u32,
         only: Only,
         most: usize,
     ) -> Result<Vec<QueueRecord>, Fault> {
         let mut found = Vec::new();
-        for (count, entry) in ways.range(schema::way_range(lane, self.from))?.enumerate() {
+        for (count, entry) in range(ways, &schema::way_range(lane, self.from))?.enumerate() {
             if count == limits::SWEPT_ROWS || found.len() >= most {
                 return Ok(found);
             }
             let (key, stored) = entry?;
-            let id = schema::split_way_key(key.value());
+            let key = Wide::read(key.value());
+            let id = schema::split_way_key(key);
             self.from = QueueId(id.0 + 1);
-            let entry: Option<WayEntry> = schema::decode(&QUEUE_WAYS, key.value(), stored.value()).ok();
+            let entry: Option<WayEntry> = schema::decode(&QUEUE_WAYS, key, stored.value()).ok();
             // What the index can't tell, the row does.
             if entry.is_none_or(|entry| only.takes(entry)) {
                 found.extend(readable(row(queue, id))?.filter(|record| only.takes(record.way_entry())));

@@ -282,8 +282,8 @@ impl Ledger {
 /// The tables of rows and indexes, open for writing.
 struct Tables<'t> {
     queue: redb::Table<'t, u64, &'static [u8]>,
-    due: redb::Table<'t, u128, &'static [u8]>,
-    ways: redb::Table<'t, u128, &'static [u8]>,
+    due: redb::Table<'t, &'static str, &'static [u8]>,
+    ways: redb::Table<'t, &'static str, &'static [u8]>,
 }
 
 impl<'t> Tables<'t> {
@@ -297,9 +297,9 @@ impl<'t> Tables<'t> {
 
     /// Takes a row out of the indexes.
     fn take_out(&mut self, record: &QueueRecord, lane: u32) -> Result<(), Fault> {
-        self.ways.remove(schema::way_key(lane, record.queued.id))?;
+        self.ways.remove(schema::way_key(lane, record.queued.id).as_str())?;
         if let Some(key) = record.due_key(lane) {
-            self.due.remove(key)?;
+            self.due.remove(key.as_str())?;
         }
         Ok(())
     }
@@ -309,9 +309,10 @@ impl<'t> Tables<'t> {
         let id = record.queued.id;
         self.queue.insert(id.0, schema::encode(&QUEUE, id.0, record)?.as_slice())?;
         let key = schema::way_key(lane, id);
-        self.ways.insert(key, schema::encode(&QUEUE_WAYS, key, &record.way_entry())?.as_slice())?;
+        self.ways.insert(key.as_str(), schema::encode(&QUEUE_WAYS, key, &record.way_entry())?.as_slice())?;
         if let Some(key) = record.due_key(lane) {
-            self.due.insert(key, schema::encode(&QUEUE_DUE, key, &record.due_entry())?.as_slice())?;
+            self.due
+                .insert(key.as_str(), schema::encode(&QUEUE_DUE, key, &record.due_entry())?.as_slice())?;
         }
         Ok(())
     }

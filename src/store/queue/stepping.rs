@@ -18,7 +18,7 @@ use crate::limits;
 use crate::store::Shared;
 use crate::store::engine::Fault;
 use crate::store::error::{Ask, StoreError};
-use crate::store::schema::{QUEUE, QUEUE_DUE, QUEUE_LANES, QUEUE_WAYS};
+use crate::store::schema::{QUEUE, QUEUE_DUE, QUEUE_LANES, QUEUE_WAYS, Wide};
 use crate::store::writer::{Change, Job, Message};
 use crate::ticket::{self, Promise};
 
@@ -160,7 +160,7 @@ impl Steps for Acting {
 }
 
 /// Takes entries out of `queue_due` that lead to nobody, or to a row that can't be read. The row stays for a look at it.
-pub(super) fn leave_out(shared: &Arc<Shared>, writer: &Sender<Message>, keys: Vec<u128>) {
+pub(super) fn leave_out(shared: &Arc<Shared>, writer: &Sender<Message>, keys: Vec<Wide>) {
     let change = move |transaction: &WriteTransaction| {
         let mut due = transaction.open_table(QUEUE_DUE)?;
         let queue = transaction.open_table(QUEUE)?;
@@ -168,7 +168,7 @@ pub(super) fn leave_out(shared: &Arc<Shared>, writer: &Sender<Message>, keys: Ve
         for key in keys {
             // It may have been settled, and moved to this key, since it was seen.
             if !finding::leads_to_its_row(&queue, &lanes, key) {
-                due.remove(key).map_err(|error| Fault::from(error).into_fatal())?;
+                due.remove(key.as_str()).map_err(|error| Fault::from(error).into_fatal())?;
             }
         }
         Ok(())

@@ -5,15 +5,15 @@ use std::ops::RangeInclusive;
 use redb::TableDefinition;
 use serde::{Deserialize, Serialize};
 
-use super::{NumberTable, TextTable, WideTable};
+use super::{NumberTable, TextTable, Wide};
 use crate::clock::UnixTime;
 use crate::mail::Lane;
 use crate::store::queue::{QueueId, QueueState, Queued};
 
 pub(in crate::store) const QUEUE: NumberTable = TableDefinition::new("queue");
 pub(in crate::store) const QUEUE_LANES: TextTable = TableDefinition::new("queue_lanes");
-pub(in crate::store) const QUEUE_DUE: WideTable = TableDefinition::new("queue_due");
-pub(in crate::store) const QUEUE_WAYS: WideTable = TableDefinition::new("queue_ways");
+pub(in crate::store) const QUEUE_DUE: TextTable = TableDefinition::new("queue_due");
+pub(in crate::store) const QUEUE_WAYS: TextTable = TableDefinition::new("queue_ways");
 
 /// The key of [`QueueNumbers`]: behind the newest row, in the same leaf.
 pub(in crate::store) const NUMBERS_KEY: u64 = u64::MAX;
@@ -95,7 +95,7 @@ impl QueueRecord {
     }
 
     /// Its key in `queue_due` on the way of that number; none if it doesn't wait for its time.
-    pub fn due_key(&self, lane: u32) -> Option<u128> {
+    pub fn due_key(&self, lane: u32) -> Option<Wide> {
         let is_waiting = self.queued.state == QueueState::Waiting;
         is_waiting.then(|| due_key(lane, self.queued.next, self.queued.id))
     }
@@ -140,34 +140,35 @@ const TIME_BITS: u32 = 48;
 const NUMBER_BITS: u32 = 48;
 
 /// The key of one who waits for a time; a time beyond nine million years is that.
-pub(in crate::store) fn due_key(lane: u32, at: UnixTime, id: QueueId) -> u128 {
+pub(in crate::store) fn due_key(lane: u32, at: UnixTime, id: QueueId) -> Wide {
     let at = at.0.min((1 << TIME_BITS) - 1);
-    u128::from(lane) << (TIME_BITS + NUMBER_BITS) | u128::from(at) << NUMBER_BITS | u128::from(id.0)
+    Wide::of(u128::from(lane) << (TIME_BITS + NUMBER_BITS) | u128::from(at) << NUMBER_BITS | u128::from(id.0))
 }
 
 /// Time and number in such a key.
-pub(in crate::store) fn split_due_key(key: u128) -> (UnixTime, QueueId) {
+pub(in crate::store) fn split_due_key(key: Wide) -> (UnixTime, QueueId) {
+    let key = key.number();
     let low = |bits: u128, count: u32| (bits & ((1 << count) - 1)) as u64;
     (UnixTime(low(key >> NUMBER_BITS, TIME_BITS)), QueueId(low(key, NUMBER_BITS)))
 }
 
 /// The keys of those on a way who wait for a time between two, both among them.
-pub(in crate::store) fn due_range(lane: u32, from: UnixTime, to: UnixTime) -> RangeInclusive<u128> {
+pub(in crate::store) fn due_range(lane: u32, from: UnixTime, to: UnixTime) -> RangeInclusive<Wide> {
     due_key(lane, from, QueueId(0))..=due_key(lane, to, QueueId((1 << NUMBER_BITS) - 1))
 }
 
 /// The key of one on a way.
-pub(in crate::store) fn way_key(lane: u32, id: QueueId) -> u128 {
-    u128::from(lane) << 64 | u128::from(id.0)
+pub(in crate::store) fn way_key(lane: u32, id: QueueId) -> Wide {
+    Wide::of(u128::from(lane) << 64 | u128::from(id.0))
 }
 
 /// The number in such a key.
-pub(in crate::store) fn split_way_key(key: u128) -> QueueId {
-    QueueId(key as u64)
+pub(in crate::store) fn split_way_key(key: Wide) -> QueueId {
+    QueueId(key.number() as u64)
 }
 
 /// The keys of those on a way from a number on.
-pub(in crate::store) fn way_range(lane: u32, from: QueueId) -> RangeInclusive<u128> {
+pub(in crate::store) fn way_range(lane: u32, from: QueueId) -> RangeInclusive<Wide> {
     way_key(lane, from)..=way_key(lane, QueueId(u64::MAX))
 }
 

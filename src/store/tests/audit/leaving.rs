@@ -11,8 +11,8 @@ pub(super) struct Found {
     rows: BTreeMap<u64, schema::QueueRecord>,
     numbers: Option<schema::QueueNumbers>,
     lanes: BTreeMap<String, schema::LaneRecord>,
-    due: BTreeMap<u128, schema::DueEntry>,
-    ways: BTreeMap<u128, schema::WayEntry>,
+    due: BTreeMap<schema::Wide, schema::DueEntry>,
+    ways: BTreeMap<schema::Wide, schema::WayEntry>,
 }
 
 impl Found {
@@ -89,13 +89,13 @@ pub(super) fn read(transaction: &ReadTransaction) -> Result<Found, Fault> {
     }
     for entry in transaction.open_table(schema::QUEUE_DUE)?.iter()? {
         let (key, stored) = entry?;
-        let record = schema::decode(&schema::QUEUE_DUE, key.value(), stored.value())?;
-        found.due.insert(key.value(), record);
+        let key = schema::Wide::read(key.value());
+        found.due.insert(key, schema::decode(&schema::QUEUE_DUE, key, stored.value())?);
     }
     for entry in transaction.open_table(schema::QUEUE_WAYS)?.iter()? {
         let (key, stored) = entry?;
-        let record = schema::decode(&schema::QUEUE_WAYS, key.value(), stored.value())?;
-        found.ways.insert(key.value(), record);
+        let key = schema::Wide::read(key.value());
+        found.ways.insert(key, schema::decode(&schema::QUEUE_WAYS, key, stored.value())?);
     }
     Ok(found)
 }

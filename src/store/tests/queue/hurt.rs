@@ -77,12 +77,12 @@ fn an_entry_that_leads_to_nobody_is_left_out() {
         for id in [77, 2] {
             let key = schema::due_key(1, UnixTime(5), QueueId(id));
             due.insert(
-                key,
+                key.as_str(),
                 schema::encode(&schema::QUEUE_DUE, key, &schema::DueEntry { submitter: 0 })?.as_slice(),
             )?;
         }
         let key = schema::due_key(1, UnixTime(NOW), QueueId(1));
-        due.insert(key, &b"rubbish"[..])?;
+        due.insert(key.as_str(), &b"rubbish"[..])?;
         Ok(())
     });
     assert_eq!(ids(&next(&store)), [1], "its own row is sound");

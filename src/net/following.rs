@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::server::Server;
+use super::task;
 use crate::cert::{self, CertError, FilePair, Stamps, Watched};
 
 /// All files that are followed, by label.
@@ -104,7 +105,7 @@ pub async fn look(server: &Arc<Server>) {
 /// Says whether there is another one to present.
 async fn look_at(server: &Arc<Server>, watched: Watched) -> bool {
     // A network's disk may hang.
-    let (watched, seen) = smol::unblock(move || {
+    let (watched, seen) = task::unblock(move || {
         let seen = Stamps::of(&watched);
         (watched, seen)
     })
@@ -135,7 +136,7 @@ async fn look_at(server: &Arc<Server>, watched: Watched) -> bool {
 
 /// Reads and installs; says whether that was new.
 async fn take(server: &Arc<Server>, watched: Watched) -> Result<bool, CertError> {
-    let (watched, pair) = smol::unblock(move || {
+    let (watched, pair) = task::unblock(move || {
         let pair = FilePair::read(&watched);
         (watched, pair)
     })

@@ -21,6 +21,7 @@ use super::following::{self, Following};
 use super::listener::guarded;
 use super::machine;
 use super::server::Server;
+use super::task::{self, Work};
 use super::uplink::Uplink;
 use crate::admin::{self, AdminError, Answer, CertificateAct, Command, Context, Told};
 use crate::clock::{Clock, UnixTime};
@@ -71,8 +72,8 @@ impl Renewing {
 pub fn start(server: &Arc<Server>, context: &Context, executor: &Executor<'static>) {
     let (looking, watching) = (Arc::clone(server), Arc::clone(server));
     let context = context.clone();
-    executor.spawn(keep(looking, move |server| look(server, context.clone()))).detach();
-    executor.spawn(keep(watching, follow_network)).detach();
+    task::begin(executor, keep(looking, move |server| Box::pin(look(server, context.clone())))).detach();
+    task::begin(executor, keep(watching, |server| Box::pin(follow_network(server)))).detach();
 }
 
 /// Makes poppet's own certificate anew if the machine has moved, domains have come, or it ends soon; says whether it did.
@@ -92,7 +93,7 @@ pub fn renew_own(context: &Context) -> bool {
 }
 
 /// A bug must not end it for good.
-async fn keep<Task: Future<Output = ()>>(server: Arc<Server>, begin: impl Fn(Arc<Server>) -> Task) {
+async fn keep(server: Arc<Server>, begin: impl Fn(Arc<Server>) -> Work) {
     loop {
         guarded(Arc::clone(&server), begin(Arc::clone(&server))).await;
         alarm::rest(&server.clock, limits::WATCH_LOOK).await;
@@ -120,7 +121,7 @@ async fn look(server: Arc<Server>, context: Context) {
             looked = Looked::at(&server.clock);
             let of_own = context.clone();
             // A key is made, and the server's threads have others to serve.
-            smol::unblock(move || renew_own(&of_own)).await;
+            task::unblock(move || renew_own(&of_own)).await;
             tell_endings(&server, &context, &mut endings).await;
         }
         let bell = async {
@@ -169,7 +170,7 @@ impl Looked {
 async fn tell_endings(server: &Server, context: &Context, endings: &mut Endings) {
     let context = context.clone();
     let list = Command::Certificates(CertificateAct::List);
-    let told = smol::unblock(move || ticket::block_on(admin::execute(&context, list))).await;
+    let told = task::unblock(move || ticket::block_on(admin::execute(&context, list))).await;
     if let Ok(Answer::Certificates(Told::Rows(rows))) = told {
         let (wall, monotonic) = (server.store.believed_now(), server.clock.monotonic());
         endings.due(&rows, wall, monotonic).iter().for_each(|line| log::warn!("{line}"));

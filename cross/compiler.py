@@ -15,6 +15,9 @@ from tools import said
 # Neither the user's flags nor his settings get in.
 FOREIGN = ("RUSTFLAGS", "CARGO_BUILD_", "CARGO_ENCODED_", "CARGO_PROFILE_", "CARGO_TARGET_", "CARGO_UNSTABLE_", "CFLAGS", "CPPFLAGS",
            "LDFLAGS", "CC", "AR", "RUSTC", "RUSTDOC", "TARGET_", "HOST_", "ZIG_LOCAL")
+# zig brings the C library and its first instructions. The tables for unwinding are smaller by a third where frames are
+# unwound at calls only and found by their pointers.
+FROM_SOURCE = ("-C", "link-self-contained=no", "-Z", "use-sync-unwind=yes", "-Z", "unstable-options", "-C", "force-frame-pointers=non-leaf")
 
 
 def build(tools, board):
@@ -83,8 +86,7 @@ def flags(tools, source, target_folder):
     """Folders get the same names everywhere; of those that fit the last counts."""
     home = os.environ.get("CARGO_HOME") or str(Path.home() / ".cargo")
     names = [(target_folder, "/poppet/target"), (source, "/poppet"), (home, "/cargo"), *((folder, "/rust") for folder in tools.sources())]
-    # zig brings the C library and its first instructions. Frames are unwound at calls only, which needs smaller tables.
-    first = ["-C", "link-self-contained=no", "-Z", "use-sync-unwind=yes"] if tools.way == "source" else []
+    first = FROM_SOURCE if tools.way == "source" else ()
     return [*first, "-C", "link-arg=-pie", *(f"--remap-path-prefix={folder}={name}" for folder, name in names)]
 
 

@@ -3,7 +3,7 @@
 
     tests/fuzz/run.py [--seconds N] [--seed N] [TARGET...]
 
-Two targets run at a time. POPPET_FUZZ_SECONDS (40) and POPPET_FUZZ_SEED (1) are the options' other names. What
+Two targets run at a time. POPPET_FUZZ_SECONDS (20) and POPPET_FUZZ_SEED (1) are the options' other names. What
 is found again and again is kept in the build folder, so that a longer run can go on from there.
 """
 
@@ -37,7 +37,7 @@ AT_ONCE = 2
 
 def main():
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("--seconds", type=int, default=int(os.environ.get("POPPET_FUZZ_SECONDS", 40)))
+    arguments.add_argument("--seconds", type=int, default=int(os.environ.get("POPPET_FUZZ_SECONDS", 20)))
     arguments.add_argument("--seed", type=int, default=int(os.environ.get("POPPET_FUZZ_SEED", 1)))
     arguments.add_argument("targets", nargs="*")
     options = arguments.parse_args()

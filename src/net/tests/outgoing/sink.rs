@@ -89,9 +89,9 @@ impl Sink {
         Sink::on(TcpListener::bind("127.0.0.1:0").unwrap(), extensions, is_lmtp, cover, script)
     }
 
-    /// One that takes everything, at an address that was free.
-    pub fn at(address: &str) -> Sink {
-        Sink::on(TcpListener::bind(address).unwrap(), "", false, None, |_, _| Act::Usual)
+    /// One that takes everything, at a socket that listens already.
+    pub fn at(listener: TcpListener) -> Sink {
+        Sink::on(listener, "", false, None, |_, _| Act::Usual)
     }
 
     fn on(

@@ -1,9 +1,12 @@
 //! Several ways at once, several servers in order, and those where a person must look or the network be back.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+
+use rustix::net::{self, AddressFamily, SocketType};
 
 use super::sink::{Act, Sink, Step};
 use super::{MESSAGE, file, file_one, last_text, outbound, queue, retry, serving, with_smart_host};
@@ -13,9 +16,26 @@ use crate::net::tests::trial::Trial;
 use crate::net::uplink;
 use crate::store::Route;
 
-/// An address where nobody listens.
-fn nobody() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+/// An address where nobody listens, and which nobody else gets for as long as this is held.
+struct Nobody {
+    socket: OwnedFd,
+    address: String,
+}
+
+/// A port that was only given back was another test's by the time somebody was to listen there.
+fn nobody() -> Nobody {
+    let socket = net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    net::bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = SocketAddr::try_from(net::getsockname(&socket).unwrap()).unwrap().to_string();
+    Nobody { socket, address }
+}
+
+impl Nobody {
+    /// Somebody listens there now, and takes everything.
+    fn becomes_a_sink(self) -> Sink {
+        net::listen(&self.socket, 16).unwrap();
+        Sink::at(self.socket.into())
+    }
 }
 
 fn route(trial: &Trial, domain: &str, hops: &[&str]) {
@@ -136,10 +156,11 @@ fn a_dead_server_keeps_no_mail_of_another_way_and_the_next_one_in_order_takes_ov
     let (alive, second) = (Sink::new(), Sink::new());
     let silent = Sink::playing(|_, _| Act::Silence);
     serving(&[], |trial| {
-        route(trial, "dead.lan", &[&nobody()]);
+        let (dead, first) = (nobody(), nobody());
+        route(trial, "dead.lan", &[&dead.address]);
         route(trial, "silent.lan", &[&silent.host()]);
         route(trial, "alive.lan", &[&alive.host()]);
-        route(trial, "two.lan", &[&nobody(), &second.host()]);
+        route(trial, "two.lan", &[&first.address, &second.host()]);
         for domain in ["dead.lan", "silent.lan", "alive.lan", "two.lan"] {
             let to = format!("bob@{domain}");
             file(trial, MESSAGE, vec![outbound(&format!("route:{domain}"), &to)]);
@@ -157,13 +178,13 @@ fn a_dead_server_keeps_no_mail_of_another_way_and_the_next_one_in_order_takes_ov
 
 #[test]
 fn a_refused_connection_to_the_only_smart_host_is_no_try_and_the_network_wakes_it_o8() {
-    let port = nobody();
-    serving(&[("smarthost", &port), ("smarthost_tls", "opportunistic")], |trial| {
+    let nobody = nobody();
+    serving(&[("smarthost", &nobody.address.clone()), ("smarthost_tls", "opportunistic")], |trial| {
         file_one(trial, "bob@example.com");
         trial.until("it was found", || queue(trial)[0].last.is_some());
         let status = trial.server().relay.status(&trial.server().store);
         assert_eq!((queue(trial)[0].tries, status.offline_since.is_some()), (0, true));
-        let sink = Sink::at(&port);
+        let sink = nobody.becomes_a_sink();
         trial.server().relay.network_changed(&trial.server().clock);
         trial.until("it is sent", || queue(trial).is_empty());
         assert_eq!(sink.bodies(), [MESSAGE]);
@@ -196,11 +217,11 @@ fn without_a_way_to_one_server_only_a_smart_host_makes_us_offline_o8() {
 
 #[test]
 fn time_alone_wakes_it_too_o8() {
-    let port = nobody();
-    serving(&[("smarthost", &port), ("smarthost_tls", "opportunistic")], |trial| {
+    let nobody = nobody();
+    serving(&[("smarthost", &nobody.address.clone()), ("smarthost_tls", "opportunistic")], |trial| {
         file_one(trial, "bob@example.com");
         trial.until("it was found", || queue(trial)[0].last.is_some());
-        let sink = Sink::at(&port);
+        let sink = nobody.becomes_a_sink();
         trial.pass(2 * 60);
         trial.until("it is sent", || queue(trial).is_empty());
         assert_eq!(sink.bodies(), [MESSAGE]);
@@ -237,7 +258,7 @@ fn a_way_that_leads_to_ourselves_is_held_and_sends_nothing_s_118_s_137() {
 #[test]
 fn another_smart_host_takes_over_what_waits_and_routes_move_it_o2_o3() {
     let (sink, routed) = (Sink::new(), Sink::new());
-    serving(&[("smarthost", &nobody()), ("smarthost_tls", "opportunistic")], |trial| {
+    serving(&[("smarthost", &nobody().address), ("smarthost_tls", "opportunistic")], |trial| {
         file_one(trial, "bob@example.com");
         file_one(trial, "bob@routed.lan");
         trial.until("it was found", || queue(trial).iter().any(|row| row.last.is_some()));

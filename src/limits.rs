@@ -463,7 +463,7 @@ pub const RESERVE_MIB: u32 = 64;
 pub const FILE_OVERHEAD_OCTETS: u64 = 8 * 1024 * 1024;
 /// How long a peer waits for the store before he is told to come again (S-275). RFC 5321 §4.5.3.2.6 gives a sender ten
 /// minutes; what is stored after all comes twice then, which is better than never. Worn flash cards stall for half a
-/// minute.
+/// minute. The watchdog of systemd/poppet.service must be more patient.
 pub const STORE_PATIENCE: Duration = Duration::from_secs(120);
 /// Room above the reserve from which on the alarm of a full disk is over: a large mail or two.
 pub const ROOM_AGAIN_OCTETS: u64 = 32 * 1024 * 1024;

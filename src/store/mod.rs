@@ -397,9 +397,9 @@ impl Store {
     // ---- the file itself ----
 
     /// Whether a reader still answers, by a real read of the file; for a watchdog (S-275). A failure is an answer too, but
-    /// for [`StoreError::Closed`].
+    /// for [`StoreError::Closed`]. It comes before questions that wait: many of them on a slow disk are no hang.
     pub fn answers(&self) -> Ask<()> {
-        self.ask(|transaction| records::record(transaction, "").map(drop))
+        self.threads.ask_first(|transaction| records::record(transaction, "").map(drop))
     }
 
     /// Counts of syncs, octets and messages since the store was opened, and the file's and disk's sizes.

@@ -34,6 +34,17 @@ impl Questions {
         self.asked.notify_one();
     }
 
+    /// Puts a question before all that wait.
+    pub(super) fn ask_first(&self, question: Question) {
+        let mut state = self.lock();
+        if state.is_closed {
+            return;
+        }
+        state.waiting.push_front(question);
+        drop(state);
+        self.asked.notify_one();
+    }
+
     /// Takes no more questions; those in line are answered still.
     pub(super) fn close(&self) {
         self.lock().is_closed = true;

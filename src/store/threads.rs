@@ -52,9 +52,18 @@ impl Threads {
         &self,
         question: impl FnOnce(&ReadTransaction) -> Result<T, Fault> + Send + 'static,
     ) -> Ask<T> {
-        let (promise, ticket) = ticket::pair();
-        let question: Question = Box::new(move |shared| promise.keep(shared.engine.read(question)));
+        let (question, ticket) = asked(question);
         self.questions.ask(question);
+        ticket
+    }
+
+    /// The same, before all questions that wait.
+    pub(super) fn ask_first<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&ReadTransaction) -> Result<T, Fault> + Send + 'static,
+    ) -> Ask<T> {
+        let (question, ticket) = asked(question);
+        self.questions.ask_first(question);
         ticket
     }
 
@@ -91,6 +100,13 @@ impl Drop for Threads {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+fn asked<T: Send + 'static>(
+    question: impl FnOnce(&ReadTransaction) -> Result<T, Fault> + Send + 'static,
+) -> (Question, Ask<T>) {
+    let (promise, ticket) = ticket::pair();
+    (Box::new(move |shared| promise.keep(shared.engine.read(question))), ticket)
 }
 
 fn in_steps<T: Send + 'static>(

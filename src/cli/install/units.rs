@@ -148,9 +148,21 @@ const MARK: &str = "# Written by \"poppet setup\", which replaces it as long as 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::time::Duration;
 
     use super::*;
     use crate::cli::install::tests::{Root, listeners};
+    use crate::limits;
+
+    /// The watchdog had 30 s, and aborted a server on a worn card while its clients still waited, as they are to. It is
+    /// asked after a third of its patience, so that two thirds are left for a disk that stalls from then on.
+    #[test]
+    fn the_watchdog_is_more_patient_than_the_server_s_275() {
+        let unit = include_str!("../../../systemd/poppet.service");
+        let patience = unit.lines().find_map(|line| line.strip_prefix("WatchdogSec=")).unwrap();
+        let patience = Duration::from_secs(patience.parse().unwrap());
+        assert!(patience * 2 / 3 > limits::STORE_PATIENCE, "{patience:?}");
+    }
 
     fn service() -> Unit {
         wanted(&Root::with_systemd().site(), &listeners()).remove(1)

@@ -20,6 +20,7 @@ mod quotas;
 mod random;
 mod routes;
 mod undoing;
+mod watchdog;
 mod wear;
 
 use std::path::PathBuf;

@@ -42,10 +42,28 @@ fn reads(is_root: bool) -> Vec<PathBuf> {
     reads.extend(etc.iter().map(PathBuf::from));
     let linked =
         ["/etc/resolv.conf"].into_iter().chain(net::SYSTEM_AUTHORITIES.iter().copied()).map(Path::new);
-    let targets = linked.filter_map(|path| path.canonicalize().ok()?.parent().map(Path::to_owned));
-    reads.extend(targets.filter(|folder| folder != Path::new("/etc") && folder != Path::new("/")));
+    reads.extend(linked.filter_map(lasting_folder).filter(|folder| folder != Path::new("/etc")));
     reads.extend(variable("CREDENTIALS_DIRECTORY"));
     reads
+}
+
+/// A folder that lasts, in which the file is to which a path leads by links, or will be: what tells name servers may begin
+/// after this server, and make its folder anew, which is another for the kernel. None if that is the root of all files.
+fn lasting_folder(path: &Path) -> Option<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        let Ok(target) = path.read_link() else { break };
+        path = path.parent()?.join(target);
+    }
+    let folder = path.ancestors().skip(1).find_map(|folder| folder.canonicalize().ok())?;
+    let store = STORES.iter().map(Path::new).find(|store| folder.starts_with(store));
+    let is_passing = PASSING.iter().map(Path::new).any(|top| folder.starts_with(top) && folder != top);
+    let folder = match store {
+        Some(store) => store.to_owned(),
+        None if is_passing => folder.parent()?.to_owned(),
+        None => folder,
+    };
+    (folder != Path::new("/")).then_some(folder)
 }
 
 /// Samba's helper comes with its libraries, its settings, and the sockets and files that Samba's other programs share
@@ -61,6 +79,12 @@ fn variable(name: impl AsRef<OsStr>) -> Option<PathBuf> {
     env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
+/// Links from one to the next; Linux follows as many.
+const MOST_LINKS: u32 = 40;
+/// Where services make their folders anew when they begin again.
+const PASSING: &[&str] = &["/run", "/tmp"];
+/// Where each version of a file has a folder of its own.
+const STORES: &[&str] = &["/nix/store", "/gnu/store"];
 /// What tells of this process, its group and the network; /dev/urandom is for kernels before 3.17.
 const SYSTEM: &[&str] = &["/proc", "/sys/fs/cgroup", "/dev/urandom"];
 /// What root reads of /etc, where shadow is his.
@@ -108,6 +132,9 @@ const LOADERS: &[&str] = &[
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
     use super::*;
     use crate::settings::Settings;
 
@@ -121,6 +148,44 @@ mod tests {
             assert!(reads.iter().any(|place| conf.starts_with(place)));
             assert!(!reads.iter().any(|place| Path::new("/root/x").starts_with(place)), "{reads:?}");
         }
+    }
+
+    /// Where /etc/resolv.conf led into a folder that was not there yet, or was made anew, no name was found until a restart.
+    #[test]
+    fn links_lead_to_a_folder_that_lasts_s_334() {
+        let temp = env::temp_dir().canonicalize().unwrap();
+        let top = temp.join(format!("poppet-links-{:016x}", fastrand::u64(..)));
+        fs::create_dir_all(top.join("run/names")).unwrap();
+        fs::write(top.join("run/names/there"), "").unwrap();
+        let link = |name: &str, target: &Path| {
+            symlink(target, top.join(name)).unwrap();
+            top.join(name)
+        };
+        // Below /tmp the folder above counts, since folders there are made anew.
+        let lasting = |folder: PathBuf| match PASSING.iter().any(|passing| folder.starts_with(passing)) {
+            true => folder.parent().map(Path::to_owned),
+            false => Some(folder),
+        };
+        let there = link("there", &top.join("run/names/there"));
+        let relative = link("relative", Path::new("run/names/there"));
+        let dangling = link("dangling", &top.join("run/later/below/conf"));
+        let twice = link("twice", &top.join("dangling"));
+        for (path, folder) in [
+            (&there, top.join("run/names")),
+            (&relative, top.join("run/names")),
+            (&dangling, top.join("run")),
+            (&twice, top.join("run")),
+            (&top.join("no-link"), top.clone()),
+        ] {
+            assert_eq!(lasting_folder(path), lasting(folder), "{}", path.display());
+        }
+        let nowhere = link("nowhere", Path::new("/no-such-folder-of-poppet/x"));
+        assert_eq!(lasting_folder(&nowhere), None, "not all files");
+        let round = link("round", &top.join("round"));
+        assert_eq!(lasting_folder(&round), lasting(top.clone()));
+        assert_eq!(lasting_folder(Path::new("/run/x.conf")).as_deref(), Some(Path::new("/run")));
+        assert_eq!(lasting_folder(Path::new("/run/poppet-no/y/x.conf")).as_deref(), Some(Path::new("/run")));
+        fs::remove_dir_all(&top).unwrap();
     }
 
     #[test]

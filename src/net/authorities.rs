@@ -10,6 +10,7 @@ use rustls::{CertificateError, RootCertStore};
 
 use super::task;
 use crate::limits;
+use crate::sandbox;
 
 /// What is made of the present authorities, made again when they change.
 #[derive(Debug)]
@@ -130,17 +131,35 @@ fn own_roots(record: &[u8], whose: Whose) -> Result<RootCertStore, String> {
 
 /// The first of the places where systems keep the authorities that they believe; blocks.
 fn system_roots(whose: Whose) -> Result<RootCertStore, String> {
+    let mut denied = None;
     for path in SYSTEM_AUTHORITIES {
-        let Ok(text) = std::fs::read(path) else { continue };
+        let text = match std::fs::read(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                denied.get_or_insert(*path);
+                continue;
+            }
+            Err(_) => continue,
+        };
         let (roots, count) = roots(CertificateDer::pem_slice_iter(&text).flatten());
         if count > 0 {
             return Ok(roots);
         }
     }
-    Err(format!(
-        "no authorities are known to verify it by: add its own with \"poppet cert ca add FILE --for {}\"",
-        whose.purpose
-    ))
+    Err(no_roots(denied.filter(|_| sandbox::guards_files()), whose))
+}
+
+/// What to do where no authorities can be read; `denied` is what the sandbox does not let.
+fn no_roots(denied: Option<&str>, whose: Whose) -> String {
+    match denied {
+        Some(path) => {
+            format!("no authorities can be read to verify it by: where {path} leads{}", sandbox::NEWS)
+        }
+        None => format!(
+            "no authorities are known to verify it by: add its own with \"poppet cert ca add FILE --for {}\"",
+            whose.purpose
+        ),
+    }
 }
 
 fn roots<'a>(certificates: impl Iterator<Item = CertificateDer<'a>>) -> (RootCertStore, usize) {
@@ -157,3 +176,17 @@ pub const SYSTEM_AUTHORITIES: &[&str] = &[
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An administrator was sent to add an authority that the machine has, behind a link that has come to lead elsewhere.
+    #[test]
+    fn authorities_that_the_sandbox_hides_need_a_restart_and_no_file() {
+        let whose = Whose { purpose: "smarthost", setting: "smarthost" };
+        let hidden = no_roots(Some("/etc/ssl/cert.pem"), whose);
+        assert!(hidden.contains("where /etc/ssl/cert.pem leads") && hidden.ends_with("restart the server"));
+        assert!(no_roots(None, whose).ends_with("\"poppet cert ca add FILE --for smarthost\""));
+    }
+}

@@ -137,6 +137,11 @@ pub fn lets_read(path: &Path) -> bool {
     })
 }
 
+/// Whether the sandbox guards files.
+pub fn guards_files() -> bool {
+    GRANTED.get().is_some()
+}
+
 /// What to add to a line about something that was set after the start, so that the sandbox does not let it.
 pub const NEWS: &str = " is not among what the server's sandbox knew when it started: restart the server";
 

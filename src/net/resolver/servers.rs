@@ -1,11 +1,13 @@
 //! The machine's name servers, as `/etc/resolv.conf` has them.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::limits;
 use crate::net::task;
+use crate::sandbox;
 
 /// Which name servers are asked.
 pub(super) enum Servers {
@@ -31,10 +33,30 @@ impl Servers {
 fn read() -> String {
     let mut octets = Vec::new();
     let read = File::open(PATH).and_then(|file| file.take(MOST_OCTETS).read_to_end(&mut octets));
-    if let Err(error) = read {
-        log::debug!("{PATH} can't be read, so 127.0.0.1 is asked: {error}");
-    }
+    tell(read.err().as_ref());
     String::from_utf8_lossy(&octets).into_owned()
+}
+
+/// A machine may have no such file; one that may not be read is told once, until it can be read again.
+fn tell(error: Option<&io::Error>) {
+    static IS_TOLD: AtomicBool = AtomicBool::new(false);
+    let denial = error.and_then(|error| denial(error, sandbox::guards_files()));
+    let was_told = IS_TOLD.swap(denial.is_some(), Ordering::Relaxed);
+    match (denial, error) {
+        (Some(text), _) if !was_told => log::warn!("{text}"),
+        (None, Some(error)) => log::debug!("{PATH} can't be read, so 127.0.0.1 is asked: {error}"),
+        _ => {}
+    }
+}
+
+/// What is to be done about a file that may not be read; none if it is something else.
+fn denial(error: &io::Error, is_guarded: bool) -> Option<String> {
+    let cause = match is_guarded {
+        true => format!("where it leads{}", sandbox::NEWS),
+        false => format!("let all read it: chmod a+r {PATH}, and what it leads to"),
+    };
+    (error.kind() == io::ErrorKind::PermissionDenied)
+        .then(|| format!("{PATH} may not be read, so 127.0.0.1 is asked for names: {cause}"))
 }
 
 /// The servers that a text names, the first few; this machine's own if it names none. Its other words are for looking up
@@ -71,6 +93,17 @@ const PORT: u16 = 53;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// It was told at the level of debugging only, while mail waited for names that this machine itself does not know.
+    #[test]
+    fn a_file_that_may_not_be_read_is_told_with_what_to_do() {
+        let text = |kind: io::ErrorKind, is_guarded| denial(&kind.into(), is_guarded);
+        assert_eq!(text(io::ErrorKind::NotFound, true), None);
+        let guarded = text(io::ErrorKind::PermissionDenied, true).unwrap();
+        assert!(guarded.ends_with("when it started: restart the server"), "{guarded}");
+        let open = text(io::ErrorKind::PermissionDenied, false).unwrap();
+        assert!(open.contains("chmod a+r /etc/resolv.conf"), "{open}");
+    }
 
     #[test]
     fn the_first_three_servers_count_and_all_else_is_passed_over() {

@@ -18,7 +18,7 @@ use crate::admin::{
     RevocationRow, Told, Vouches, quoted,
 };
 use crate::limits;
-use crate::mail::Address;
+use crate::mail::{Address, Secret};
 use crate::settings;
 
 pub(super) fn cert(verb: &CertVerb, desk: &Desk, output: &Output) -> Result<(), AdminError> {
@@ -29,7 +29,10 @@ pub(super) fn cert(verb: &CertVerb, desk: &Desk, output: &Output) -> Result<(), 
         [] | ["list"] => rows(ask(desk, CertificateAct::List)?)?,
         ["ca"] | ["ca", "list"] => rows(ask(desk, CertificateAct::Authorities)?)?,
         ["ca", "add", file] => {
-            let act = CertificateAct::AddAuthorities { vouches: vouches(verb)?, file: contents(file)? };
+            let act = CertificateAct::AddAuthorities {
+                vouches: vouches(verb)?,
+                file: contents(file)?.expose().to_vec(),
+            };
             rows(ask(desk, act)?)?
         }
         ["ca", "del", which] => {
@@ -38,7 +41,9 @@ pub(super) fn cert(verb: &CertVerb, desk: &Desk, output: &Output) -> Result<(), 
             removed(format!("The authority {} is believed no more.", quoted(&which)), "authority", &which)
         }
         ["crl"] | ["crl", "list"] => revocations(ask(desk, CertificateAct::Revocations)?)?,
-        ["crl", "add", file] => revocations(ask(desk, CertificateAct::AddRevocations(contents(file)?))?)?,
+        ["crl", "add", file] => {
+            revocations(ask(desk, CertificateAct::AddRevocations(contents(file)?.expose().to_vec()))?)?
+        }
         ["crl", "del", name] => {
             ask(desk, CertificateAct::RemoveRevocations((*name).to_owned()))?;
             removed(format!("The revocation list of {} is forgotten.", quoted(name)), "issuer", name)
@@ -191,7 +196,8 @@ fn vouches(verb: &CertVerb) -> Result<Vouches, AdminError> {
     }
 }
 
-fn contents(path: &str) -> Result<Vec<u8>, AdminError> {
+/// What a file holds, which may be a key: what it was read into is wiped.
+fn contents(path: &str) -> Result<Secret, AdminError> {
     let unreadable = |error| {
         AdminError::new(
             Failure::NotFound,
@@ -199,8 +205,10 @@ fn contents(path: &str) -> Result<Vec<u8>, AdminError> {
         )
     };
     let file = fs::File::open(path).map_err(unreadable)?;
-    let mut octets = Vec::new();
-    file.take(limits::CERTIFICATE_FILE_OCTETS as u64 + 1).read_to_end(&mut octets).map_err(unreadable)?;
+    // One octet more shows that there is more; with room for all of it nothing grows and leaves pieces behind.
+    let most = limits::CERTIFICATE_FILE_OCTETS + 1;
+    let mut octets = zeroize::Zeroizing::new(Vec::with_capacity(most));
+    file.take(most as u64).read_to_end(&mut octets).map_err(unreadable)?;
     if octets.len() > limits::CERTIFICATE_FILE_OCTETS {
         return Err(AdminError::new(
             Failure::Refused,
@@ -211,7 +219,7 @@ fn contents(path: &str) -> Result<Vec<u8>, AdminError> {
             ),
         ));
     }
-    Ok(octets)
+    Ok(Secret::new(octets.as_slice()))
 }
 
 fn cannot_make(path: &Path, error: &std::io::Error) -> AdminError {
@@ -328,7 +336,7 @@ mod tests {
         for octets in [most - 1, most, most + 1] {
             fs::write(&path, vec![b'x'; octets]).unwrap();
             let read = contents(path.to_str().unwrap());
-            assert_eq!(read.map(|read| read.len()).ok(), (octets <= most).then_some(octets));
+            assert_eq!(read.map(|read| read.expose().len()).ok(), (octets <= most).then_some(octets));
         }
         fs::remove_file(&path).unwrap();
         assert_eq!(contents(path.to_str().unwrap()).unwrap_err().kind, Failure::NotFound);

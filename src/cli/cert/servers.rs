@@ -12,7 +12,6 @@ use crate::cli::desk::{Desk, stranger};
 use crate::cli::output::{Output, complain};
 use crate::cli::table::{Cell, Report, Said};
 use crate::limits;
-use crate::mail::Secret;
 use crate::net::machine;
 
 /// The request is PEM on standard output, or in the file of `--out`; what to do with it stands on standard error.
@@ -65,7 +64,7 @@ pub(super) fn install(
     key: Option<&str>,
     desk: &Desk,
 ) -> Result<Report, AdminError> {
-    let (chain, secret) = (Secret::new(contents(file)?), key.map(contents).transpose()?.map(Secret::new));
+    let (chain, secret) = (contents(file)?, key.map(contents).transpose()?);
     let octets = chain.expose().len() + secret.as_ref().map_or(0, |key| key.expose().len());
     if octets > limits::CERTIFICATE_FILE_OCTETS {
         let text = format!("the files have over {} octets: DER takes less", limits::CERTIFICATE_FILE_OCTETS);
@@ -120,7 +119,7 @@ fn write(path: &Path, request: &str) -> Result<(), AdminError> {
 /// What is to be said of a file with a private key that others may read, too (S-262).
 fn exposed(path: &str) -> Option<String> {
     let mode = Path::new(path).metadata().ok()?.mode();
-    let octets = Secret::new(contents(path).ok()?);
+    let octets = contents(path).ok()?;
     let has_key = octets.expose().windows(KEY.len()).any(|window| window == KEY);
     (has_key && mode & 0o077 != 0).then(|| {
         format!(

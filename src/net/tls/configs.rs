@@ -17,7 +17,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls::{Error, ServerConfig};
+use rustls::{Error, InconsistentKeys, ServerConfig};
 
 use super::Speaks;
 use crate::cert::{Choice, ServerIdentity, Shown, Trust, Verifier};
@@ -131,9 +131,15 @@ impl Face {
     /// Errs if key and certificate don't fit together.
     fn new(identity: &ServerIdentity) -> Result<Face, Error> {
         let chain = identity.chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
-        let key = PrivateKeyDer::try_from(identity.private_key.expose().to_vec())
+        // Borrowed: a copy would stay in memory that is given back.
+        let key = PrivateKeyDer::try_from(identity.private_key.expose())
             .map_err(|text| Error::General(text.into()))?;
-        let key = Arc::new(CertifiedKey::from_der(chain, key, &ring::default_provider())?);
+        let key = CertifiedKey::new(chain, ring::sign::any_supported_type(&key)?);
+        match key.keys_match() {
+            Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
+            Err(error) => return Err(error),
+        }
+        let key = Arc::new(key);
         let end_point = identity.chain.first().and_then(|certificate| end_point::of(certificate));
         Ok(Face { key, end_point: end_point.map(Arc::from) })
     }

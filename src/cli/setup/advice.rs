@@ -119,10 +119,9 @@ impl Advice {
 
     fn what_runs(&self) -> String {
         match self.next {
-            Next::RunsAlready(pid) if self.is_certificate_new => format!(
-                "\nThe server runs already, as process {pid}. It shows the new certificate after a restart, or \
-                 \"kill -HUP {pid}\".\n"
-            ),
+            Next::RunsAlready(pid) if self.is_certificate_new => {
+                format!("\nThe server runs already, as process {pid}, and shows the new certificate.\n")
+            }
             Next::RunsAlready(pid) => format!("\nThe server runs already, as process {pid}.\n"),
             Next::Serves => "\nNow it serves, until Ctrl-C; \"poppet serve\" serves again.\n\n".into(),
             Next::Nothing => "\nNothing serves yet: \"poppet serve\" does.\n".into(),
@@ -277,12 +276,13 @@ mod tests {
         );
     }
 
+    /// It told people to send SIGHUP for what a server that runs has taken up by itself.
     #[test]
     fn it_ends_with_who_serves() {
         let service = |former| Next::Service { pid: Some(7), log: "journalctl -u poppet", former };
         for (next, is_certificate_new, wanted) in [
             (Next::RunsAlready(7), false, "as process 7.\n"),
-            (Next::RunsAlready(7), true, "\"kill -HUP 7\".\n"),
+            (Next::RunsAlready(7), true, "as process 7, and shows the new certificate.\n"),
             (Next::Serves, true, "Ctrl-C; \"poppet serve\" serves again.\n\n"),
             (Next::Nothing, false, "\"poppet serve\" does.\n"),
             (service(None), true, "Its log: journalctl -u poppet\n"),

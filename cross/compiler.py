@@ -21,15 +21,8 @@ FROM_SOURCE = ("-C", "link-self-contained=no", "-Z", "use-sync-unwind=yes", "-Z"
 
 
 def build(tools, board):
-    """Builds from this folder, checks, describes, and lays the binary where the table of boards says."""
-    binary = compiled(tools, board, ROOT, built())
-    told = elf.check(binary, board.target)
-    board.folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(binary, board.binary)
-    board.binary.chmod(0o755)
-    materials.write(tools, board, commit_seconds(ROOT))
-    octets = board.binary.stat().st_size
-    print(f"{board.name}: {octets:,} octets, {told}, sha256 {digest(board.binary)[:16]}", flush=True)
+    """Builds from this folder, and fails if the binary is over its budget."""
+    octets = laid(tools, board)
     if octets > board.budget_octets:
         raise Failed(f"{octets:,} octets, {octets - board.budget_octets:,} more than its budget of {board.budget_octets:,}")
 
@@ -38,7 +31,7 @@ def build_twice(tools, board):
     """Builds the last commit here and in a clean copy, with folders and caches of its own; they must agree."""
     if said("git", "-C", str(ROOT), "status", "--porcelain").strip():
         raise Failed("there are changes that no commit has: two builds of one commit are compared")
-    build(tools, board)
+    laid(tools, board)
     kept = built() / "twice" / board.name
     with tempfile.TemporaryDirectory(prefix="poppet-elsewhere-") as top:
         copy = Path(top) / "source"
@@ -51,6 +44,19 @@ def build_twice(tools, board):
     if digest(kept / "poppet") != digest(board.binary):
         raise Failed(f"two builds of one commit differ: compare {board.binary} with {kept / 'poppet'}")
     print(f"{board.name}: a clean build elsewhere has the same octets", flush=True)
+
+
+def laid(tools, board):
+    """Builds, checks, describes, and lays the binary where the table of boards says; returns its octets."""
+    binary = compiled(tools, board, ROOT, built())
+    told = elf.check(binary, board.target)
+    board.folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(binary, board.binary)
+    board.binary.chmod(0o755)
+    materials.write(tools, board, commit_seconds(ROOT))
+    octets = board.binary.stat().st_size
+    print(f"{board.name}: {octets:,} octets, {told}, sha256 {digest(board.binary)[:16]}", flush=True)
+    return octets
 
 
 def compiled(tools, board, source, target_folder, **more):

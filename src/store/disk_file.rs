@@ -78,8 +78,8 @@ impl Medium for DiskFile {
         file::keep_copy(&self.path, layout, self.free_octets())
     }
 
-    fn drop_copies(&self) {
-        file::drop_copies(&self.path);
+    fn drop_copies(&self) -> Result<(), StoreError> {
+        file::drop_copies(&self.path)
     }
 
     fn allocated_octets(&self) -> u64 {

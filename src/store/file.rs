@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+
 use super::error::StoreError;
 use super::schema::SCHEMA;
 use crate::limits;
@@ -22,7 +24,7 @@ pub(super) fn open_locked(path: &Path) -> Result<File, StoreError> {
         .read(true)
         .write(true)
         // A FIFO must not make the opening wait.
-        .custom_flags((rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits() as i32)
+        .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32)
         .open(path)
         .map_err(|error| open_error(path, &error))?;
     let facts = file.metadata().map_err(|error| io_error("look at", path, &error))?;
@@ -79,7 +81,9 @@ pub(super) fn create_temporary(path: &Path) -> Result<PathBuf, StoreError> {
 pub(super) fn put_in_place(temporary: &Path, path: &Path) -> Result<(), StoreError> {
     let directory = folder_of(path);
     let sync = || -> io::Result<()> {
-        File::open(temporary)?.sync_all()?;
+        // Nobody may have put a link or a FIFO in its place.
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
+        OpenOptions::new().read(true).custom_flags(flags).open(temporary)?.sync_all()?;
         rename_to_new(temporary, path)?;
         File::open(directory)?.sync_all()
     };
@@ -141,13 +145,14 @@ pub(super) fn put_copy_back(path: &Path, layout: u32) -> Result<bool, StoreError
     put().map(|()| true).map_err(|error| io_error("put back", path, &error))
 }
 
-/// Removes the copies of all older layouts.
-pub(super) fn drop_copies(path: &Path) {
-    for layout in 1..SCHEMA {
-        if let Err(error) = remove(&copy_of(path, layout)) {
-            log::warn!("the copy {} can't be removed: {error}", copy_of(path, layout).display());
+/// Removes the copies of all older layouts, and what was to become one.
+pub(super) fn drop_copies(path: &Path) -> Result<(), StoreError> {
+    for copy in (1..SCHEMA).map(|layout| copy_of(path, layout)) {
+        for copy in [with_ending(&copy, ".new"), copy] {
+            remove(&copy).map_err(|error| io_error("remove the copy", &copy, &error))?;
         }
     }
+    Ok(())
 }
 
 fn copy_of(path: &Path, layout: u32) -> PathBuf {

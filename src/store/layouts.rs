@@ -2,14 +2,15 @@
 //!
 //! ```text
 //! opened --current--> used
-//!        --older----> copied beside itself, if there is room --> migrated, one commit --> "migrated" stands in it
+//!        --older----> former copies removed, copied beside itself --> migrated, one commit --> "migrated" stands in it
 //!                                                                  |  first change          |  taken back
 //!                                                                  v                        v
 //!                                            row and copy are gone, in use      the copy takes the file's place
 //!        --newer----> refused: nothing is touched
 //! ```
 //!
-//! So a copy is there exactly as long as nothing that anybody was told of would be lost with it.
+//! Where there is no room for a copy, "migrated" does not stand in it, and nothing is ever taken back. So a copy takes the
+//! file's place only as long as nothing that anybody was told of would be lost with it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -90,25 +91,39 @@ pub(super) fn bring_up(
     let Some(from) = engine.read(older)? else { return Ok(engine) };
     // Closed, so that the copy is a file that was closed properly.
     engine.close();
-    match medium.keep_copy(from) {
-        Ok(true) => log::info!("the database has layout {from}: a copy of it is kept until the first change"),
-        Ok(false) => log::warn!("the database has layout {from}, and there is no room for a copy of it"),
-        Err(error) => log::warn!("the database has layout {from}, and can't be copied: {error}"),
-    }
+    // What an attempt before this one left may lack mail that has been taken since, and it takes this one's room.
+    medium.drop_copies()?;
+    let is_copied = match medium.keep_copy(from) {
+        Ok(true) => {
+            log::info!("the database has layout {from}: a copy of it is kept until the first change");
+            true
+        }
+        Ok(false) => {
+            log::warn!("the database has layout {from}, and there is no room for a copy of it");
+            false
+        }
+        Err(error) => {
+            log::warn!("the database has layout {from}, and can't be copied: {error}");
+            false
+        }
+    };
     let engine = open()?;
     engine.write(Sync::TwoPhase, |transaction| {
         let steps = STEPS.iter().skip(from as usize - 1);
         steps.into_iter().try_for_each(|step| step(transaction))?;
         put(transaction)?;
-        let migrated = schema::encode(&META, META_MIGRATED, &from)?;
-        transaction.open_table(META)?.insert(META_MIGRATED, migrated.as_slice())?;
+        // Only then is there a way back.
+        if is_copied {
+            let migrated = schema::encode(&META, META_MIGRATED, &from)?;
+            transaction.open_table(META)?.insert(META_MIGRATED, migrated.as_slice())?;
+        }
         Ok(())
     })?;
     log::info!("the database has layout {SCHEMA} now");
     Ok(engine)
 }
 
-/// From which layout the file was migrated, if nothing has changed in it since.
+/// From which layout the file was migrated, if a copy of it was kept and nothing has changed in the file since.
 pub(super) fn unused_since(transaction: &ReadTransaction) -> Result<Option<u32>, Fault> {
     match transaction.open_table(META)?.get(META_MIGRATED)? {
         Some(stored) => Ok(Some(schema::decode(&META, META_MIGRATED, stored.value())?)),
@@ -134,11 +149,13 @@ pub(super) fn look(path: &Path) -> Result<Option<Settings>, StoreError> {
 }
 
 /// Puts the copy of an older layout back in the place of a database that was migrated and never changed since; says
-/// whether it did. Errs as [`super::Store::open`] does.
+/// whether the database has an older layout then. Errs as [`super::Store::open`] does.
 pub(super) fn take_back(path: &Path) -> Result<bool, StoreError> {
     let engine = open(path)?;
     if engine.read(older)?.is_some() {
-        return Ok(false);
+        // A migration that came to nothing: from now on the database takes mail that its copies lack.
+        file::drop_copies(path)?;
+        return Ok(true);
     }
     let Some(from) = engine.read(unused_since)? else { return Ok(false) };
     engine.close();

@@ -33,8 +33,10 @@ pub trait Medium: std::fmt::Debug + Send + Sync {
         Ok(false)
     }
 
-    /// Removes such copies; if that fails, the next opening does it.
-    fn drop_copies(&self) {}
+    /// Removes such copies, and what was to become one. Errs with the reason.
+    fn drop_copies(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// Counts what reaches a storage; the figures of `stat --wear`.

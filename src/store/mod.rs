@@ -194,8 +194,8 @@ impl Store {
         layouts::look(path)
     }
 
-    /// Brings the older layout of a database back that was migrated and never changed since; says whether there was
-    /// one. Errs as [`Store::open`] does.
+    /// Brings the older layout of a database back that was migrated and never changed since; says whether the database
+    /// has an older layout then. Errs as [`Store::open`] does.
     pub fn take_back(path: &Path) -> Result<bool, StoreError> {
         layouts::take_back(path)
     }

@@ -99,7 +99,7 @@ impl Shared {
         engine = layouts::bring_up(&medium, engine, || open(cache_octets))?;
         let migrated_from = engine.read(layouts::unused_since)?;
         if migrated_from.is_none() {
-            medium.drop_copies();
+            drop_copies(&*medium);
         }
         let (settings, _) = engine.read(records::settings)?;
         if options.cache_kib.is_none() && settings.cache_kib != limits::CACHE_KIB {
@@ -161,7 +161,7 @@ impl Shared {
     /// The first change since a migration is durable: there is no way back any more.
     pub(super) fn put_in_use(&self) {
         if self.is_unused.swap(false, Ordering::AcqRel) {
-            self.medium.drop_copies();
+            drop_copies(&*self.medium);
         }
     }
 
@@ -400,6 +400,13 @@ pub(super) fn lay_out(medium: Arc<dyn Medium>) -> Result<(), StoreError> {
 fn live_octets(transaction: &ReadTransaction, octets_of_rows: u64) -> Result<u64, Fault> {
     let octets = octets_of_rows.saturating_sub(free::surplus_octets(transaction)?);
     Ok(octets + free::waiting_octets(transaction)?)
+}
+
+/// What can't be removed is by the next opening.
+fn drop_copies(medium: &dyn Medium) {
+    if let Err(error) = medium.drop_copies() {
+        log::warn!("{error}");
+    }
 }
 
 fn cache_octets(kib: u32) -> usize {

@@ -261,6 +261,10 @@ impl Medium for Disk {
         Ok(())
     }
 
+    fn keep_copy(&self, _layout: u32) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
     fn drop_cache(&self) {
         let mut state = self.state();
         let mut live = state.durable.clone();

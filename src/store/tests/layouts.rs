@@ -83,7 +83,7 @@ fn a_migrated_file_goes_back_as_long_as_nobody_has_used_it_s_345() {
     folder.open().unwrap().close();
     assert_eq!(Store::take_back(&folder.database()), Ok(true));
     assert!(!copy(&folder).exists());
-    assert_eq!(Store::take_back(&folder.database()), Ok(false), "that is the older layout");
+    assert_eq!(Store::take_back(&folder.database()), Ok(true), "that is the older layout");
     // Here again is what it was.
     let store = folder.open().unwrap();
     assert_eq!(layout(&store), (2, true, Some(1)));
@@ -107,6 +107,97 @@ fn a_copy_that_a_killed_process_left_is_removed_or_replaced() {
     std::fs::write(copy(&folder), "left between commit and removal").unwrap();
     folder.open().unwrap();
     assert!(!copy(&folder).exists());
+}
+
+/// A file on a disk without room for a copy of it.
+#[derive(Debug)]
+struct Narrow(DiskFile, PathBuf);
+
+impl Medium for Narrow {
+    fn open(&self) -> Result<Box<dyn redb::StorageBackend>, StoreError> {
+        self.0.open()
+    }
+
+    fn free_octets(&self) -> u64 {
+        self.0.free_octets()
+    }
+
+    fn allocated_octets(&self) -> u64 {
+        self.0.allocated_octets()
+    }
+
+    fn is_in_place(&self) -> Result<(), StoreError> {
+        self.0.is_in_place()
+    }
+
+    fn drop_cache(&self) {
+        self.0.drop_cache();
+    }
+
+    fn keep_copy(&self, layout: u32) -> Result<bool, StoreError> {
+        crate::store::file::keep_copy(&self.1, layout, 0)
+    }
+
+    fn drop_copies(&self) -> Result<(), StoreError> {
+        self.0.drop_copies()
+    }
+}
+
+/// An upgrade was copied, and failed before its commit. The former version took mail for weeks. The next upgrade had no
+/// room for a copy, and was taken back: the copy of weeks ago came in the place of all that mail.
+#[test]
+fn a_copy_of_an_earlier_attempt_never_takes_the_place_of_the_mail_since() {
+    for has_room in [true, false] {
+        let (folder, alice, _) = old_folder();
+        let stale = std::fs::read(folder.database()).unwrap();
+        // Opening it migrates it; as the former version had it, it is of layout 1 again.
+        let former = folder.open().unwrap();
+        deliver(&former, b"of these weeks", &[alice]).unwrap();
+        let before = former.snapshot(alice).wait().unwrap();
+        make_old(&former);
+        former.close();
+        std::fs::write(copy(&folder), stale).unwrap();
+        let path = folder.database();
+        let medium = Narrow(DiskFile::new(&path), path.clone());
+        let store = match has_room {
+            true => folder.open(),
+            false => Store::open_on(Arc::new(medium), &Options::default(), clock()),
+        };
+        let store = store.unwrap();
+        assert_eq!(layout(&store), (2, true, has_room.then_some(1)));
+        assert_eq!(copy(&folder).is_file(), has_room);
+        store.close();
+        drop(store);
+        assert_eq!(Store::take_back(&path), Ok(has_room));
+        let store = folder.open().unwrap();
+        assert_eq!(store.snapshot(alice).wait().unwrap(), before);
+    }
+}
+
+/// A copy that can't be removed could be taken for the new one.
+#[test]
+fn what_can_t_be_removed_from_the_copy_s_place_stops_the_migration() {
+    let (folder, ..) = old_folder();
+    std::fs::create_dir(copy(&folder)).unwrap();
+    let error = folder.open().unwrap_err();
+    assert!(
+        error.to_string().contains("remove the copy") && error.to_string().contains("layout-1"),
+        "{error}"
+    );
+    assert!(Store::take_back(&folder.database()).is_err());
+    std::fs::remove_dir(copy(&folder)).unwrap();
+    assert_eq!(layout(&folder.open().unwrap()), (2, true, Some(1)));
+}
+
+/// The former version serves on: what it takes from now on is not in the copy.
+#[test]
+fn what_is_taken_back_before_it_was_migrated_keeps_no_copy() {
+    let (folder, ..) = old_folder();
+    for left in [copy(&folder), folder.0.join("poppet.redb.layout-1.new")] {
+        std::fs::write(&left, "of an attempt").unwrap();
+        assert_eq!(Store::take_back(&folder.database()), Ok(true));
+        assert!(!left.exists(), "{}", left.display());
+    }
 }
 
 #[test]

@@ -414,7 +414,7 @@ fn every_command_has_help_and_there_is_a_version() {
         assert!(house.run(&format!("{verb} --help")).done().contains("Examples:"), "{verb}");
     }
     assert_eq!(house.run("help").done(), help.done());
-    assert_eq!(house.run("--version").done(), concat!("poppet ", env!("CARGO_PKG_VERSION"), "\n"));
+    assert_eq!(house.run("--version").done(), concat!("poppet ", env!("CARGO_PKG_VERSION"), " (layout 2)\n"));
 }
 
 #[test]

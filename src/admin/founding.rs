@@ -97,10 +97,18 @@ pub fn peek(database: &Path) -> Result<Option<Settings>, AdminError> {
     Store::look(database).map_err(AdminError::unreachable)
 }
 
-/// Brings the older layout of a database back that a newer poppet has migrated, unless it has been changed since.
-/// Errs with [`super::Failure::Unreachable`].
-pub fn take_back(database: &Path) -> Result<(), AdminError> {
-    Store::take_back(database).map(drop).map_err(AdminError::unreachable)
+/// The layout of a database that this poppet makes and uses.
+pub const LAYOUT: u32 = Store::LAYOUT;
+
+/// Brings the older layout of a database back that a newer poppet has migrated, unless it has been changed since; says
+/// whether the database has an older layout then. Errs with [`super::Failure::Unreachable`].
+pub fn take_back(database: &Path) -> Result<bool, AdminError> {
+    Store::take_back(database).map_err(AdminError::unreachable)
+}
+
+/// Whether any process has the database open, be it that it brings it to its layout. Opens and changes nothing.
+pub fn is_open(database: &Path) -> bool {
+    Store::is_open(database)
 }
 
 /// Makes folder, device key and database where there are none, or opens what stands.

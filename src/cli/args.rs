@@ -33,7 +33,8 @@ pub(super) fn parse(arguments: &[String]) -> Result<Parsed, AdminError> {
     }
     match Poppet::from_args(&["poppet"], &arguments) {
         Ok(Poppet { version: true, .. }) => {
-            Ok(Parsed::Text(format!("poppet {}\n", env!("CARGO_PKG_VERSION"))))
+            // A setup of another version reads the layout, too: whether this one can have the database.
+            Ok(Parsed::Text(format!("poppet {} (layout {})\n", env!("CARGO_PKG_VERSION"), admin::LAYOUT)))
         }
         Ok(Poppet { verb: Some(Verb::Setup(setup)), .. }) => match setup.names.len() {
             1 => Err(misused("Required positional arguments not provided: USER", Some("setup"))),

@@ -48,6 +48,13 @@ pub(super) fn open_locked(path: &Path) -> Result<File, StoreError> {
     }
 }
 
+/// Whether a process has it locked.
+pub(super) fn is_locked(path: &Path) -> bool {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
+    let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    opened.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
 /// Errs with [`StoreError::Foreign`] unless the file begins as redb's do: redb itself takes an empty file
 /// for a new database.
 pub(super) fn check_magic(file: &File, path: &Path) -> Result<(), StoreError> {

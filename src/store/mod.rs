@@ -169,6 +169,9 @@ impl Delivered {
 }
 
 impl Store {
+    /// The layout of the file that this poppet makes and uses.
+    pub const LAYOUT: u32 = schema::SCHEMA;
+
     /// Makes a new database at `path`: a temporary name, synced, renamed, the directory synced.
     /// Errs with [`StoreError::Exists`] if there is one already.
     pub fn create(path: &Path, options: &Options, clock: Clock) -> Result<Store, StoreError> {
@@ -198,6 +201,12 @@ impl Store {
     /// has an older layout then. Errs as [`Store::open`] does.
     pub fn take_back(path: &Path) -> Result<bool, StoreError> {
         layouts::take_back(path)
+    }
+
+    /// Whether any process has the database at `path` open, be it that it brings it to its layout. Opens and changes
+    /// nothing.
+    pub fn is_open(path: &Path) -> bool {
+        file::is_locked(path)
     }
 
     /// Makes a new database on an empty medium, as tests do that cut the power or damage what is stored.

@@ -7,12 +7,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Hands;
-use super::facts::{says_poppet, user_number};
+use super::facts::{layout_of, says_poppet, user_number};
 use super::files::{self, Ready};
 use super::plan::{Plan, Step};
 use super::site::Site;
 use super::tools::{Act, ToolError, Tools};
-use crate::admin::{AdminError, Failure};
+use crate::admin::{self, AdminError, Failure};
 use crate::limits;
 use crate::mail::printable;
 
@@ -39,10 +39,20 @@ pub(in crate::cli) struct Outcome {
 struct Before {
     units: Vec<(&'static str, u32, Option<Vec<u8>>)>,
     program: Option<Vec<u8>>,
+    /// The layout of databases that this program uses, if it says so.
+    layout: Option<u32>,
+}
+
+/// Which version is left where an upgrade did not come up.
+enum Left {
+    /// The one before.
+    Former,
+    /// The new one: the one before can't read what the database has become.
+    New,
 }
 
 impl Doing<'_> {
-    /// Carries the plan out. On an error the former poppet serves as before, if there was one.
+    /// Carries the plan out. On an error the former poppet serves as before, if there was one and it can.
     pub fn carry_out(&self, plan: &Plan) -> Result<Outcome, AdminError> {
         let before = Before::of(self.site, plan);
         let mut is_service_touched = false;
@@ -81,7 +91,7 @@ impl Doing<'_> {
             Step::Reload => ask(Act::Reload),
             Step::Enable => ask(Act::Enable),
             Step::Start => ask(Act::Start),
-            Step::Stop => ask(Act::Stop),
+            Step::Stop => ask(Act::Stop).map(|()| self.wait_until_closed()),
             Step::Restart => ask(Act::Restart),
             Step::MovePorts => ask(Act::Stop).and_then(|()| ask(Act::Start)),
             Step::Prove => self.wait_until_proven(),
@@ -139,11 +149,16 @@ impl Doing<'_> {
         let log = self.site.manager.log_command();
         let undone = self.undo(before, is_service_touched);
         let text = match (undone, is_service_touched) {
-            (Ok(()), true) => format!(
+            (Ok(Left::Former), true) => format!(
                 "the new version does not come up ({why}), so the former one serves again as before{heard}; \"{log}\" \
                  tells more"
             ),
-            (Ok(()), false) => {
+            (Ok(Left::New), _) => format!(
+                "the new version does not come up ({why}), and the former one can't read the database any more, which has \
+                 taken mail or changes since: the new one is left, and started again{heard}; look at \"{log}\", mend that, \
+                 then run setup again"
+            ),
+            (Ok(Left::Former), false) => {
                 format!("{why}; all is as it was, and the former version serves; then run setup again")
             }
             (Err(trouble), _) => format!(
@@ -154,19 +169,36 @@ impl Doing<'_> {
         AdminError::new(Failure::Failed, text)
     }
 
-    fn undo(&self, before: &Before, is_service_touched: bool) -> Result<(), String> {
+    /// What fails on the way does not keep the service from being started again: it is told if nobody serves then.
+    fn undo(&self, before: &Before, is_service_touched: bool) -> Result<Left, String> {
         let tools = Tools::of(self.site);
-        if is_service_touched {
-            tools.ask(Act::Stop).map_err(|ToolError(why)| why)?;
-            self.hands.take_back(&self.site.at(&self.site.database)).map_err(|error| error.text)?;
+        let ask = |act| tools.ask(act).map_err(|ToolError(why)| why);
+        if !is_service_touched {
+            return before.put_back(self.site).and_then(|()| ask(Act::Reload)).map(|()| Left::Former);
         }
-        before.put_back(self.site)?;
-        tools.ask(Act::Reload).map_err(|ToolError(why)| why)?;
-        if is_service_touched {
-            tools.ask(Act::Start).map_err(|ToolError(why)| why)?;
-            return self.wait_until_proven();
+        let stopped = ask(Act::Stop);
+        self.wait_until_closed();
+        let database = self.hands.take_back(&self.site.at(&self.site.database)).map_err(|error| error.text);
+        if database == Ok(false) && before.layout.is_some_and(|layout| layout < admin::LAYOUT) {
+            return ask(Act::Start).map(|()| Left::New);
         }
-        Ok(())
+        let put = before.put_back(self.site);
+        let reloaded = ask(Act::Reload);
+        let started = ask(Act::Start);
+        put?;
+        self.wait_until_proven().map_err(|unproven| {
+            let troubles = [stopped.err(), database.err(), reloaded.err(), started.err()];
+            troubles.into_iter().flatten().next().unwrap_or(unproven)
+        })?;
+        Ok(Left::Former)
+    }
+
+    /// Some managers say that a service has ended while its process is about to.
+    fn wait_until_closed(&self) {
+        let end = Instant::now() + self.patience;
+        while self.hands.is_open() && Instant::now() < end {
+            thread::sleep(limits::PROOF_PAUSE.min(self.patience));
+        }
     }
 
     fn not_coming_up(&self, why: &str) -> AdminError {
@@ -188,13 +220,17 @@ impl Doing<'_> {
 
 impl Before {
     fn of(site: &Site, plan: &Plan) -> Before {
-        let mut before = Before { units: Vec::new(), program: None };
+        let mut before = Before { units: Vec::new(), program: None, layout: None };
         for step in &plan.steps {
             match step {
                 Step::PutUnit(unit) => {
                     before.units.push((unit.path, unit.mode, fs::read(site.at(unit.path)).ok()));
                 }
-                Step::PutProgram { .. } => before.program = fs::read(site.at(site.program())).ok(),
+                Step::PutProgram { .. } => {
+                    let path = site.at(site.program());
+                    before.layout = layout_of(&path);
+                    before.program = fs::read(path).ok();
+                }
                 _ => {}
             }
         }

@@ -22,6 +22,8 @@ use crate::settings::{Listen, ListenerKind};
 pub(in crate::cli) struct Facts {
     /// What is in the program's place.
     pub program: Standing,
+    /// The layout of databases that what is there uses, if it says so.
+    pub program_layout: Option<u32>,
     /// Why what is there can't be replaced, or nothing be put there; one line with the remedy.
     pub program_fault: Option<String>,
     /// Whether the service's user and group are there.
@@ -117,6 +119,10 @@ impl Facts {
         let program = compare_program(site, own);
         Ok(Facts {
             program_fault: program_fault(site, &program, own.len() as u64),
+            program_layout: match program {
+                Ok(Standing::Former) => layout_of(&site.at(site.program())),
+                _ => None,
+            },
             program: program.unwrap_or(Standing::Edited),
             has_user: uid.is_some(),
             has_group,
@@ -191,10 +197,21 @@ fn compare_program(site: &Site, own: &[u8]) -> Result<Standing, String> {
 
 /// Whether a program calls itself poppet.
 pub(super) fn says_poppet(path: &Path) -> bool {
+    version_of(path).is_some()
+}
+
+/// The layout of databases that a poppet uses, as in `poppet 1.0.0 (layout 2)`.
+pub(super) fn layout_of(path: &Path) -> Option<u32> {
+    let said = version_of(path)?;
+    said.split_once("(layout ")?.1.split(')').next()?.parse().ok()
+}
+
+fn version_of(path: &Path) -> Option<String> {
     let mut command = Command::new(path);
     command.arg("--version").env_clear().current_dir("/");
-    let said = output_of(command.stdin(Stdio::null()));
-    said.is_ok_and(|said| said.status.success() && said.stdout.starts_with(b"poppet "))
+    let said = output_of(command.stdin(Stdio::null())).ok()?;
+    let is_poppet = said.status.success() && said.stdout.starts_with(b"poppet ");
+    is_poppet.then(|| String::from_utf8_lossy(&said.stdout).into_owned())
 }
 
 /// Why the program can't be put in its place.

@@ -4,8 +4,8 @@
 //! Facts::look --> plan --> refused: one line with the remedy, nothing done
 //!                      --> Plan --dry-run--> printed
 //!                               --carry out--> served: a POP3 logon inside TLS has worked
-//!                                          \--> failed: an upgrade is taken back, and the former serves again (S-345);
-//!                                               else what the log says
+//!                                          \--> failed: an upgrade is taken back, and the former serves again (S-345),
+//!                                               unless it can't read the database any more; else what the log says
 //! ```
 //!
 //! Every step can be done twice: an attempt that was killed is finished by running setup again.
@@ -67,6 +67,10 @@ pub(super) trait Hands {
     /// Tries a connection as a mail client makes it; errs with what went wrong.
     fn prove(&self) -> Result<(), String>;
 
-    /// Takes the change of the database's layout back that the new version made, unless it has been used since.
-    fn take_back(&self, database: &Path) -> Result<(), AdminError>;
+    /// Whether any process has the database open, be it that it can't answer yet or any more.
+    fn is_open(&self) -> bool;
+
+    /// Takes the change of the database's layout back that the new version made, unless it has been used since; says
+    /// whether the database has an older layout then.
+    fn take_back(&self, database: &Path) -> Result<bool, AdminError>;
 }

@@ -4,7 +4,7 @@ use super::Serving;
 use super::facts::{Facts, Folder};
 use super::site::{Manager, Site};
 use super::units::{SOCKET, Standing, Unit};
-use crate::admin::{AdminError, Failure};
+use crate::admin::{self, AdminError, Failure};
 use crate::cli::table::{Cell, Report};
 use crate::mail::printable;
 
@@ -164,6 +164,17 @@ fn refusal(site: &Site, facts: &Facts, is_named: bool) -> Option<AdminError> {
     }
     if let Some(fault) = &facts.program_fault {
         return failed(Failure::Refused, fault.clone());
+    }
+    if let Some(newer) = facts.program_layout.filter(|layout| *layout > admin::LAYOUT) {
+        return failed(
+            Failure::Refused,
+            format!(
+                "{} is a newer poppet, whose database this one can't read (layout {newer}, this one knows {}): run setup \
+                 of that one, or of a newer one",
+                site.program(),
+                admin::LAYOUT
+            ),
+        );
     }
     if let Some((unit, _)) = facts.units.iter().find(|(_, standing)| *standing == Standing::Edited) {
         return failed(Failure::Refused, edited(site, unit));

@@ -256,7 +256,11 @@ impl Hands for RealHands {
         }
     }
 
-    fn take_back(&self, database: &Path) -> Result<(), AdminError> {
+    fn is_open(&self) -> bool {
+        admin::is_open(&self.database)
+    }
+
+    fn take_back(&self, database: &Path) -> Result<bool, AdminError> {
         admin::take_back(database)
     }
 }

@@ -84,6 +84,12 @@ pub(in crate::cli::install) struct Machine {
     pub taken: RefCell<Vec<Taken>>,
     /// How often the database's layout was taken back.
     pub taken_back: Cell<u32>,
+    /// What taking it back comes to; "busy" while the database is open.
+    pub left: RefCell<Result<bool, AdminError>>,
+    /// How often it is found open yet.
+    pub looks_until_closed: Cell<u32>,
+    /// How long a service may take.
+    pub patience: Cell<Duration>,
 }
 
 impl Machine {
@@ -120,7 +126,15 @@ impl Machine {
         root.write("etc/group", "root:x:0:\n");
         root.make_folder("usr/local/bin");
         let listeners = RefCell::new(Some(listeners()));
-        Machine { root, listeners, taken: RefCell::default(), taken_back: Cell::default() }
+        Machine {
+            root,
+            listeners,
+            taken: RefCell::default(),
+            taken_back: Cell::default(),
+            left: RefCell::new(Ok(true)),
+            looks_until_closed: Cell::default(),
+            patience: Cell::default(),
+        }
     }
 
     /// A machine on which that version is installed and runs.
@@ -144,7 +158,7 @@ impl Machine {
         let site = self.root.site();
         let mut plan = plan(&site, &self.look(own)?, true)?;
         plan.steps.truncate(steps);
-        let doing = Doing { site: &site, own: own.as_bytes(), hands: self, patience: Duration::ZERO };
+        let doing = Doing { site: &site, own: own.as_bytes(), hands: self, patience: self.patience.get() };
         doing.carry_out(&plan)
     }
 
@@ -215,8 +229,17 @@ impl Hands for Machine {
         }
     }
 
-    fn take_back(&self, _: &Path) -> Result<(), AdminError> {
+    fn is_open(&self) -> bool {
+        let looks = self.looks_until_closed.get();
+        self.looks_until_closed.set(looks.saturating_sub(1));
+        looks > 0
+    }
+
+    fn take_back(&self, _: &Path) -> Result<bool, AdminError> {
         self.taken_back.set(self.taken_back.get() + 1);
-        Ok(())
+        match self.looks_until_closed.get() {
+            0 => self.left.borrow().clone(),
+            _ => Err(AdminError::unreachable("busy")),
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use super::{Machine, Root, poppet};
-use crate::admin::Failure;
+use crate::admin::{self, Failure};
 use crate::cli::install::facts::{Facts, Folder, Service};
 use crate::cli::install::site::Site;
 use crate::cli::install::tools::{Act, ToolError, Tools};
@@ -82,6 +82,21 @@ fn what_stands_in_the_way_is_told_in_one_line_and_nothing_is_done() {
         assert_eq!(error.kind, kind, "{}", error.text);
         assert!(error.text.contains(wanted) && error.text.lines().count() == 1, "{}", error.text);
         assert_eq!((machine.files(), machine.calls()), (before, vec![]), "{}", error.text);
+    }
+}
+
+/// The service of an older poppet could not start, and the newer one was not put back.
+#[test]
+fn a_poppet_whose_layout_is_newer_is_not_replaced() {
+    for (layout, is_refused) in
+        [(admin::LAYOUT - 1, false), (admin::LAYOUT, false), (admin::LAYOUT + 1, true)]
+    {
+        let machine = Machine::with("1.0");
+        let standing = format!("#!/bin/sh\necho 'poppet 9.0 (layout {layout})'\n");
+        machine.root.write_program("usr/local/bin/poppet", &standing);
+        let refused = machine.set_up(&poppet("2.0")).err().map(|error| error.text);
+        assert_eq!(refused.is_some(), is_refused, "{refused:?}");
+        assert!(refused.is_none_or(|text| text.contains("is a newer poppet")));
     }
 }
 

@@ -4,8 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use super::{Machine, listeners, poppet};
-use crate::admin::Failure;
+use crate::admin::{AdminError, Failure};
 use crate::cli::install::{Taken, remove};
+use crate::limits;
 use crate::settings::ListenerKind;
 
 const PROGRAM: &str = "usr/local/bin/poppet";
@@ -146,6 +147,72 @@ fn an_upgrade_that_does_not_come_up_is_taken_back_s_345() {
         assert_ne!(machine.root.read(SERVICE), Some(unit));
         assert_eq!(machine.taken_back.get(), 1, "the database goes back with its program");
     }
+}
+
+/// The former program was put onto a database that it can't read, and refused it for ever.
+#[test]
+fn a_database_that_is_in_use_in_the_new_layout_keeps_the_new_version() {
+    let new = poppet("2.0") + "# mute\n";
+    for (former, is_taken_back, is_former) in [
+        ("1.0 (layout 1)", false, false),
+        ("1.0 (layout 1)", true, true),
+        // It knows this layout.
+        ("1.0 (layout 2)", false, true),
+    ] {
+        let machine = Machine::with("0.9");
+        machine.root.write_program(PROGRAM, &former_poppet(former));
+        machine.root.write("running", &former_poppet(former));
+        *machine.left.borrow_mut() = Ok(is_taken_back);
+        machine.calls();
+        let error = machine.set_up(&new).unwrap_err();
+        let wanted = if is_former { &former_poppet(former) } else { &new };
+        assert_eq!(machine.root.read(PROGRAM).as_ref(), Some(wanted), "{former} {is_taken_back}");
+        assert_eq!(machine.root.read("running").as_ref(), Some(wanted), "{former} {is_taken_back}");
+        let says_new = error.text.contains("the new one is left, and started again");
+        assert_eq!((says_new, error.text.lines().count()), (!is_former, 1), "{}", error.text);
+        assert_eq!(machine.calls().last().unwrap(), "start poppet.service");
+    }
+}
+
+fn former_poppet(version: &str) -> String {
+    format!("#!/bin/sh\necho 'poppet {version}'\n")
+}
+
+/// The new program stayed, and the service was stopped: whatever went wrong on the way back ended it.
+#[test]
+fn the_former_version_is_put_back_whatever_the_database_says() {
+    let machine = Machine::with("1.0");
+    *machine.left.borrow_mut() = Err(AdminError::unreachable("a newer layout"));
+    let error = machine.set_up(&(poppet("2.0") + "# mute\n")).unwrap_err();
+    assert!(error.text.contains("the former one serves again"), "{}", error.text);
+    assert_eq!(machine.root.read("running"), Some(poppet("1.0")));
+
+    // It is told where nobody serves then.
+    let machine = Machine::new();
+    machine.set_up(&(poppet("1.0") + "# mute\n")).unwrap_err();
+    *machine.left.borrow_mut() = Err(AdminError::unreachable("a newer layout"));
+    let error = machine.set_up(&(poppet("2.0") + "# mute\n")).unwrap_err();
+    assert!(error.text.contains("can't be put back (a newer layout)"), "{}", error.text);
+    assert_eq!(machine.root.read("running"), Some(poppet("1.0") + "# mute\n"), "it is started all the same");
+
+    // So does a manager that can't stop it.
+    let machine = Machine::with("1.0");
+    let systemctl = machine.root.read("usr/bin/systemctl").unwrap();
+    let stubborn = systemctl.replace("stop*) rm -f active ports running;;", "stop*) exit 1;;");
+    assert_ne!(stubborn, systemctl);
+    machine.root.write_program("usr/bin/systemctl", &stubborn);
+    machine.set_up(&(poppet("2.0") + "# mute\n")).unwrap_err();
+    assert_eq!(machine.root.read("running"), Some(poppet("1.0")));
+}
+
+/// procd says that a service has ended while its process is about to: the database was busy, and stayed as it was.
+#[test]
+fn a_process_that_is_about_to_end_is_waited_for() {
+    let machine = Machine::with("1.0");
+    machine.patience.set(limits::PROOF_PAUSE / 50);
+    machine.looks_until_closed.set(1);
+    machine.set_up(&(poppet("2.0") + "# mute\n")).unwrap_err();
+    assert_eq!((machine.taken_back.get(), machine.looks_until_closed.get()), (1, 0));
 }
 
 #[test]

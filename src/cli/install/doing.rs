@@ -6,12 +6,12 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::Hands;
 use super::facts::{layout_of, says_poppet, user_number};
 use super::files::{self, Ready};
 use super::plan::{Plan, Step};
-use super::site::Site;
+use super::site::{Manager, Site};
 use super::tools::{Act, ToolError, Tools};
+use super::{Hands, Serving};
 use crate::admin::{self, AdminError, Failure};
 use crate::limits;
 use crate::mail::printable;
@@ -131,14 +131,23 @@ impl Doing<'_> {
     }
 
     fn wait_until_proven(&self) -> Result<(), String> {
-        let end = Instant::now() + self.patience;
+        let begin = Instant::now();
         loop {
             match self.hands.prove() {
                 Ok(()) => return Ok(()),
-                Err(why) if Instant::now() >= end => return Err(why),
+                Err(why) if begin.elapsed() >= self.patience && !self.is_opening(begin) => return Err(why),
                 Err(_) => thread::sleep(limits::PROOF_PAUSE.min(self.patience)),
             }
         }
+    }
+
+    /// Whether its process is about to open the database yet, which may have to be repaired or migrated. systemd has
+    /// waited for that.
+    fn is_opening(&self, begin: Instant) -> bool {
+        self.site.manager != Manager::Systemd
+            && begin.elapsed() < limits::LONGEST_START
+            && self.hands.server() == Serving::Nobody
+            && self.hands.is_open()
     }
 
     /// Puts back what stood before, and has it serve.

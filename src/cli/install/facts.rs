@@ -135,7 +135,12 @@ impl Facts {
                 is_active,
                 has_ports,
                 is_enabled: tools.is_enabled(),
-                is_current: hands.is_current(&site.at(site.program()), pid),
+                is_current: match (pid, &server) {
+                    // Not every manager tells the process; a server that answers does.
+                    (None, Serving::Process(pid)) => hands.is_current(&site.at(site.program()), Some(*pid)),
+                    (None, Serving::Stranger) => false,
+                    _ => hands.is_current(&site.at(site.program()), pid),
+                },
                 pid,
             },
             // What is ours is no obstacle.

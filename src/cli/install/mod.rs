@@ -54,8 +54,8 @@ pub(super) trait Hands {
     /// The listeners of the database, or those that a new one gets. Errs if it is busy, foreign or newer.
     fn listeners(&self, has_database: bool, server: &Serving) -> Result<Listeners, AdminError>;
 
-    /// Whether the service's process runs that program, and not one that stood in its place before; yes where the
-    /// manager tells no process.
+    /// Whether the service's process runs that program, and not one that stood in its place before; yes where nobody
+    /// tells the process.
     fn is_current(&self, program: &Path, pid: Option<u32>) -> bool;
 
     /// The wanted addresses that can't be had.

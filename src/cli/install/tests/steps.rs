@@ -5,7 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::{Machine, listeners, poppet};
 use crate::admin::{AdminError, Failure};
-use crate::cli::install::{Taken, remove};
+use crate::cli::install::plan::{Plan, Step};
+use crate::cli::install::{Doing, Taken, remove};
 use crate::limits;
 use crate::settings::ListenerKind;
 
@@ -213,6 +214,32 @@ fn a_process_that_is_about_to_end_is_waited_for() {
     machine.looks_until_closed.set(1);
     machine.set_up(&(poppet("2.0") + "# mute\n")).unwrap_err();
     assert_eq!((machine.taken_back.get(), machine.looks_until_closed.get()), (1, 0));
+}
+
+/// A database that takes longer to migrate than a minute could never be upgraded where the manager does not wait for it.
+#[test]
+fn a_service_that_is_opening_its_database_is_waited_for() {
+    for (manager, is_proven) in [("run/openrc", true), ("run/systemd/system", false)] {
+        let machine = Machine::with("1.0");
+        fs::remove_file(machine.root.path().join("active")).unwrap();
+        fs::remove_dir_all(machine.root.path().join("run")).unwrap();
+        machine.root.make_folder(manager);
+        machine.looks_until_closed.set(3);
+        let site = machine.root.site();
+        let own = poppet("1.0");
+        let doing =
+            Doing { site: &site, own: own.as_bytes(), hands: &machine, patience: std::time::Duration::ZERO };
+        let plan = Plan { steps: vec![Step::Prove], is_upgrade: false };
+        assert_eq!(doing.carry_out(&plan).is_ok(), is_proven, "{manager}");
+    }
+}
+
+/// Without the manager's word for the process, an upgrade that was killed before the restart was taken for done.
+#[test]
+fn what_runs_is_known_from_the_server_where_the_manager_does_not_tell() {
+    let machine = Machine::with("1.0");
+    machine.root.write_program(PROGRAM, &poppet("2.0"));
+    assert_eq!(machine.steps(&poppet("2.0")), "reload restart prove");
 }
 
 #[test]

@@ -125,6 +125,8 @@ pub struct LiveStatus {
     pub broken_off: u64,
     /// What this process may do no more, layer by layer (S-336).
     pub sandbox: Vec<Layer>,
+    /// Listeners that this process may not open, each with why and what to do.
+    pub shut: Vec<(String, String)>,
 }
 
 pub use crate::sandbox::{Layer, LayerState};

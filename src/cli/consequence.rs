@@ -3,7 +3,7 @@
 use super::table::Cell;
 use crate::admin::{Consequence, Target};
 use crate::mail::Address;
-use crate::settings::Method;
+use crate::settings::{ListenerKind, Method};
 
 /// What it means for passwords and logons, in lines for people.
 pub(super) fn of_logons(consequence: &Consequence) -> Vec<String> {
@@ -149,6 +149,16 @@ pub(super) fn of_mail(key: &str, value: &str) -> Vec<String> {
     vec![line.to_owned()]
 }
 
+/// What a listener's new address needs beside a restart, where that is no matter of the server alone.
+pub(super) fn of_listener(key: &str, waits_for_restart: bool) -> Option<String> {
+    let is_listener = ListenerKind::ALL.iter().any(|kind| kind.name() == key);
+    (is_listener && waits_for_restart).then(|| {
+        "Where poppet runs as a service, run \"poppet setup\" again as root: ports are opened by the service manager, which \
+         has to know, and setup restarts the server."
+            .to_owned()
+    })
+}
+
 /// What it means for those whose own values count no more because the one above is final, or count again.
 pub(super) fn of_finality(is_final: bool, below: &[Target]) -> Option<String> {
     let counts = if is_final { "is kept but counts no more" } else { "counts again" };
@@ -192,6 +202,16 @@ mod tests {
 
     fn addresses(count: usize) -> Vec<Address> {
         (0..count).map(|number| format!("u{number}@home.lan").parse().unwrap()).collect()
+    }
+
+    /// Nobody told that a port below 1024 is opened by the service manager, by a file that only setup writes.
+    #[test]
+    fn a_listener_of_a_running_server_names_setup_and_nothing_else_does() {
+        for kind in ListenerKind::ALL {
+            assert!(of_listener(kind.name(), true).unwrap().contains("\"poppet setup\""), "{}", kind.name());
+            assert_eq!(of_listener(kind.name(), false), None, "nothing runs");
+        }
+        assert_eq!(of_listener("cache_mib", true), None);
     }
 
     #[test]

@@ -76,6 +76,7 @@ pub(super) fn set(verb: &Set, desk: &Desk) -> Result<Report, AdminError> {
     let finally = if is_final { ", and nothing below can overrule it" } else { "" };
     let sentence = format!("{} is {shown}{whom}{finally}{when}.", verb.key);
     let mut meaning = consequence::of_mail(&verb.key, &value);
+    meaning.extend(consequence::of_listener(&verb.key, waits_for_restart));
     meaning.extend(consequence::of_finality(is_final, &below));
     if let Some(consequence) = &consequence {
         meaning.extend(consequence::of_logons(consequence));

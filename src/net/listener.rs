@@ -17,7 +17,7 @@ use super::fold::Topic;
 use super::peers::{self, Crowded, Most};
 use super::server::Server;
 use super::task::{self, Work};
-use super::{ServeError, passed, session};
+use super::{passed, session};
 use crate::clock::Clock;
 use crate::limits;
 use crate::settings::ListenerKind;
@@ -39,19 +39,11 @@ impl Door {
     }
 }
 
-/// Makes a door of the socket that was passed for it, or binds one. Errs with what to do about it, also where a service
-/// manager should have opened it.
-pub fn open(
-    kind: ListenerKind,
-    address: SocketAddr,
-    passed: Option<TcpListener>,
-    is_managed: bool,
-) -> Result<Door, ServeError> {
-    let bound = passed.map_or_else(|| bind_socket(address), Ok).and_then(|socket| {
-        let address = socket.local_addr()?;
-        Ok(Door { kind, address, socket: Async::new_nonblocking(socket)? })
-    });
-    bound.map_err(|error| ServeError(advice(kind, address, &error, is_managed)))
+/// Makes a door of the socket that was passed for it, or binds one. [`advice`] says what to do about an error.
+pub fn open(kind: ListenerKind, address: SocketAddr, passed: Option<TcpListener>) -> io::Result<Door> {
+    let socket = passed.map_or_else(|| bind_socket(address), Ok)?;
+    let address = socket.local_addr()?;
+    Ok(Door { kind, address, socket: Async::new_nonblocking(socket)? })
 }
 
 /// Accepts for ever; sessions run as tasks of `executor` (S-269, S-270).
@@ -209,9 +201,10 @@ mod tests {
     use std::cell::{Cell, RefCell};
 
     use super::*;
+    use crate::net::ServeError;
 
     fn bind(kind: ListenerKind, address: SocketAddr) -> Result<Door, ServeError> {
-        open(kind, address, None, false)
+        open(kind, address, None).map_err(|error| ServeError(advice(kind, address, &error, false)))
     }
 
     /// Whatever accept says, the loop goes on: at once where one peer was lost, else after a rest.
@@ -300,7 +293,7 @@ mod tests {
     fn a_passed_socket_becomes_the_door_and_nothing_is_bound() {
         let socket = bind_socket("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = socket.local_addr().unwrap();
-        let door = open(ListenerKind::Pop3, address, Some(socket), true).unwrap();
+        let door = open(ListenerKind::Pop3, address, Some(socket)).unwrap();
         assert_eq!(door.address, address);
         let client = TcpStream::connect(address).unwrap();
         let (_, peer) = smol::block_on(door.socket.read_with(accept_socket)).unwrap();

@@ -22,6 +22,7 @@ mod alarm;
 mod allowance;
 mod authorities;
 mod body;
+mod doors;
 mod end_point;
 mod endings;
 mod failures;

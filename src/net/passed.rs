@@ -89,8 +89,7 @@ pub fn is_for(socket: &TcpListener, address: SocketAddr) -> bool {
 }
 
 /// Closes what no listener of the settings is for, and says so.
-pub fn close_rest(passed: Vec<TcpListener>, settings: &Settings, overrides: &[(ListenerKind, Listen)]) {
-    let wanted: Vec<_> = wanted(settings, overrides).collect();
+pub fn close_rest(passed: Vec<TcpListener>, wanted: &[(ListenerKind, SocketAddr)]) {
     for socket in passed {
         // What is only left out for want of a certificate has had its warning.
         if wanted.iter().any(|(_, address)| is_for(&socket, *address)) {

@@ -1,6 +1,6 @@
 //! The running server: what all its sessions share, its start and its end.
 
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
@@ -13,11 +13,12 @@ use smol::{Executor, Task};
 
 use super::ahead::Readers;
 use super::allowance::{self, Allowance};
+use super::doors::{self, Doors};
 use super::failures;
 use super::familiar::Familiar;
 use super::fold::{Fold, Topic};
 use super::intervals::Intervals;
-use super::listener::{self, Door};
+use super::listener;
 use super::maildrops::Maildrops;
 use super::peers::{self, Admission};
 use super::recipients::KnownHosts;
@@ -36,7 +37,7 @@ use crate::limits;
 use crate::mail::{Address, Lane, MailboxId, is_local};
 use crate::relay::returning::ReturnKey;
 use crate::sandbox::{self, Layer};
-use crate::settings::{Listen, ListenerKind, Plaintext, Settings};
+use crate::settings::{ListenerKind, Plaintext, Settings};
 use crate::store::{Store, StoreError};
 use crate::ticket;
 
@@ -87,6 +88,8 @@ pub struct Server {
     /// Certificates that are looked after.
     pub renewing: Renewing,
     bound: OnceLock<Vec<(ListenerKind, SocketAddr)>>,
+    /// Doors that this process may not open.
+    shut: OnceLock<Vec<(ListenerKind, String)>>,
     begun: Instant,
     mails: AtomicU64,
 }
@@ -169,28 +172,6 @@ impl Server {
             Err(cert::CertError(text)) => log::warn!("the certificate can't be read: {text}"),
         }
     }
-
-    /// The doors that are to be open, through sockets that were passed, or bound here; closes those that nobody wants.
-    fn open(
-        &self,
-        mut passed: Vec<TcpListener>,
-        overrides: &[(ListenerKind, Listen)],
-        is_managed: bool,
-    ) -> Result<Vec<Door>, ServeError> {
-        let (settings, has_tls) = (self.store.settings(), self.tls.is_ready());
-        let mut doors: Vec<Door> = Vec::new();
-        for (kind, at) in passed::wanted(&settings, overrides) {
-            if kind.is_implicit_tls() && !has_tls
-                || doors.iter().any(|door| door.kind == kind && door.is_for(at))
-            {
-                continue;
-            }
-            let passed = passed::take(&mut passed, at);
-            doors.push(listener::open(kind, at, passed, is_managed)?);
-        }
-        passed::close_rest(passed, &settings, overrides);
-        Ok(doors)
-    }
 }
 
 impl Live for Server {
@@ -204,6 +185,13 @@ impl Live for Server {
             is_clock_suspect: self.clock.is_suspect(),
             broken_off: self.broken_off.load(Ordering::Relaxed),
             sandbox: self.sandbox.get().cloned().unwrap_or_default(),
+            shut: self
+                .shut
+                .get()
+                .into_iter()
+                .flatten()
+                .map(|(kind, why)| (named(*kind), why.clone()))
+                .collect(),
         }
     }
 
@@ -288,12 +276,21 @@ impl Running {
             relay: Relay::default(),
             renewing: Renewing::default(),
             bound: OnceLock::new(),
+            shut: OnceLock::new(),
             store: context.store.clone(),
             gatekeeper: context.gatekeeper.clone(),
         });
         ticket::block_on(server.load_certificate());
 
-        let doors = server.open(plan.passed, &plan.overrides, plan.notifier.is_heard())?;
+        let wanted: Vec<_> = passed::wanted(&context.store.settings(), &plan.overrides).collect();
+        let Doors { open: doors, shut } = doors::open(
+            &wanted,
+            plan.passed,
+            server.tls.is_ready(),
+            plan.notifier.is_heard(),
+            listener::open,
+        )?;
+        let _ = server.shut.set(shut);
         let control = control::Door::bind(&plan.database)?;
         let public = control::PublicDoor::bind(&plan.database).inspect_err(|error| {
             log::warn!("users can't change their passwords: {error}");

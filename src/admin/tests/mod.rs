@@ -101,6 +101,7 @@ impl Live for Sessions {
             is_clock_suspect: false,
             broken_off: 0,
             sandbox: Vec::new(),
+            shut: Vec::new(),
         }
     }
 

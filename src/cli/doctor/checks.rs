@@ -246,6 +246,7 @@ mod tests {
             is_clock_suspect: false,
             broken_off: 0,
             sandbox: Vec::new(),
+            shut: Vec::new(),
         }
     }
 

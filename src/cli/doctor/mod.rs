@@ -177,7 +177,14 @@ fn of_listeners(live: &LiveStatus) -> Vec<Finding> {
         ),
     };
     let mut findings: Vec<_> = live.listeners.iter().map(knock).collect();
-    if !live.listeners.iter().any(|(name, _)| name == "smtp") {
+    findings.extend(live.shut.iter().map(|(name, why)| Finding::wrong(name, why.as_str())));
+    if !live
+        .listeners
+        .iter()
+        .map(|(name, _)| name)
+        .chain(live.shut.iter().map(|(name, _)| name))
+        .any(|name| name == "smtp")
+    {
         let text = "mail from other servers, printers and scripts is not taken: \"poppet set smtp\" says where it is";
         findings.push(Finding::note("smtp", text));
     }
@@ -229,12 +236,17 @@ mod tests {
             is_clock_suspect: false,
             broken_off: 0,
             sandbox: Vec::new(),
+            shut: Vec::new(),
         };
         let states: Vec<_> = of_listeners(&live).iter().map(|it| (it.check.clone(), it.state)).collect();
         let wanted = [("pop3", State::Good), ("smtp", State::Good), ("pop3s", State::Wrong)];
         assert_eq!(states, wanted.map(|(name, state)| (name.to_owned(), state)));
-        let without = LiveStatus { listeners: Vec::new(), ..live };
+        let without = LiveStatus { listeners: Vec::new(), ..live.clone() };
         assert_eq!(of_listeners(&without)[0].state, State::Note);
+        // Doors that may not be opened are told here, since the server goes on without them.
+        let why = "can't listen on 0.0.0.0:25 (smtp): permission denied; run `poppet setup` again";
+        let shut = LiveStatus { listeners: Vec::new(), shut: vec![("smtp".into(), why.into())], ..live };
+        assert_eq!(of_listeners(&shut), [Finding::wrong("smtp", why)]);
         assert_eq!(reachable("[::]:25".parse().unwrap()), "[::1]:25".parse().unwrap());
         assert_eq!(reachable("192.0.2.1:25".parse().unwrap()), "192.0.2.1:25".parse().unwrap());
     }

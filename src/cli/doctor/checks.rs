@@ -1,7 +1,7 @@
 //! What facts about the server, its file, its certificates and its queue say about their health.
 
 use super::super::table::size;
-use super::Finding;
+use super::{Finding, Settings};
 use crate::admin::{AuthView, CertificateKind, CertificateRow, MechanismState, RelayStatus, Status};
 use crate::clock::UnixTime;
 use crate::limits;
@@ -44,9 +44,8 @@ pub(super) fn of_disk(status: &Status) -> Vec<Finding> {
 
 /// Whether the clock can be right.
 pub(super) fn of_clock(status: &Status, now: UnixTime) -> Vec<Finding> {
-    let is_suspect = status.live.as_ref().is_some_and(|live| live.is_clock_suspect) || now < OLDEST_NOW;
     let shown = now.rfc3339();
-    vec![match is_suspect {
+    vec![match is_suspect(status, now) {
         true => Finding::wrong(
             "clock",
             format!(
@@ -56,6 +55,25 @@ pub(super) fn of_clock(status: &Status, now: UnixTime) -> Vec<Finding> {
         ),
         false => Finding::good("clock", format!("it says {shown}")),
     }]
+}
+
+/// Whether mail waits for a clock that is right: by a wrong one no authority's word of a certificate counts (S-316).
+pub(super) fn of_waiting_for_the_clock(status: &Status, settings: &Settings, now: UnixTime) -> Vec<Finding> {
+    let value = |key: &str| settings.get(key).map_or("off", String::as_str);
+    let hosts = value("smarthost");
+    let is_proven = value("smarthost_tls") != "opportunistic" || hosts.contains("smtps:");
+    if !is_suspect(status, now) || hosts == "off" || !is_proven || value("smarthost_pin") != "off" {
+        return Vec::new();
+    }
+    vec![Finding::wrong(
+        "smarthost",
+        "no mail goes there before the clock is right, since its certificate can't be proven: set the clock, or name the \
+         certificate in smarthost_pin",
+    )]
+}
+
+fn is_suspect(status: &Status, now: UnixTime) -> bool {
+    status.live.as_ref().is_some_and(|live| live.is_clock_suspect) || now < OLDEST_NOW
 }
 
 /// Whether the certificates are valid.
@@ -279,6 +297,31 @@ mod tests {
         assert_eq!(states(&of_clock(&status(None), UnixTime(OLDEST_NOW.0 - 1))), [State::Wrong]);
         let suspect = status(Some(LiveStatus { is_clock_suspect: true, ..live() }));
         assert_eq!(states(&of_clock(&suspect, NOW)), [State::Wrong]);
+    }
+
+    /// A board without a battery kept its mail for days, and only the error of each try said why.
+    #[test]
+    fn a_suspect_clock_keeps_mail_from_a_smart_host_that_is_not_pinned_s_316() {
+        let suspect = status(Some(LiveStatus { is_clock_suspect: true, ..live() }));
+        let found = |status: &Status, set: &[(&str, &str)]| {
+            let mut known = crate::settings::Settings::default();
+            set.iter().for_each(|(key, value)| known.assign(key, value).unwrap());
+            let all = crate::settings::Key::all().map(|key| (key.name.to_owned(), key.value(&known)));
+            of_waiting_for_the_clock(status, &all.collect(), NOW)
+        };
+        let print = "0f".repeat(32);
+        let (host, pin) = (("smarthost", "mail.example.com"), ("smarthost_pin", print.as_str()));
+        let waits = found(&suspect, &[host]);
+        assert!(states(&waits) == [State::Wrong] && has_remedies(&waits), "{waits:?}");
+        let lenient = ("smarthost_tls", "opportunistic");
+        assert_eq!(
+            states(&found(&suspect, &[("smarthost", "smtps:mail.example.com"), lenient])),
+            [State::Wrong]
+        );
+        for set in [&[][..], &[pin], &[host, pin], &[host, lenient]] {
+            assert_eq!(found(&suspect, set), [], "{set:?}");
+        }
+        assert_eq!(found(&status(Some(live())), &[host]), [], "a clock that is right");
     }
 
     #[test]

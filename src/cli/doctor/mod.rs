@@ -112,6 +112,7 @@ fn all(desk: &Desk) -> Result<Vec<Finding>, AdminError> {
     findings.extend(wear(&status, desk)?);
     findings.extend(files::of(desk.database(), status.live.as_ref()));
     findings.extend(checks::of_clock(&status, now));
+    findings.extend(checks::of_waiting_for_the_clock(&status, &settings, now));
     findings.extend(checks::of_certificates(&certificates(desk)?, now));
     let Answer::Auth(view) = desk.ask(Command::Auth)? else { return Err(stranger()) };
     findings.extend(checks::of_logons(&view, &status));
@@ -178,13 +179,7 @@ fn of_listeners(live: &LiveStatus) -> Vec<Finding> {
     };
     let mut findings: Vec<_> = live.listeners.iter().map(knock).collect();
     findings.extend(live.shut.iter().map(|(name, why)| Finding::wrong(name, why.as_str())));
-    if !live
-        .listeners
-        .iter()
-        .map(|(name, _)| name)
-        .chain(live.shut.iter().map(|(name, _)| name))
-        .any(|name| name == "smtp")
-    {
+    if !findings.iter().any(|finding| finding.check == "smtp") {
         let text = "mail from other servers, printers and scripts is not taken: \"poppet set smtp\" says where it is";
         findings.push(Finding::note("smtp", text));
     }

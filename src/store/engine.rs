@@ -171,7 +171,7 @@ impl Engine {
             if fault.kind == FaultKind::Handle {
                 self.shut(generation, &fault.error);
             }
-            fault.error
+            self.count(fault.error)
         })
     }
 
@@ -199,8 +199,16 @@ impl Engine {
             if matches!(fault.kind, FaultKind::Disk | FaultKind::Handle) {
                 self.shut(generation, &fault.error);
             }
-            fault.error
+            self.count(fault.error)
         })
+    }
+
+    /// Counts damage that was met.
+    fn count(&self, error: StoreError) -> StoreError {
+        if matches!(error, StoreError::Damaged(_)) {
+            self.meter.damages.fetch_add(1, Ordering::Relaxed);
+        }
+        error
     }
 
     /// Opens the database anew before it is used again: its caller broke off in the middle of something.
@@ -296,10 +304,12 @@ fn open_database(
     cache_octets: usize,
 ) -> Result<Database, StoreError> {
     let storage = Metered::new(medium.open()?, Arc::clone(meter));
+    let meter = Arc::clone(meter);
     behind_barrier(move || {
         let database = Database::builder()
             .set_cache_size(cache_octets)
-            .set_repair_callback(|repair| {
+            .set_repair_callback(move |repair| {
+                meter.was_checked.store(true, Ordering::Relaxed);
                 log::info!(
                     "the database was not closed properly: checking it, {:.0} % done",
                     repair.progress() * 100.0

@@ -3,7 +3,7 @@
 use std::io;
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use redb::StorageBackend;
 
@@ -48,6 +48,10 @@ pub(super) struct Meter {
     pub reads: AtomicU64,
     pub read_octets: AtomicU64,
     pub file_octets: AtomicU64,
+    /// Questions and changes that met damage.
+    pub damages: AtomicU64,
+    /// Whether an opening has looked at the whole file, since it was not closed properly.
+    pub was_checked: AtomicBool,
 }
 
 /// A storage whose calls are counted.

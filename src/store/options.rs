@@ -39,4 +39,8 @@ pub struct Wear {
     pub allocated_octets: u64,
     /// Free space of the disk.
     pub free_octets: u64,
+    /// How often something damaged was met.
+    pub damages: u64,
+    /// Whether an opening has checked the whole file, since it had not been closed properly.
+    pub was_checked: bool,
 }

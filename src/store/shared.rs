@@ -344,6 +344,8 @@ impl Shared {
             file_octets: count(&self.meter.file_octets),
             allocated_octets: self.medium.allocated_octets(),
             free_octets: self.medium.free_octets(),
+            damages: count(&self.meter.damages),
+            was_checked: self.meter.was_checked.load(Ordering::Relaxed),
         }
     }
 }

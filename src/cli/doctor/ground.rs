@@ -106,6 +106,27 @@ pub(super) fn of_wear(wear: &Wear, uptime_seconds: u64, disk_octets: u64) -> Vec
     }]
 }
 
+/// Whether damage was met. Only what is read is looked at: each mail when it is fetched or leaves.
+pub(super) fn of_damage(wear: &Wear) -> Finding {
+    let check = if wear.was_checked {
+        "; it had not been closed properly before, and was checked as a whole when it was opened"
+    } else {
+        ""
+    };
+    match wear.damages {
+        0 => {
+            Finding::good("damage", format!("none was met since the server started, in what was read{check}"))
+        }
+        times => Finding::wrong(
+            "damage",
+            format!(
+                "the database was found damaged {times} times since the server started: its log says where; restore a \
+                 backup, and mistrust the disk{check}"
+            ),
+        ),
+    }
+}
+
 const HOUR: u64 = 3600;
 const DAY: u64 = 86_400;
 /// How often a cheap card can be written from end to end: its cells stand a thousand times, and it writes some four times
@@ -123,6 +144,17 @@ mod tests {
 
     fn layer(name: &str, state: LayerState) -> Layer {
         Layer { name: name.into(), state, text: "why: what helps".into() }
+    }
+
+    /// Doctor said nothing about mail that could not be read any more.
+    #[test]
+    fn damage_is_wrong_and_a_check_at_the_opening_is_told() {
+        let found = |damages, was_checked| of_damage(&Wear { damages, was_checked, ..Wear::default() });
+        assert_eq!([0, 1].map(|damages| found(damages, false).state), [State::Good, State::Wrong]);
+        assert!(found(3, true).what.contains("3 times") && found(3, true).what.contains("restore a backup"));
+        for (damages, was_checked) in [(0, true), (0, false), (2, true), (2, false)] {
+            assert_eq!(found(damages, was_checked).what.contains("checked as a whole"), was_checked);
+        }
     }
 
     #[test]

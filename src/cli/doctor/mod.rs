@@ -124,13 +124,15 @@ fn all(desk: &Desk) -> Result<Vec<Finding>, AdminError> {
     Ok(findings)
 }
 
-/// How long the disk lasts, as far as a server that runs has seen.
+/// Whether damage was met and how long the disk lasts, as far as a server that runs has seen.
 fn wear(status: &Status, desk: &Desk) -> Result<Vec<Finding>, AdminError> {
     let Some(live) = &status.live else { return Ok(Vec::new()) };
     let Answer::Wear(wear) = desk.ask(Command::Wear)? else { return Err(stranger()) };
     let folder = desk.database().parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
     let octets = rustix::fs::statvfs(folder).map_or(0, |disk| disk.f_blocks.saturating_mul(disk.f_frsize));
-    Ok(ground::of_wear(&wear, live.uptime_seconds, octets))
+    let mut findings = vec![ground::of_damage(&wear)];
+    findings.extend(ground::of_wear(&wear, live.uptime_seconds, octets));
+    Ok(findings)
 }
 
 fn settings(desk: &Desk) -> Result<Settings, AdminError> {

@@ -1,4 +1,4 @@
-//! How often the disk is written and synced.
+//! How often the disk is written and synced, and how its file was found.
 
 use super::*;
 
@@ -37,4 +37,31 @@ fn mails_that_queue_together_share_a_sync() {
     let after = store.wear();
     assert_eq!(after.messages - before.messages, 64);
     assert!(after.commits - before.commits < 64, "{} commits", after.commits - before.commits);
+}
+
+/// Nobody knew that a card had begun to lose mail before a user missed some.
+#[test]
+fn damage_that_is_met_is_counted() {
+    let folder = Folder::new();
+    let store = folder.create();
+    assert_eq!(store.wear().damages, 0);
+    for times in 1..3 {
+        assert!(matches!(store.chunk(BlobId(u64::MAX >> 20), 0).wait(), Err(StoreError::Damaged(_))));
+        assert_eq!(store.wear().damages, times);
+    }
+    assert_eq!(store.answers().wait(), Ok(()), "what is whole is no damage");
+    assert_eq!(store.wear().damages, 2);
+}
+
+#[test]
+fn a_file_that_was_not_closed_is_known_to_have_been_checked() {
+    let (folder, other) = (Folder::new(), Folder::new());
+    let store = folder.create();
+    std::fs::copy(folder.database(), other.database()).unwrap();
+    let after_a_crash = other.open().unwrap();
+    assert!(after_a_crash.wear().was_checked);
+    after_a_crash.close();
+    drop(after_a_crash);
+    assert!(!other.open().unwrap().wear().was_checked, "it was closed");
+    assert!(!store.wear().was_checked);
 }

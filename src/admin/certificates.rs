@@ -193,6 +193,8 @@ pub struct CertificateRow {
     pub watched: Option<String>,
     /// What is wrong with the files that are followed: the certificate stays as it is meanwhile.
     pub trouble: Option<String>,
+    /// The names and addresses of hosts that it is for.
+    pub subjects: Vec<String>,
 }
 
 /// Everybody for whom nothing else is bound.
@@ -328,6 +330,7 @@ pub(super) async fn all_rows(context: &Context) -> Result<Vec<CertificateRow>, A
             bound: Vec::new(),
             watched: None,
             trouble: None,
+            subjects: Vec::new(),
         });
     }
     following::tell(context, &mut all).await?;
@@ -451,6 +454,8 @@ fn rows(rows: Vec<CertificateRow>) -> Answer {
 /// None for what was kept and can't be read any more, which nobody can have put there.
 fn row(kind: CertificateKind, der: &[u8]) -> Option<CertificateRow> {
     let read = cert::read(der).ok()?;
+    let addresses = read.host_addresses.iter().map(ToString::to_string);
+    let subjects = read.hosts.iter().cloned().chain(addresses).collect();
     Some(CertificateRow {
         kind,
         address: None,
@@ -462,6 +467,7 @@ fn row(kind: CertificateKind, der: &[u8]) -> Option<CertificateRow> {
         bound: Vec::new(),
         watched: None,
         trouble: None,
+        subjects,
     })
 }
 

@@ -126,6 +126,7 @@ pub(super) async fn tell(context: &Context, rows: &mut Vec<CertificateRow>) -> R
                 bound: Vec::new(),
                 watched: Some(watched.chain),
                 trouble: trouble.or_else(|| Some("it has not been read yet: that takes a minute".into())),
+                subjects: Vec::new(),
             }),
         }
     }

@@ -47,7 +47,7 @@ pub use asker::Asker;
 pub use auth::{AuthView, MethodRow};
 pub use binding::{AccountRow, AccountState};
 pub use certificates::{
-    CertificateAct, CertificateKind, CertificateRow, Fingerprint, RevocationRow, Told, Vouches,
+    CertificateAct, CertificateKind, CertificateRow, EVERYWHERE, Fingerprint, RevocationRow, Told, Vouches,
 };
 pub use command::{Answer, Command, Consequence, MessageSummary, SessionRow, SettingRow, Status};
 pub use contacts::ldif;

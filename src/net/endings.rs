@@ -94,6 +94,7 @@ mod tests {
             bound: Vec::new(),
             watched: None,
             trouble: None,
+            subjects: Vec::new(),
         }
     }
 

@@ -68,6 +68,7 @@ pub(super) async fn rows(context: &Context) -> Result<Vec<CertificateRow>, Admin
         bound: Vec::new(),
         watched: None,
         trouble: None,
+        subjects,
     }));
     Ok(rows)
 }
@@ -91,6 +92,7 @@ fn installed_row(installed: Installed) -> Option<CertificateRow> {
         bound: texts(&installed.bound),
         watched: None,
         trouble: None,
+        subjects: installed.subjects,
     })
 }
 

@@ -337,6 +337,7 @@ mod tests {
             bound: Vec::new(),
             watched: None,
             trouble: None,
+            subjects: Vec::new(),
         };
         let server = || row(CertificateKind::Server, 400);
         assert_eq!(states(&of_certificates(&[server()], NOW)), [State::Good]);
@@ -376,6 +377,7 @@ mod tests {
             bound: Vec::new(),
             watched: Some("/etc/acme/chain.pem".into()),
             trouble: None,
+            subjects: Vec::new(),
         };
         let found = |trouble: Option<&str>| {
             let row = CertificateRow { trouble: trouble.map(String::from), ..row.clone() };

@@ -7,6 +7,7 @@
 //! ```
 
 mod checks;
+mod coverage;
 mod files;
 mod ground;
 mod openness;
@@ -30,6 +31,7 @@ use crate::admin::{
 };
 use crate::clock::{Clock, UnixTime};
 use crate::mail::Lane;
+use crate::net::machine;
 
 /// What a look has found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,7 +115,11 @@ fn all(desk: &Desk) -> Result<Vec<Finding>, AdminError> {
     findings.extend(files::of(desk.database(), status.live.as_ref()));
     findings.extend(checks::of_clock(&status, now));
     findings.extend(checks::of_waiting_for_the_clock(&status, &settings, now));
-    findings.extend(checks::of_certificates(&certificates(desk)?, now));
+    let rows = certificates(desk)?;
+    findings.extend(checks::of_certificates(&rows, now));
+    let set = settings.get("hostname").filter(|name| !name.is_empty() && *name != "off");
+    let names: Vec<_> = machine::names().into_iter().chain(set.cloned()).collect();
+    findings.extend(coverage::of(&rows, &names, &machine::addresses()));
     let Answer::Auth(view) = desk.ask(Command::Auth)? else { return Err(stranger()) };
     findings.extend(checks::of_logons(&view, &status));
     findings.extend(openness::of(&settings, &devices(desk)?));

@@ -110,12 +110,23 @@ class Guest:
     def ask(self, command, seconds=120):
         """Runs a command on the board; its exit code and what it printed."""
         self.count += 1
-        since = len(self.lines)
-        self.process.stdin.write(f"{self.count} {command}\n".encode())
-        self.process.stdin.flush()
-        place, end = self.wait_for(rf"={self.count} (\d+)", seconds, since)
+        since, end = len(self.lines), time.monotonic() + seconds
+        self.type(f"{self.count} {command}")
+        while True:
+            try:
+                place, found = self.wait_for(rf"={self.count} (\d+)", min(5, seconds), since)
+                break
+            except Failed:
+                if self.is_over or time.monotonic() > end:
+                    raise
+                # The Zero's serial port forgets an interrupt now and then; the next one makes up for it.
+                self.type("")
         told = self.lines[since:place]
-        return int(end[1]), "\n".join(told[:-1] if told and not told[-1] else told)
+        return int(found[1]), "\n".join(told[:-1] if told and not told[-1] else told)
+
+    def type(self, line):
+        self.process.stdin.write(f"{line}\n".encode())
+        self.process.stdin.flush()
 
     def run(self, command, seconds=120):
         code, told = self.ask(command, seconds)

@@ -102,7 +102,8 @@ impl Doing<'_> {
         let folder = self.site.folder();
         let user =
             user_number(self.site).ok_or("the system user poppet was made, and is not in /etc/passwd")?;
-        files::own(&self.site.at(folder), user).map_err(|error| cannot("give away", folder, &error))
+        files::own(&self.site.at(&self.site.database), user)
+            .map_err(|error| cannot("give away", folder, &error))
     }
 
     /// The one before is kept first, so that at every moment there is a whole program in its place.

@@ -4,11 +4,12 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use rustix::fs::Access;
 
+use super::files;
 use super::site::{Site, USER};
 use super::tools::{Tools, output_of};
 use super::units::{self, Standing, Unit};
@@ -40,6 +41,10 @@ pub(in crate::cli) struct Facts {
     pub is_busy: bool,
     /// Files of it that are not the service's.
     pub foreign_files: bool,
+    /// Whether its folder is not the service's, and has files of others.
+    pub is_folder_shared: bool,
+    /// The database of the service that stands, where its place is not always the same.
+    pub service_database: Option<PathBuf>,
     /// The service itself.
     pub service: Service,
     /// Who has the database open.
@@ -130,7 +135,9 @@ impl Facts {
             folder,
             has_database,
             is_busy: has_database && server == Serving::Nobody && listeners.is_none(),
-            foreign_files: folder == Folder::Stands && has_foreign_files(&site.at(site.folder()), uid),
+            foreign_files: folder == Folder::Stands && has_foreign_files(&database, uid),
+            is_folder_shared: folder == Folder::Stands && is_shared(&database, uid),
+            service_database: units::service_database(site),
             service: Service {
                 is_active,
                 has_ports,
@@ -169,11 +176,25 @@ fn has_name(site: &Site, file: &str) -> bool {
     String::from_utf8_lossy(&text).lines().any(|line| line.split(':').next() == Some(USER))
 }
 
-fn has_foreign_files(folder: &Path, user: Option<(u32, u32)>) -> bool {
+fn has_foreign_files(database: &Path, user: Option<(u32, u32)>) -> bool {
     let Some((uid, _)) = user else { return true };
-    let is_foreign = |path: &Path| fs::symlink_metadata(path).is_ok_and(|facts| facts.uid() != uid);
+    let folder = database.parent().unwrap_or(Path::new("/"));
     let files = fs::read_dir(folder).into_iter().flatten().flatten();
-    is_foreign(folder) || files.into_iter().any(|file| is_foreign(&file.path()))
+    let mut own = files.into_iter().filter(|file| files::is_of(database, &file.file_name()));
+    is_foreign(folder, uid) || own.any(|file| is_foreign(&file.path(), uid))
+}
+
+fn is_shared(database: &Path, user: Option<(u32, u32)>) -> bool {
+    let folder = database.parent().unwrap_or(Path::new("/"));
+    if user.is_some_and(|(uid, _)| !is_foreign(folder, uid)) {
+        return false;
+    }
+    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+    files.into_iter().any(|file| !files::is_of(database, &file.file_name()))
+}
+
+fn is_foreign(path: &Path, uid: u32) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|facts| facts.uid() != uid)
 }
 
 /// Whether a process runs what stands in the program's place, and not what was there before.

@@ -1,5 +1,6 @@
 //! Files put in place whole or not at all, and given to the service's user.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
@@ -89,16 +90,28 @@ pub(super) fn make_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Gives a folder and the files in it to a user. Links are not followed, and a file with a second name elsewhere is left
+/// Whether a file is one of a database's, by its name: `poppet.redb` has `poppet.key` and `poppet-authority.pem` beside it.
+pub(super) fn is_of(database: &Path, file: &OsStr) -> bool {
+    let stem = database.file_stem().unwrap_or_default().as_encoded_bytes();
+    let rest = file.as_encoded_bytes().strip_prefix(stem);
+    rest.is_some_and(|rest| rest.starts_with(b".") || rest.starts_with(b"-"))
+}
+
+/// Gives a database's folder, and its files in there, to a user. Links are not followed, and a file with a second name elsewhere is left
 /// alone: whoever may write in there must not be given files of others.
-pub(super) fn own(folder: &Path, (uid, gid): (u32, u32)) -> io::Result<()> {
+pub(super) fn own(database: &Path, (uid, gid): (u32, u32)) -> io::Result<()> {
+    let folder = database.parent().unwrap_or(Path::new("/"));
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).bits() as i32;
     let opened = OpenOptions::new().read(true).custom_flags(flags).open(folder)?;
     if !opened.metadata()?.is_dir() {
         return Err(ErrorKind::NotADirectory.into());
     }
     for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
+        let entry = entry?;
+        if !is_of(database, &entry.file_name()) {
+            continue;
+        }
+        let path = entry.path();
         // A socket can't be opened, and is made anew by the next server.
         let Ok(file) = OpenOptions::new().read(true).custom_flags(flags).open(&path) else { continue };
         let facts = file.metadata()?;
@@ -151,24 +164,31 @@ mod tests {
         let folder = root.path().join("poppet");
         make_folder(&folder).unwrap();
         make_folder(&folder).unwrap();
-        for name in ["poppet/poppet.redb", "elsewhere", "linked"] {
+        let names =
+            ["poppet/poppet.redb", "poppet/poppet-authority.pem", "poppet/notes", "elsewhere", "linked"];
+        for name in names {
             root.write(name, "x");
         }
-        symlink(root.path().join("elsewhere"), folder.join("link")).unwrap();
-        fs::hard_link(root.path().join("linked"), folder.join("second")).unwrap();
+        symlink(root.path().join("elsewhere"), folder.join("poppet.link")).unwrap();
+        fs::hard_link(root.path().join("linked"), folder.join("poppet.second")).unwrap();
         let facts = fs::metadata(&folder).unwrap();
         let before = (facts.uid(), facts.gid());
         let wanted = if before.0 == 0 { (4711, 4712) } else { before };
-        own(&folder, wanted).unwrap();
+        own(&folder.join("poppet.redb"), wanted).unwrap();
         let owner = |name: &str| {
             let facts = fs::symlink_metadata(root.path().join(name)).unwrap();
             (facts.uid(), facts.gid())
         };
         assert_eq!((owner("poppet"), owner("poppet/poppet.redb")), (wanted, wanted));
-        assert_eq!((owner("elsewhere"), owner("linked"), owner("poppet/link")), (before, before, before));
-        assert!(
-            own(&folder.join("link"), wanted).is_err() && own(&root.path().join("none"), wanted).is_err()
-        );
-        assert!(own(&root.path().join("elsewhere"), wanted).is_err(), "no folder");
+        assert_eq!(owner("poppet/poppet-authority.pem"), wanted);
+        for name in ["elsewhere", "linked", "poppet/poppet.link", "poppet/notes"] {
+            assert_eq!(owner(name), before, "{name}");
+        }
+        for place in ["poppet/poppet.link", "none", "elsewhere"] {
+            assert!(
+                own(&root.path().join(place).join("poppet.redb"), wanted).is_err(),
+                "{place} is no folder"
+            );
+        }
     }
 }

@@ -121,7 +121,27 @@ fn refusal(site: &Site, facts: &Facts, is_named: bool) -> Option<AdminError> {
             Failure::Refused,
             format!(
                 "{folder} is in memory on OpenWrt, and the mail would be gone with the power: name a place on a disk, as in \
-                 poppet setup DOMAIN USER --db /mnt/disk/poppet.redb"
+                 poppet setup DOMAIN USER --db /mnt/disk/poppet/poppet.redb"
+            ),
+        );
+    }
+    // Only there its place is not poppet's by its name.
+    if site.manager == Manager::Procd && facts.is_folder_shared {
+        return failed(
+            Failure::Refused,
+            format!(
+                "{folder} has other files than poppet's, and would become its own: name a folder for it alone, as in poppet \
+                 setup DOMAIN USER --db /mnt/disk/poppet/poppet.redb"
+            ),
+        );
+    }
+    if let Some(other) = facts.service_database.as_ref().filter(|stands| **stands != site.database) {
+        let other = printable(other.as_os_str().as_encoded_bytes());
+        return failed(
+            Failure::Exists,
+            format!(
+                "the service has its database at {other}: say --db {other}; to have another, say \
+                 \"poppet setup --remove\" first"
             ),
         );
     }

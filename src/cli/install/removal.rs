@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::facts::{says_poppet, user_number};
 use super::files;
-use super::site::{AUTHORITY, Site};
+use super::site::{AUTHORITY, Manager, Site};
 use super::tools::{Act, ToolError, Tools};
 use super::units;
 use crate::admin::{AdminError, Failure};
@@ -15,12 +15,17 @@ use crate::mail::printable;
 /// Ends the service and removes its files; the database stays, and its owner as long as it is there. Errs with
 /// [`Failure::NotFound`] if nothing is installed, and with [`Failure::Refused`] unless it is confirmed.
 pub(in crate::cli) fn remove(site: &Site, is_confirmed: bool) -> Result<Report, AdminError> {
+    // Where it is not always the same, only the script knows.
+    let service_database = units::service_database(site);
+    let is_known = site.manager != Manager::Procd || service_database.is_some();
+    let site = &site.with_database(service_database);
     let tools = Tools::of(site);
     let units: Vec<&str> =
         units::paths(site.manager).iter().copied().filter(|path| stands(&site.at(path))).collect();
     let programs: Vec<&str> =
         [site.program(), site.former()].into_iter().filter(|path| says_poppet(&site.at(path))).collect();
-    let has_user = user_number(site).is_some();
+    // Mail that nobody knows of may have that owner, and the next user may get his number.
+    let has_user = is_known && user_number(site).is_some();
     let has_mail = fs::read_dir(site.at(site.folder())).is_ok_and(|mut files| files.next().is_some());
     if units.is_empty() && programs.is_empty() && (has_mail || !has_user) {
         return Err(AdminError::new(Failure::NotFound, "poppet is not installed as a service here"));

@@ -41,6 +41,11 @@ impl Site {
         Some(Site { root: root.to_owned(), manager, database: database.to_owned() })
     }
 
+    /// The same machine with that database, if it is another.
+    pub fn with_database(&self, database: Option<PathBuf>) -> Site {
+        Site { database: database.unwrap_or_else(|| self.database.clone()), ..self.clone() }
+    }
+
     /// Whether the service has its database there: only systemd and OpenRC have one place, and OpenWrt's `/var` is
     /// memory, so there one is named.
     pub fn is_services(&self) -> bool {

@@ -4,6 +4,7 @@
 //! one that somebody has is left to him.
 
 use std::fmt::Write;
+use std::path::PathBuf;
 
 use ring::digest;
 
@@ -116,6 +117,17 @@ fn procd(site: &Site) -> String {
     include_str!("../../../init/openwrt/poppet").lines().map(own).collect()
 }
 
+/// Which database the service's script names, where it must.
+pub(super) fn service_database(site: &Site) -> Option<PathBuf> {
+    if site.manager != Manager::Procd {
+        return None;
+    }
+    let text = std::fs::read_to_string(site.at(SCRIPT)).ok()?;
+    let named = text.lines().find_map(|line| line.strip_prefix("DATABASE="))?.trim();
+    let quoted = named.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
+    Some(quoted.map_or(named.into(), |quoted| quoted.replace("'\\''", "'")).into())
+}
+
 /// The text with its mark in the first line, or behind the interpreter's.
 pub(super) fn marked(text: &str) -> String {
     let at = if text.starts_with("#!") { text.find('\n').map_or(text.len(), |end| end + 1) } else { 0 };
@@ -221,5 +233,10 @@ mod tests {
         let units = wanted(&site, &listeners());
         assert!(units[0].text.contains("\nDATABASE='/mnt/it'\\''s/poppet.redb'\n"), "{}", units[0].text);
         assert!(units[0].text.starts_with("#!/bin/sh /etc/rc.common\n"));
+        assert_eq!(service_database(&site), None);
+        root.write("etc/init.d/poppet", &units[0].text);
+        assert_eq!(service_database(&site).as_deref(), Some(Path::new("/mnt/it's/poppet.redb")));
+        root.write("etc/init.d/poppet", include_str!("../../../init/openwrt/poppet"));
+        assert_eq!(service_database(&site).as_deref(), Some(Path::new("/srv/poppet/poppet.redb")));
     }
 }

@@ -1,15 +1,15 @@
 //! Everything that stands in the way is told in one line with its remedy, before anything is done.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
-use super::{Machine, Root, poppet};
+use super::{Machine, Root, listeners, poppet};
 use crate::admin::{self, Failure};
 use crate::cli::install::facts::{Facts, Folder, Service};
 use crate::cli::install::site::Site;
 use crate::cli::install::tools::{Act, ToolError, Tools};
-use crate::cli::install::{Serving, Taken, plan};
+use crate::cli::install::{Serving, Taken, plan, remove, units};
 use crate::settings::ListenerKind;
 
 #[test]
@@ -153,8 +153,70 @@ fn mail_is_not_kept_in_memory_on_openwrt() {
         let site = Site::below(machine.root.path(), Path::new(database)).unwrap();
         let refused = plan(&site, &facts, true).err().map(|error| error.text);
         assert_eq!(refused.is_some(), is_refused, "{database} {refused:?}");
-        assert!(refused.is_none_or(|text| text.contains("--db /mnt/disk/poppet.redb")));
+        assert!(refused.is_none_or(|text| text.contains("--db /mnt/disk/poppet/poppet.redb")));
     }
+}
+
+fn openwrt(database: &str) -> (Machine, Site) {
+    let machine = Machine::new();
+    fs::remove_dir_all(machine.root.path().join("run")).unwrap();
+    machine.root.write("sbin/procd", "");
+    machine.root.write("etc/rc.common", "");
+    machine.root.write_program("usr/sbin/useradd", "#!/bin/sh\n");
+    let site = Site::below(machine.root.path(), Path::new(database)).unwrap();
+    (machine, site)
+}
+
+/// `--db /etc/poppet.redb` gave /etc, and every file in it, to the service's user; so it was with root's backups on a disk.
+#[test]
+fn a_folder_with_files_of_others_never_becomes_poppet_s() {
+    for (file, is_refused) in [
+        (None, false),
+        (Some("poppet.redb"), false),
+        (Some("poppet.key"), false),
+        (Some("passwd"), true),
+        (Some("poppetry"), true),
+    ] {
+        let (machine, site) = openwrt("/mnt/disk/poppet.redb");
+        machine.root.make_folder("mnt/disk");
+        if let Some(file) = file {
+            machine.root.write(&format!("mnt/disk/{file}"), "x");
+        }
+        let facts = Facts::look(&site, poppet("1.0").as_bytes(), &machine).unwrap();
+        let refused = plan(&site, &facts, true).err().map(|error| error.text);
+        assert_eq!(refused.is_some(), is_refused, "{file:?} {refused:?}");
+        assert!(refused.is_none_or(|text| text.contains("name a folder for it alone")));
+        // It is the service's already.
+        let owner = fs::metadata(machine.root.path().join("mnt/disk")).map(|facts| facts.uid()).unwrap();
+        machine.root.write("etc/passwd", &format!("poppet:x:{owner}:{owner}::/:/bin/false\n"));
+        let facts = Facts::look(&site, poppet("1.0").as_bytes(), &machine).unwrap();
+        assert!(plan(&site, &facts, true).is_ok(), "{file:?}");
+    }
+}
+
+/// Another `--db` moved the service silently to a new database; --remove looked for the mail in the wrong place, found
+/// none, and took the user away whose number the mail has.
+#[test]
+fn openwrt_s_service_keeps_the_database_that_its_script_names() {
+    let (machine, site) = openwrt("/mnt/disk/poppet/poppet.redb");
+    let script = units::wanted(&site, &listeners()).remove(0);
+    machine.root.write("etc/init.d/poppet", &script.text);
+    machine.root.write("mnt/disk/poppet/poppet.redb", "mail");
+    machine.root.write("etc/passwd", "poppet:x:1:1::/:/bin/false\n");
+    let other = Site::below(machine.root.path(), Path::new("/srv/poppet/poppet.redb")).unwrap();
+    for (site, is_refused) in [(&site, false), (&other, true)] {
+        let facts = Facts::look(site, poppet("1.0").as_bytes(), &machine).unwrap();
+        let refused = plan(site, &facts, true).err().map(|error| error.text);
+        assert_eq!(refused.is_some(), is_refused, "{refused:?}");
+        assert!(refused.is_none_or(|text| text.contains("say --db /mnt/disk/poppet/poppet.redb")));
+    }
+    machine.root.write_program("etc/init.d/poppet", &script.text.replace("/etc/rc.common", ""));
+    let told = remove(&other, true).unwrap();
+    assert!(told.meaning()[0].contains("rm -r /mnt/disk/poppet && "), "{told:?}");
+    assert!(machine.root.read("etc/passwd").unwrap().contains("poppet"));
+    // Nobody knows any more where the mail is.
+    assert!(remove(&other, true).is_err());
+    assert!(machine.root.read("etc/passwd").unwrap().contains("poppet"));
 }
 
 #[test]

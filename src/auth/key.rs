@@ -36,7 +36,8 @@ impl DeviceKey {
     }
 
     /// Reads `$CREDENTIALS_DIRECTORY/poppet.key` if that is set and there, else the file beside the
-    /// database. Refuses a symbolic link, a wrong length, another owner, and a file that group or others can read.
+    /// database. Refuses a symbolic link, a wrong length, a file that group or others can read, and another owner than
+    /// this user and root; root takes the folder's owner's, too, which is the service's.
     pub fn load(database: &Path) -> Result<DeviceKey, KeyError> {
         DeviceKey::load_with(database, std::env::var_os("CREDENTIALS_DIRECTORY"))
     }

@@ -114,7 +114,23 @@ pub(in crate::cli) fn plan(site: &Site, facts: &Facts, is_named: bool) -> Result
 
 /// Everything is looked at before the first step: what can't be finished is not begun.
 fn refusal(site: &Site, facts: &Facts, is_named: bool) -> Option<AdminError> {
-    let failed = |kind: Failure, text: String| Some(AdminError::new(kind, text));
+    let unnamed = || {
+        let text = "there is nothing to upgrade yet: say \"poppet setup DOMAIN USER\", as in poppet setup home.lan alice";
+        (!is_named && !facts.has_database).then(|| AdminError::usage(text))
+    };
+    refusal_of_place(site, facts)
+        .or_else(unnamed)
+        .or_else(|| refusal_of_server(facts))
+        .or_else(|| refusal_of_files(site, facts))
+        .or_else(|| refusal_of_ports(facts))
+}
+
+fn failed(kind: Failure, text: String) -> Option<AdminError> {
+    Some(AdminError::new(kind, text))
+}
+
+/// Where the database is to be.
+fn refusal_of_place(site: &Site, facts: &Facts) -> Option<AdminError> {
     let folder = printable(site.folder().as_os_str().as_encoded_bytes());
     if site.manager == Manager::Procd && MEMORY.iter().any(|memory| site.database.starts_with(memory)) {
         return failed(
@@ -153,11 +169,11 @@ fn refusal(site: &Site, facts: &Facts, is_named: bool) -> Option<AdminError> {
             ),
         );
     }
-    if !is_named && !facts.has_database {
-        return Some(AdminError::usage(
-            "there is nothing to upgrade yet: say \"poppet setup DOMAIN USER\", as in poppet setup home.lan alice",
-        ));
-    }
+    None
+}
+
+/// Who has it open.
+fn refusal_of_server(facts: &Facts) -> Option<AdminError> {
     if let Serving::Process(pid) = facts.server
         && (!facts.service.is_active || facts.service.pid.is_some_and(|own| own != pid))
     {
@@ -182,6 +198,11 @@ fn refusal(site: &Site, facts: &Facts, is_named: bool) -> Option<AdminError> {
                 .into(),
         );
     }
+    None
+}
+
+/// What stands where something is to be put.
+fn refusal_of_files(site: &Site, facts: &Facts) -> Option<AdminError> {
     if let Some(fault) = &facts.program_fault {
         return failed(Failure::Refused, fault.clone());
     }
@@ -207,6 +228,10 @@ fn refusal(site: &Site, facts: &Facts, is_named: bool) -> Option<AdminError> {
                 .into(),
         );
     }
+    None
+}
+
+fn refusal_of_ports(facts: &Facts) -> Option<AdminError> {
     if !facts.has_listener {
         return failed(
             Failure::Refused,

@@ -18,7 +18,7 @@ pub(super) struct Ready {
 impl Ready {
     /// Writes a file durably under a temporary name; what a killed attempt left there is thrown away.
     pub fn write(path: &Path, octets: &[u8], mode: u32) -> io::Result<Ready> {
-        let folder = path.parent().unwrap_or(Path::new("/"));
+        let folder = folder_of(path);
         DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
         let temporary = temporary_of(path);
         remove(&temporary)?;
@@ -57,7 +57,7 @@ pub(super) fn put(path: &Path, octets: &[u8], mode: u32) -> io::Result<()> {
 
 /// Puts a file for everybody in place, in a folder that everybody may enter if it is made for it.
 pub(in crate::cli) fn put_public(path: &Path, octets: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("/"));
+    let folder = folder_of(path);
     if !folder.is_dir() {
         DirBuilder::new().recursive(true).create(folder)?;
         fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
@@ -125,7 +125,12 @@ pub(super) fn own(database: &Path, (uid, gid): (u32, u32)) -> io::Result<()> {
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
+    File::open(folder_of(path))?.sync_all()
+}
+
+/// A database may be named without one.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]
@@ -146,6 +151,13 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
         assert!(remove(&path).unwrap() && !remove(&path).unwrap());
+    }
+
+    #[test]
+    fn a_file_without_a_folder_is_in_this_one() {
+        for (path, folder) in [("authority.pem", "."), ("a/b", "a"), ("/b", "/")] {
+            assert_eq!(folder_of(Path::new(path)), Path::new(folder));
+        }
     }
 
     #[test]

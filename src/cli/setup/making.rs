@@ -1,12 +1,11 @@
 //! The parts of a setup, each made if it is missing: settings, certificates, domain, mailbox.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::super::accounts::generated;
 use super::super::desk::{Desk, stranger};
+use super::super::install::put_public;
 use super::super::{place, serve};
 use crate::admin::{AdminError, Answer, Command, Failure, Origin};
 use crate::mail::{Address, Domain, Secret};
@@ -149,7 +148,7 @@ pub(super) fn ensure_authority_file(path: &Path, authority: &str) -> Result<(), 
     if fs::read(path).ok().as_deref() == Some(authority.as_bytes()) {
         return Ok(());
     }
-    write_whole(path, authority.as_bytes()).map_err(|error| {
+    put_public(path, authority.as_bytes()).map_err(|error| {
         let text =
             format!("can't write {}: {error}; make room or rights, then run setup again", path.display());
         AdminError::new(Failure::Failed, text)
@@ -160,17 +159,6 @@ pub(super) fn ensure_authority_file(path: &Path, authority: &str) -> Result<(), 
 pub(super) fn authority_path(database: &Path) -> PathBuf {
     let stem = database.file_stem().unwrap_or_default().to_string_lossy();
     database.with_file_name(format!("{stem}-authority.pem"))
-}
-
-/// Writes a file whole or not at all, readable for everyone.
-fn write_whole(path: &Path, octets: &[u8]) -> std::io::Result<()> {
-    let temporary = path.with_extension("pem.new");
-    // What an interrupted attempt left; that there is nothing is well.
-    let _ = fs::remove_file(&temporary);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&temporary)?;
-    file.write_all(octets)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)
 }
 
 #[cfg(test)]

@@ -31,7 +31,9 @@ fn the_doctor_finds_a_server_well_c7() {
     let _server = house.serve();
     let (code, found) = findings(&house, "doctor");
     assert_eq!(code, 0, "{found:?}");
-    for check in ["server", "pop3", "smtp", "disk", "clock", "certificate", "logons", "open", "queue"] {
+    for check in
+        ["server", "pop3", "smtp", "disk", "damage", "clock", "certificate", "logons", "open", "queue"]
+    {
         assert_eq!(state_of(&found, check), "good", "{check}: {found:?}");
     }
     assert_eq!(state_of(&found, "smarthost"), "note");

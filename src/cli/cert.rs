@@ -207,9 +207,11 @@ fn contents(path: &str) -> Result<Secret, AdminError> {
     let file = fs::File::open(path).map_err(unreadable)?;
     // One octet more shows that there is more; with room for all of it nothing grows and leaves pieces behind.
     let most = limits::CERTIFICATE_FILE_OCTETS + 1;
-    let mut octets = zeroize::Zeroizing::new(Vec::with_capacity(most));
-    file.take(most as u64).read_to_end(&mut octets).map_err(unreadable)?;
-    if octets.len() > limits::CERTIFICATE_FILE_OCTETS {
+    let mut octets = Vec::with_capacity(most);
+    let read = file.take(most as u64).read_to_end(&mut octets);
+    let octets = Secret::new(octets);
+    read.map_err(unreadable)?;
+    if octets.expose().len() > limits::CERTIFICATE_FILE_OCTETS {
         return Err(AdminError::new(
             Failure::Refused,
             format!(
@@ -219,7 +221,7 @@ fn contents(path: &str) -> Result<Secret, AdminError> {
             ),
         ));
     }
-    Ok(Secret::new(octets.as_slice()))
+    Ok(octets)
 }
 
 fn cannot_make(path: &Path, error: &std::io::Error) -> AdminError {

@@ -263,7 +263,16 @@ fn calls(manager: Manager, act: Act) -> &'static [&'static [&'static str]] {
             &[&["systemctl", "--quiet", "enable", "poppet.service"]]
         }
         (Manager::Systemd, Act::Disable) => {
-            &[&["systemctl", "--quiet", "disable", "poppet.socket", "poppet.service"]]
+            // "stop" leaves the reader of local accounts alone, which only a removal ends.
+            &[&[
+                "systemctl",
+                "--quiet",
+                "disable",
+                "--now",
+                "poppet.socket",
+                "poppet.service",
+                "poppet-local.socket",
+            ]]
         }
         // It brings its ports with it.
         (Manager::Systemd, Act::Start) => &[&["systemctl", "start", "poppet.service"]],
@@ -285,7 +294,7 @@ fn calls(manager: Manager, act: Act) -> &'static [&'static [&'static str]] {
 }
 
 fn is_unit(word: &str) -> bool {
-    word.starts_with("poppet.")
+    word.starts_with("poppet.") || word.starts_with("poppet-local.")
 }
 
 fn first_line(said: &[u8]) -> Option<String> {

@@ -44,11 +44,13 @@ pub(super) fn wanted(site: &Site, listeners: &[Listen; 5]) -> Vec<Unit> {
         Manager::Systemd => {
             let service = include_str!("../../../systemd/poppet.service");
             let service = Unit { path: SERVICE, mode: 0o644, text: marked(service) };
-            match site.at(ALONE).is_file() {
+            let mut units = match site.at(ALONE).is_file() {
                 // An administrator has it open its ports itself.
                 true => vec![service],
                 false => vec![Unit { path: SOCKET, mode: 0o644, text: marked(&socket(listeners)) }, service],
-            }
+            };
+            units.extend(LOCAL.map(|(path, text)| Unit { path, mode: 0o644, text: marked(text) }));
+            units
         }
         Manager::OpenRc => vec![Unit {
             path: SCRIPT,
@@ -62,7 +64,7 @@ pub(super) fn wanted(site: &Site, listeners: &[Listen; 5]) -> Vec<Unit> {
 /// The paths of all of them.
 pub(super) fn paths(manager: Manager) -> &'static [&'static str] {
     match manager {
-        Manager::Systemd => &[SOCKET, SERVICE],
+        Manager::Systemd => &[SOCKET, SERVICE, LOCAL[0].0, LOCAL[1].0],
         Manager::OpenRc | Manager::Procd => &[SCRIPT],
     }
 }
@@ -152,6 +154,11 @@ fn digest_of(text: &str) -> String {
 }
 
 const SERVICE: &str = "/etc/systemd/system/poppet.service";
+/// The reader of local accounts; who wants it enables its socket.
+const LOCAL: [(&str, &str); 2] = [
+    ("/etc/systemd/system/poppet-local.socket", include_str!("../../../systemd/poppet-local.socket")),
+    ("/etc/systemd/system/poppet-local.service", include_str!("../../../systemd/poppet-local.service")),
+];
 /// See `systemd/drop-ins/alone.conf`.
 const ALONE: &str = "/etc/systemd/system/poppet.service.d/alone.conf";
 const SCRIPT: &str = "/etc/init.d/poppet";

@@ -14,12 +14,14 @@ const PROGRAM: &str = "usr/local/bin/poppet";
 const FORMER: &str = "usr/local/bin/poppet.old";
 const SERVICE: &str = "etc/systemd/system/poppet.service";
 const SOCKET: &str = "etc/systemd/system/poppet.socket";
+const LOCAL: [&str; 2] =
+    ["etc/systemd/system/poppet-local.socket", "etc/systemd/system/poppet-local.service"];
 
 #[test]
 fn the_first_time_everything_is_made_and_the_second_nothing() {
     let machine = Machine::new();
     let own = poppet("1.0");
-    let all = "user folder database owner program unit unit reload enable start prove";
+    let all = "user folder database owner program unit unit unit unit reload enable start prove";
     assert_eq!(machine.steps(&own), all);
     assert!(!machine.set_up(&own).unwrap().is_former_kept);
     assert_eq!(machine.root.read(PROGRAM).as_ref(), Some(&own));
@@ -29,6 +31,7 @@ fn the_first_time_everything_is_made_and_the_second_nothing() {
     assert_eq!((mode(PROGRAM), mode("var/lib/poppet"), mode(SERVICE)), (0o755, 0o700, 0o644));
     assert!(machine.root.read(SOCKET).unwrap().contains("ListenStream=0.0.0.0:995\n"));
     assert_eq!(machine.calls(), ["daemon-reload", "--quiet enable poppet.service", "start poppet.service"]);
+    assert!(LOCAL.iter().all(|path| machine.root.read(path).is_some()), "who wants it enables its socket");
 
     let before = machine.files();
     assert_eq!(machine.steps(&own), "reload prove");
@@ -288,7 +291,9 @@ fn removal_takes_all_but_the_mail() {
 
     let told = remove(&site, true).unwrap();
     assert!(told.meaning()[0].contains("rm -r /var/lib/poppet && userdel poppet"), "{told:?}");
-    for gone in [PROGRAM, FORMER, SERVICE, SOCKET, "enabled", "active"] {
+    let ended = "--quiet disable --now poppet.socket poppet.service poppet-local.socket";
+    assert!(machine.calls().iter().any(|call| call == ended));
+    for gone in [PROGRAM, FORMER, SERVICE, SOCKET, LOCAL[0], LOCAL[1], "enabled", "active"] {
         assert_eq!(machine.root.read(gone), None, "{gone}");
     }
     assert_eq!(machine.root.read("var/lib/poppet/poppet.redb").as_deref(), Some("mail"));

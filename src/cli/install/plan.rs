@@ -239,17 +239,7 @@ fn refusal_of_ports(facts: &Facts) -> Option<AdminError> {
                 .into(),
         );
     }
-    facts.taken.first().and_then(|taken| {
-        let (name, address) = (taken.kind.name(), taken.address);
-        let how = match facts.has_database {
-            true => format!(" with \"poppet set {name} ADDR\""),
-            false => format!(": \"poppet setup DOMAIN USER --no-start\", then \"poppet set {name} off\""),
-        };
-        failed(
-            Failure::Failed,
-            format!("{address} ({name}) can't be had: {}{how}, then run setup again", taken.why),
-        )
-    })
+    facts.taken.first().map(|taken| taken.refusal(facts.has_database))
 }
 
 fn edited(site: &Site, unit: &Unit) -> String {

@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 
 use super::Taken;
+use crate::admin::{AdminError, Failure};
 use crate::mail::printable;
 use crate::settings::{Listen, ListenerKind};
 
@@ -36,6 +37,19 @@ pub(in crate::cli) fn taken(listeners: &[Listen; 5]) -> Vec<Taken> {
             Some(Taken { kind, address, why })
         })
         .collect()
+}
+
+impl Taken {
+    /// Why nothing is begun, and what to do, which depends on whether there are settings already.
+    pub fn refusal(&self, has_database: bool) -> AdminError {
+        let (name, address) = (self.kind.name(), self.address);
+        let how = match has_database {
+            true => format!(" with \"poppet set {name} ADDR\""),
+            false => format!(": \"poppet setup DOMAIN USER --no-start\", then \"poppet set {name} off\""),
+        };
+        let text = format!("{address} ({name}) can't be had: {}{how}, then run setup again", self.why);
+        AdminError::new(Failure::Failed, text)
+    }
 }
 
 /// As the server binds it; nothing is ever accepted.

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::super::accounts::generated;
 use super::super::desk::{Desk, stranger};
-use super::super::install::put_public;
+use super::super::install::{self, put_public};
 use super::super::{place, serve};
-use crate::admin::{AdminError, Answer, Command, Failure, Origin};
+use crate::admin::{self, AdminError, Answer, Command, Failure, Origin};
 use crate::mail::{Address, Domain, Secret};
 use crate::net::machine;
 use crate::settings::{Key, Listen, ListenerKind, Settings};
@@ -32,6 +32,23 @@ pub(super) struct FirstMailbox {
     pub password: Option<Secret>,
     /// What to say about a password that nobody was shown.
     pub unseen: Option<String>,
+}
+
+/// Errs with what would leave a setup half done, before it makes anything: a file that is no database of this poppet,
+/// or, if it is to serve, an address that can't be had.
+pub(super) fn ensure_possible(database: &Path, is_to_serve: bool) -> Result<(), AdminError> {
+    let has_database = database.symlink_metadata().is_ok();
+    let listeners = match has_database {
+        false => first_listeners(),
+        true => match admin::peek(database)? {
+            Some(settings) if is_unset(&settings.listeners) => first_listeners(),
+            Some(settings) => settings.listeners,
+            // Who has it open may be done in a moment; the opening tells.
+            None => return Ok(()),
+        },
+    };
+    let taken = if is_to_serve { install::taken(&listeners) } else { Vec::new() };
+    taken.first().map_or(Ok(()), |taken| Err(taken.refusal(has_database)))
 }
 
 /// Makes what is missing below the first mailbox.
@@ -88,7 +105,7 @@ fn ensure_settings(desk: &Desk, domain: &Domain) -> Result<Settings, AdminError>
     if settings.hostname.is_none() {
         first.push(("hostname", format!("mail.{domain}")));
     }
-    if settings.listeners.iter().all(|listen| listen.0.is_empty()) {
+    if is_unset(&settings.listeners) {
         first.extend(
             ListenerKind::ALL
                 .into_iter()
@@ -116,6 +133,11 @@ pub(super) fn ensure_postmaster(
             desk.ask(Command::Assign { key: "postmaster".into(), value, is_final: false }).map(|_| ())
         }
     }
+}
+
+/// Whether nobody has said where to listen.
+fn is_unset(listeners: &[Listen; 5]) -> bool {
+    listeners.iter().all(|listen| listen.0.is_empty())
 }
 
 /// Where a new server listens.

@@ -70,6 +70,10 @@ fn dry_run(
     address: &Address,
     output: &Output,
 ) -> Result<(), AdminError> {
+    let is_running = serve::running(database).is_some();
+    if !is_running {
+        making::ensure_possible(database, !verb.no_start)?;
+    }
     let mut steps = vec![
         (
             "database",
@@ -81,7 +85,7 @@ fn dry_run(
         ("domain", format!("make the domain {domain}, unless it is there")),
         ("mailbox", format!("make the mailbox {address}, unless it is there")),
     ];
-    if serve::running(database).is_none() && !verb.no_start {
+    if !is_running && !verb.no_start {
         steps.push(("serve", "serve until Ctrl-C".into()));
     }
     let rows = steps
@@ -123,6 +127,7 @@ fn foreground(
     let (desk, context, is_database_new, recovery_words) = match &running {
         Some(_) => (Desk::new(database.clone()), None, false, None),
         None => {
+            making::ensure_possible(&database, !verb.no_start)?;
             let founded = admin::found(&database, &clock)?;
             let desk = Desk::with(database.clone(), founded.context.clone());
             (desk, Some(founded.context), founded.is_new, founded.recovery_words)

@@ -144,6 +144,55 @@ fn setup_refuses_what_names_no_mailbox_before_it_makes_anything() {
     assert!(!house.file("poppet.redb").exists());
 }
 
+#[test]
+fn setup_finds_what_is_in_its_way_before_it_makes_anything() {
+    let house = House::with_alice();
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = other.local_addr().unwrap();
+    house.run(&format!("set pop3 {address}")).done();
+    for line in ["setup home.lan bob", "setup home.lan bob --dry-run"] {
+        house.run(line).failed(1, &format!("{address} (pop3) can't be had"));
+    }
+    assert!(!house.run("list home.lan").done().contains("bob"));
+    house.run("setup home.lan bob --no-start").done();
+
+    let house = House::empty();
+    fs::write(house.file("poppet.redb"), "a letter to aunt May, which is no database").unwrap();
+    fs::set_permissions(house.file("poppet.redb"), fs::Permissions::from_mode(0o600)).unwrap();
+    house.run("setup home.lan alice --dry-run").failed(6, "poppet.redb");
+}
+
+#[test]
+fn recovery_words_bring_a_lost_key_back() {
+    let house = House::empty();
+    let words = house.run("setup home.lan alice --no-start --json").json()["recovery_words"].clone();
+    let words = format!("{}\n", words.as_str().unwrap().to_ascii_lowercase());
+    let key = fs::read(house.file("poppet.key")).unwrap();
+    let bring_back = |words: &str| house.run_with("setup --recovery-words-stdin", words);
+    bring_back(&words).failed(4, "move it away");
+
+    fs::remove_file(house.file("poppet.key")).unwrap();
+    house.run("list").failed(6, "\"poppet setup --recovery-words-stdin\"");
+    bring_back("\n").failed(5, "no recovery words");
+    bring_back("00000").failed(5, "11 groups");
+    let others = House::empty();
+    let foreign = others.run("setup home.lan alice --no-start --json").json()["recovery_words"].clone();
+    bring_back(foreign.as_str().unwrap()).failed(5, "another device key");
+    assert!(!house.file("poppet.key").exists(), "a wrong key is no help");
+
+    let told = house.run_with("setup --recovery-words-stdin --json", &words).json();
+    assert_eq!(told["database_there"], true);
+    assert_eq!(fs::read(house.file("poppet.key")).unwrap(), key);
+    assert_eq!(fs::metadata(house.file("poppet.key")).unwrap().permissions().mode() & 0o777, 0o600);
+    house.run("list").done();
+
+    let bare = House::empty();
+    let told = bare.run_with("setup --recovery-words-stdin --json", &words).json();
+    assert_eq!(told["database_there"], false);
+    assert_eq!(fs::read(bare.file("poppet.key")).unwrap(), key);
+    house.run_with("setup home.lan alice --recovery-words-stdin", &words).failed(2, "and nothing else");
+}
+
 // ---- serve -------------------------------------------------------------------------------------
 
 #[test]

@@ -1,9 +1,9 @@
 //! How a database comes to be, and how it is opened.
 
 use std::collections::HashSet;
-use std::fs::DirBuilder;
+use std::fs::{self, DirBuilder};
 use std::net::IpAddr;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -153,6 +153,53 @@ fn reopened(database: &Path, clock: &Clock) -> Result<Founded, AdminError> {
         false => None,
     };
     Ok(Founded { context, is_new: false, recovery_words })
+}
+
+/// Writes the device key of these recovery words beside the database, for the database's owner; gives whether the
+/// database is there, for which the key is proved before it is written. Errs with [`super::Failure::Exists`] if there is
+/// a key, with [`super::Failure::Refused`] for words that are wrong or another key's, and as [`open`] does.
+pub fn restore_key(database: &Path, words: &str, clock: &Clock) -> Result<bool, AdminError> {
+    let key = DeviceKey::from_recovery_words(words)
+        .map_err(|error| AdminError::new(super::Failure::Refused, error.0))?;
+    let file = database.with_extension("key");
+    if file.symlink_metadata().is_ok() {
+        let text = format!(
+            "there is a key already: {}; if it is damaged or another one's, move it away, then say it again",
+            shown(&file)
+        );
+        return Err(AdminError::new(super::Failure::Exists, text));
+    }
+    let is_there = database.symlink_metadata().is_ok();
+    if is_there {
+        let store = open_store(database, clock)?;
+        let proof = Gatekeeper::new(store.clone(), key.clone()).map(drop);
+        store.close();
+        proof.map_err(|error| match error {
+            StoreError::Refused(_) => AdminError::new(
+                super::Failure::Refused,
+                "these words are those of another device key: take the ones that setup told when it made this database",
+            ),
+            error => AdminError::unreachable(error),
+        })?;
+    }
+    key.store_beside(database).map_err(|error| AdminError::unreachable(error.0))?;
+    give_to_owner(database, &file)?;
+    Ok(is_there)
+}
+
+/// Root's file would be of no use to the service's user.
+fn give_to_owner(database: &Path, file: &Path) -> Result<(), AdminError> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let given = fs::metadata(database).or_else(|_| fs::metadata(folder)).and_then(|owner| {
+        match fs::metadata(file)?.uid() == owner.uid() {
+            true => Ok(()),
+            false => chown(file, Some(owner.uid()), Some(owner.gid())),
+        }
+    });
+    given.map_err(|error| {
+        let text = format!("{} can't be given to the database's owner: {error}; chown it", shown(file));
+        AdminError::new(super::Failure::Failed, text)
+    })
 }
 
 /// The certificate is for the whole box: the given names of the machine, the hostname, and every domain.

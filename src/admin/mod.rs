@@ -52,7 +52,7 @@ pub use certificates::{
 pub use command::{Answer, Command, Consequence, MessageSummary, SessionRow, SettingRow, Status};
 pub use contacts::ldif;
 pub use failure::{AdminError, Failure, quoted};
-pub use founding::{Founded, LAYOUT, Seen, found, is_open, look, open, peek, take_back};
+pub use founding::{Founded, LAYOUT, Seen, found, is_open, look, open, peek, restore_key, take_back};
 pub use mechanisms::{MechanismRow, MechanismState};
 pub use migrating::{FailingRow, Migrate, Migration};
 pub use outgoing::{LaneTrouble, OutgoingAct, OutgoingTold, RelayStatus, Trial, TrialState, TrialStep};

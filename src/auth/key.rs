@@ -47,7 +47,7 @@ impl DeviceKey {
         let file = path_beside(database);
         self.store(&file).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => KeyError(format!(
-                "there is a key already: {}; move it away if its database is gone",
+                "there is a key already: {}; move it away if it is damaged or its database is gone",
                 file.display()
             )),
             _ => KeyError(format!("{} can't be written: {error}", file.display())),
@@ -89,7 +89,7 @@ impl DeviceKey {
         match open(&file) {
             Ok(opened) => read(opened, &file, Guard::Mode),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(KeyError(format!(
-                "the key of this database is missing: put {} back beside it, or restore it from its recovery words",
+                "the key of this database is missing: put {} back beside it, or {FROM_WORDS}",
                 file.display()
             ))),
             Err(error) => Err(unreadable(&file, error)),
@@ -161,7 +161,7 @@ fn unreadable(file: &Path, error: io::Error) -> KeyError {
     }
     if error.kind() == io::ErrorKind::PermissionDenied {
         return KeyError(format!(
-            "{file} can't be read by this user: run poppet as its owner, or `chown` it to the service's user"
+            "{file} can't be read by this user: run poppet as its owner, or \"chown\" it to the service's user"
         ));
     }
     KeyError(format!("{file} can't be read: {error}"))
@@ -178,12 +178,12 @@ fn read(mut opened: File, file: &Path, guard: Guard) -> Result<DeviceKey, KeyErr
     }
     if facts.uid() != user && facts.uid() != 0 && !is_services(&facts, path) {
         return Err(KeyError(format!(
-            "{file} belongs to user {}, who could change it: `chown {user} {file}`",
+            "{file} belongs to user {}, who could change it: \"chown {user} {file}\"",
             facts.uid()
         )));
     }
     if guard == Guard::Mode && facts.mode() & 0o077 != 0 {
-        return Err(KeyError(format!("others can read or change the key: `chmod 600 {file}`")));
+        return Err(KeyError(format!("others can read or change the key: \"chmod 600 {file}\"")));
     }
     let mut octets = Zeroizing::new([0; OCTETS + 1]);
     let mut length = 0;
@@ -198,7 +198,7 @@ fn read(mut opened: File, file: &Path, guard: Guard) -> Result<DeviceKey, KeyErr
     match octets.first_chunk::<OCTETS>() {
         Some(key) if length == OCTETS => Ok(DeviceKey(Zeroizing::new(*key))),
         _ => Err(KeyError(format!(
-            "{file} is no device key, which has {OCTETS} octets: put the right file back, or restore it from its recovery words"
+            "{file} is no device key, which has {OCTETS} octets: put the right file back, or move it away and {FROM_WORDS}"
         ))),
     }
 }
@@ -213,7 +213,7 @@ fn is_services(facts: &fs::Metadata, file: &Path) -> bool {
 fn refuse_open_directory(directory: &Path) -> Result<(), KeyError> {
     match fs::metadata(directory) {
         Ok(facts) if facts.mode() & 0o002 != 0 && facts.mode() & 0o1000 == 0 => Err(KeyError(format!(
-            "everybody can change the folder of the key: `chmod o-w {}`",
+            "everybody can change the folder of the key: \"chmod o-w {}\"",
             directory.display()
         ))),
         _ => Ok(()),
@@ -233,6 +233,9 @@ fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
+/// What to do where the right key is nowhere else.
+pub(super) const FROM_WORDS: &str =
+    "bring it back from its recovery words: \"poppet setup --recovery-words-stdin\"";
 const OCTETS: usize = 32;
 
 #[cfg(test)]
@@ -303,7 +306,7 @@ mod tests {
         assert_eq!(
             load_error(&folder),
             format!(
-                "the key of this database is missing: put {} back beside it, or restore it from its recovery words",
+                "the key of this database is missing: put {} back beside it, or {FROM_WORDS}",
                 folder.key().display()
             )
         );
@@ -316,7 +319,7 @@ mod tests {
         for bad in [0o640, 0o604, 0o620, 0o602, 0o610, 0o601, 0o644, 0o666, 0o777] {
             mode(&folder.key(), bad);
             let text = load_error(&folder);
-            assert!(text.ends_with(&format!("`chmod 600 {}`", folder.key().display())), "{bad:o}: {text}");
+            assert!(text.ends_with(&format!("\"chmod 600 {}\"", folder.key().display())), "{bad:o}: {text}");
         }
         for good in [0o600, 0o400, 0o700] {
             mode(&folder.key(), good);
@@ -329,7 +332,7 @@ mod tests {
         let folder = Folder::new();
         DeviceKey::create(&folder.database()).unwrap();
         mode(folder.path(), 0o777);
-        assert!(load_error(&folder).contains("`chmod o-w "));
+        assert!(load_error(&folder).contains("\"chmod o-w "));
         mode(folder.path(), 0o1777);
         assert!(DeviceKey::load_with(&folder.database(), None).is_ok());
     }

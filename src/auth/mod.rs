@@ -232,10 +232,10 @@ impl Gatekeeper {
         match store.record(KEY_CHECK).wait()? {
             None => store.put_record(KEY_CHECK, self.seal(KEY_CHECK, KEY_CHECK.as_bytes())).wait(),
             Some(sealed) if self.unseal(KEY_CHECK, &sealed).is_some() => Ok(()),
-            Some(_) => Err(StoreError::Refused(
-                "this database belongs to another device key: put its poppet.key beside it, or restore it from its recovery words"
-                    .into(),
-            )),
+            Some(_) => Err(StoreError::Refused(format!(
+                "this database belongs to another device key: put its poppet.key beside it, or move that one away and {}",
+                key::FROM_WORDS
+            ))),
         }
     }
 

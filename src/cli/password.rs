@@ -27,6 +27,25 @@ pub(super) fn of_directory(asked_for: Option<&str>) -> Result<Secret, AdminError
     ask_once(&stdin, &format!("Password of {} at the directory: ", harmless(account)))
 }
 
+/// The recovery words of a device key, in one line of standard input; a terminal doesn't show them.
+pub(super) fn recovery_words() -> Result<Secret, AdminError> {
+    let stdin = std::io::stdin();
+    let words = match stdin.is_terminal() {
+        true => {
+            let _quiet = Quiet::begin(&stdin).map_err(|error| failed(&error))?;
+            ask(&stdin, "Recovery words: ")?
+        }
+        false => line(stdin.lock())?,
+    };
+    match words.expose().is_empty() {
+        true => Err(AdminError::new(
+            Failure::Refused,
+            "standard input has no recovery words in its first line: write all eleven groups there",
+        )),
+        false => Ok(words),
+    }
+}
+
 /// The password for a smart host, `whose` behind the word if it is not that of all: from standard input, or asked for.
 pub(super) fn of_smart_host(whose: &str, is_on_stdin: bool) -> Result<Secret, AdminError> {
     let stdin = std::io::stdin();

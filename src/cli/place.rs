@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::install::{Manager, Site};
 use crate::admin::AdminError;
 
 /// The database: as named, else by `POPPET_DB`, else the service's for root, else in the user's data folder.
@@ -14,6 +15,24 @@ pub(super) fn named_database(named: Option<&Path>) -> Option<PathBuf> {
     named.map(Path::to_owned).or_else(|| variable("POPPET_DB"))
 }
 
+/// Whether root has not chosen another place than the service's.
+pub(super) fn is_services(database: &Path) -> bool {
+    is_root() && database == Path::new(SERVICES_FOLDER).join("poppet.redb")
+}
+
+/// Errs where nobody has named a database, this user has none, and the service's is there, which only root may open.
+pub(super) fn refuse_in_place_of_service(named: Option<&Path>, database: &Path) -> Result<(), AdminError> {
+    let is_there = |path: &Path| path.symlink_metadata().is_ok();
+    let is_own = named_database(named).is_some() || is_root() || is_there(database);
+    match is_own || !is_there(Path::new(SERVICES_FOLDER)) {
+        true => Ok(()),
+        false => Err(AdminError::unreachable(
+            "the service's database is for root: say it with sudo, as in \"sudo poppet list\"; \"poppet setup DOMAIN USER\" \
+             makes one of your own",
+        )),
+    }
+}
+
 fn variable(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
@@ -21,6 +40,32 @@ fn variable(name: &str) -> Option<PathBuf> {
 /// Whether this process may have the standard ports and the service's folder.
 pub(super) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// How the server of that database is started: the service, if one is installed for it.
+pub(super) fn start_command(database: &Path) -> &'static str {
+    start_command_below(Path::new("/"), database)
+}
+
+/// How the service of that database is started again; none if it is none.
+pub(super) fn restart_command(database: &Path) -> Option<&'static str> {
+    match start_command(database) {
+        "systemctl start poppet" => Some("systemctl restart poppet"),
+        "rc-service poppet start" => Some("rc-service poppet restart"),
+        "/etc/init.d/poppet start" => Some("/etc/init.d/poppet restart"),
+        _ => None,
+    }
+}
+
+fn start_command_below(root: &Path, database: &Path) -> &'static str {
+    let stands = |path: &str| root.join(path).symlink_metadata().is_ok();
+    let manager = Site::below(root, database).filter(Site::is_services).map(|site| site.manager);
+    match manager {
+        Some(Manager::Systemd) if stands("etc/systemd/system/poppet.service") => "systemctl start poppet",
+        Some(Manager::OpenRc) if stands("etc/init.d/poppet") => "rc-service poppet start",
+        Some(Manager::Procd) if stands("etc/init.d/poppet") => "/etc/init.d/poppet start",
+        _ => "poppet serve",
+    }
 }
 
 fn choose(
@@ -44,6 +89,9 @@ fn choose(
         .ok_or_else(|| AdminError::usage("there is no home folder to look in: name the database with --db"))
 }
 
+/// Where the service's database is, which others can see and not enter.
+const SERVICES_FOLDER: &str = "/var/lib/poppet";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,5 +113,18 @@ mod tests {
             assert_eq!(found, Ok(PathBuf::from(wanted)));
         }
         assert!(choose(None, None, false, None, None).is_err());
+    }
+
+    #[test]
+    fn the_service_starts_its_own_database_and_no_other() {
+        let root = std::env::temp_dir().join(format!("poppet-place-{:016x}", fastrand::u64(..)));
+        let services = Path::new("/var/lib/poppet/poppet.redb");
+        let start = |database: &Path| start_command_below(&root, database);
+        std::fs::create_dir_all(root.join("run/systemd/system")).unwrap();
+        assert_eq!(start(services), "poppet serve", "systemd alone is no service");
+        std::fs::create_dir_all(root.join("etc/systemd/system/poppet.service")).unwrap();
+        assert_eq!(start(services), "systemctl start poppet");
+        assert_eq!(start(Path::new("/srv/mail.redb")), "poppet serve");
+        std::fs::remove_dir_all(&root).unwrap();
     }
 }

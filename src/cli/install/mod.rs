@@ -28,7 +28,7 @@ pub(super) use files::put_public;
 pub(super) use plan::plan;
 pub(super) use ports::taken;
 pub(super) use removal::remove;
-pub(super) use site::{AUTHORITY, Site};
+pub(super) use site::{AUTHORITY, Manager, Site};
 
 use std::path::Path;
 

@@ -7,6 +7,7 @@
 
 mod advice;
 mod making;
+mod recovery;
 mod service;
 
 use std::path::{Path, PathBuf};
@@ -27,6 +28,9 @@ use advice::{Advice, Next};
 
 pub(super) fn setup(verb: &Setup, database: PathBuf, output: &Output) -> Result<(), AdminError> {
     check(verb)?;
+    if verb.recovery_words_stdin {
+        return output.report(&recovery::restore(&database)?);
+    }
     let site = if place::is_root() { Site::here(&database).filter(Site::is_services) } else { None };
     if verb.remove {
         return remove(verb, site, output);
@@ -48,7 +52,11 @@ pub(super) fn setup(verb: &Setup, database: PathBuf, output: &Output) -> Result<
 /// What goes together.
 fn check(verb: &Setup) -> Result<(), AdminError> {
     let is_named = !verb.names.is_empty();
+    let has_other = verb.no_start || verb.password_stdin || verb.dry_run || verb.remove || verb.yes;
     let text = match verb {
+        Setup { recovery_words_stdin: true, .. } if is_named || has_other => {
+            "--recovery-words-stdin brings a lost device key back, and nothing else"
+        }
         Setup { remove: true, .. } if is_named => "--remove takes the service away, and no name",
         Setup { remove: true, no_start: true, .. } | Setup { remove: true, dry_run: true, .. } => {
             "--remove takes --yes and nothing else; without it, it says what would go"

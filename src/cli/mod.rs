@@ -81,6 +81,9 @@ fn carry_out(verb: Verb, globals: &Globals, output: &Output) -> Result<(), Admin
         return output.report(&own::passwd(verb, globals.database.as_deref())?);
     }
     let database = place::database(globals.database.as_deref())?;
+    if !matches!(verb, Verb::Setup(_) | Verb::Serve(_) | Verb::LocalUsers(_)) {
+        place::refuse_in_place_of_service(globals.database.as_deref(), &database)?;
+    }
     let desk = Desk::new(database.clone());
     let report = match verb {
         Verb::Setup(verb) => return setup::setup(&verb, database, output),

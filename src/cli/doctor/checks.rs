@@ -6,10 +6,11 @@ use crate::admin::{AuthView, CertificateKind, CertificateRow, MechanismState, Re
 use crate::clock::UnixTime;
 use crate::limits;
 
-/// Whether it runs, and has found no bug of its own.
-pub(super) fn of_server(status: &Status) -> Vec<Finding> {
+/// Whether it runs, which `start` makes it, and has found no bug of its own.
+pub(super) fn of_server(status: &Status, start: &str) -> Vec<Finding> {
     let Some(live) = &status.live else {
-        let text = "it does not run, so no mail is taken and none can be fetched: \"poppet serve\" starts it";
+        let text =
+            format!("it does not run, so no mail is taken and none can be fetched: \"{start}\" starts it");
         return vec![Finding::wrong("server", text)];
     };
     let mut findings =
@@ -280,10 +281,10 @@ mod tests {
 
     #[test]
     fn a_server_runs_or_not() {
-        assert_eq!(states(&of_server(&status(Some(live())))), [State::Good]);
-        let silent = of_server(&status(None));
+        assert_eq!(states(&of_server(&status(Some(live())), "poppet serve")), [State::Good]);
+        let silent = of_server(&status(None), "systemctl start poppet");
         assert_eq!(states(&silent), [State::Wrong]);
-        let buggy = of_server(&status(Some(LiveStatus { broken_off: 2, ..live() })));
+        let buggy = of_server(&status(Some(LiveStatus { broken_off: 2, ..live() })), "poppet serve");
         assert_eq!(states(&buggy), [State::Good, State::Wrong]);
         assert!(has_remedies(&silent) && has_remedies(&buggy));
     }

@@ -24,6 +24,7 @@ use super::desk::{Desk, stranger};
 use super::look;
 use super::outgoing_verbs::DoctorVerb;
 use super::output::Output;
+use super::place;
 use super::table::{Cell, Report};
 use crate::admin::{
     AdminError, Answer, CertificateAct, CertificateRow, Command, Device, Failure, LiveStatus, OutgoingAct,
@@ -106,7 +107,7 @@ fn all(desk: &Desk) -> Result<Vec<Finding>, AdminError> {
     let now = Clock::system(UnixTime(0)).now();
     let status = desk.status()?;
     let settings = settings(desk)?;
-    let mut findings = checks::of_server(&status);
+    let mut findings = checks::of_server(&status, place::start_command(desk.database()));
     findings.extend(status.live.iter().flat_map(of_listeners));
     findings.extend(status.live.iter().flat_map(relaying::of));
     findings.extend(status.live.iter().flat_map(ground::of_service));

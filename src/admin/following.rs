@@ -63,8 +63,8 @@ pub(super) async fn watch(
             watched = Watched { label: installed.label, taken: Some(pair.fingerprint()), ..watched };
             notes = installed.notes;
         }
-        Err(Unreadable::Denied(_)) if watched.label.is_empty() => {
-            let text = "the files can't be read yet: say what the certificate is to be called, by --as LABEL";
+        Err(Unreadable::Denied(CertError(cause))) if watched.label.is_empty() => {
+            let text = format!("{cause}; to follow them all the same, add --as LABEL");
             return Err(AdminError::new(Failure::Refused, text));
         }
         Err(Unreadable::Denied(CertError(text))) => trouble = Some(text),

@@ -185,7 +185,7 @@ def files_in_a_folder_of_their_own_are_open_after_a_restart(house):
         first = fingerprint(live.renew().read_text())
         told = json.loads(house.poppet("cert", "watch", str(live.path("fullchain")), str(live.path("privkey")), "--as",
                                        "elsewhere", "--json"))
-        if told["trouble"] and not any("start the server again" in note for note in told["notes"]):
+        if told["trouble"] and not any("restart the server" in note for note in told["notes"]):
             raise Failed(f"no remedy: {told}")
         house.stop()
         house.start()

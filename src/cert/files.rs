@@ -147,13 +147,13 @@ fn check_rights(path: &Path, facts: &Metadata) -> Result<(), Unreadable> {
     let (shown, user) = (shown(path), rustix::process::geteuid().as_raw());
     if facts.uid() != user && facts.uid() != 0 {
         return Err(wrong(format!(
-            "{shown} has the key and belongs to user {}, who could change it: `chown root {shown}`, or copy it by a \
+            "{shown} has the key and belongs to user {}, who could change it: \"chown root {shown}\", or copy it by a \
              hook of the program that renews it",
             facts.uid()
         )));
     }
     if facts.mode() & 0o007 != 0 {
-        return Err(wrong(format!("everybody can read or change the key in {shown}: `chmod o= {shown}`")));
+        return Err(wrong(format!("everybody can read or change the key in {shown}: \"chmod o= {shown}\"")));
     }
     // Where it is named, and where links lead.
     let real = path.canonicalize().unwrap_or_default();
@@ -161,7 +161,7 @@ fn check_rights(path: &Path, facts: &Metadata) -> Result<(), Unreadable> {
         let is_open = |facts: Metadata| facts.mode() & 0o002 != 0 && facts.mode() & 0o1000 == 0;
         if fs::metadata(folder).is_ok_and(is_open) {
             let folder = self::shown(folder);
-            return Err(wrong(format!("everybody can change the folder of the key: `chmod o-w {folder}`")));
+            return Err(wrong(format!("everybody can change the folder of the key: \"chmod o-w {folder}\"")));
         }
     }
     Ok(())
@@ -268,7 +268,7 @@ mod tests {
             folder.mode("key", mode);
             let path = folder.watched().key;
             assert!(
-                folder.text().ends_with(&format!("in {path}: `chmod o= {path}`")),
+                folder.text().ends_with(&format!("in {path}: \"chmod o= {path}\"")),
                 "{mode:o}: {}",
                 folder.text()
             );
@@ -283,7 +283,11 @@ mod tests {
     fn a_folder_that_everybody_can_change_is_refused_wherever_links_lead_s_262() {
         let (folder, archive) = (folder(), folder());
         folder.mode("", 0o777);
-        assert!(folder.text().ends_with(&format!("`chmod o-w {}`", folder.0.display())), "{}", folder.text());
+        assert!(
+            folder.text().ends_with(&format!("\"chmod o-w {}\"", folder.0.display())),
+            "{}",
+            folder.text()
+        );
         folder.mode("", 0o1777);
         assert_eq!(folder.text(), "", "there nobody can rename what is another's");
         folder.mode("", 0o755);
@@ -292,7 +296,7 @@ mod tests {
         assert_eq!(folder.text(), "", "certbot's are links");
         archive.mode("", 0o777);
         assert!(
-            folder.text().ends_with(&format!("`chmod o-w {}`", archive.0.display())),
+            folder.text().ends_with(&format!("\"chmod o-w {}\"", archive.0.display())),
             "{}",
             folder.text()
         );

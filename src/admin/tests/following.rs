@@ -107,7 +107,7 @@ fn what_can_not_be_used_is_refused_and_nothing_is_followed() {
     act("chain", &files.path("key"));
     act(&files.path("chain"), "key");
     fs::set_permissions(files.0.join("key"), Permissions::from_mode(0o604)).unwrap();
-    assert!(house.refused(files.watch("", "chain", "key")).contains("`chmod o= "));
+    assert!(house.refused(files.watch("", "chain", "key")).contains("\"chmod o= "));
     assert_eq!(installed(&house), []);
     assert_eq!(block_on(cert::watched(&house.context.store)).unwrap(), []);
 }

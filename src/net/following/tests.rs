@@ -225,7 +225,7 @@ fn a_half_written_renewal_leaves_the_old_one_and_is_told_until_it_is_whole_s_258
                     renewer.put_both(chain, key);
                     fs::set_permissions(path("key.pem"), Permissions::from_mode(0o644)).unwrap();
                 },
-                "`chmod o= ",
+                "\"chmod o= ",
             ),
             (
                 "a pipe",

@@ -13,7 +13,7 @@ use super::verbs::{
     Unlock, Who,
 };
 use crate::admin::{self, AdminError};
-use crate::mail::printable;
+use crate::mail::{Address, printable};
 use crate::settings;
 
 /// What the arguments ask for.
@@ -37,9 +37,12 @@ pub(super) fn parse(arguments: &[String]) -> Result<Parsed, AdminError> {
             Ok(Parsed::Text(format!("poppet {} (layout {})\n", env!("CARGO_PKG_VERSION"), admin::LAYOUT)))
         }
         Ok(Poppet { verb: Some(Verb::Setup(setup)), .. }) => match setup.names.len() {
+            1 if setup.names[0].contains('@') => Err(whole_address(&setup.names[0])),
             1 => Err(misused("Required positional arguments not provided: USER", Some("setup"))),
             0 | 2 => Ok(Parsed::Verb(Verb::Setup(setup))),
-            _ => Err(misused("Unrecognized argument: ", Some("setup"))),
+            _ => Err(AdminError::usage(format!(
+                "too many names: give DOMAIN and one USER, \"poppet add ADDRESS\" makes the next; {PASSWORD_ON_COMMAND_LINE}"
+            ))),
         },
         Ok(Poppet { verb: Some(verb), .. }) => Ok(Parsed::Verb(verb)),
         Ok(Poppet { verb: None, .. }) => Err(AdminError::usage(
@@ -52,6 +55,15 @@ pub(super) fn parse(arguments: &[String]) -> Result<Parsed, AdminError> {
         ))),
         Err(exit) => Err(misused(&exit.output, arguments.iter().find(|word| is_verb(word)).copied())),
     }
+}
+
+/// setup takes an address in two words.
+fn whole_address(word: &str) -> AdminError {
+    let text = match word.parse::<Address>() {
+        Ok(address) => format!("say \"poppet setup {} {}\"", address.domain(), address.local_part()),
+        Err(_) => "say the domain and the name, as in \"poppet setup home.lan alice\"".into(),
+    };
+    AdminError::usage(format!("setup takes domain and name as two words: {text}"))
 }
 
 /// `-h` and `-V` are what many commands take; behind two dashes they are names.
@@ -287,6 +299,9 @@ mod tests {
             ("help lsit", "did you mean list?"),
             ("add", "not given: TARGET; \"poppet add --help\""),
             ("setup home.lan", "not given: USER"),
+            ("setup alice@home.lan", "\"poppet setup home.lan alice\""),
+            ("setup alice@", "\"poppet setup home.lan alice\""),
+            ("setup home.lan alice bob", "one USER"),
             ("list home.lan surplus", "too many: surplus; \"poppet list --help\""),
             ("list --frob", "no option --frob; \"poppet list --help\""),
             ("read alice@home.lan three", "\"three\" is no number; \"poppet read --help\""),

@@ -198,11 +198,15 @@ fn vouches(verb: &CertVerb) -> Result<Vouches, AdminError> {
 
 /// What a file holds, which may be a key: what it was read into is wiped.
 fn contents(path: &str) -> Result<Secret, AdminError> {
-    let unreadable = |error| {
-        AdminError::new(
+    let unreadable = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::PermissionDenied => AdminError::new(
+            Failure::Failed,
+            format!("can't read {}: you may not; say it with sudo, or copy the file", quoted(path)),
+        ),
+        _ => AdminError::new(
             Failure::NotFound,
             format!("can't read {}: {error}; name a PEM or DER file that is there", quoted(path)),
-        )
+        ),
     };
     let file = fs::File::open(path).map_err(unreadable)?;
     // One octet more shows that there is more; with room for all of it nothing grows and leaves pieces behind.
@@ -254,7 +258,7 @@ fn check_options(verb: &CertVerb, words: &[&str]) -> Result<(), AdminError> {
         (
             verb.installed_as.is_some(),
             matches!(act, "install" | "watch"),
-            "--as belongs to \"poppet cert install FILE\" and \"cert watch CHAIN KEY\"",
+            "--as belongs to \"poppet cert install FILE\" and \"cert watch CHAIN [KEY]\"",
         ),
         (
             verb.pem || verb.mobileconfig || verb.qr || verb.host.is_some(),

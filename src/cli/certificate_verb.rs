@@ -37,7 +37,7 @@ use argh::FromArgs;
     bind LABEL [PLACE...]     show it to who asks for these names (*.example.org) or comes by these addresses of this\n\
     \x20                         machine; without PLACE to everybody else. LABEL poppet is poppet's own\n\
     del LABEL                 show what was installed no more\n\
-    watch CHAIN KEY           install the certificate in these files, and follow them: what certbot, acme.sh, lego or\n\
+    watch CHAIN [KEY]         install the certificate in these files, and follow them: what certbot, acme.sh, lego or\n\
     \x20                         Caddy renew there is shown within a minute, or at once after SIGHUP. The key's file\n\
     \x20                         belongs to root or the server's user, who can read both, and not everybody can\n\
     unwatch LABEL             follow them no more\n\

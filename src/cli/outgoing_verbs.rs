@@ -96,9 +96,9 @@ pub(super) struct ShareVerb {
     name = "doctor",
     description = "look whether all is well, and say what to do where it is not",
     example = "{command_name}\n{command_name} --for alice@home.lan\n{command_name} --for example.com\n{command_name} --json",
-    note = "Looks at the server, the database, the disk, the clock, the certificate, the ways to log on, what is open\n\
-    wider than usual, the name service, the queue, and tries the smart host and the routes as far as the logon; no\n\
-    mail is sent. A server that doesn't answer takes a while.\n\
+    note = "Looks at the server, its service and its sandbox, its listeners, the disk and how long it will last, the files\n\
+    of database and key, the clock, the certificates, the ways to log on, what is open wider than usual, the name\n\
+    service, the queue, and tries the smart host and the routes as far as the logon; no mail is sent. A server that doesn't answer takes a while.\n\
     With --for it tries only the way that mail takes: that of a user or a domain here who sends, or that to an address\n\
     or a domain elsewhere.\n\
     Columns: check, state (good, note or wrong), what. What is wrong says what to do. The exit code is 1 if anything\n\

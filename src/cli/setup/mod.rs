@@ -35,6 +35,9 @@ pub(super) fn setup(verb: &Setup, database: PathBuf, output: &Output) -> Result<
     if verb.remove {
         return remove(verb, site, output);
     }
+    if site.is_none() && !verb.no_start && place::is_services(&database) && Site::here(&database).is_none() {
+        complain("no systemd, OpenRC or procd runs here, so there is no service: this command serves itself");
+    }
     let names = match verb.names.as_slice() {
         [domain, user] => Some(first_mailbox(domain, user)?),
         _ => None,

@@ -190,12 +190,13 @@ pub fn restore_key(database: &Path, words: &str, clock: &Clock) -> Result<bool, 
 /// Root's file would be of no use to the service's user.
 fn give_to_owner(database: &Path, file: &Path) -> Result<(), AdminError> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let given = fs::metadata(database).or_else(|_| fs::metadata(folder)).and_then(|owner| {
-        match fs::metadata(file)?.uid() == owner.uid() {
-            true => Ok(()),
-            false => chown(file, Some(owner.uid()), Some(owner.gid())),
-        }
-    });
+    let given =
+        fs::metadata(database).or_else(|_| fs::metadata(folder)).and_then(|owner| {
+            match fs::metadata(file)?.uid() == owner.uid() {
+                true => Ok(()),
+                false => chown(file, Some(owner.uid()), Some(owner.gid())),
+            }
+        });
     given.map_err(|error| {
         let text = format!("{} can't be given to the database's owner: {error}; chown it", shown(file));
         AdminError::new(super::Failure::Failed, text)

@@ -211,7 +211,7 @@ def a_key_that_everybody_can_read_is_refused_with_the_line_that_mends_it(house):
     try:
         house.poppet(*words)
     except Failed as why:
-        remedy = re.search(r"`(chmod [^`]*)`", str(why))
+        remedy = re.search(r'"(chmod [^"]*)"', str(why))
         if not remedy:
             raise Failed(f"no remedy in {why}") from None
         subprocess.run(remedy.group(1).split(), check=True)

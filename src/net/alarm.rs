@@ -38,10 +38,10 @@ impl Alarm {
     }
 }
 
-/// Waits for so long by that clock.
-pub async fn rest(clock: &Clock, duration: std::time::Duration) {
+/// Waits for so long by that clock, from now, not from the first look at what is returned.
+pub fn rest(clock: &Clock, duration: std::time::Duration) -> impl Future<Output = ()> {
     let (mut alarm, deadline) = (Alarm::new(), clock.monotonic() + duration);
-    std::future::poll_fn(|context| alarm.poll(context, clock, deadline)).await;
+    std::future::poll_fn(move |context| alarm.poll(context, clock, deadline))
 }
 
 #[cfg(test)]

@@ -76,16 +76,17 @@ impl Stall {
 }
 
 /// What the store answers within [`limits::STORE_PATIENCE`]: a disk that hangs leaves no peer without a word (S-275).
-/// What was asked for may happen after all.
-pub async fn in_time<T>(
+/// What was asked for may happen after all. The time begins with the call.
+pub fn in_time<T>(
     clock: &Clock,
     answer: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
+) -> impl Future<Output = Result<T, StoreError>> {
+    let rest = alarm::rest(clock, limits::STORE_PATIENCE);
     let late = async {
-        alarm::rest(clock, limits::STORE_PATIENCE).await;
+        rest.await;
         Err(StoreError::Io("the disk of the database does not answer: look at it with dmesg".into()))
     };
-    answer.or(late).await
+    answer.or(late)
 }
 
 #[cfg(test)]

@@ -327,12 +327,14 @@ impl<'a> Driver<'a> {
 
     async fn commit(&mut self, uids: Vec<Uid>) -> Next {
         let Some(mailbox) = self.hold.as_ref().map(Hold::mailbox) else { return Next::Close };
-        self.stream.seat().show(Doing::Storing);
         let count = uids.len();
         // In one commit: each costs the flash its pages.
         let retrieved = self.take_written();
-        let finished = self.server.store.finish_session(mailbox, uids, retrieved);
-        match in_time(&self.server.clock, finished).await {
+        let finished =
+            in_time(&self.server.clock, self.server.store.finish_session(mailbox, uids, retrieved));
+        // Who sees it knows that its time runs.
+        self.stream.seat().show(Doing::Storing);
+        match finished.await {
             Ok(()) => {
                 self.tally.removed += count;
                 self.handle(Event::Committed)

@@ -240,9 +240,11 @@ fn a_half_written_renewal_leaves_the_old_one_and_is_told_until_it_is_whole_s_258
             let (next, chain, key) = renewer.make();
             spoil(&chain, &key);
             let troubles = || trial.server().troubles_of_watched();
-            pass_looks(trial, || !troubles().is_empty(), what);
+            // A look between the two files sees another trouble, of a new certificate with an old key.
+            let is_told = || troubles().iter().any(|(_, text)| text.contains(wanted));
+            pass_looks(trial, is_told, what);
             let (label, text) = troubles().remove(0);
-            assert!(label == NAME && text.contains(wanted) && text.lines().count() == 1, "{what}: {text}");
+            assert!(label == NAME && text.lines().count() == 1, "{what}: {text}");
             assert_eq!(leaf(trial, NAME), shown, "{what}");
             renewer.put_both(&chain, &key);
             pass_looks(trial, || leaf(trial, NAME) == next, "it is whole again");

@@ -23,7 +23,6 @@ impl Driver<'_> {
             Some(Err(error)) => return Ok(self.answer("taking a message", Err(error))),
             Some(Ok(None)) | None => return Ok(self.handle(Event::StoreFailed)),
         };
-        self.stream.seat().show(Doing::Storing);
         let header = match self.header_to_report(&envelope, &upload).await {
             Ok(header) => header,
             Err(error) => return Ok(self.answer("storing a message", Err(error))),
@@ -31,8 +30,10 @@ impl Driver<'_> {
         let delivered = match self.take_allowance() {
             Err(Spent) => return Ok(self.handle(Event::SenderSpent)),
             Ok(taken) => {
-                let storing = Box::pin(self.file(&envelope, upload));
-                let delivered = in_time(&self.server.clock, storing).await;
+                let storing = in_time(&self.server.clock, Box::pin(self.file(&envelope, upload)));
+                // Who sees it knows that its time runs.
+                self.stream.seat().show(Doing::Storing);
+                let delivered = storing.await;
                 if let (Some(taken), Ok(Delivered::Stored { .. })) = (taken, &delivered) {
                     taken.keep();
                 }

@@ -10,6 +10,7 @@ use super::engine::Fault;
 use super::error::StoreError;
 use super::forwards::Forward;
 use super::levels::{self, Level};
+use super::rising::rising;
 use super::routes;
 use super::schema::{
     self, ALIASES, Counters, DOMAINS, DomainRecord, MAIL, MAILBOXES, META, META_COUNT, META_MAILBOX,
@@ -161,9 +162,9 @@ pub(super) fn mailboxes(
         Some(domain) => {
             find_domain(&domains, domain)?;
             let (from, to) = schema::mailbox_range(domain);
-            table.range(from.as_str()..to.as_str())?
+            rising(&MAILBOXES, &table, from.as_str()..to.as_str())?
         }
-        None => table.iter()?,
+        None => rising(&MAILBOXES, &table, ""..)?,
     };
     let mut rows = Vec::new();
     for entry in entries {
@@ -238,7 +239,7 @@ pub(super) fn remove_domain(
     let (from, to) = schema::mailbox_range(domain);
     let mut mailboxes = transaction.open_table(MAILBOXES)?;
     let mut doomed = Vec::new();
-    for entry in mailboxes.range(from.as_str()..to.as_str())? {
+    for entry in rising(&MAILBOXES, &mailboxes, from.as_str()..to.as_str())? {
         let (key, stored) = entry?;
         let record: MailboxRecord = schema::decode(&MAILBOXES, key.value(), stored.value())?;
         doomed.push((key.value().to_owned(), record));

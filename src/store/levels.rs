@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::engine::Fault;
 use super::error::{Ask, StoreError};
+use super::rising::rising;
 use super::schema::{self, LEVELS};
 use super::{Store, accounts, finals, records};
 use crate::mail::{Address, Domain};
@@ -278,7 +279,7 @@ pub(super) fn take(transaction: &WriteTransaction, target: &str) -> Result<Vec<(
     let mut table = transaction.open_table(LEVELS)?;
     let (from, to) = (format!("{target} "), format!("{target}!"));
     let mut taken = Vec::new();
-    for entry in table.range(from.as_str()..to.as_str())? {
+    for entry in rising(&LEVELS, &table, from.as_str()..to.as_str())? {
         let (key, stored) = entry?;
         let value = schema::unseal(&LEVELS, key.value(), stored.value()).map_err(Fault::fatal)?;
         let name = key.value()[from.len()..].to_owned();

@@ -41,6 +41,7 @@ mod removed_rows;
 mod removing;
 mod resolving;
 mod retention;
+mod rising;
 mod routes;
 mod schema;
 mod shared;

@@ -10,6 +10,7 @@ use super::engine::{Fault, Sync};
 use super::error::StoreError;
 use super::free;
 use super::purge_order::{self, Grave, Queue, Reach};
+use super::rising::rising;
 use super::schema::{self, FreeBody, GONE, GoneRecord, MAIL, MailRow, REMOVED, Tally, Tombstone};
 use super::undo::{note_purged, put_gone};
 use super::upload::{read_counters, write_counters};
@@ -200,7 +201,7 @@ fn purge_messages(transaction: &WriteTransaction, key: u64, most: Most) -> Resul
     }
     if let Some(mut counters) = read_counters(&mail, mailbox)? {
         note_purged(&mut counters, purged.messages, tombstone.at);
-        if removed.range(schema::removed_range(mailbox))?.next().is_none() {
+        if rising(&REMOVED, &removed, schema::removed_range(mailbox))?.next().transpose()?.is_none() {
             counters.removed_span = (0, 0);
         }
         write_counters(&mut mail, mailbox, &counters)?;
@@ -266,7 +267,7 @@ fn first_rows(
 ) -> Result<Doomed, Fault> {
     let mut doomed = Doomed { rows: Vec::new(), is_cut: false };
     let mut sum = Tally::default();
-    for entry in mail.range(schema::mail_run(mailbox, run))? {
+    for entry in rising(&MAIL, mail, schema::mail_run(mailbox, run))? {
         if most.is_met_by(sum) {
             doomed.is_cut = true;
             break;

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use redb::ReadableTable;
 
 use super::engine::Fault;
+use super::rising::rising;
 use super::schema::{self, Counters, MAIL, MailRow, REMOVED, Tombstone};
 use crate::mail::{MailboxId, Uid};
 
@@ -27,7 +28,7 @@ impl RemovedRows {
         if !may_be_removed(counters, (first, last)) {
             return Ok(removed_rows);
         }
-        for entry in removed.range(schema::removed_range(mailbox))? {
+        for entry in rising(&REMOVED, removed, schema::removed_range(mailbox))? {
             let (key, stored) = entry?;
             let tombstone: Tombstone = schema::decode(&REMOVED, key.value(), stored.value())?;
             removed_rows.runs.extend(tombstone.runs.iter().filter(|run| run.0 <= last && first <= run.1));
@@ -58,7 +59,7 @@ pub(super) fn visit_live(
 ) -> Result<(), Fault> {
     let mut from = first;
     'seek: while from <= last {
-        for entry in mail.range(schema::mail_run(mailbox, (from, last)))? {
+        for entry in rising(&MAIL, mail, schema::mail_run(mailbox, (from, last)))? {
             let (key, stored) = entry?;
             let uid = schema::key_uid(key.value());
             if let Some(end) = removed_rows.run_of(uid.0) {

@@ -11,6 +11,7 @@ use super::error::StoreError;
 use super::levels::Level;
 use super::maildrop;
 use super::removed_rows::{self, ALL_UIDS, RemovedRows};
+use super::rising::rising;
 use super::schema::{self, MAIL, MAILBOXES, MailRow, MailboxRecord, REMOVED, RETRIEVED_SOMETIME, UNSURE};
 use super::upload::read_counters;
 use crate::clock::UnixTime;
@@ -59,7 +60,7 @@ fn find(
     now: UnixTime,
 ) -> Result<Option<Found>, Fault> {
     let mailboxes = transaction.open_table(MAILBOXES)?;
-    for entry in mailboxes.range(sweep.mailbox.as_str()..)? {
+    for entry in rising(&MAILBOXES, &mailboxes, sweep.mailbox.as_str()..)? {
         let (key, stored) = entry?;
         let retain = shared.settings_of(&Level::Mailbox(schema::key_address(key.value())?)).retain;
         if retain.least_days().is_none() {

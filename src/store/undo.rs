@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::engine::Fault;
 use super::error::StoreError;
 use super::levels;
+use super::rising::rising;
 use super::schema::{
     self, ALIASES, Counters, GONE, GoneRecord, MAIL, MAILBOXES, MailboxRecord, REMOVED, Tally, Tombstone,
 };
@@ -138,7 +139,7 @@ pub(super) fn undelete(
     for key in tombstones {
         removed.remove(key)?;
     }
-    if removed.range(schema::removed_range(id))?.next().is_none() {
+    if rising(&REMOVED, &removed, schema::removed_range(id))?.next().transpose()?.is_none() {
         counters.removed_span = (0, 0);
     }
     counters.live.add(brought_back);
@@ -162,7 +163,7 @@ fn buried_since(
 ) -> Result<(Vec<u64>, Tally), Fault> {
     let mut keys = Vec::new();
     let mut sum = Tally::default();
-    for entry in removed.range(schema::removed_range(mailbox))? {
+    for entry in rising(&REMOVED, removed, schema::removed_range(mailbox))? {
         let (key, stored) = entry?;
         let tombstone: Tombstone = schema::decode(&REMOVED, key.value(), stored.value())?;
         if is_since(tombstone.at, since) {
@@ -226,7 +227,7 @@ pub(super) fn recoverable(
     undo_days: u32,
 ) -> Result<Recoverable, Fault> {
     let mut sum = Recoverable::default();
-    for entry in removed.range(schema::removed_range(mailbox))? {
+    for entry in rising(&REMOVED, removed, schema::removed_range(mailbox))? {
         let (key, stored) = entry?;
         let tombstone: Tombstone = schema::decode(&REMOVED, key.value(), stored.value())?;
         sum.messages = sum.messages.saturating_add(tombstone.tally.messages);

@@ -10,6 +10,7 @@ use crate::limits;
 use crate::store::Shared;
 use crate::store::engine::{Fault, Sync};
 use crate::store::error::StoreError;
+use crate::store::rising::rising;
 use crate::store::schema::{LaneRecord, QUEUE, QUEUE_LANES, QUEUE_WAYS, QueueRecord};
 
 /// How far a walk to all dead has come.
@@ -65,7 +66,7 @@ pub(in crate::store) fn bury_some(
 /// The next dead, and where to go on.
 fn find(transaction: &ReadTransaction, burial: &Burial) -> Result<(Vec<QueueRecord>, Option<Burial>), Fault> {
     let lanes = transaction.open_table(QUEUE_LANES)?;
-    for entry in lanes.range(burial.lane.as_str()..)? {
+    for entry in rising(&QUEUE_LANES, &lanes, burial.lane.as_str()..)? {
         let key = entry?.0.value().to_owned();
         let Some(LaneRecord { lane, tally, .. }) = finding::lane(&lanes, &key)? else { continue };
         if tally.dead == 0 {

@@ -12,9 +12,10 @@ use crate::clock::UnixTime;
 use crate::limits;
 use crate::mail::Lane;
 use crate::store::engine::Fault;
+use crate::store::rising::{Rising, rising};
 use crate::store::schema::{
     self, DueEntry, LaneRecord, NUMBERS_KEY, QUEUE, QUEUE_DUE, QUEUE_LANES, QUEUE_WAYS, QueueRecord,
-    WayEntry, Wide,
+    TextTable, WayEntry, Wide,
 };
 
 /// Whom a way is asked for.
@@ -77,10 +78,11 @@ pub(super) fn lanes(transaction: &ReadTransaction, now: UnixTime) -> Result<Vec<
                 continue;
             }
         };
-        let first = |from, to| match range(&due, &schema::due_range(record.number, from, to))?.next() {
-            Some(entry) => Ok(Some(schema::split_due_key(Wide::read(entry?.0.value())).0)),
-            None => Ok::<_, Fault>(None),
-        };
+        let first =
+            |from, to| match range(&QUEUE_DUE, &due, &schema::due_range(record.number, from, to))?.next() {
+                Some(entry) => Ok(Some(schema::split_due_key(Wide::read(entry?.0.value())).0)),
+                None => Ok::<_, Fault>(None),
+            };
         let next = match first(far(now), END_OF_TIME)? {
             Some(_) => first(UnixTime(0), now)?.or(Some(now)),
             None => first(UnixTime(0), END_OF_TIME)?,
@@ -128,7 +130,7 @@ fn candidates(
     let (mut others, mut own) = (Vec::new(), Vec::new());
     // A time far ahead was set by a clock that was wrong: so nobody waits for years (S-129, S-309).
     for (from, to) in [(UnixTime(0), wanted.now), (far(wanted.now), END_OF_TIME)] {
-        for entry in range(&due, &schema::due_range(lane, from, to))? {
+        for entry in range(&QUEUE_DUE, &due, &schema::due_range(lane, from, to))? {
             if others.len() + own.len() == limits::QUEUE_LOOK {
                 break;
             }
@@ -205,10 +207,11 @@ impl Next {
 
 /// The entries of an index between two keys, both among them.
 fn range<'t>(
+    definition: &TextTable,
     index: &'t impl ReadableTable<&'static str, &'static [u8]>,
     keys: &RangeInclusive<Wide>,
-) -> Result<redb::Range<'t, &'static str, &'static [u8]>, Fault> {
-    Ok(index.range(keys.start().as_str()..=keys.end().as_str())?)
+) -> Result<Rising<'t, &'static str>, Fault> {
+    rising(definition, index, keys.start().as_str()..=keys.end().as_str())
 }
 
 /// Whether an entry of `queue_due` leads to a row that can be read and waits there.
@@ -301,7 +304,7 @@ impl Walk {
         most: usize,
     ) -> Result<Vec<QueueRecord>, Fault> {
         let mut found = Vec::new();
-        for (count, entry) in range(ways, &schema::way_range(lane, self.from))?.enumerate() {
+        for (count, entry) in range(&QUEUE_WAYS, ways, &schema::way_range(lane, self.from))?.enumerate() {
             if count == limits::SWEPT_ROWS || found.len() >= most {
                 return Ok(found);
             }
@@ -327,7 +330,7 @@ impl Walk {
         most: usize,
     ) -> Result<Vec<QueueRecord>, Fault> {
         let mut found = Vec::new();
-        for (count, entry) in queue.range(self.from.0..NUMBERS_KEY)?.enumerate() {
+        for (count, entry) in rising(&QUEUE, queue, self.from.0..NUMBERS_KEY)?.enumerate() {
             if count == limits::SWEPT_ROWS || found.len() >= most {
                 return Ok(found);
             }

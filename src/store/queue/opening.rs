@@ -7,6 +7,7 @@ use super::ledger::{Ledger, numbers};
 use crate::clock::UnixTime;
 use crate::store::engine::{Engine, Fault, Sync};
 use crate::store::error::StoreError;
+use crate::store::rising::rising;
 use crate::store::schema::{
     self, LaneRecord, NUMBERS_KEY, QUEUE, QUEUE_DUE, QUEUE_LANES, QUEUE_WAYS, QueueNumbers, QueueRecord,
     QueueTally,
@@ -91,7 +92,7 @@ fn rows(
     from: u64,
 ) -> Result<Vec<(u64, Option<QueueRecord>)>, Fault> {
     let mut rows = Vec::new();
-    for entry in queue.range(from..NUMBERS_KEY)?.take(crate::limits::QUEUE_STEP) {
+    for entry in rising(&QUEUE, queue, from..NUMBERS_KEY)?.take(crate::limits::QUEUE_STEP) {
         let (key, stored) = entry?;
         let record: Result<QueueRecord, _> = schema::decode(&QUEUE, key.value(), stored.value());
         let record = record.map_err(|error| {

@@ -40,7 +40,7 @@ impl Folder {
         Folder(path)
     }
 
-    fn database(&self) -> PathBuf {
+    pub(super) fn database(&self) -> PathBuf {
         self.0.join("poppet.redb")
     }
 

@@ -28,7 +28,7 @@ def build(tools, board):
 
 
 def build_twice(tools, board):
-    """Builds the last commit here and in a clean copy, with folders and caches of its own; they must agree."""
+    """Builds the last commit here and in a clean copy, with folders and caches of its own; they must agree (S-342)."""
     if said("git", "-C", str(ROOT), "status", "--porcelain").strip():
         raise Failed("there are changes that no commit has: two builds of one commit are compared")
     laid(tools, board)

@@ -18,6 +18,23 @@ def write(tools, board, seconds):
     board.materials.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
 
 
+def check(board):
+    """A program in the field is known by its digest, so that the document must have that, and the lock file's checksum of
+    each crate (S-341). Returns how many crates there are."""
+    document = json.loads(board.materials.read_text())
+    if document["metadata"]["component"]["hashes"] != [digest(board.binary.read_bytes())]:
+        raise Failed(f"{board.materials} is that of another binary: cross/build {board.name}")
+    locked = checksums()
+    named = [one for one in document["components"] if one.get("purl")]
+    strange = [one["bom-ref"] for one in named if one.get("hashes") != [{"alg": "SHA-256", "content": locked.get((one["name"], one["version"]))}]]
+    wanted = tomllib.loads((ROOT / "Cargo.toml").read_text())["dependencies"]
+    direct = {wish.get("package", name) if isinstance(wish, dict) else name for name, wish in wanted.items()}
+    missing = direct - {one["name"] for one in named}
+    if strange or missing:
+        raise Failed(f"{board.materials}: not of the lock file: {strange}; missing: {sorted(missing)}")
+    return len(named)
+
+
 def metadata(tools, target):
     return json.loads(cargo(tools, "metadata", "--locked", "--format-version", "1", "--filter-platform", target))
 
@@ -67,7 +84,7 @@ def described(tools, board, seconds, told, sums):
             "component": {
                 **component(packages[root], None, sums),
                 "type": "application",
-                "hashes": [{"alg": "SHA-256", "content": hashlib.sha256(octets).hexdigest()}],
+                "hashes": [digest(octets)],
                 "properties": [{"name": "target", "value": board.target}],
             },
         },
@@ -94,6 +111,10 @@ def component(package, scope, sums):
     if scope:
         made["scope"] = scope
     return made
+
+
+def digest(octets):
+    return {"alg": "SHA-256", "content": hashlib.sha256(octets).hexdigest()}
 
 
 def reference(package):

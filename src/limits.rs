@@ -3,10 +3,12 @@
 mod certificates;
 mod outgoing;
 mod renewal;
+mod sandbox;
 
 pub use certificates::*;
 pub use outgoing::*;
 pub use renewal::*;
+pub use sandbox::*;
 
 use std::time::Duration;
 
@@ -491,9 +493,3 @@ pub const PROOF_ANSWER: Duration = Duration::from_secs(20);
 pub const BUSY_PROGRAM_TRIES: u32 = 50;
 /// Between two of them.
 pub const BUSY_PROGRAM_PAUSE: Duration = Duration::from_millis(20);
-
-// ---- the sandbox -------------------------------------------------------------------------------
-
-/// TCP ports to which the server may connect whatever is set: mail (24 is LMTP's), names, directories with those of
-/// Active Directory's catalogue.
-pub const SANDBOX_PORTS: &[u16] = &[24, 25, 26, 53, 389, 465, 587, 636, 2525, 3268, 3269];

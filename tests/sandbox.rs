@@ -45,6 +45,24 @@ fn every_thread_is_in_the_sandbox_s_332_s_333() {
     assert!(found.lines().any(|line| line.starts_with("sandbox\tgood\t")), "{found}");
 }
 
+/// Threads by which setup had asked a directory went free of the sandbox, and the password stayed in memory.
+#[test]
+fn a_setup_serves_as_a_program_of_its_own_s_334() {
+    let house = House::with_alice();
+    for kind in ["pop3", "pop3s", "smtp", "submission", "submissions"] {
+        house.run(&format!("set {kind} 127.0.0.1:0")).done();
+    }
+    let server = house.serve_by("setup home.lan alice");
+    let said = fs::read(format!("/proc/{}/cmdline", server.pid())).unwrap();
+    let words: Vec<_> = said.split(|octet| *octet == 0).skip(1).collect();
+    let database = house.file("poppet.redb");
+    assert_eq!(words, [b"--db".as_slice(), database.as_os_str().as_encoded_bytes(), b"serve", b""]);
+    assert!(server.ready.contains(" pop3=127.0.0.1:"), "{}", server.ready);
+    let found = house.run("doctor").out;
+    let held: Vec<_> = found.lines().filter(|line| line.starts_with("sandbox\tgood\t")).collect();
+    assert!(held.len() == 1 && !found.contains("free of it"), "{found}");
+}
+
 /// Others of the same user read neither its memory nor what it was started with (S-338).
 #[test]
 fn nobody_looks_into_it_s_263() {

@@ -11,9 +11,10 @@
 
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
+use std::{env, io, process, thread};
 
 use super::output::Output;
 use super::verbs::Serve;
@@ -41,12 +42,23 @@ pub(super) fn serve(verb: &Serve, database: PathBuf, output: &Output) -> Result<
     start(servant, Plan { database, overrides, passed, notifier, ..Plan::default() }, output)
 }
 
-/// Serves a database that is open here, once this has closed it: the way into the server is the same for all.
-pub(super) fn run(context: Context, plan: Plan, output: &Output) -> Result<(), AdminError> {
+/// Serves a database that is open here, once this has closed it. The program begins anew for that: threads of what was
+/// done before, as those that ask a directory, would go free of the sandbox, and passwords would stay in memory.
+pub(super) fn run(context: Context, database: PathBuf, output: &Output) -> Result<(), AdminError> {
     context.store.close();
     drop(context);
+    let error = begin_anew(&database);
     logger::start();
-    start(None, plan, output)
+    log::debug!("the program can't begin anew: {error}; it goes on as it is");
+    start(None, Plan { database, ..Plan::default() }, output)
+}
+
+/// Comes back only if it fails, as where an emulator runs the program.
+fn begin_anew(database: &Path) -> io::Error {
+    match env::current_exe() {
+        Ok(program) => process::Command::new(program).arg("--db").arg(database).arg("serve").exec(),
+        Err(error) => error,
+    }
 }
 
 /// The steps of this file's heading from the second on.

@@ -21,10 +21,11 @@ mod tests;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::thread;
 
 use serde::{Deserialize, Serialize};
 
-use crate::sys;
+use crate::{limits, sys};
 use calls::Processor;
 use seccomp::Terms;
 
@@ -70,14 +71,16 @@ pub enum LayerState {
 }
 
 /// Hides this process's memory, and gives up new privileges, all capabilities, and files and ports but `needs`; never
-/// fails, and says of each layer how it is. Call it once, while this process has one thread.
+/// fails, and says of each layer how it is. Call it once, while this process has one thread: others that are there stay
+/// free of it, and it says so.
 pub fn confine(needs: &Needs) -> Vec<Layer> {
+    let others = other_threads();
     let first = [privileges::hide_memory(), privileges::keep_out_new(), privileges::drop_capabilities()];
     let landlock = landlock::confine(needs);
     if landlock.state != LayerState::Absent {
         let _ = GRANTED.set(needs.clone());
     }
-    first.into_iter().chain([landlock]).collect()
+    first.into_iter().chain([landlock]).map(|layer| told_of_others(layer, others)).collect()
 }
 
 /// Gives up what only the start needs: listening, limits, and all system calls that no mail server makes. Never fails,
@@ -116,6 +119,34 @@ pub fn without() -> Vec<Layer> {
     let mut layers = vec![privileges::hide_memory()];
     layers.extend(["privileges", "capabilities", landlock::NAME, "seccomp"].map(off));
     layers
+}
+
+/// How many threads there are beside this one.
+fn other_threads() -> usize {
+    // The kernel shows a thread for a moment after it was waited for.
+    for _ in 0..limits::LOOKS_AT_THREADS {
+        if count_others() == 0 {
+            break;
+        }
+        thread::sleep(limits::BETWEEN_LOOKS_AT_THREADS);
+    }
+    count_others()
+}
+
+fn count_others() -> usize {
+    fs::read_dir("/proc/self/task").map_or(0, |threads| threads.count().saturating_sub(1))
+}
+
+/// All but the first layer, which is the whole process's, are a thread's and of those that it makes.
+fn told_of_others(mut layer: Layer, others: usize) -> Layer {
+    if others > 0 && layer.name != privileges::HIDDEN && layer.state != LayerState::Absent {
+        layer.state = LayerState::Partly;
+        layer.text = format!(
+            "{}; threads that were there before ({others}) are free of it: end this server and run \"poppet serve\"",
+            layer.text
+        );
+    }
+    layer
 }
 
 /// Whether the sandbox lets this process start programs: it knows those of its start only.

@@ -11,10 +11,13 @@ use rustix::thread::{
 
 use super::{Layer, LayerState};
 
+/// The name of the layer that is the whole process's.
+pub(super) const HIDDEN: &str = "dumpable";
+
 /// Passwords and keys are in memory: nobody of this user reads it, and no core file holds it (S-263).
 pub(super) fn hide_memory() -> Layer {
     let result = set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(io::Error::from);
-    layer("dumpable", result, "no core file and no other process of this user sees its memory")
+    layer(HIDDEN, result, "no core file and no other process of this user sees its memory")
 }
 
 /// Whatever is started from here gets no more rights than this process has.

@@ -111,9 +111,25 @@ impl House {
             "serve --pop3 127.0.0.1:0 --smtp 127.0.0.1:0 --pop3s off --submission off --submissions off";
         let mut command = self.command();
         command.args(flags.split(' ')).envs(variables.iter().copied()).stderr(err);
+        Server::ready(command)
+    }
+
+    /// Runs a command that ends in serving, and waits for its ready line.
+    pub fn serve_by(&self, line: &str) -> Server {
+        let mut command = self.command();
+        command.args(line.split_whitespace()).stderr(Stdio::inherit());
+        Server::ready(command)
+    }
+}
+
+impl Server {
+    fn ready(mut command: Command) -> Server {
         let mut child = command.spawn().unwrap();
-        let mut ready = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+        let (mut ready, mut told) = (String::new(), BufReader::new(child.stdout.take().unwrap()));
+        while !ready.starts_with("ready ") {
+            ready.clear();
+            assert_ne!(told.read_line(&mut ready).unwrap(), 0, "it ended without serving");
+        }
         Server { child, ready }
     }
 }

@@ -22,7 +22,7 @@ use super::{password, place, serve};
 use crate::admin::{self, AdminError, Failure, LiveStatus};
 use crate::clock::{Clock, UnixTime};
 use crate::mail::{Address, Domain, Secret, printable};
-use crate::net::{Plan, machine};
+use crate::net::machine;
 use crate::settings::{Listen, ListenerKind, Method};
 use advice::{Advice, Next};
 
@@ -177,7 +177,7 @@ fn foreground(
     mailbox.unseen.iter().for_each(|note| complain(note));
     postmaster?;
     match context {
-        Some(context) if !verb.no_start => serve::run(context, Plan { database, ..Plan::default() }, output),
+        Some(context) if !verb.no_start => serve::run(context, database, output),
         _ => Ok(()),
     }
 }

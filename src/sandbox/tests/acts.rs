@@ -57,6 +57,12 @@ fn in_the_sandbox(folder: &Path) {
         ..Needs::default()
     };
     let (ask, asked) = mpsc::channel::<()>();
+    // Landlock is not this one's, and it must be told.
+    let (end, ended) = mpsc::channel::<()>();
+    let stray = thread::spawn(move || {
+        let _ = ended.recv();
+        fs::read("/etc/passwd")
+    });
     let mut layers = confine(&needs);
     // As the store's: it is there before the filter, which must be its, too.
     let early = thread::spawn(move || {
@@ -67,6 +73,13 @@ fn in_the_sandbox(folder: &Path) {
     layers.push(seal(&needs));
     ask.send(()).unwrap();
     assert_eq!(early.join().unwrap(), None, "a thread that was there goes free");
+
+    end.send(()).unwrap();
+    let reached = stray.join().unwrap();
+    for layer in layers.iter().filter(|it| it.name == "landlock" && it.state != LayerState::Absent) {
+        assert!(reached.is_ok() && layer.state == LayerState::Partly, "{reached:?} {layer:?}");
+        assert!(layer.text.contains("threads that were there before ("), "{layer:?}");
+    }
 
     let has = |name: &str| {
         layers.iter().any(|it| it.name == name && matches!(it.state, LayerState::Holds | LayerState::Partly))

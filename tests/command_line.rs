@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test that can't go on fails here.
 
+#[allow(dead_code)] // Made for the other commands too.
 #[path = "command_line/house.rs"]
 mod house;
 

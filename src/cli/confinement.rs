@@ -1,4 +1,12 @@
 //! What the server needs of files, programs and ports, as its sandbox is to know it.
+//!
+//! Landlock knows files, not names: what DHCP, a network manager or an editor writes beside a file and renames over it is
+//! another one, to which no rule leads. A rule for `/etc/resolv.conf` alone finds no name server from the next lease on
+//! until a restart, one for `/etc/hosts` no smart host that was added there; only a rule for their folder lasts. And rules
+//! only add: none takes `/etc/passwd` out of an open `/etc`. So whoever is not root, as the service is, may read in
+//! `/etc` what all users may (S-334 asks for less, `poppet doctor` says so): who the users are, and no secret. To root
+//! shadow and keys would lie open, too: he has the files alone, and a restart where they are others. Name service modules
+//! and PAM are not asked; accounts are read by `poppet local-users`, a process of its own.
 
 use std::env;
 use std::ffi::OsStr;
@@ -12,7 +20,7 @@ use crate::net::{self, Plan, control, passed};
 use crate::sandbox::Needs;
 
 /// What it needs to serve by these settings; what is set later, and needs more, waits for a restart.
-pub(super) fn needs(seen: &Seen, plan: &Plan) -> Needs {
+pub(crate) fn needs(seen: &Seen, plan: &Plan) -> Needs {
     let settings = &seen.settings;
     let folder = plan.database.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
     let open = |address| plan.passed.iter().any(|socket| passed::is_for(socket, address));
@@ -36,8 +44,6 @@ pub(super) fn needs(seen: &Seen, plan: &Plan) -> Needs {
 
 fn reads(is_root: bool) -> Vec<PathBuf> {
     let mut reads: Vec<PathBuf> = SYSTEM.iter().map(PathBuf::from).collect();
-    // Files that are written anew under the same name are others for the kernel, and /etc/resolv.conf often is: its
-    // folder must be open. What is secret there is root's alone.
     let etc: &[&str] = if is_root { OF_ETC } else { &["/etc"] };
     reads.extend(etc.iter().map(PathBuf::from));
     let linked =
@@ -87,7 +93,7 @@ const PASSING: &[&str] = &["/run", "/tmp"];
 const STORES: &[&str] = &["/nix/store", "/gnu/store"];
 /// What tells of this process, its group and the network; /dev/urandom is for kernels before 3.17.
 const SYSTEM: &[&str] = &["/proc", "/sys/fs/cgroup", "/dev/urandom"];
-/// What root reads of /etc, where shadow is his.
+/// What root reads of /etc; neither passwd nor shadow.
 const OF_ETC: &[&str] = &[
     "/etc/resolv.conf",
     "/etc/hosts",
@@ -95,8 +101,6 @@ const OF_ETC: &[&str] = &[
     "/etc/gai.conf",
     "/etc/services",
     "/etc/nsswitch.conf",
-    "/etc/passwd",
-    "/etc/group",
     "/etc/ssl",
     "/etc/pki",
     "/etc/letsencrypt",
@@ -140,8 +144,9 @@ mod tests {
 
     #[test]
     fn root_reads_what_it_needs_of_etc_and_not_shadow_s_334() {
-        let shadow = Path::new("/etc/shadow");
-        assert!(!reads(true).iter().any(|place| shadow.starts_with(place)));
+        for path in ["/etc/shadow", "/etc/passwd", "/etc/ssh/ssh_host_ed25519_key"].map(Path::new) {
+            assert!(!reads(true).iter().any(|place| path.starts_with(place)), "{}", path.display());
+        }
         let conf = Path::new("/etc/resolv.conf");
         for is_root in [true, false] {
             let reads = reads(is_root);

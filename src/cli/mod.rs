@@ -48,6 +48,10 @@ mod verbs;
 
 use std::process::ExitCode;
 
+/// The sandbox is tried as the server is in it.
+#[cfg(test)]
+pub(crate) use confinement::needs;
+
 use crate::admin::{AdminError, Failure, Lock};
 use args::{Parsed, Verb};
 use desk::Desk;

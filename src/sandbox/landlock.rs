@@ -28,7 +28,7 @@ pub(super) fn confine(needs: &Needs) -> Layer {
     }
     let missing = rights.missing();
     let state = if missing.is_empty() { LayerState::Holds } else { LayerState::Partly };
-    layer(state, rights.text(version, &missing))
+    layer(state, rights.text(version, &missing, needs))
 }
 
 /// What is handled, which is all that is not allowed by a rule any more.
@@ -66,9 +66,15 @@ impl Rights {
         .collect()
     }
 
-    fn text(&self, version: u32, missing: &[&str]) -> String {
+    fn text(&self, version: u32, missing: &[&str], needs: &Needs) -> String {
         let ports = if self.network == 0 { "" } else { ", and TCP ports other than those of mail" };
-        let text = format!("files that are not needed are out of reach{ports} (version {version})");
+        let mut text = format!("files that are not needed are out of reach{ports} (version {version})");
+        if needs.reads.iter().any(|place| place == Path::new("/etc")) {
+            text.push_str(
+                "; what all users may read in /etc stays in reach, since resolv.conf and hosts get new files under the same \
+                 names there",
+            );
+        }
         match missing {
             [] => text,
             missing => format!("{text}; a newer kernel guards also {}", missing.join(", ")),
@@ -164,6 +170,16 @@ mod tests {
         let abstracted = Needs { speaks_to_abstract: true, ..Needs::default() };
         assert_eq!(Rights::of(6, &abstracted).scopes, SIGNAL);
         assert_eq!(Rights::of(5, &abstracted).scopes, 0);
+    }
+
+    #[test]
+    fn an_open_etc_is_told_with_its_reason_s_334() {
+        let told = |place: &str| {
+            let needs = Needs { reads: vec![place.into()], ..Needs::default() };
+            Rights::of(7, &needs).text(7, &[], &needs)
+        };
+        assert!(told("/etc").contains("in /etc stays in reach, since resolv.conf"), "{}", told("/etc"));
+        assert!(!told("/etc/hosts").contains("/etc"), "{}", told("/etc/hosts"));
     }
 
     #[test]

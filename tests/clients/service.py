@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import os
 import poplib
+import select
 import shutil
 import signal
 import smtplib
@@ -140,6 +141,8 @@ def count(pop3_port):
 class Knocker(threading.Thread):
     """Connects again and again, and waits for the greeting of each."""
 
+    met = threading.Condition()
+
     def __init__(self, kind, where):
         super().__init__(daemon=True)
         self.kind, self.where, self.is_over = kind, where, False
@@ -158,6 +161,8 @@ class Knocker(threading.Thread):
             except OSError as error:
                 self.bad.append(f"{self.kind}: {error!r}")
             self.slowest = max(self.slowest, time.monotonic() - begun)
+            with self.met:
+                self.met.notify_all()
 
 
 # ---------------------------------------------------------------- sockets
@@ -177,8 +182,9 @@ def nobody_is_refused_while_the_server_is_restarted(lab):
             manager.stop()
             manager.start(house, *flags)
             manager.hear("READY=1")
-            while sum(knocker.greeted for knocker in knockers) < before + 50:
-                time.sleep(0.01)
+            with Knocker.met:
+                if not Knocker.met.wait_for(lambda: sum(knocker.greeted for knocker in knockers) >= before + 50, 60):
+                    raise Failed("50 connections were not greeted within 60 s")
         for knocker in knockers:
             knocker.is_over = True
             knocker.join(60)
@@ -293,11 +299,11 @@ def a_server_that_hangs_feeds_no_watchdog(lab):
         manager.start(house, *manager.listen(["pop3"]))
         manager.hear("WATCHDOG=1")
         manager.server.send_signal(signal.SIGSTOP)
-        time.sleep(0.3)
+        os.waitpid(manager.server.pid, os.WUNTRACED)        # All of its threads stand still.
         forget(manager)
-        time.sleep(1)
-        if forget(manager):
-            raise Failed("it is fed")
+        # Five times as long as from one word to the next.
+        if select.select([manager.words], [], [], 1)[0]:
+            raise Failed(f"it is fed: {manager.words.recv(4096)!r}")
         manager.server.send_signal(signal.SIGCONT)
         manager.hear("WATCHDOG=1")
         manager.stop()

@@ -1,7 +1,8 @@
 //! The only clock: wall time that may be suspect, and monotonic time.
 //!
 //! A board without a battery wakes up in 1970. Until the wall clock has passed the newest time that the
-//! database remembers, it is suspect: it may be written down, but nothing is decided by it (S-308–S-316).
+//! database remembers, it is suspect: it may be written down, but nothing is decided by it (S-308–S-316). What it
+//! remembers may be a time at which a clock was ahead: then only an administrator can say that the clock is right.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -97,6 +98,21 @@ impl Clock {
         self.now().0 < self.newest.load(Ordering::Relaxed)
     }
 
+    /// The newest time that is known to have been; the wall clock is suspect before it.
+    pub fn newest(&self) -> UnixTime {
+        UnixTime(self.newest.load(Ordering::Relaxed))
+    }
+
+    /// Whether the wall clock can be right at all: it is not older than this poppet.
+    pub fn can_be_right(&self) -> bool {
+        self.now() >= WRITTEN
+    }
+
+    /// An administrator says that it was `now` just now: what seemed to have been later has not been.
+    pub fn set_newest(&self, now: UnixTime) {
+        self.newest.store(now.max(WRITTEN).0, Ordering::Relaxed);
+    }
+
     /// Remembers that `seen` has been, so that an older wall clock is known to be wrong.
     pub fn learn(&self, seen: UnixTime) {
         self.newest.fetch_max(seen.0, Ordering::Relaxed);
@@ -171,6 +187,19 @@ mod tests {
         assert!(clock.is_suspect());
         clock.learn(UnixTime(50));
         assert!(clock.is_suspect(), "what was learnt is not forgotten");
+    }
+
+    #[test]
+    fn an_administrator_s_word_ends_a_suspicion_for_all_clones_but_never_below_this_poppet_s_309() {
+        for (now, can_be_right) in
+            [(0, false), (WRITTEN.0 - 1, false), (WRITTEN.0, true), (WRITTEN.0 + 1, true)]
+        {
+            let clock = Clock::fixed(UnixTime(now));
+            clock.learn(UnixTime(WRITTEN.0 * 2));
+            clock.clone().set_newest(UnixTime(now));
+            assert_eq!((clock.can_be_right(), clock.is_suspect()), (can_be_right, !can_be_right), "{now}");
+            assert_eq!(clock.newest(), UnixTime(now).max(WRITTEN), "{now}");
+        }
     }
 
     #[test]

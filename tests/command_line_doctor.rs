@@ -9,6 +9,8 @@ mod house;
 use std::net::TcpListener;
 
 use house::House;
+use poppet::clock::{Clock, UnixTime};
+use poppet::store::{Options, Store};
 
 /// What doctor has found: check, state, what.
 fn findings(house: &House, line: &str) -> (i32, Vec<Vec<String>>) {
@@ -40,6 +42,42 @@ fn the_doctor_finds_a_server_well_c7() {
     let document = house.run("doctor --json").json();
     assert_eq!(document[0]["check"], "server");
     assert!(document.as_array().unwrap().iter().all(|row| row["what"].is_string()), "{document}");
+}
+
+/// A board whose clock had been ahead for a while took the right one for wrong until that date had come.
+#[test]
+fn an_administrator_says_that_the_clock_is_right_s_309() {
+    let house = House::with_alice();
+    assert!(house.run("clock").done().contains("state\tright\n"));
+    assert_eq!(house.run("clock trust --yes").done(), "", "a clock that is believed needs no word");
+    for _ in 0..2 {
+        be_ahead(&house);
+        let (_, found) = findings(&house, "doctor");
+        let told = found.iter().find(|row| row[0] == "clock").unwrap();
+        assert!(told[1] == "wrong" && told[2].contains("say \"poppet clock trust\""), "{told:?}");
+        house.run("clock trust").failed(5, "if that is right now, say \"poppet clock trust --yes\"");
+        assert_eq!(house.run("clock --json").json()["state"], "older than the database");
+        let trusted = house.run("clock trust --yes --json").json();
+        assert!(trusted["state"] == "not believed yet", "{trusted}");
+        assert!(house.run("clock").done().contains("state\tright\n"), "without a server each look is a start");
+    }
+    be_ahead(&house);
+    let _server = house.serve_with(&[], std::process::Stdio::null());
+    assert!(house.run("status").done().contains("clock\tolder than the database\n"));
+    house.run("clock trust --yes").done();
+    assert!(house.run("status").done().contains("clock\tnot believed yet\n"));
+    assert_eq!(state_of(&findings(&house, "doctor").1, "clock"), "note");
+    house.run("clock right").failed(2, "clock takes trust or nothing");
+    house.run("clock --yes").failed(2, "belongs to");
+}
+
+/// A domain is made by a clock that is ahead, though not so far that it is not believed.
+fn be_ahead(house: &House) {
+    let later = Clock::fixed(UnixTime(Clock::system(UnixTime(0)).now().0 + 40 * 86_400));
+    let store = Store::open(&house.file("poppet.redb"), &Options::default(), later).unwrap();
+    let name = format!("x{}.lan", store.domains().wait().unwrap().len());
+    store.add_domain(name.parse().unwrap()).wait().unwrap();
+    store.close();
 }
 
 #[test]

@@ -12,7 +12,9 @@ use crate::auth::FailureRow;
 use crate::clock::UnixTime;
 use crate::mail::{Address, Alias, AliasTarget, Domain, Secret, Uid};
 use crate::settings::Method;
-use crate::store::{AliasRow, Device, DomainRow, GoneRow, Lock, MailboxRow, Origin, Undeleted, Wear};
+use crate::store::{
+    AliasRow, ClockState, Device, DomainRow, GoneRow, Lock, MailboxRow, Origin, Undeleted, Wear,
+};
 
 /// An administrative act.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -201,6 +203,8 @@ pub enum Command {
     Failures(Option<Address>),
     /// Does something with mail for the outside: [`Answer::Outgoing`].
     Outgoing(OutgoingAct),
+    /// Says that the clock is right, whatever the database has seen: [`Answer::Clock`].
+    TrustClock,
 }
 
 /// What an act came to.
@@ -339,6 +343,8 @@ pub enum Answer {
         /// What that means, in a line for people.
         note: String,
     },
+    /// How the clock is.
+    Clock(ClockState),
 }
 
 /// What a changed setting means for the passwords that are kept, and for who can log on.
@@ -477,4 +483,6 @@ pub struct Status {
     pub is_short_of_room: bool,
     /// How many mailboxes are locked out for wrong passwords.
     pub locked_out: u32,
+    /// How the clock is.
+    pub clock: ClockState,
 }

@@ -9,6 +9,7 @@ mod asker;
 mod auth;
 mod binding;
 mod certificates;
+mod clock;
 pub mod command;
 mod consequences;
 mod contacts;
@@ -40,8 +41,8 @@ mod undo;
 pub use crate::auth::{FailureRow, FailureState, check_password};
 pub use crate::ldap::is_entry_name;
 pub use crate::store::{
-    AliasRow, Device, DomainRow, Forward, GoneRow, LastTry, Lock, MailboxRow, Origin, QueueAct, QueueCounts,
-    QueueId, QueueState, Queued, Reach, Recoverable, Route, Undeleted, Wear, Which,
+    AliasRow, ClockState, Device, DomainRow, Forward, GoneRow, LastTry, Lock, MailboxRow, Origin, QueueAct,
+    QueueCounts, QueueId, QueueState, Queued, Reach, Recoverable, Route, Undeleted, Wear, Which,
 };
 pub use asker::Asker;
 pub use auth::{AuthView, MethodRow};
@@ -49,6 +50,7 @@ pub use binding::{AccountRow, AccountState};
 pub use certificates::{
     CertificateAct, CertificateKind, CertificateRow, EVERYWHERE, Fingerprint, RevocationRow, Told, Vouches,
 };
+pub use clock::trouble as trouble_of_clock;
 pub use command::{Answer, Command, Consequence, MessageSummary, SessionRow, SettingRow, Status};
 pub use contacts::ldif;
 pub use failure::{AdminError, Failure, quoted};
@@ -119,8 +121,6 @@ pub struct LiveStatus {
     pub listeners: Vec<(String, std::net::SocketAddr)>,
     /// Sessions of each kind now: name and count.
     pub sessions: Vec<(String, u32)>,
-    /// Whether the wall clock is known to be wrong.
-    pub is_clock_suspect: bool,
     /// Sessions that a bug in poppet has ended since it was ready (S-273).
     pub broken_off: u64,
     /// What this process may do no more, layer by layer (S-336).
@@ -205,6 +205,7 @@ pub async fn execute(context: &Context, command: Command) -> Result<Answer, Admi
         Command::Account(address) => binding::show(context, &address).await,
         Command::BindAccount { address, name } => binding::bind(context, &address, name.as_deref()).await,
         Command::Outgoing(act) => outgoing::act(context, act).await,
+        Command::TrustClock => clock::trust(context).await,
         Command::Failures(address) => Ok(Answer::Failures(context.gatekeeper.failures(address.as_ref()))),
     }
 }
@@ -246,5 +247,6 @@ async fn status(context: &Context) -> Result<Answer, AdminError> {
         free_octets: wear.free_octets,
         is_short_of_room: !context.store.has_space_for(0),
         locked_out: context.gatekeeper.count_locked_out().try_into().unwrap_or(u32::MAX),
+        clock: context.store.clock_state(),
     }))
 }

@@ -9,8 +9,8 @@ use super::mail_verbs::{AliasVerb, DeviceVerb, QuotaVerb};
 use super::outgoing_verbs::{DoctorVerb, ForwardVerb, QueueVerb, RouteVerb, ShareVerb};
 use super::user_verbs::{Auth, Fails};
 use super::verbs::{
-    Add, Del, Get, Kick, List, LocalUsers, Lock, Passwd, Read, Serve, Set, Setup, Stat, Status, Undelete,
-    Unlock, Who,
+    Add, Clock, Del, Get, Kick, List, LocalUsers, Lock, Passwd, Read, Serve, Set, Setup, Stat, Status,
+    Undelete, Unlock, Who,
 };
 use crate::admin::{self, AdminError};
 use crate::mail::{Address, printable};
@@ -126,6 +126,8 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("relay", "route"),
     ("check", "doctor"),
     ("diagnose", "doctor"),
+    ("time", "clock"),
+    ("date", "clock"),
     ("forwards", "forward"),
     ("redirect", "forward"),
 ];
@@ -239,6 +241,7 @@ pub(super) enum Verb {
     Share(ShareVerb),
     Doctor(DoctorVerb),
     Status(Status),
+    Clock(Clock),
     Who(Who),
     Kick(Kick),
     Fails(Fails),

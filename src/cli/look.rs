@@ -9,8 +9,8 @@ use super::quota;
 use super::table::{Cell, Report};
 use super::verbs::{List, Stat};
 use crate::admin::{
-    self, AdminError, AliasRow, Answer, Command, DomainRow, Failure, GoneRow, Lock, MailboxRow, OutgoingAct,
-    OutgoingTold, Recoverable, RelayStatus, Target, Wear,
+    self, AdminError, AliasRow, Answer, ClockState, Command, DomainRow, Failure, GoneRow, Lock, MailboxRow,
+    OutgoingAct, OutgoingTold, Recoverable, RelayStatus, Target, Wear,
 };
 use crate::mail::{Address, Alias, AliasTarget, Domain};
 use crate::settings::Method;
@@ -140,7 +140,7 @@ pub(super) fn status(desk: &Desk) -> Result<Report, AdminError> {
         ("listeners", listeners.map_or(Cell::None, Cell::Texts)),
         ("sessions", sessions.map_or(Cell::None, Cell::Texts)),
         ("broken_off", live.map_or(Cell::None, |live| Cell::Number(live.broken_off))),
-        ("clock", live.map_or(Cell::None, |live| Cell::text(clock(live.is_clock_suspect)))),
+        ("clock", Cell::text(clock(&status.clock))),
         ("database", Cell::text(desk.database().display())),
         ("domains", Cell::Number(status.domains.into())),
         ("mailboxes", Cell::Number(status.mailboxes.into())),
@@ -173,8 +173,14 @@ fn room(is_short: bool) -> &'static str {
     if is_short { "less than reserve_mib: mail is refused" } else { "enough" }
 }
 
-fn clock(is_suspect: bool) -> &'static str {
-    if is_suspect { "older than the database: set it" } else { "right" }
+/// How the clock is, in a few words; "poppet clock" has more.
+pub(super) fn clock(state: &ClockState) -> &'static str {
+    match state {
+        ClockState { can_be_right: false, .. } => "in the past: set it",
+        ClockState { is_suspect: true, .. } => "older than the database",
+        ClockState { is_believed: false, .. } => "not believed yet",
+        _ => "right",
+    }
 }
 
 /// Domains of removed mailboxes stand among the others, even if they were removed with them.

@@ -13,6 +13,7 @@ mod args;
 mod auth;
 mod cert;
 mod certificate_verb;
+mod clock;
 mod confinement;
 mod consequence;
 mod desk;
@@ -109,6 +110,7 @@ fn carry_out(verb: Verb, globals: &Globals, output: &Output) -> Result<(), Admin
         Verb::Set(verb) => options::set(&verb, &desk)?,
         Verb::Undelete(verb) => undo::undelete(&verb, &desk)?,
         Verb::Status(_) => look::status(&desk)?,
+        Verb::Clock(verb) => clock::clock(&verb, &desk)?,
         Verb::Who(_) => sessions::who(&desk)?,
         Verb::Kick(verb) => sessions::kick(&verb, &desk)?,
         Verb::Auth(verb) => return auth::auth(&verb, &desk, output),

@@ -92,6 +92,9 @@ fn start(servant: Option<Servant>, mut plan: Plan, output: &Output) -> Result<()
     let context = admin::open(&plan.database, &clock)?;
     net::renewing::renew_own(&context);
     drop(patience);
+    if let Some(trouble) = admin::trouble_of_clock(&context.store.clock_state()) {
+        log::warn!("clock: {trouble}");
+    }
     let ready = |bound: &[(ListenerKind, SocketAddr)]| {
         warn_root();
         if let Err(error) = output.text(&ready_line(bound)) {

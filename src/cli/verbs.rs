@@ -387,6 +387,30 @@ pub(super) struct Status {}
 #[derive(FromArgs)]
 #[argh(
     subcommand,
+    name = "clock",
+    description = "show whether the clock is believed, or say that it is right",
+    example = "{command_name}\n{command_name} trust\n{command_name} trust --yes",
+    note = "Lines of a name and a value: now, newest (the last time that the database has seen), state (right, in the\n\
+    past, older than the database, or not believed yet), advice.\n\
+    While the clock is older than the database it is taken to be wrong: nothing is removed or given up for its age, and\n\
+    the certificates of other servers are believed only where they are pinned. That never ends by itself where it\n\
+    was the database that saw a time too late, from a clock that was ahead. trust says that the clock is right now: it\n\
+    asks on a terminal, and needs --yes elsewhere. Nothing goes for its age for another day, in which an error can be\n\
+    mended by setting the clock. Mail that came while the clock was ahead keeps its time, and stays until then."
+)]
+/// clock
+pub(super) struct Clock {
+    /// trust, or nothing
+    #[argh(positional, arg_name = "trust")]
+    pub act: Option<String>,
+    /// don't ask
+    #[argh(switch)]
+    pub yes: bool,
+}
+
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
     name = "who",
     description = "show the sessions of the running server",
     example = "{command_name}\n{command_name} --json",

@@ -182,7 +182,6 @@ impl Live for Server {
             uptime_seconds: self.begun.elapsed().as_secs(),
             listeners: self.bound.get().into_iter().flatten().map(|(kind, at)| (named(*kind), *at)).collect(),
             sessions: self.sessions.counts().into_iter().map(|(kind, count)| (named(kind), count)).collect(),
-            is_clock_suspect: self.clock.is_suspect(),
             broken_off: self.broken_off.load(Ordering::Relaxed),
             sandbox: self.sandbox.get().cloned().unwrap_or_default(),
             shut: self

@@ -25,6 +25,8 @@ pub(super) struct Body {
     pub received: UnixTime,
     /// Whether that time may be believed.
     pub is_sure: bool,
+    /// Whether it is to be remembered as a time that has been.
+    pub is_believed: bool,
     /// Whether it has octets beyond ASCII.
     pub is_8bit: bool,
 }
@@ -109,7 +111,7 @@ impl Body {
             ledger.settle(transaction, settlement, shared.removal_time())?;
         }
         for outbound in outbound {
-            ledger.add(self.queued(outbound, ledger.next_id(), body));
+            ledger.add(self.queued(outbound, ledger.next_id(), body), self.is_believed);
         }
         ledger.find_lanes(transaction)?;
         Ok(ledger)
@@ -156,7 +158,7 @@ impl Body {
                 surrogate_octets: delivery.surrogate_octets,
                 prefix: &delivery.prefix,
             };
-            if append(&mut mail, delivery, &row)? {
+            if append(&mut mail, delivery, &row, self.is_believed)? {
                 to_warn.push(delivery.mailbox);
             }
         }
@@ -231,6 +233,7 @@ fn append(
     mail: &mut redb::Table<'_, u64, &'static [u8]>,
     delivery: &Delivery,
     row: &MailRow<'_>,
+    is_believed: bool,
 ) -> Result<bool, Fault> {
     let mailbox = delivery.mailbox;
     let counters = read_counters(mail, mailbox)?
@@ -251,7 +254,7 @@ fn append(
     let counters = Counters {
         live,
         next_uid,
-        newest_unix_seconds: counters.newest_unix_seconds.max(row.received.0),
+        newest_unix_seconds: counters.newest_unix_seconds.max(if is_believed { row.received.0 } else { 0 }),
         is_warned,
         ..counters
     };

@@ -1,9 +1,34 @@
 //! Whether the wall clock may be believed enough to remove mail by it (S-309).
+//!
+//! ```text
+//! opened, or leapt --near what the database remembers--> believed --its time is remembered--> believed
+//!                  --far ahead of it------------------> on probation --a day has passed----> believed
+//! an administrator's word ---------------------------> on probation
+//! ```
+//!
+//! Only a believed time is remembered as the newest: else mail that comes on probation would end it at the next start.
 
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
+
 use crate::clock::UnixTime;
 use crate::limits;
+
+/// How the wall clock is beside what the database remembers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockState {
+    /// What the wall clock says.
+    pub now: UnixTime,
+    /// The newest time that is known to have been.
+    pub newest: UnixTime,
+    /// Whether the clock is older than that, so that it is wrong, or was wrong then.
+    pub is_suspect: bool,
+    /// Whether mail may be removed or given up by it.
+    pub is_believed: bool,
+    /// Whether it can be right at all: it is not older than this poppet.
+    pub can_be_right: bool,
+}
 
 /// Watches the wall clock beside the monotonic one.
 #[derive(Debug)]
@@ -47,6 +72,17 @@ impl ClockTrust {
             self.newest = self.newest.max(wall);
         }
         is_believed
+    }
+
+    /// The newest time that was believed, or that the database remembered when it was opened; 0 for none.
+    pub(super) fn newest(&self) -> UnixTime {
+        self.newest
+    }
+
+    /// An administrator says that `wall` is right. Who errs has a day to see it before anything goes by that time.
+    pub(super) fn begin_anew(&mut self, wall: UnixTime, monotonic: Instant) {
+        let seen = Seen { wall, monotonic, since: monotonic, is_plausible: false };
+        *self = ClockTrust { newest: wall, last: Some(seen) };
     }
 }
 
@@ -115,6 +151,26 @@ mod tests {
         let now = Instant::now();
         let looks = [(NEWEST, true), (NEWEST + 3650 * DAY, false), (NEWEST, true)];
         assert_eq!(looks.map(|(wall, _)| clock_trust.observe(UnixTime(wall), now)), looks.map(|look| look.1));
+    }
+
+    #[test]
+    fn a_clock_that_an_administrator_sets_right_is_on_probation_for_a_day_s_309() {
+        let (mut clock_trust, begun) = (ClockTrust::new(UnixTime(NEWEST + 3650 * DAY)), Instant::now());
+        clock_trust.begin_anew(UnixTime(NEWEST), begun);
+        assert_eq!(clock_trust.newest(), UnixTime(NEWEST));
+        for (passed, is_believed) in [(0, false), (DAY - 1, false), (DAY, true), (DAY + 1, true)] {
+            let moment = begun + Duration::from_secs(passed);
+            assert_eq!(clock_trust.observe(UnixTime(NEWEST + passed), moment), is_believed, "{passed}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_believed_is_not_remembered_s_309() {
+        let (mut clock_trust, begun) = (ClockTrust::new(UnixTime(NEWEST)), Instant::now());
+        assert!(!clock_trust.observe(UnixTime(NEWEST + 3650 * DAY), begun));
+        assert_eq!(clock_trust.newest(), UnixTime(NEWEST));
+        assert!(clock_trust.observe(UnixTime(NEWEST + 1), begun));
+        assert_eq!(clock_trust.newest(), UnixTime(NEWEST + 1));
     }
 
     #[test]

@@ -41,6 +41,7 @@ mod removed_rows;
 mod removing;
 mod resolving;
 mod retention;
+mod retiming;
 mod rising;
 mod routes;
 mod schema;
@@ -58,6 +59,7 @@ mod tests;
 pub use accounts::{DomainRow, Lock, Mailbox, MailboxRow};
 pub use aliases::{AliasRow, Destination, Resolved, ToOutside};
 pub use blob::{BlobId, Chunk};
+pub use clock_trust::ClockState;
 pub use devices::{Device, Reach};
 pub use error::{Ask, StoreError};
 pub use forwards::Forward;
@@ -239,6 +241,32 @@ impl Store {
         &self.clock
     }
 
+    /// How the wall clock is beside what the database remembers.
+    pub fn clock_state(&self) -> ClockState {
+        self.shared.clock_state()
+    }
+
+    /// An administrator says that the wall clock is right: no time that the database remembers is later from then on, so
+    /// the clock is suspect no more. Nothing is removed by it for another day. Errs with [`StoreError::Refused`] if it
+    /// can't be right.
+    pub fn trust_clock(&self) -> Ask<()> {
+        let ClockState { now, is_suspect, can_be_right, .. } = self.clock_state();
+        if !can_be_right {
+            let text = "the clock is older than this poppet, so it can't be right: set it";
+            return Ask::ready(Err(StoreError::Refused(text.into())));
+        }
+        let shared = Arc::clone(&self.shared);
+        self.change_then(
+            // Some of it is written when damage is met.
+            move |transaction| retiming::take_back(transaction, now).map_err(Fault::into_fatal),
+            move |()| {
+                if is_suspect {
+                    shared.trust_clock(now);
+                }
+            },
+        )
+    }
+
     // ---- settings and small records ----
 
     /// The settings as they are now.
@@ -298,7 +326,7 @@ impl Store {
 
     /// Adds a domain; errs with [`StoreError::Exists`].
     pub fn add_domain(&self, domain: Domain) -> Ask<()> {
-        let now = self.clock.now();
+        let now = self.shared.making_time();
         self.change(move |transaction| accounts::add_domain(transaction, &domain, now))
     }
 
@@ -327,7 +355,7 @@ impl Store {
 
     /// Adds a mailbox; errs with [`StoreError::NotFound`] (the domain) or [`StoreError::Exists`].
     pub fn add_mailbox(&self, address: Address, mark: MailboxMark, password: Vec<u8>) -> Ask<MailboxId> {
-        let now = self.clock.now();
+        let now = self.shared.making_time();
         self.change(move |transaction| {
             accounts::add_mailbox(transaction, &address, mark, (password, None), now)
         })

@@ -95,7 +95,8 @@ pub(super) fn date(shared: &Shared, now: UnixTime) -> Result<(), StoreError> {
     }
 }
 
-fn date_all(transaction: &WriteTransaction, now: UnixTime) -> Result<(), Fault> {
+/// [`date`] in a transaction that is under way.
+pub(super) fn date_all(transaction: &WriteTransaction, now: UnixTime) -> Result<(), Fault> {
     let is_undated = |at: UnixTime| at.0 == 0 || at > now;
     let mut removed = transaction.open_table(REMOVED)?;
     let mut undated = Vec::new();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use redb::ReadTransaction;
 
 use super::budget::Budget;
-use super::clock_trust::ClockTrust;
+use super::clock_trust::{ClockState, ClockTrust};
 use super::devices::{self, Device};
 use super::engine::{Engine, Fault, Sync};
 use super::error::StoreError;
@@ -261,14 +261,40 @@ impl Shared {
 
     /// The wall clock, if it may be believed enough to remove mail by it, or to give it up (S-308, S-309).
     pub(super) fn believed_now(&self) -> Option<UnixTime> {
-        let wall = self.clock.now();
-        let is_plausible = lock(&self.clock_trust).observe(wall, self.clock.monotonic());
-        (is_plausible && !self.clock.is_suspect()).then_some(wall)
+        let ClockState { now, is_believed, .. } = self.clock_state();
+        is_believed.then_some(now)
     }
 
-    /// The time of a removal; 0 while the clock is wrong.
+    /// How the wall clock is.
+    pub(super) fn clock_state(&self) -> ClockState {
+        let (now, newest) = (self.clock.now(), self.clock.newest());
+        let mut clock_trust = lock(&self.clock_trust);
+        let is_plausible = clock_trust.observe(now, self.clock.monotonic());
+        let is_suspect = now < newest;
+        ClockState {
+            now,
+            newest: newest.max(clock_trust.newest()),
+            is_suspect,
+            is_believed: is_plausible && !is_suspect,
+            can_be_right: self.clock.can_be_right(),
+        }
+    }
+
+    /// An administrator has said that `now` is right, and the database knows of no later time any more.
+    pub(super) fn trust_clock(&self, now: UnixTime) {
+        self.clock.set_newest(now);
+        lock(&self.clock_trust).begin_anew(now, self.clock.monotonic());
+    }
+
+    /// The time of a removal; 0 while the clock may be wrong.
     pub(super) fn removal_time(&self) -> UnixTime {
-        if self.clock.is_suspect() { UnixTime(0) } else { self.clock.now() }
+        self.believed_now().unwrap_or(UnixTime(0))
+    }
+
+    /// The time of what is made: it must not seem to have been where it may be wrong.
+    pub(super) fn making_time(&self) -> UnixTime {
+        let ClockState { now, newest, is_believed, .. } = self.clock_state();
+        if is_believed { now } else { now.min(newest) }
     }
 
     /// Whether so many octets fit above the reserve, once removed mail has given way. What is removed and shared

@@ -146,6 +146,7 @@ impl Upload {
             octets: self.octets,
             received: self.store.clock.now(),
             is_sure: !self.store.clock.is_suspect(),
+            is_believed: shared.believed_now().is_some(),
             is_8bit: self.is_8bit,
         };
         let whole_octets = self.octets;

@@ -32,7 +32,7 @@ impl Store {
     /// Adds a mailbox; errs with [`StoreError::NotFound`] (the domain), [`StoreError::Exists`], or
     /// [`StoreError::Refused`] if its name must be unique and is not, or users are known in another way now.
     pub fn add_user(&self, new: NewMailbox) -> Ask<MailboxId> {
-        let now = self.clock.now();
+        let now = self.shared.making_time();
         self.change(move |transaction| add(transaction, new, now))
     }
 

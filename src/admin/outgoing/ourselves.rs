@@ -109,7 +109,6 @@ mod tests {
             uptime_seconds: 1,
             listeners: listeners.iter().map(|(name, at)| ((*name).to_owned(), at.parse().unwrap())).collect(),
             sessions: Vec::new(),
-            is_clock_suspect: false,
             broken_off: 0,
             sandbox: Vec::new(),
             shut: Vec::new(),

@@ -98,7 +98,6 @@ impl Live for Sessions {
             uptime_seconds: 0,
             listeners: Vec::new(),
             sessions: Vec::new(),
-            is_clock_suspect: false,
             broken_off: 0,
             sandbox: Vec::new(),
             shut: Vec::new(),

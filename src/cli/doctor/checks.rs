@@ -1,7 +1,7 @@
 //! What facts about the server, its file, its certificates and its queue say about their health.
 
 use super::super::table::size;
-use super::{Finding, Settings};
+use super::Finding;
 use crate::admin::{AuthView, CertificateKind, CertificateRow, MechanismState, RelayStatus, Status};
 use crate::clock::UnixTime;
 use crate::limits;
@@ -41,40 +41,6 @@ pub(super) fn of_disk(status: &Status) -> Vec<Finding> {
         ),
         false => Finding::good("disk", format!("{free} are free, the database has {file}")),
     }]
-}
-
-/// Whether the clock can be right.
-pub(super) fn of_clock(status: &Status, now: UnixTime) -> Vec<Finding> {
-    let shown = now.rfc3339();
-    vec![match is_suspect(status, now) {
-        true => Finding::wrong(
-            "clock",
-            format!(
-                "it says {shown}, which is in the past: set it, best by a time service; until then nothing is removed or \
-                 given up for its age"
-            ),
-        ),
-        false => Finding::good("clock", format!("it says {shown}")),
-    }]
-}
-
-/// Whether mail waits for a clock that is right: by a wrong one no authority's word of a certificate counts (S-316).
-pub(super) fn of_waiting_for_the_clock(status: &Status, settings: &Settings, now: UnixTime) -> Vec<Finding> {
-    let value = |key: &str| settings.get(key).map_or("off", String::as_str);
-    let hosts = value("smarthost");
-    let is_proven = value("smarthost_tls") != "opportunistic" || hosts.contains("smtps:");
-    if !is_suspect(status, now) || hosts == "off" || !is_proven || value("smarthost_pin") != "off" {
-        return Vec::new();
-    }
-    vec![Finding::wrong(
-        "smarthost",
-        "no mail goes there before the clock is right, since its certificate can't be proven: set the clock, or name the \
-         certificate in smarthost_pin",
-    )]
-}
-
-fn is_suspect(status: &Status, now: UnixTime) -> bool {
-    status.live.as_ref().is_some_and(|live| live.is_clock_suspect) || now < OLDEST_NOW
 }
 
 /// Whether the certificates are valid.
@@ -225,8 +191,6 @@ pub(super) fn of_queue(relay: &RelayStatus, has_nowhere: bool) -> Vec<Finding> {
     findings
 }
 
-/// No clock that is right has been before the first release: 2026-01-01.
-const OLDEST_NOW: UnixTime = UnixTime(1_767_225_600);
 const DAY: u64 = 86_400;
 /// Days that are left of a certificate when its end is told.
 const SOON_DAYS: u64 = 30;
@@ -234,12 +198,13 @@ const SOON_DAYS: u64 = 30;
 #[cfg(test)]
 mod tests {
     use super::super::State;
+    use super::super::clock::tests::RIGHT;
     use super::*;
     use crate::admin::{Fingerprint, LaneTrouble, LiveStatus, MechanismRow, MethodRow, QueueCounts};
     use crate::mail::Lane;
     use crate::settings::Method;
 
-    const NOW: UnixTime = UnixTime(OLDEST_NOW.0 + 100 * DAY);
+    const NOW: UnixTime = UnixTime(1_800_000_000);
 
     fn status(live: Option<LiveStatus>) -> Status {
         Status {
@@ -253,6 +218,7 @@ mod tests {
             free_octets: 1 << 30,
             is_short_of_room: false,
             locked_out: 0,
+            clock: RIGHT,
         }
     }
 
@@ -262,7 +228,6 @@ mod tests {
             uptime_seconds: 1,
             listeners: Vec::new(),
             sessions: Vec::new(),
-            is_clock_suspect: false,
             broken_off: 0,
             sandbox: Vec::new(),
             shut: Vec::new(),
@@ -290,39 +255,10 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_and_a_wrong_clock_are_found() {
+    fn a_full_disk_is_found() {
         assert_eq!(states(&of_disk(&status(None))), [State::Good]);
         let full = of_disk(&Status { is_short_of_room: true, ..status(None) });
         assert!(states(&full) == [State::Wrong] && has_remedies(&full), "{full:?}");
-        assert_eq!(states(&of_clock(&status(None), OLDEST_NOW)), [State::Good]);
-        assert_eq!(states(&of_clock(&status(None), UnixTime(OLDEST_NOW.0 - 1))), [State::Wrong]);
-        let suspect = status(Some(LiveStatus { is_clock_suspect: true, ..live() }));
-        assert_eq!(states(&of_clock(&suspect, NOW)), [State::Wrong]);
-    }
-
-    /// A board without a battery kept its mail for days, and only the error of each try said why.
-    #[test]
-    fn a_suspect_clock_keeps_mail_from_a_smart_host_that_is_not_pinned_s_316() {
-        let suspect = status(Some(LiveStatus { is_clock_suspect: true, ..live() }));
-        let found = |status: &Status, set: &[(&str, &str)]| {
-            let mut known = crate::settings::Settings::default();
-            set.iter().for_each(|(key, value)| known.assign(key, value).unwrap());
-            let all = crate::settings::Key::all().map(|key| (key.name.to_owned(), key.value(&known)));
-            of_waiting_for_the_clock(status, &all.collect(), NOW)
-        };
-        let print = "0f".repeat(32);
-        let (host, pin) = (("smarthost", "mail.example.com"), ("smarthost_pin", print.as_str()));
-        let waits = found(&suspect, &[host]);
-        assert!(states(&waits) == [State::Wrong] && has_remedies(&waits), "{waits:?}");
-        let lenient = ("smarthost_tls", "opportunistic");
-        assert_eq!(
-            states(&found(&suspect, &[("smarthost", "smtps:mail.example.com"), lenient])),
-            [State::Wrong]
-        );
-        for set in [&[][..], &[pin], &[host, pin], &[host, lenient]] {
-            assert_eq!(found(&suspect, set), [], "{set:?}");
-        }
-        assert_eq!(found(&status(Some(live())), &[host]), [], "a clock that is right");
     }
 
     #[test]

@@ -7,12 +7,12 @@
 //! ```
 
 mod checks;
+mod clock;
 mod coverage;
 mod files;
 mod ground;
 mod openness;
 mod relaying;
-
 mod trials;
 
 use std::collections::HashMap;
@@ -114,8 +114,8 @@ fn all(desk: &Desk) -> Result<Vec<Finding>, AdminError> {
     findings.extend(checks::of_disk(&status));
     findings.extend(wear(&status, desk)?);
     findings.extend(files::of(desk.database(), status.live.as_ref()));
-    findings.extend(checks::of_clock(&status, now));
-    findings.extend(checks::of_waiting_for_the_clock(&status, &settings, now));
+    findings.extend(clock::of(&status.clock));
+    findings.extend(clock::of_waiting(&status.clock, &settings));
     let rows = certificates(desk)?;
     findings.extend(checks::of_certificates(&rows, now));
     let set = settings.get("hostname").filter(|name| !name.is_empty() && *name != "off");
@@ -237,7 +237,6 @@ mod tests {
             uptime_seconds: 1,
             listeners: vec![("pop3".into(), open), ("smtp".into(), anywhere), ("pop3s".into(), shut)],
             sessions: Vec::new(),
-            is_clock_suspect: false,
             broken_off: 0,
             sandbox: Vec::new(),
             shut: Vec::new(),

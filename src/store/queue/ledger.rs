@@ -70,10 +70,12 @@ impl Ledger {
         QueueId(self.numbers.next_recipient)
     }
 
-    /// Puts one into the queue who has [`Ledger::next_id`].
-    pub(in crate::store) fn add(&mut self, record: QueueRecord) {
+    /// Puts one into the queue who has [`Ledger::next_id`]; the time is remembered if it is believed.
+    pub(in crate::store) fn add(&mut self, record: QueueRecord, is_believed: bool) {
         self.numbers.next_recipient += 1;
-        self.numbers.newest = self.numbers.newest.max(record.queued.received);
+        if is_believed {
+            self.numbers.newest = self.numbers.newest.max(record.queued.received);
+        }
         self.is_waking = true;
         self.rows.insert(record.queued.id.0, Change { before: None, after: Some(record) });
     }
@@ -326,6 +328,14 @@ pub(in crate::store) fn numbers(
         Some(stored) => Ok(schema::decode(&QUEUE, NUMBERS_KEY, stored.value())?),
         None => Ok(QueueNumbers::first()),
     }
+}
+
+/// Remembers that it was `now`, and never later.
+pub(in crate::store) fn remember(transaction: &WriteTransaction, now: UnixTime) -> Result<(), Fault> {
+    let mut queue = transaction.open_table(QUEUE)?;
+    let numbers = QueueNumbers { newest: now, ..numbers(&queue)? };
+    queue.insert(NUMBERS_KEY, schema::encode(&QUEUE, NUMBERS_KEY, &numbers)?.as_slice())?;
+    Ok(())
 }
 
 /// So much of a text as is kept.

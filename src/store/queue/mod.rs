@@ -32,7 +32,7 @@ use crate::clock::UnixTime;
 use crate::limits;
 use crate::mail::{Address, Lane, MailDsn, RcptDsn, RemoteAddress};
 use finding::{Only, Walk, Wanted};
-pub(super) use ledger::{Effect, Ledger};
+pub(super) use ledger::{Effect, Ledger, remember};
 pub(super) use state::State;
 use stepping::{Acting, Settling};
 

@@ -31,7 +31,7 @@ pub(in crate::store) struct QueueRecord {
 pub(in crate::store) struct QueueNumbers {
     pub next_recipient: u64,
     pub next_lane: u32,
-    /// The newest time that anything was taken.
+    /// The newest time that anything was taken, or that an administrator has said to be right.
     pub newest: UnixTime,
 }
 

@@ -3,6 +3,7 @@
 mod aliases;
 mod audit;
 mod bugs;
+mod clocks;
 mod devices;
 mod file;
 mod forwards;

@@ -147,6 +147,18 @@ fn a_clock_that_leaps_ten_years_buries_nobody_and_gives_nobody_up_s_309() {
 }
 
 #[test]
+fn what_comes_to_leave_while_a_clock_is_ahead_makes_no_right_clock_suspect_s_309() {
+    let (folder, store) = four();
+    let store = folder.reopen(&store, NOW + 3650 * DAY);
+    file(&store, b"ahead", vec![outbound("dora@b.example")]).unwrap();
+    let store = folder.reopen(&store, NOW + 1);
+    assert!(!store.has_suspect_clock());
+    file(&store, b"now", vec![outbound("dora@b.example")]).unwrap();
+    let store = folder.reopen(&store, NOW);
+    assert!(store.has_suspect_clock(), "what is believed is remembered");
+}
+
+#[test]
 fn who_died_while_the_clock_was_wrong_died_when_it_is_right_s_308() {
     let (folder, store) = four();
     let store = folder.reopen(&store, 1000);

@@ -1,5 +1,6 @@
 //! Certificates (A8): poppet's own, the authorities that vouch for users, those that are allowed by themselves.
 
+mod remedy;
 mod servers;
 
 use std::net::IpAddr;

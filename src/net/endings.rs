@@ -46,24 +46,15 @@ impl Endings {
 
 /// None for what is no matter of this server's, or has time.
 fn line(row: &CertificateRow, ends: UnixTime, standing: Standing) -> Option<String> {
-    let (what, remedy) = match row.kind {
-        CertificateKind::Server => {
-            ("poppet's own certificate".to_owned(), "\"poppet cert renew\" makes another".to_owned())
-        }
-        CertificateKind::Authority => (
-            "poppet's own authority".to_owned(),
-            "with a new database \"poppet setup\" makes another, which all clients are to trust".to_owned(),
-        ),
+    let what = match row.kind {
+        CertificateKind::Server => "poppet's own certificate".to_owned(),
+        CertificateKind::Authority => "poppet's own authority".to_owned(),
         CertificateKind::Installed => {
-            let name = crate::mail::printable(row.name.as_bytes());
-            let remedy = match &row.watched {
-                Some(_) => "let the program that renews its files do so now".to_owned(),
-                None => "\"poppet cert request\" and \"poppet cert install\" bring its successor".to_owned(),
-            };
-            (format!("the certificate {name}"), remedy)
+            format!("the certificate {}", crate::mail::printable(row.name.as_bytes()))
         }
         _ => return None,
     };
+    let remedy = row.remedy();
     let moment = ends.rfc3339();
     match standing {
         Standing::Good => None,

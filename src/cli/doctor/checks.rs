@@ -49,27 +49,12 @@ pub(super) fn of_certificates(rows: &[CertificateRow], now: UnixTime) -> Vec<Fin
     if !rows.iter().any(|row| row.kind == CertificateKind::Server) {
         findings.push(Finding::wrong(
             "certificate",
-            "there is none for the server, so nothing is secured by TLS: \"poppet setup DOMAIN USER\" makes one, and harms \
-             nothing that is there",
+            "there is none for the server, so nothing is secured by TLS: \"poppet cert renew\" makes one",
         ));
     }
     for row in rows {
         let what = described(row);
-        let remedy = match row.kind {
-            CertificateKind::Server => "restart the server, which makes a new one",
-            CertificateKind::Authority => {
-                "move the database to a machine whose clock is right, or look at the clock"
-            }
-            CertificateKind::Allowed | CertificateKind::Issued => {
-                "\"poppet cert deny\" removes it, \"poppet cert issue\" makes another"
-            }
-            CertificateKind::ClientAuthority
-            | CertificateKind::DirectoryAuthority
-            | CertificateKind::SmartHostAuthority => "\"poppet cert ca add FILE\" takes its successor",
-            CertificateKind::Installed | CertificateKind::Request => {
-                "\"poppet cert install FILE\" takes its successor"
-            }
-        };
+        let remedy = row.remedy();
         if let Some(trouble) = &row.trouble {
             findings.push(Finding::wrong("certificate", format!("{what} is renewed no more: {trouble}")));
         }

@@ -134,7 +134,8 @@ fn exporter(stream: &TlsStream<Meter>) -> Option<[u8; 32]> {
     connection.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b"")).ok()
 }
 
-/// What the log may say of a handshake that failed; of a certificate the verifier has said it.
+/// What the log may say of a handshake that failed; of a certificate the verifier has said it. A peer who is gone ends
+/// the session quietly.
 fn failed(error: &io::Error) -> Lost {
     match error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>()) {
         Some(rustls::Error::InvalidCertificate(CertificateError::Other(cause))) => {
@@ -143,8 +144,17 @@ fn failed(error: &io::Error) -> Lost {
         Some(rustls::Error::NoCertificatesPresented) => {
             Lost::Certificate("that `clientcert required` asks for is not there".into())
         }
+        _ if is_gone(error.kind()) => Lost::Gone,
         _ => Lost::Handshake(error.to_string()),
     }
+}
+
+/// Whether the peer has hung up, as who looks for open ports does.
+fn is_gone(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, TimedOut, UnexpectedEof,
+    };
+    matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | TimedOut | UnexpectedEof)
 }
 
 #[cfg(test)]

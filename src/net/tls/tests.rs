@@ -89,6 +89,32 @@ fn both_sides_of_tls_1_3_export_the_same_and_tls_1_2_nothing_s_181() {
     assert!(description(&shaken.stream).starts_with("TLSv1.2 "));
 }
 
+/// Each scanner that came by filled a line of the log with a warning.
+#[test]
+fn who_hangs_up_in_a_handshake_is_gone_and_who_breaks_it_is_told_of() {
+    let (identity, authority) = identity();
+    let tls = Tls::new(Arc::default());
+    tls.present(&alone(&identity), Arc::default(), &Clock::fixed(UnixTime(0))).unwrap();
+    let mut hello = Vec::new();
+    client(&authority, &rustls::version::TLS13).write_tls(&mut hello).unwrap();
+    let ended = |octets: &[u8]| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        peer.write_all(octets).unwrap();
+        peer.shutdown(std::net::Shutdown::Write).unwrap();
+        let socket = Meter::new(Async::new(listener.accept().unwrap().0).unwrap());
+        let handshakes = Arc::clone(&tls.handshakes);
+        let accepted = handshakes.run(tls.accept(Speaks::Pop3, Demand::Off, socket));
+        smol::block_on(accepted).map(drop).unwrap_err()
+    };
+    for octets in [&[][..], &hello[..1], &hello[..hello.len() - 1], &hello] {
+        assert_eq!(ended(octets), Lost::Gone, "after {} octets", octets.len());
+    }
+    for octets in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"USER alice\r\n", &[0; 64]] {
+        assert!(matches!(ended(octets), Lost::Handshake(_)), "{octets:?}");
+    }
+}
+
 /// Half of a renewal: the new certificate, and the key of the old one.
 #[test]
 fn a_pair_that_does_not_fit_leaves_what_was_s_258() {

@@ -409,7 +409,7 @@ fn every_command_has_help_and_there_is_a_version() {
     let house = House::empty();
     let help = house.run("--help");
     let verbs = "setup serve add del undelete list stat lock unlock passwd account alias forward device quota get set read \
-                 queue route share doctor status who kick fails auth cert local-users";
+                 queue route share doctor status clock who kick fails auth cert local-users";
     for verb in verbs.split(' ') {
         assert!(help.done().contains(&format!("\n  {verb} ")), "{verb}");
         assert!(house.run(&format!("{verb} --help")).done().contains("Examples:"), "{verb}");

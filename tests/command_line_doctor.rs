@@ -6,7 +6,9 @@
 #[path = "command_line/house.rs"]
 mod house;
 
+use std::fs::{self, Permissions};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 
 use house::House;
 use poppet::clock::{Clock, UnixTime};
@@ -59,7 +61,10 @@ fn an_administrator_says_that_the_clock_is_right_s_309() {
         assert_eq!(house.run("clock --json").json()["state"], "older than the database");
         let trusted = house.run("clock trust --yes --json").json();
         assert!(trusted["state"] == "not believed yet", "{trusted}");
-        assert!(house.run("clock").done().contains("state\tright\n"), "without a server each look is a start");
+        assert!(
+            house.run("clock").done().contains("state\tright\n"),
+            "without a server each look is a start"
+        );
     }
     be_ahead(&house);
     let _server = house.serve_with(&[], std::process::Stdio::null());
@@ -78,6 +83,27 @@ fn be_ahead(house: &House) {
     let name = format!("x{}.lan", store.domains().wait().unwrap().len());
     store.add_domain(name.parse().unwrap()).wait().unwrap();
     store.close();
+}
+
+/// One line about the key was all that was told, whatever else was wrong.
+#[test]
+fn the_doctor_looks_on_where_the_database_can_not_be_opened_c7() {
+    let house = House::with_alice();
+    let (database, key) = (house.file("poppet.redb"), house.file("poppet.key"));
+    fs::set_permissions(&key, Permissions::from_mode(0o644)).unwrap();
+    let (code, found) = findings(&house, "doctor");
+    let told = &found[0];
+    assert!(told[0] == "database" && told[1] == "wrong" && told[2].contains("\"chmod 600 "), "{told:?}");
+    assert_eq!((code, state_of(&found, "files").as_str()), (1, "wrong"), "{found:?}");
+    assert_eq!((state_of(&found, "clock"), state_of(&found, "disk")), ("good".into(), "good".into()));
+    fs::remove_file(&key).unwrap();
+    let (code, found) = findings(&house, "doctor");
+    assert_eq!((code, state_of(&found, "database").as_str()), (1, "wrong"), "{found:?}");
+    fs::write(&database, "no database").unwrap();
+    let (code, found) = findings(&house, "doctor");
+    assert_eq!((code, state_of(&found, "database").as_str()), (1, "wrong"), "{found:?}");
+    fs::remove_file(&database).unwrap();
+    house.run("doctor").failed(6, "there is no database at");
 }
 
 #[test]

@@ -30,7 +30,7 @@ type About = Result<(u32, u32), io::ErrorKind>;
 
 /// Looks at them here, on this machine, where the server runs too.
 pub(super) fn of(database: &Path, live: Option<&LiveStatus>) -> Vec<Finding> {
-    let folder = database.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    let folder = super::folder_of(database);
     let look = |kind, path: &Path, about: io::Result<Metadata>| Facts {
         kind,
         path: path.to_owned(),

@@ -14,6 +14,7 @@ mod ground;
 mod openness;
 mod relaying;
 mod trials;
+mod unopened;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -105,7 +106,10 @@ fn verdict(findings: &[Finding]) -> Result<(), AdminError> {
 
 fn all(desk: &Desk) -> Result<Vec<Finding>, AdminError> {
     let now = Clock::system(UnixTime(0)).now();
-    let status = desk.status()?;
+    let status = match desk.status() {
+        Ok(status) => status,
+        Err(error) => return unopened::of(error, desk.database()),
+    };
     let settings = settings(desk)?;
     let mut findings = checks::of_server(&status, place::start_command(desk.database()));
     findings.extend(status.live.iter().flat_map(of_listeners));
@@ -135,11 +139,15 @@ fn all(desk: &Desk) -> Result<Vec<Finding>, AdminError> {
 fn wear(status: &Status, desk: &Desk) -> Result<Vec<Finding>, AdminError> {
     let Some(live) = &status.live else { return Ok(Vec::new()) };
     let Answer::Wear(wear) = desk.ask(Command::Wear)? else { return Err(stranger()) };
-    let folder = desk.database().parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-    let octets = rustix::fs::statvfs(folder).map_or(0, |disk| disk.f_blocks.saturating_mul(disk.f_frsize));
+    let octets = rustix::fs::statvfs(folder_of(desk.database()))
+        .map_or(0, |disk| disk.f_blocks.saturating_mul(disk.f_frsize));
     let mut findings = vec![ground::of_damage(&wear)];
     findings.extend(ground::of_wear(&wear, live.uptime_seconds, octets));
     Ok(findings)
+}
+
+fn folder_of(database: &Path) -> &Path {
+    database.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
 }
 
 fn settings(desk: &Desk) -> Result<Settings, AdminError> {

@@ -107,6 +107,19 @@ fn the_doctor_looks_on_where_the_database_can_not_be_opened_c7() {
 }
 
 #[test]
+fn certificates_for_places_that_are_not_of_the_world_or_not_here_are_told_of() {
+    let house = House::with_alice();
+    let request = house.run("cert request mail.example.org pi.local 192.168.1.5");
+    assert!(request.err.contains("No public authority signs for pi.local, 192.168.1.5,"), "{request:?}");
+    let told = house.run("cert request pi.local --json").json();
+    assert_eq!(told["not_public"], serde_json::json!(["pi.local"]));
+    assert!(!house.run("cert request mail.example.org").err.contains("No public authority"));
+    let bound = house.run("cert bind poppet 192.0.2.1 127.0.0.1");
+    assert!(bound.code == 0 && bound.err.contains("this machine doesn't have 192.0.2.1 now"), "{bound:?}");
+    house.run("cert bind poppet 127.0.0.1").done();
+}
+
+#[test]
 fn the_doctor_tells_what_is_open_m11() {
     let house = House::with_alice();
     let _server = house.serve();

@@ -1,6 +1,7 @@
 //! cert.
 
 mod following;
+mod public;
 mod servers;
 mod show;
 

@@ -1,5 +1,6 @@
 //! What this machine is called and which addresses it has, as the kernel tells in `/proc/net`.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 use crate::mail::Domain;
@@ -31,6 +32,12 @@ pub fn addresses() -> Vec<IpAddr> {
     addresses.sort_by_key(|address| (address.is_loopback(), address.is_ipv6(), *address));
     addresses.dedup();
     addresses
+}
+
+/// Whether an address is known to be none of this machine's, whatever interface it could have. Binding a datagram socket
+/// sends nothing.
+pub fn is_foreign(address: IpAddr) -> bool {
+    UdpSocket::bind((address, 0)).is_err_and(|error| error.kind() == ErrorKind::AddrNotAvailable)
 }
 
 /// Whether IPv6 is there to listen on.
@@ -122,6 +129,14 @@ mod tests {
         for text in ["", "|-- x\n/32 host LOCAL", "/32 host LOCAL", "zz", "fd00 1", "\0"] {
             assert_eq!((ipv4_addresses(text), ipv6_addresses(text)), (vec![], vec![]), "{text:?}");
         }
+    }
+
+    #[test]
+    fn an_address_of_others_is_foreign_and_own_ones_are_not() {
+        assert!(is_foreign([192, 0, 2, 1].into()));
+        let own = addresses();
+        let foreign = own.iter().find(|address| is_foreign(**address) && (address.is_ipv4() || has_ipv6()));
+        assert_eq!(foreign, None);
     }
 
     #[test]

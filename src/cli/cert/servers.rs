@@ -2,10 +2,11 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::net::IpAddr;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use super::{ask, cannot_make, cells, contents, removed};
+use super::{ask, cannot_make, cells, contents, public, removed};
 use crate::admin::{AdminError, Answer, CertificateAct, Failure, Told, quoted};
 use crate::cli::certificate_verb::CertVerb;
 use crate::cli::desk::{Desk, stranger};
@@ -37,11 +38,14 @@ pub(super) fn request(
             void.join(", ")
         ));
     }
+    let unsigned: Vec<_> = subjects.iter().filter(|it| !public::is_public(it)).cloned().collect();
+    meaning.extend(public::note(&unsigned, unsigned.len() == subjects.len()));
     let facts = |request: Cell| {
         vec![
             ("request", request),
             ("subjects", Cell::Texts(subjects.clone())),
             ("void", Cell::Texts(void.clone())),
+            ("not_public", Cell::Texts(unsigned.clone())),
         ]
     };
     match &verb.out {
@@ -89,7 +93,23 @@ pub(super) fn bind(label: &str, places: &[&str], desk: &Desk) -> Result<Report, 
     let Answer::Certificates(Told::Rows(rows)) = ask(desk, act)? else { return Err(stranger()) };
     let row = rows.first().ok_or_else(stranger)?;
     let sentence = format!("{} is shown to {} from now on.", quoted(label), row.bound.join(", "));
-    Ok(Report::Said(sentence, named(row), Said::Quiet))
+    let notes: Vec<String> = of_no_machine(&row.bound, &machine::is_foreign).into_iter().collect();
+    let mut facts = named(row);
+    facts.push(("notes", Cell::Texts(notes.clone())));
+    Ok(Report::Said(sentence, facts, Said::Meaning(notes)))
+}
+
+/// What is to be said of addresses that this machine doesn't have; they may come.
+fn of_no_machine(places: &[String], is_foreign: &dyn Fn(IpAddr) -> bool) -> Option<String> {
+    let foreign = |place: &&String| place.parse().is_ok_and(is_foreign);
+    let foreign: Vec<&str> = places.iter().filter(foreign).map(String::as_str).collect();
+    (!foreign.is_empty()).then(|| {
+        format!(
+            "Warning: this machine doesn't have {} now, and nobody comes by it before it does; \"poppet doctor\" tells what \
+             its own addresses lack.",
+            foreign.join(", ")
+        )
+    })
 }
 
 pub(super) fn uninstall(label: &str, desk: &Desk) -> Result<Report, AdminError> {
@@ -130,3 +150,21 @@ fn exposed(path: &str) -> Option<String> {
 }
 
 const KEY: &[u8] = b"PRIVATE KEY-----";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_the_machine_does_not_have_is_told_of_and_a_name_is_not() {
+        let note = |places: &[&str]| {
+            let places: Vec<String> = places.iter().map(|place| (*place).to_owned()).collect();
+            of_no_machine(&places, &|address| !address.is_loopback())
+        };
+        for places in [&[][..], &["mail.example.org"], &["127.0.0.1", "::1"], &[crate::admin::EVERYWHERE]] {
+            assert_eq!(note(places), None, "{places:?}");
+        }
+        let told = note(&["127.0.0.1", "192.0.2.1", "mail.example.org", "2001:db8::1"]).unwrap();
+        assert!(told.contains("doesn't have 192.0.2.1, 2001:db8::1 now"), "{told}");
+    }
+}

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """A machine whose first process is systemd, on which poppet is set up, upgraded, broken, watched and removed.
 
-  machine.py BINARY [NAME...]     all tests, or those whose name contains a NAME
+  machine.py BINARY NEWER [NAME...]     all tests, or those whose name contains a NAME
 
+NEWER is what newer.py has built: a poppet with another layout of the database.
 Each machine is a container of systemd-nspawn: a root in memory with this system's /usr below it, read-only, a network of
 its own, nothing of this system's /etc. What happens in it is in machine_inside.py, which prints one line a test,
 `ok NAME: what was measured` or `FAILED NAME: why`; the exit code is 1 if one failed, and 77 if no such machine can be
@@ -35,11 +36,11 @@ SCENES = {"whole": ["--tmpfs=/usr/local/bin"], "fixed": []}
 
 
 def main():
-    binary, *wanted = sys.argv[1:]
+    binary, newer, *wanted = sys.argv[1:]
     try:
         installed()
         with tempfile.TemporaryDirectory(prefix="poppet-machine-") as folder:
-            told = "".join(boot(Path(folder), binary, scene, wanted) for scene in SCENES)
+            told = "".join(boot(Path(folder), (binary, newer), scene, wanted) for scene in SCENES)
     except Failed as why:
         print(f"FAILED the machine: {why}")
         sys.exit(1)
@@ -47,15 +48,17 @@ def main():
     sys.exit(1 if "FAILED" in told or "\nok " not in f"\n{told}" else 0)
 
 
-def boot(folder, binary, scene, wanted):
+def boot(folder, programs, scene, wanted):
     """Boots one machine and returns what its tests have told."""
     place, out, units = folder / scene, folder / scene / "out", folder / scene / "units"
     out.mkdir(parents=True)
     units.mkdir()
-    shutil.copy(binary, place / "poppet")
+    for program, name in zip(programs, ("poppet", "newer")):
+        shutil.copy(program, place / name)
     (units / "check.service").write_text(CHECK.format(scene=scene, words=" ".join(wanted), seconds=SECONDS))
     (units / "check.target").write_text("[Unit]\nWants=check.service\n")
-    binds = [f"--bind-ro={place / 'poppet'}:/opt/poppet/poppet", f"--bind-ro={HERE}:/opt/tests", f"--bind={out}:/opt/out"]
+    binds = [f"--bind-ro={place / name}:/opt/poppet/{name}" for name in ("poppet", "newer")]
+    binds += [f"--bind-ro={HERE}:/opt/tests", f"--bind={out}:/opt/out"]
     binds += [f"--bind-ro={units / name}:/etc/systemd/system/{name}" for name in ("check.service", "check.target")]
     command = ["systemd-nspawn", "--quiet", "--directory=/", "--volatile=yes", "--register=no", "--keep-unit", "--private-network",
                # Unlike a machine, a container forbids landlock unless it is told otherwise.

@@ -15,9 +15,13 @@ from tools import said
 # Neither the user's flags nor his settings get in.
 FOREIGN = ("RUSTFLAGS", "CARGO_BUILD_", "CARGO_ENCODED_", "CARGO_PROFILE_", "CARGO_TARGET_", "CARGO_UNSTABLE_", "CFLAGS", "CPPFLAGS",
            "LDFLAGS", "CC", "AR", "RUSTC", "RUSTDOC", "TARGET_", "HOST_", "ZIG_LOCAL")
-# zig brings the C library and its first instructions. The tables for unwinding are smaller by a third where frames are
-# unwound at calls only and found by their pointers.
-FROM_SOURCE = ("-C", "link-self-contained=no", "-Z", "use-sync-unwind=yes", "-Z", "unstable-options", "-C", "force-frame-pointers=non-leaf")
+# zig brings the C library and its first instructions. Frames are unwound at calls only.
+FROM_SOURCE = ("-C", "link-self-contained=no", "-Z", "use-sync-unwind=yes")
+# The tables for unwinding are smaller by a third where frames are found by their pointers. Those of 32-bit ARM are not,
+# and the pointers only cost there.
+FRAMES_BY_POINTERS = ("-Z", "unstable-options", "-C", "force-frame-pointers=non-leaf")
+# Every ARM from the seventh on has instructions of two octets beside those of four.
+THUMB = ("-C", "target-feature=+thumb-mode")
 
 
 def build(tools, board):
@@ -63,13 +67,13 @@ def compiled(tools, board, source, target_folder, **more):
     command = [str(tools.zigbuild), "zigbuild", "--locked", "--release", "--target", board.target]
     if tools.way == "source":
         command += ["-Z", "build-std=std,panic_unwind", "-Z", "build-std-features=optimize_for_size"]
-    done = subprocess.run(command, cwd=source, env={**environment(tools, source, target_folder), **more}, stdin=subprocess.DEVNULL, check=False)
+    done = subprocess.run(command, cwd=source, env={**environment(tools, board, source, target_folder), **more}, stdin=subprocess.DEVNULL, check=False)
     if done.returncode:
         raise Failed(f"cargo ended with {done.returncode}: what it said stands above")
     return target_folder / board.target / "release" / "poppet"
 
 
-def environment(tools, source, target_folder):
+def environment(tools, board, source, target_folder):
     kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     return {
         **kept,
@@ -83,16 +87,20 @@ def environment(tools, source, target_folder):
         "POPPET_ZIG": str(tools.zig),
         "CARGO_TARGET_DIR": str(target_folder),
         "CARGO_INCREMENTAL": "0",
-        "CARGO_ENCODED_RUSTFLAGS": "\x1f".join(flags(tools, source, target_folder)),
+        "CARGO_ENCODED_RUSTFLAGS": "\x1f".join(flags(tools, board, source, target_folder)),
         "SOURCE_DATE_EPOCH": str(commit_seconds(ROOT)),
     }
 
 
-def flags(tools, source, target_folder):
+def flags(tools, board, source, target_folder):
     """Folders get the same names everywhere; of those that fit the last counts."""
     home = os.environ.get("CARGO_HOME") or str(Path.home() / ".cargo")
     names = [(target_folder, "/poppet/target"), (source, "/poppet"), (home, "/cargo"), *((folder, "/rust") for folder in tools.sources())]
-    first = FROM_SOURCE if tools.way == "source" else ()
+    first = list(FROM_SOURCE if tools.way == "source" else ())
+    if board.target.startswith("armv7"):
+        first += THUMB
+    elif tools.way == "source" and not board.target.startswith("arm-"):
+        first += FRAMES_BY_POINTERS
     return [*first, "-C", "link-arg=-pie", *(f"--remap-path-prefix={folder}={name}" for folder, name in names)]
 
 

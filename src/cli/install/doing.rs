@@ -102,7 +102,11 @@ impl Doing<'_> {
         let folder = self.site.folder();
         let user =
             user_number(self.site).ok_or("the system user poppet was made, and is not in /etc/passwd")?;
-        files::own(&self.site.at(&self.site.database), user)
+        let database = self.site.at(&self.site.database);
+        let is_served = self.hands.server() != Serving::Nobody;
+        let cleared = if is_served { Ok(()) } else { files::remove_dead_sockets(&database, user.0) };
+        cleared
+            .and_then(|()| files::own(&database, user))
             .map_err(|error| cannot("give away", folder, &error))
     }
 

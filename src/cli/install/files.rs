@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
@@ -112,7 +112,7 @@ pub(super) fn own(database: &Path, (uid, gid): (u32, u32)) -> io::Result<()> {
             continue;
         }
         let path = entry.path();
-        // A socket can't be opened, and is made anew by the next server.
+        // A socket can't be opened, and is no use to another user's server.
         let Ok(file) = OpenOptions::new().read(true).custom_flags(flags).open(&path) else { continue };
         let facts = file.metadata()?;
         if facts.is_file() && facts.nlink() == 1 && (facts.uid(), facts.gid()) != (uid, gid) {
@@ -122,6 +122,19 @@ pub(super) fn own(database: &Path, (uid, gid): (u32, u32)) -> io::Result<()> {
     // Last: until all is done, a look from outside sees that something is left.
     opened.set_permissions(fs::Permissions::from_mode(0o700))?;
     fchown(&opened, Some(uid), Some(gid))
+}
+
+/// Removes the sockets of a database that a dead server of another user has left, which the next one may not: it
+/// refuses what is not its own. Nobody may be serving the database.
+pub(super) fn remove_dead_sockets(database: &Path, user: u32) -> io::Result<()> {
+    for entry in fs::read_dir(database.parent().unwrap_or(Path::new("/")))? {
+        let entry = entry?;
+        let facts = fs::symlink_metadata(entry.path())?;
+        if is_of(database, &entry.file_name()) && facts.file_type().is_socket() && facts.uid() != user {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {
@@ -136,6 +149,7 @@ fn folder_of(path: &Path) -> &Path {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
 
     use super::*;
     use crate::cli::install::tests::Root;
@@ -202,5 +216,29 @@ mod tests {
                 "{place} is no folder"
             );
         }
+    }
+
+    /// The service could not start beside the socket of a server of root's that was killed, and setup gave away all but
+    /// that: no attempt ever came up, and an upgrade could not be taken back.
+    #[test]
+    fn sockets_that_another_user_s_dead_server_has_left_are_removed() {
+        let root = Root::bare();
+        let folder = root.path().join("poppet");
+        make_folder(&folder).unwrap();
+        for name in ["poppet.sock", "poppet.own.sock", "other.sock"] {
+            UnixListener::bind(folder.join(name)).unwrap();
+        }
+        root.write("poppet/poppet.redb", "x");
+        let own = fs::metadata(&folder).unwrap().uid();
+        let database = folder.join("poppet.redb");
+        let left = |user| {
+            remove_dead_sockets(&database, user).unwrap();
+            fs::read_dir(&folder).unwrap().count()
+        };
+        // A server removes what it has left itself.
+        assert_eq!(left(own), 4);
+        assert_eq!(left(own + 1), 2, "neither another's socket nor the database");
+        assert!(database.is_file() && folder.join("other.sock").symlink_metadata().is_ok());
+        assert!(remove_dead_sockets(Path::new("/none/poppet.redb"), own).is_err());
     }
 }

@@ -22,14 +22,10 @@ pub(in crate::cli) fn taken(listeners: &[Listen; 5]) -> Vec<Taken> {
         .filter_map(|(kind, address)| {
             let error = bind(address).err()?;
             let why = match error.kind() {
-                io::ErrorKind::AddrInUse => match holder(address.port()) {
-                    Some((pid, name)) => format!(
-                        "{name} listens there, as process {pid}: stop it for good (systemctl disable --now {name}, if \
-                         that is a service), or choose another port"
-                    ),
-                    None => "another program listens there: stop it (\"ss -ltnp\" names it), or choose another port"
-                        .into(),
-                },
+                io::ErrorKind::AddrInUse => told(holder(address.port())),
+                io::ErrorKind::PermissionDenied => {
+                    "only root may have ports below 1024: run setup as root, or choose a higher port".into()
+                }
                 // The address may come with the network: the units wait for it.
                 io::ErrorKind::AddrNotAvailable => return None,
                 _ => format!("{error}: choose another address"),
@@ -49,6 +45,24 @@ impl Taken {
         };
         let text = format!("{address} ({name}) can't be had: {}{how}, then run setup again", self.why);
         AdminError::new(Failure::Failed, text)
+    }
+}
+
+/// Who listens there, and how he is stopped.
+fn told(holder: Option<(u32, String)>) -> String {
+    match holder {
+        // It is for a service that the first connection starts.
+        Some((1, name)) => format!(
+            "{name} keeps it for another service: find that in \"systemctl list-sockets\" and stop it for good (systemctl \
+             disable --now NAME.socket), or choose another port"
+        ),
+        Some((pid, name)) => format!(
+            "{name} listens there, as process {pid}: stop it for good (systemctl disable --now {name}, if that is a \
+             service), or choose another port"
+        ),
+        None => {
+            "another program listens there: stop it (\"ss -ltnp\" names it), or choose another port".into()
+        }
     }
 }
 
@@ -125,6 +139,15 @@ mod tests {
         // Another test may have got the port by now.
         let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         assert!((0..20).any(|_| taken(&only(free())).is_empty()));
+    }
+
+    /// People were told to disable systemd where a service waited behind a socket unit.
+    #[test]
+    fn a_port_that_systemd_keeps_for_a_service_is_not_systemd_s_to_give_up() {
+        let kept = told(Some((1, "systemd".into())));
+        assert!(kept.contains("list-sockets") && !kept.contains("--now systemd"), "{kept}");
+        assert!(told(Some((7, "exim4".into()))).contains("disable --now exim4"));
+        assert!(told(None).contains("ss -ltnp"));
     }
 
     #[test]

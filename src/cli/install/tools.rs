@@ -115,11 +115,13 @@ impl<'a> Tools<'a> {
             Manager::OpenRc => return None,
         };
         let (_, text) = self.output(words).filter(|(is_good, _)| *is_good)?;
-        let lines: Vec<String> = text
+        let mut lines: Vec<String> = text
             .lines()
             .filter_map(|line| COMPLAINTS.iter().find_map(|mark| line.find(mark).map(|at| &line[at..])))
             .map(|line| printable(line.as_bytes()))
             .collect();
+        // A manager that starts it again and again has it say the same again and again.
+        lines.dedup();
         let last = &lines[lines.len().saturating_sub(COMPLAINTS_SHOWN)..];
         (!last.is_empty()).then(|| last.join(" / "))
     }

@@ -120,7 +120,8 @@ impl Machine {
         root.write_program("usr/sbin/userdel", &userdel);
         root.write_program(
             "usr/bin/journalctl",
-            "#!/bin/sh\necho error: zero\necho error: one\necho info: x\necho poppet: two\n",
+            "#!/bin/sh\necho error: zero\necho error: one\necho info: x\necho poppet: two\n\
+             echo poppet: two\n",
         );
         root.write("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n");
         root.write("etc/group", "root:x:0:\n");

@@ -261,6 +261,7 @@ fn a_program_that_does_not_run_there_is_never_put_in_place() {
     assert_eq!(fs::read_dir(machine.root.path().join("usr/local/bin")).unwrap().count(), 1);
 }
 
+/// What was said twice, since systemd had tried twice, took the place of what was said before.
 #[test]
 fn a_first_start_that_fails_tells_what_the_log_says() {
     let machine = Machine::new();

@@ -158,6 +158,23 @@ def a_port_that_another_program_has_is_named_and_nothing_is_done(machine):
 
 
 @test("whole")
+def a_disk_that_cannot_be_written_is_named_and_nothing_is_done(machine):
+    """The user was made, and then the folder could not be; or the database was, and then no program ran there."""
+    told = []
+    for place, how in (("/etc", "ro"), ("/var/lib", "ro"), ("/usr/local/bin", "noexec")):
+        machine.run("mount", "--bind", place, place)
+        machine.run("mount", "-o", f"remount,bind,{how}", place)
+        done = machine.set_up(code=None)
+        machine.run("umount", "-l", place)
+        told.append(done.stderr.strip())
+        if done.returncode == 0 or place not in done.stderr or len(told[-1].splitlines()) != 1:
+            raise Failed(f"exit {done.returncode}: {done.stderr!r}")
+        if INSTALLED.exists() or DATA.exists() or "poppet" in Path("/etc/passwd").read_text():
+            raise Failed(f"{place}: something was done")
+    return "; ".join(told)
+
+
+@test("whole")
 def one_line_and_it_runs(machine):
     begun = time.monotonic()
     told = machine.set_up().stdout

@@ -7,10 +7,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use rustix::fs::Access;
+use rustix::fs::{Access, StatVfsMountFlags};
 
 use super::files;
-use super::site::{Site, USER};
+use super::site::{Manager, Site, USER};
 use super::tools::{Tools, output_of};
 use super::units::{self, Standing, Unit};
 use super::{Hands, Serving};
@@ -25,7 +25,7 @@ pub(in crate::cli) struct Facts {
     pub program: Standing,
     /// The layout of databases that what is there uses, if it says so.
     pub program_layout: Option<u32>,
-    /// Why what is there can't be replaced, or nothing be put there; one line with the remedy.
+    /// Why what is there can't be replaced, or nothing be put there, nor what belongs to it; one line with the remedy.
     pub program_fault: Option<String>,
     /// Whether the service's user and group are there.
     pub has_user: bool,
@@ -90,6 +90,8 @@ pub(in crate::cli) struct Taken {
     pub kind: ListenerKind,
     /// The address.
     pub address: SocketAddr,
+    /// The process that has it, if that is known.
+    pub holder: Option<u32>,
     /// Why, and what to do.
     pub why: String,
 }
@@ -120,10 +122,11 @@ impl Facts {
             };
             (unit, standing)
         });
-        let units = units.collect();
+        let units: Vec<(Unit, Standing)> = units.collect();
         let program = compare_program(site, own);
         Ok(Facts {
-            program_fault: program_fault(site, &program, own.len() as u64),
+            program_fault: program_fault(site, &program, own.len() as u64)
+                .or_else(|| place_fault(site, &units, uid.is_some())),
             program_layout: match program {
                 Ok(Standing::Former) => layout_of(&site.at(site.program())),
                 _ => None,
@@ -150,9 +153,14 @@ impl Facts {
                 },
                 pid,
             },
-            // What is ours is no obstacle.
-            taken: match (&server, is_active || has_ports, &listeners) {
-                (Serving::Nobody, false, Some(listeners)) => hands.taken(listeners),
+            // What is ours is no obstacle: that of a service which fails again and again is known by its process.
+            taken: match (&server, has_ports, &listeners) {
+                (Serving::Nobody, false, Some(listeners))
+                    if !is_active || site.manager == Manager::Systemd =>
+                {
+                    let is_foreign = |taken: &Taken| taken.holder.is_none() || taken.holder != pid;
+                    hands.taken(listeners).into_iter().filter(is_foreign).collect()
+                }
                 _ => Vec::new(),
             },
             has_listener: listeners.is_none_or(|all| all.iter().any(|listen| !listen.0.is_empty())),
@@ -248,24 +256,49 @@ fn program_fault(site: &Site, program: &Result<Standing, String>, octets: u64) -
         Ok(_) => {}
     }
     let folder = Path::new(site.program()).parent().unwrap_or(Path::new("/"));
-    // It is made if it is missing, as far as its nearest folder allows it.
-    let nearest = folder.ancestors().find(|path| site.at(path).is_dir()).unwrap_or(Path::new("/"));
+    let nearest = nearest(site, folder);
     let shown = printable(nearest.as_os_str().as_encoded_bytes());
-    if let Err(error) = rustix::fs::access(site.at(nearest), Access::WRITE_OK | Access::EXEC_OK) {
-        let error = io::Error::from(error);
-        return Some(match error.kind() {
-            ErrorKind::ReadOnlyFilesystem => format!(
-                "{shown} is read-only: make it writable (mount -o remount,rw), or set up without a service: poppet setup \
-                 DOMAIN USER --no-start, and start \"poppet serve\" by other means"
-            ),
-            _ => format!("{shown} can't be written: {error}; give root the right to, then run setup again"),
-        });
+    if let Some(fault) = write_fault(site, nearest) {
+        return Some(fault);
     }
     let disk = rustix::fs::statvfs(site.at(nearest)).ok()?;
+    if disk.f_flag.contains(StatVfsMountFlags::NOEXEC) {
+        return Some(format!(
+            "no program runs on the disk of {shown}, which is mounted noexec: allow it (mount -o remount,exec), then run \
+             setup again"
+        ));
+    }
     // It stands beside the one before, and beside that one's copy.
     let needed = octets.saturating_mul(2).saturating_add(ROOM_OCTETS);
     (disk.f_bavail.saturating_mul(disk.f_frsize) < needed).then(|| {
         format!("the disk of {shown} is full: free {} MiB of it, then run setup again", (needed >> 20) + 1)
+    })
+}
+
+/// Why the database's folder, a unit or the user can't be made. It would come too late where half is done.
+fn place_fault(site: &Site, units: &[(Unit, Standing)], has_user: bool) -> Option<String> {
+    let missing = units.iter().filter(|(_, standing)| *standing != Standing::Same);
+    let folders = missing.filter_map(|(unit, _)| Path::new(unit.path).parent());
+    let of_user = (!has_user).then_some(Path::new("/etc"));
+    let mut places = [site.folder()].into_iter().chain(folders).chain(of_user);
+    places.find_map(|place| write_fault(site, nearest(site, place)))
+}
+
+/// What is missing is made, as far as its nearest folder allows it.
+fn nearest<'a>(site: &Site, folder: &'a Path) -> &'a Path {
+    folder.ancestors().find(|path| site.at(path).is_dir()).unwrap_or(Path::new("/"))
+}
+
+fn write_fault(site: &Site, folder: &Path) -> Option<String> {
+    let error = rustix::fs::access(site.at(folder), Access::WRITE_OK | Access::EXEC_OK).err()?;
+    let shown = printable(folder.as_os_str().as_encoded_bytes());
+    let error = io::Error::from(error);
+    Some(match error.kind() {
+        ErrorKind::ReadOnlyFilesystem => format!(
+            "{shown} is read-only: make it writable (mount -o remount,rw), or set up without a service: poppet setup DOMAIN \
+             USER --no-start --db FILE, and start \"poppet serve --db FILE\" by other means"
+        ),
+        _ => format!("{shown} can't be written: {error}; give root the right to, then run setup again"),
     })
 }
 

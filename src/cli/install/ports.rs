@@ -21,8 +21,11 @@ pub(in crate::cli) fn taken(listeners: &[Listen; 5]) -> Vec<Taken> {
         .filter(|(_, address)| address.port() != 0)
         .filter_map(|(kind, address)| {
             let error = bind(address).err()?;
+            let is_held = error.kind() == io::ErrorKind::AddrInUse;
+            let holder = if is_held { holder(address.port()) } else { None };
+            let process = holder.as_ref().map(|(pid, _)| *pid);
             let why = match error.kind() {
-                io::ErrorKind::AddrInUse => told(holder(address.port())),
+                io::ErrorKind::AddrInUse => told(holder),
                 io::ErrorKind::PermissionDenied => {
                     "only root may have ports below 1024: run setup as root, or choose a higher port".into()
                 }
@@ -30,7 +33,7 @@ pub(in crate::cli) fn taken(listeners: &[Listen; 5]) -> Vec<Taken> {
                 io::ErrorKind::AddrNotAvailable => return None,
                 _ => format!("{error}: choose another address"),
             };
-            Some(Taken { kind, address, why })
+            Some(Taken { kind, address, holder: process, why })
         })
         .collect()
 }
@@ -39,12 +42,20 @@ impl Taken {
     /// Why nothing is begun, and what to do, which depends on whether there are settings already.
     pub fn refusal(&self, has_database: bool) -> AdminError {
         let (name, address) = (self.kind.name(), self.address);
-        let how = match has_database {
-            true => format!(" with \"poppet set {name} ADDR\""),
-            false => format!(": \"poppet setup DOMAIN USER --no-start\", then \"poppet set {name} off\""),
+        let text = match has_database {
+            true => format!("{address} ({name}) can't be had: {}, then run setup again", self.remedy()),
+            false => format!(
+                "{address} ({name}) can't be had: {}: \"poppet setup DOMAIN USER --no-start\", then \"poppet set {name} \
+                 off\", then run setup again",
+                self.why
+            ),
         };
-        let text = format!("{address} ({name}) can't be had: {}{how}, then run setup again", self.why);
         AdminError::new(Failure::Failed, text)
+    }
+
+    /// Why, and what to do where there are settings.
+    pub fn remedy(&self) -> String {
+        format!("{} with \"poppet set {} ADDR\"", self.why, self.kind.name())
     }
 }
 

@@ -49,6 +49,7 @@ fn what_stands_in_the_way_is_told_in_one_line_and_nothing_is_done() {
                 machine.taken.replace(vec![Taken {
                     kind: ListenerKind::Smtp,
                     address: "0.0.0.0:25".parse().unwrap(),
+                    holder: None,
                     why: "exim4 listens there, as process 7: stop it for good".into(),
                 }]);
             },

@@ -91,11 +91,35 @@ fn ports_that_systemd_keeps_for_the_service_are_not_in_its_way() {
     machine.taken.replace(vec![Taken {
         kind: ListenerKind::Pop3s,
         address: "0.0.0.0:995".parse().unwrap(),
+        holder: None,
         why: "systemd listens there, as process 1".into(),
     }]);
     assert_eq!(machine.steps(&poppet("1.0")), "stop database owner reload start prove");
     fs::remove_file(machine.root.path().join("ports")).unwrap();
     assert!(machine.set_up(&poppet("1.0")).unwrap_err().text.contains("systemd listens there"));
+}
+
+/// While the service failed again and again for a port that another program had, setup looked at no port: it said to run
+/// setup again, which said so again.
+#[test]
+fn a_port_that_another_program_has_is_told_while_the_service_tries_to_start() {
+    let machine = Machine::with("1.0");
+    fs::remove_file(machine.root.path().join("active")).unwrap();
+    let systemctl = "#!/bin/sh\ncase \"$*\" in\n*is-active*service) echo activating;;\n\
+                     *is-active*) echo inactive;;\n*show*) echo 8;;\nesac\n";
+    machine.root.write_program("usr/bin/systemctl", systemctl);
+    for (holder, is_told) in [(Some(7), true), (None, true), (Some(8), false)] {
+        machine.taken.replace(vec![Taken {
+            kind: ListenerKind::Pop3s,
+            address: "0.0.0.0:995".parse().unwrap(),
+            holder,
+            why: "stunnel listens there".into(),
+        }]);
+        let taken = machine.look(&poppet("1.0")).unwrap().taken;
+        assert_eq!(taken.len(), usize::from(is_told), "{holder:?}");
+        let refused = machine.set_up(&poppet("1.0")).is_err_and(|error| error.text.contains("stunnel"));
+        assert_eq!(refused, is_told, "{holder:?}");
+    }
 }
 
 #[test]

@@ -22,6 +22,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::desk::{Desk, stranger};
+use super::install::{self, Taken};
 use super::look;
 use super::outgoing_verbs::DoctorVerb;
 use super::output::Output;
@@ -34,6 +35,7 @@ use crate::admin::{
 use crate::clock::{Clock, UnixTime};
 use crate::mail::Lane;
 use crate::net::machine;
+use crate::settings::{Listen, ListenerKind};
 
 /// What a look has found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,7 +114,12 @@ fn all(desk: &Desk) -> Result<Vec<Finding>, AdminError> {
     };
     let settings = settings(desk)?;
     let mut findings = checks::of_server(&status, place::start_command(desk.database()));
-    findings.extend(status.live.iter().flat_map(of_listeners));
+    match &status.live {
+        Some(live) => findings.extend(of_listeners(live)),
+        None => {
+            findings.extend(of_taken(&install::taken(&listeners(&settings)), is_service(desk.database())))
+        }
+    }
     findings.extend(status.live.iter().flat_map(relaying::of));
     findings.extend(status.live.iter().flat_map(ground::of_service));
     findings.extend(checks::of_disk(&status));
@@ -203,6 +210,27 @@ fn of_listeners(live: &LiveStatus) -> Vec<Finding> {
     findings
 }
 
+/// Whether a service manager may keep the ports of that database's server.
+fn is_service(database: &Path) -> bool {
+    place::restart_command(database).is_some()
+}
+
+/// Where a server would listen by the settings.
+fn listeners(settings: &Settings) -> [Listen; 5] {
+    ListenerKind::ALL.map(|kind| {
+        let addresses = settings.get(kind.name()).map(|value| value.split(',')).into_iter().flatten();
+        Listen(addresses.filter_map(|address| address.trim().parse().ok()).collect())
+    })
+}
+
+/// What a server that does not run can't have, and so would not start. What the manager's first process keeps may be for
+/// that very server.
+fn of_taken(taken: &[Taken], is_service: bool) -> Vec<Finding> {
+    let in_the_way = taken.iter().filter(|taken| !is_service || taken.holder != Some(1));
+    let tell = |it: &Taken| format!("{} can't be had: {}", it.address, it.remedy());
+    in_the_way.map(|taken| Finding::wrong(taken.kind.name(), tell(taken))).collect()
+}
+
 /// An unspecified address is reached by loopback.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     match address.ip() {
@@ -231,6 +259,31 @@ mod tests {
         let one = verdict(&[good, wrong.clone()]).unwrap_err();
         assert!(one.kind == Failure::Failed && one.text.starts_with("1 thing is wrong"), "{}", one.text);
         assert!(verdict(&[wrong.clone(), wrong]).unwrap_err().text.starts_with("2 things are wrong"));
+    }
+
+    /// A server did not start since another program had its port, and the remedy was to start it.
+    #[test]
+    fn a_port_that_keeps_the_server_from_starting_is_told() {
+        let settings: Settings =
+            [("pop3s", "0.0.0.0:995,[::]:995"), ("pop3", "off"), ("smtp", "127.0.0.1:0")]
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into();
+        let wanted = listeners(&settings).map(|listen| listen.0.len());
+        assert_eq!(ListenerKind::ALL.map(|kind| wanted[kind as usize]).iter().sum::<usize>(), 3);
+        let taken = |holder| Taken {
+            kind: ListenerKind::Pop3s,
+            address: "0.0.0.0:995".parse().unwrap(),
+            holder,
+            why: "stunnel listens there: stop it, or choose another port".into(),
+        };
+        for (holder, is_service, is_told) in
+            [(Some(7), true, true), (None, true, true), (Some(1), true, false), (Some(1), false, true)]
+        {
+            let found = of_taken(&[taken(holder)], is_service);
+            assert_eq!(found.len(), usize::from(is_told), "{holder:?} {is_service}");
+            assert!(found.iter().all(|it| it.state == State::Wrong && it.check == "pop3s"));
+            assert!(found.iter().all(|it| it.what.ends_with("port with \"poppet set pop3s ADDR\"")));
+        }
     }
 
     #[test]

@@ -17,8 +17,8 @@ FOREIGN = ("RUSTFLAGS", "CARGO_BUILD_", "CARGO_ENCODED_", "CARGO_PROFILE_", "CAR
            "LDFLAGS", "CC", "AR", "RUSTC", "RUSTDOC", "TARGET_", "HOST_", "ZIG_LOCAL")
 # zig brings the C library and its first instructions. Frames are unwound at calls only.
 FROM_SOURCE = ("-C", "link-self-contained=no", "-Z", "use-sync-unwind=yes")
-# The tables for unwinding are smaller by a third where frames are found by their pointers. Those of 32-bit ARM are not,
-# and the pointers only cost there.
+# The tables for unwinding are smaller by a third where frames are found by their pointers. Those of 32-bit ARM and of
+# RISC-V are not, and the pointers only cost there.
 FRAMES_BY_POINTERS = ("-Z", "unstable-options", "-C", "force-frame-pointers=non-leaf")
 # Every ARM from the seventh on has instructions of two octets beside those of four.
 THUMB = ("-C", "target-feature=+thumb-mode")
@@ -99,7 +99,7 @@ def flags(tools, board, source, target_folder):
     first = list(FROM_SOURCE if tools.way == "source" else ())
     if board.target.startswith("armv7"):
         first += THUMB
-    elif tools.way == "source" and not board.target.startswith("arm-"):
+    elif tools.way == "source" and not board.target.startswith(("arm-", "riscv")):
         first += FRAMES_BY_POINTERS
     return [*first, "-C", "link-arg=-pie", *(f"--remap-path-prefix={folder}={name}" for folder, name in names)]
 

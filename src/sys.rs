@@ -61,6 +61,15 @@ pub fn inherited(first: RawFd, count: u16) -> Vec<OwnedFd> {
         .collect()
 }
 
+/// Lets no pipe that nobody reads end this process, as it is from its start on. [`std::os::unix::process::CommandExt::exec`]
+/// takes that back, and leaves it so where it fails.
+pub fn outlive_readers() {
+    // SAFETY: it takes two integers, and no handler of this process is taken away by it: there is none for this signal.
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+    }
+}
+
 /// One instruction of a filter of system calls, `struct sock_filter` of linux/filter.h.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

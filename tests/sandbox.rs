@@ -28,6 +28,8 @@ fn threads(server: &Server, fields: &[&str]) -> Vec<Vec<String>> {
     threads
 }
 
+/// signal(7); the number is the same on every processor that poppet is built for.
+const SIGPIPE: u32 = 13;
 const FIELDS: [&str; 5] = ["NoNewPrivs:", "Seccomp:", "CapEff:", "CapPrm:", "CapInh:"];
 
 #[test]
@@ -61,6 +63,22 @@ fn a_setup_serves_as_a_program_of_its_own_s_334() {
     let found = house.run("doctor").out;
     let held: Vec<_> = found.lines().filter(|line| line.starts_with("sandbox\tgood\t")).collect();
     assert!(held.len() == 1 && !found.contains("free of it"), "{found}");
+}
+
+/// A failed beginning anew left the signal of a broken pipe deadly: the end of who read the log ended the server.
+#[test]
+fn a_setup_whose_program_is_gone_serves_on_and_outlives_who_reads_its_log_s_334() {
+    let house = House::with_alice();
+    for kind in ["pop3", "pop3s", "smtp", "submission", "submissions"] {
+        house.run(&format!("set {kind} 127.0.0.1:0")).done();
+    }
+    let server =
+        house.serve_by_one_that_is_gone("setup home.lan bob --password-stdin", "correct horse battery\n");
+    let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+    let ignored = u64::from_str_radix(ignored.trim(), 16).unwrap();
+    assert_ne!(ignored & 1 << (SIGPIPE - 1), 0, "{ignored:x}");
+    server.deliver("bob@home.lan", "Subject: x\r\n\r\nx");
 }
 
 /// Others of the same user read neither its memory nor what it was started with (S-338).

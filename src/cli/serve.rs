@@ -26,6 +26,7 @@ use crate::mail::Domain;
 use crate::net::{self, Notifier, Plan, ServeError, control, machine, passed};
 use crate::sandbox;
 use crate::settings::{Listen, ListenerKind, Settings};
+use crate::sys;
 
 pub(super) fn serve(verb: &Serve, database: PathBuf, output: &Output) -> Result<(), AdminError> {
     logger::start();
@@ -48,12 +49,13 @@ pub(super) fn run(context: Context, database: PathBuf, output: &Output) -> Resul
     context.store.close();
     drop(context);
     let error = begin_anew(&database);
+    sys::outlive_readers();
     logger::start();
     log::debug!("the program can't begin anew: {error}; it goes on as it is");
     start(None, Plan { database, ..Plan::default() }, output)
 }
 
-/// Comes back only if it fails, as where an emulator runs the program.
+/// Comes back only if it fails, as where an emulator runs the program, or where its file is gone.
 fn begin_anew(database: &Path) -> io::Error {
     match env::current_exe() {
         Ok(program) => process::Command::new(program).arg("--db").arg(database).arg("serve").exec(),

@@ -120,11 +120,27 @@ impl House {
         command.args(line.split_whitespace()).stderr(Stdio::inherit());
         Server::ready(command)
     }
+
+    /// The same by a copy of the program whose file is gone before it has all of its standard input.
+    pub fn serve_by_one_that_is_gone(&self, line: &str, input: &str) -> Server {
+        let program = self.file("poppet-copy");
+        std::fs::copy(env!("CARGO_BIN_EXE_poppet"), &program).unwrap();
+        let mut command = Command::new(&program);
+        command.env("POPPET_DB", self.file("poppet.redb")).args(line.split_whitespace());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let mut child = command.spawn().unwrap();
+        std::fs::remove_file(&program).unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        Server::told_by(child)
+    }
 }
 
 impl Server {
     fn ready(mut command: Command) -> Server {
-        let mut child = command.spawn().unwrap();
+        Server::told_by(command.spawn().unwrap())
+    }
+
+    fn told_by(mut child: Child) -> Server {
         let (mut ready, mut told) = (String::new(), BufReader::new(child.stdout.take().unwrap()));
         while !ready.starts_with("ready ") {
             ready.clear();

@@ -6,8 +6,8 @@ use super::{AdminError, Answer, ClockState, Context, Failure};
 /// [`Failure::Refused`] if it can't be right.
 pub(super) async fn trust(context: &Context) -> Result<Answer, AdminError> {
     let before = context.store.clock_state();
-    if let Some(trouble) = trouble(&before).filter(|_| !before.can_be_right) {
-        return Err(AdminError::new(Failure::Refused, trouble));
+    if let Some(refusal) = refusal(&before) {
+        return Err(refusal);
     }
     if !before.is_believed {
         context.store.trust_clock().await?;
@@ -22,6 +22,12 @@ pub(super) async fn trust(context: &Context) -> Result<Answer, AdminError> {
         }
     }
     Ok(Answer::Clock(context.store.clock_state()))
+}
+
+/// None if the clock can be right.
+fn refusal(state: &ClockState) -> Option<AdminError> {
+    let trouble = trouble(state).filter(|_| !state.can_be_right)?;
+    Some(AdminError::new(Failure::Refused, format!("the clock can't be right: {trouble}")))
 }
 
 /// What is wrong with the clock, what that means, and what to do, in one line; none if it is believed (S-308, S-309).
@@ -73,6 +79,17 @@ mod tests {
             is_suspect,
             is_believed: is_believed && !is_suspect,
             can_be_right: true,
+        }
+    }
+
+    /// "It says 1970-01-01" was all of an error, and nothing before it said what does.
+    #[test]
+    fn a_refusal_says_that_it_is_about_the_clock_s_308() {
+        let in_the_past = ClockState { can_be_right: false, ..state(NOW + 1, false) };
+        let text = refusal(&in_the_past).unwrap().text;
+        assert!(text.starts_with("the clock can't be right: it says 2027-01-15 08:00:00Z"), "{text}");
+        for right in [state(NOW, true), state(NOW + 3650 * DAY, false), state(NOW - 60 * DAY, false)] {
+            assert_eq!(refusal(&right), None, "{right:?}");
         }
     }
 

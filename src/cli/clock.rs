@@ -37,7 +37,8 @@ fn trust(is_sure: bool, desk: &Desk) -> Result<Report, AdminError> {
     }
     let Answer::Clock(after) = desk.ask(Command::TrustClock)? else { return Err(stranger()) };
     let sentence = format!(
-        "The clock is right: it says {}. Nothing is removed or given up for its age before another day has passed.",
+        "The clock is right: it says {}. Nothing is removed or given up for its age before another day has passed, or before \
+         the next start.",
         after.now.rfc3339()
     );
     Ok(Report::Said(sentence, facts(&after), Said::Quiet))

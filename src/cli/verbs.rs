@@ -395,8 +395,9 @@ pub(super) struct Status {}
     While the clock is older than the database it is taken to be wrong: nothing is removed or given up for its age, and\n\
     the certificates of other servers are believed only where they are pinned. That never ends by itself where it\n\
     was the database that saw a time too late, from a clock that was ahead. trust says that the clock is right now: it\n\
-    asks on a terminal, and needs --yes elsewhere. Nothing goes for its age for another day, in which an error can be\n\
-    mended by setting the clock. Mail that came while the clock was ahead keeps its time, and stays until then."
+    asks on a terminal, and needs --yes elsewhere. Nothing goes for its age for another day, or before the next start,\n\
+    and before that an error can be mended by setting the clock. Mail that came while the clock was ahead keeps its\n\
+    time, and stays until that has come."
 )]
 /// clock
 pub(super) struct Clock {

@@ -247,8 +247,8 @@ impl Store {
     }
 
     /// An administrator says that the wall clock is right: no time that the database remembers is later from then on, so
-    /// the clock is suspect no more. Nothing is removed by it for another day. Errs with [`StoreError::Refused`] if it
-    /// can't be right.
+    /// the clock is suspect no more. Nothing is removed by it for another day, or before the next opening. Errs with
+    /// [`StoreError::Refused`] if it can't be right.
     pub fn trust_clock(&self) -> Ask<()> {
         let ClockState { now, is_suspect, can_be_right, .. } = self.clock_state();
         if !can_be_right {

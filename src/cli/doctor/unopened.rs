@@ -7,8 +7,8 @@ use std::path::Path;
 use super::super::table::size;
 use super::{Finding, clock, files};
 use crate::admin::{self, AdminError, ClockState};
-use crate::clock::Clock;
-use crate::clock::UnixTime;
+use crate::clock::{Clock, UnixTime};
+use crate::limits;
 
 /// Errs with that error where there is nothing to look at, where a server has the database, or where this user may not
 /// read it.
@@ -33,12 +33,21 @@ pub(super) fn of(error: AdminError, database: &Path) -> Result<Vec<Finding>, Adm
     Ok(findings)
 }
 
-/// How much may be free is a setting.
 fn of_disk(database: &Path) -> Option<Finding> {
-    let folder = super::folder_of(database);
-    let disk = rustix::fs::statvfs(folder).ok()?;
-    let free = size(disk.f_bavail.saturating_mul(disk.f_frsize));
-    Some(Finding::good("disk", format!("{free} are free")))
+    let disk = rustix::fs::statvfs(super::folder_of(database)).ok()?;
+    Some(of_room(disk.f_bavail.saturating_mul(disk.f_frsize)))
+}
+
+/// How much is to be free is a setting, which can't be read.
+fn of_room(free_octets: u64) -> Finding {
+    let free = size(free_octets);
+    match free_octets < u64::from(limits::RESERVE_MIB) << 20 {
+        true => Finding::wrong(
+            "disk",
+            format!("only {free} are free: make room, for a database may need it to be opened"),
+        ),
+        false => Finding::good("disk", format!("{free} are free")),
+    }
 }
 
 /// What the database has seen is not known.
@@ -46,4 +55,24 @@ fn of_clock(clock: &Clock) -> ClockState {
     let can_be_right = clock.can_be_right();
     let now = clock.now();
     ClockState { now, newest: now, is_suspect: false, is_believed: can_be_right, can_be_right }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::State;
+    use super::*;
+
+    /// A full disk, for which a database could not be opened, was called good.
+    #[test]
+    fn a_disk_without_room_is_no_good_one_c7() {
+        let reserve = u64::from(limits::RESERVE_MIB) << 20;
+        for (free, wanted) in [
+            (0, State::Wrong),
+            (reserve - 1, State::Wrong),
+            (reserve, State::Good),
+            (reserve + 1, State::Good),
+        ] {
+            assert!(of_room(free).state == wanted, "{free}");
+        }
+    }
 }

@@ -11,7 +11,8 @@ use super::engine::Fault;
 use super::schema;
 
 /// The rows of a table whose keys are in `keys`. Each errs with [`StoreError::Damaged`](super::StoreError::Damaged) that
-/// is not where it should be.
+/// is not where it should be. A walk may end early, where redb meets a row beyond its far end: what must be whole is
+/// counted.
 pub(super) fn rising<'t, 'k, K: Key + 'static, R: Borrow<K::SelfType<'k>> + 'k>(
     definition: &TableDefinition<'static, K, &'static [u8]>,
     table: &'t impl ReadableTable<K, &'static [u8]>,

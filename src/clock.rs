@@ -137,7 +137,7 @@ impl Clock {
 const MOVED_WITHIN: Duration = Duration::from_millis(2);
 
 /// No clock of a running poppet can truly be earlier (S-316): 2026-11-01.
-const WRITTEN: UnixTime = UnixTime(1_793_491_200);
+pub const WRITTEN: UnixTime = UnixTime(1_793_491_200);
 
 /// Something that is to be told at most once a second: counts how often it was not.
 #[derive(Debug, Default)]

@@ -6,13 +6,14 @@
 //! an administrator's word ---------------------------> on probation
 //! ```
 //!
+//! What the database remembers from before this poppet was written is of a clock that stood in the past, and says nothing.
 //! Only a believed time is remembered as the newest: else mail that comes on probation would end it at the next start.
 
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::UnixTime;
+use crate::clock::{self, UnixTime};
 use crate::limits;
 
 /// How the wall clock is beside what the database remembers.
@@ -60,8 +61,9 @@ impl ClockTrust {
             Some(last) if !has_leapt(last, wall, monotonic) => Seen { wall, monotonic, ..last },
             _ => {
                 let latest = self.newest.0.saturating_add(limits::CLOCK_AHEAD_DAYS * 86_400);
-                // A file that knows no time yet has nothing that could be too old.
-                let is_plausible = wall.0 <= latest || self.newest.0 == 0;
+                // A file that knows no time yet, or only those of a clock that stood in the past, has nothing that could
+                // be too old: all that came then has no date that is believed.
+                let is_plausible = wall.0 <= latest || self.newest < clock::WRITTEN;
                 Seen { wall, monotonic, since: monotonic, is_plausible }
             }
         };
@@ -171,6 +173,20 @@ mod tests {
         assert_eq!(clock_trust.newest(), UnixTime(NEWEST));
         assert!(clock_trust.observe(UnixTime(NEWEST + 1), begun));
         assert_eq!(clock_trust.newest(), UnixTime(NEWEST + 1));
+    }
+
+    /// A board without a battery that made its database in 1970 was on probation whenever its clock had been set, and one
+    /// that is switched off every night for ever.
+    #[test]
+    fn a_clock_that_is_set_after_a_setup_in_1970_is_believed_at_once_s_308() {
+        let now = Instant::now();
+        for (newest, is_believed) in
+            [(0, true), (15, true), (clock::WRITTEN.0 - 1, true), (clock::WRITTEN.0, false)]
+        {
+            let mut clock_trust = ClockTrust::new(UnixTime(newest));
+            assert!(clock_trust.observe(UnixTime(newest.min(20)), now), "{newest}");
+            assert_eq!(clock_trust.observe(UnixTime(NEWEST + 100 * DAY), now), is_believed, "{newest}");
+        }
     }
 
     #[test]

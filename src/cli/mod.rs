@@ -86,7 +86,7 @@ fn carry_out(verb: Verb, globals: &Globals, output: &Output) -> Result<(), Admin
         return output.report(&own::passwd(verb, globals.database.as_deref())?);
     }
     let database = place::database(globals.database.as_deref())?;
-    if !matches!(verb, Verb::Setup(_) | Verb::Serve(_) | Verb::LocalUsers(_)) {
+    if needs_database(&verb) {
         place::refuse_in_place_of_service(globals.database.as_deref(), &database)?;
     }
     let desk = Desk::new(database.clone());
@@ -127,6 +127,15 @@ fn carry_out(verb: Verb, globals: &Globals, output: &Output) -> Result<(), Admin
     output.report(&report)
 }
 
+/// Whether it is for a database that stands. Only a setup with names makes one.
+fn needs_database(verb: &Verb) -> bool {
+    match verb {
+        Verb::Setup(verb) => verb.names.is_empty() && !verb.remove && !verb.recovery_words_stdin,
+        Verb::LocalUsers(_) => false,
+        _ => true,
+    }
+}
+
 fn exit_code(kind: Failure) -> ExitCode {
     ExitCode::from(match kind {
         Failure::Failed => 1,
@@ -136,4 +145,30 @@ fn exit_code(kind: Failure) -> ExitCode {
         Failure::Refused => 5,
         Failure::Unreachable => 6,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Beside an installed service, who is not root was told by "setup" to give names, and by "serve" to run setup.
+    #[test]
+    fn only_what_makes_a_database_is_no_matter_of_the_services() {
+        for (words, wanted) in [
+            (&["setup"][..], true),
+            (&["setup", "--dry-run"], true),
+            (&["serve"], true),
+            (&["list"], true),
+            (&["setup", "home.lan", "alice"], false),
+            (&["setup", "--remove"], false),
+            (&["setup", "--recovery-words-stdin"], false),
+            (&["local-users"], false),
+        ] {
+            let words: Vec<_> = words.iter().map(|word| (*word).into()).collect();
+            match args::parse(&words) {
+                Ok(Parsed::Verb(verb)) => assert_eq!(needs_database(&verb), wanted, "{words:?}"),
+                _ => panic!("{words:?}"),
+            }
+        }
+    }
 }

@@ -22,15 +22,20 @@ pub(super) fn is_services(database: &Path) -> bool {
 
 /// Errs where nobody has named a database, this user has none, and the service's is there, which only root may open.
 pub(super) fn refuse_in_place_of_service(named: Option<&Path>, database: &Path) -> Result<(), AdminError> {
-    let is_there = |path: &Path| path.symlink_metadata().is_ok();
-    let is_own = named_database(named).is_some() || is_root() || is_there(database);
-    match is_own || !is_there(Path::new(SERVICES_FOLDER)) {
+    let is_own = named_database(named).is_some() || is_root();
+    match is_own || !stands_in_for(database, Path::new(SERVICES_FOLDER)) {
         true => Ok(()),
         false => Err(AdminError::unreachable(
             "the service's database is for root: say it with sudo, as in \"sudo poppet list\"; \"poppet setup DOMAIN USER\" \
              makes one of your own",
         )),
     }
+}
+
+/// Whether the service's folder is there, and a database of this user's own is not.
+fn stands_in_for(database: &Path, services: &Path) -> bool {
+    let is_there = |path: &Path| path.symlink_metadata().is_ok();
+    !is_there(database) && is_there(services)
 }
 
 fn variable(name: &str) -> Option<PathBuf> {
@@ -113,6 +118,20 @@ mod tests {
             assert_eq!(found, Ok(PathBuf::from(wanted)));
         }
         assert!(choose(None, None, false, None, None).is_err());
+    }
+
+    /// "poppet serve" told a user beside an installed service to run setup.
+    #[test]
+    fn a_service_stands_in_only_where_there_is_no_database_of_ones_own() {
+        let root = std::env::temp_dir().join(format!("poppet-place-{:016x}", fastrand::u64(..)));
+        let (own, services) = (root.join("own.redb"), root.join("services"));
+        std::fs::create_dir_all(&root).unwrap();
+        assert!(!stands_in_for(&own, &services), "there is no service");
+        std::fs::create_dir(&services).unwrap();
+        assert!(stands_in_for(&own, &services));
+        std::fs::write(&own, "mail").unwrap();
+        assert!(!stands_in_for(&own, &services));
+        std::fs::remove_dir_all(&root).unwrap();
     }
 
     #[test]

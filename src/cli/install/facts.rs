@@ -112,13 +112,14 @@ impl Facts {
         let (uid, has_group) = (user_number(site), has_name(site, "etc/group"));
         let pid = tools.main_process();
         let (is_active, has_ports) = (tools.is_active(), tools.has_ports());
-        let socket = |unit: &Unit| fs::read_to_string(site.at(unit.path)).ok();
         let units = units::wanted(site, &listeners.clone().unwrap_or_default());
         let units = units.into_iter().map(|unit| {
-            let standing = match socket(&unit) {
+            let standing = match unit.standing(site) {
                 // Nobody could say what should be in it.
-                Some(_) if unit.path == units::SOCKET && listeners.is_none() => Standing::Same,
-                found => unit.compare(found.as_deref()),
+                Standing::Former | Standing::Edited if unit.path == units::SOCKET && listeners.is_none() => {
+                    Standing::Same
+                }
+                standing => standing,
             };
             (unit, standing)
         });

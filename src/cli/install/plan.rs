@@ -217,6 +217,14 @@ fn refusal_of_files(site: &Site, facts: &Facts) -> Option<AdminError> {
             ),
         );
     }
+    if let Some(masked) = masked(facts) {
+        return failed(
+            Failure::Refused,
+            format!(
+                "systemd is to start no {masked} (masked): say \"systemctl unmask {masked}\", then run setup again"
+            ),
+        );
+    }
     if let Some((unit, _)) = facts.units.iter().find(|(_, standing)| *standing == Standing::Edited) {
         return failed(Failure::Refused, edited(site, unit));
     }
@@ -242,13 +250,20 @@ fn refusal_of_ports(facts: &Facts) -> Option<AdminError> {
     facts.taken.first().map(|taken| taken.refusal(facts.has_database))
 }
 
+/// The names of the units that an administrator has masked; none if there is none.
+fn masked(facts: &Facts) -> Option<String> {
+    let masked = facts.units.iter().filter(|(_, standing)| *standing == Standing::Masked);
+    let names: Vec<_> = masked.map(|(unit, _)| unit.name()).collect();
+    (!names.is_empty()).then(|| names.join(" "))
+}
+
 fn edited(site: &Site, unit: &Unit) -> String {
     let path = unit.path;
     match site.manager {
         Manager::Systemd => format!(
             "{path} is not as poppet wrote it, and is left alone: put your changes into \"systemctl edit {}\", move it \
              away, then run setup again",
-            path.rsplit('/').next().unwrap_or_default()
+            unit.name()
         ),
         Manager::OpenRc => format!(
             "{path} is not as poppet wrote it, and is left alone: put your changes into /etc/conf.d/poppet, move it away, \

@@ -4,7 +4,8 @@
 //! one that somebody has is left to him.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use ring::digest;
 
@@ -31,6 +32,8 @@ pub(in crate::cli) enum Standing {
     Same,
     /// What another setup wrote, and nobody has changed.
     Former,
+    /// A link to nothing, by which systemd's administrator keeps it from being started.
+    Masked,
     /// Something else.
     Edited,
 }
@@ -70,8 +73,22 @@ pub(super) fn paths(manager: Manager) -> &'static [&'static str] {
 }
 
 impl Unit {
+    /// As its manager calls it.
+    pub fn name(&self) -> &'static str {
+        self.path.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// How the file in its place compares.
+    pub fn standing(&self, site: &Site) -> Standing {
+        let path = site.at(self.path);
+        match site.manager == Manager::Systemd && fs::read_link(&path).is_ok_and(|to| to == Path::new(MASK)) {
+            true => Standing::Masked,
+            false => self.compare(fs::read_to_string(path).ok().as_deref()),
+        }
+    }
+
     /// How what stands in its place compares.
-    pub fn compare(&self, found: Option<&str>) -> Standing {
+    fn compare(&self, found: Option<&str>) -> Standing {
         match found {
             None => Standing::Absent,
             Some(found) if found == self.text => Standing::Same,
@@ -124,7 +141,7 @@ pub(super) fn service_database(site: &Site) -> Option<PathBuf> {
     if site.manager != Manager::Procd {
         return None;
     }
-    let text = std::fs::read_to_string(site.at(SCRIPT)).ok()?;
+    let text = fs::read_to_string(site.at(SCRIPT)).ok()?;
     let named = text.lines().find_map(|line| line.strip_prefix("DATABASE="))?.trim();
     let quoted = named.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
     Some(quoted.map_or(named.into(), |quoted| quoted.replace("'\\''", "'")).into())
@@ -163,6 +180,9 @@ const LOCAL: [(&str, &str); 2] = [
 const ALONE: &str = "/etc/systemd/system/poppet.service.d/alone.conf";
 const SCRIPT: &str = "/etc/init.d/poppet";
 const MARK: &str = "# Written by \"poppet setup\", which replaces it as long as nobody changes it. SHA-256: ";
+
+/// What "systemctl mask" links to.
+const MASK: &str = "/dev/null";
 
 #[cfg(test)]
 mod tests {

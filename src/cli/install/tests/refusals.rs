@@ -9,6 +9,7 @@ use crate::admin::{self, Failure};
 use crate::cli::install::facts::{Facts, Folder, Service};
 use crate::cli::install::site::Site;
 use crate::cli::install::tools::{Act, ToolError, Tools};
+use crate::cli::install::units::Standing;
 use crate::cli::install::{Serving, Taken, plan, remove, units};
 use crate::settings::ListenerKind;
 
@@ -84,6 +85,32 @@ fn what_stands_in_the_way_is_told_in_one_line_and_nothing_is_done() {
         assert!(error.text.contains(wanted) && error.text.lines().count() == 1, "{}", error.text);
         assert_eq!((machine.files(), machine.calls()), (before, vec![]), "{}", error.text);
     }
+}
+
+/// A unit that was masked was told to be one that somebody had edited, to be moved away.
+#[test]
+fn what_systemd_s_administrator_has_masked_is_to_be_unmasked() {
+    let machine = Machine::new();
+    machine.root.make_folder("etc/systemd/system");
+    let mask = |unit: &str| symlink("/dev/null", machine.root.path().join("etc/systemd/system").join(unit));
+    mask("poppet.service").unwrap();
+    let error = machine.set_up(&poppet("1.0")).unwrap_err();
+    assert_eq!(error.kind, Failure::Refused);
+    assert!(error.text.contains("say \"systemctl unmask poppet.service\", then"), "{}", error.text);
+    mask("poppet.socket").unwrap();
+    let error = machine.set_up(&poppet("1.0")).unwrap_err();
+    assert!(error.text.contains("unmask poppet.socket poppet.service\""), "{}", error.text);
+    // Nobody could say what should be in it, and it is masked all the same.
+    machine.root.write("var/lib/poppet/poppet.redb", "mail");
+    machine.listeners.replace(None);
+    let facts = machine.look(&poppet("1.0")).unwrap();
+    assert_eq!(facts.units.iter().filter(|(_, standing)| *standing == Standing::Masked).count(), 2);
+    // Other managers know no such thing.
+    let (machine, site) = openwrt("/mnt/disk/poppet/poppet.redb");
+    machine.root.make_folder("etc/init.d");
+    symlink("/dev/null", machine.root.path().join("etc/init.d/poppet")).unwrap();
+    let facts = Facts::look(&site, poppet("1.0").as_bytes(), &machine).unwrap();
+    assert_eq!(facts.units[0].1, Standing::Edited);
 }
 
 /// The service of an older poppet could not start, and the newer one was not put back.

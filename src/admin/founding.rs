@@ -97,6 +97,18 @@ pub fn peek(database: &Path) -> Result<Option<Settings>, AdminError> {
     Store::look(database).map_err(AdminError::unreachable)
 }
 
+/// Whether something else than a database of poppet stands there: another file, a folder, a link. Changes nothing.
+pub fn is_foreign(database: &Path) -> bool {
+    match database.symlink_metadata() {
+        // An empty file may be open to others, which would be told first.
+        Ok(facts) if facts.is_file() => {
+            facts.len() == 0 || matches!(Store::look(database), Err(StoreError::Foreign(_)))
+        }
+        Ok(_) => true,
+        Err(_) => false,
+    }
+}
+
 /// The layout of a database that this poppet makes and uses.
 pub const LAYOUT: u32 = Store::LAYOUT;
 

@@ -54,7 +54,9 @@ pub use clock::trouble as trouble_of_clock;
 pub use command::{Answer, Command, Consequence, MessageSummary, SessionRow, SettingRow, Status};
 pub use contacts::ldif;
 pub use failure::{AdminError, Failure, quoted};
-pub use founding::{Founded, LAYOUT, Seen, found, is_open, look, open, peek, restore_key, take_back};
+pub use founding::{
+    Founded, LAYOUT, Seen, found, is_foreign, is_open, look, open, peek, restore_key, take_back,
+};
 pub use mechanisms::{MechanismRow, MechanismState};
 pub use migrating::{FailingRow, Migrate, Migration};
 pub use outgoing::{LaneTrouble, OutgoingAct, OutgoingTold, RelayStatus, Trial, TrialState, TrialStep};

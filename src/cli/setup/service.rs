@@ -12,12 +12,12 @@ use crate::cli::accounts::shown;
 use crate::cli::desk::Desk;
 use crate::cli::install::{self, AUTHORITY, Doing, Facts, Hands, Listeners, Outcome, Serving, Site, Taken};
 use crate::cli::output::{Output, complain};
-use crate::cli::serve;
 use crate::cli::table::{Cell, Report, Said};
 use crate::cli::verbs::Setup;
+use crate::cli::{place, serve};
 use crate::clock::{Clock, UnixTime};
 use crate::limits;
-use crate::mail::{Address, Domain, Secret};
+use crate::mail::{Address, Domain, Secret, printable};
 use crate::net::probe::{self, Probe};
 use crate::net::{control, machine};
 use crate::settings::{Listen, ListenerKind, Method, Plaintext, Settings};
@@ -160,6 +160,17 @@ fn put_authority(path: &Path, authority: &str) -> Result<(), AdminError> {
     })
 }
 
+/// The service's database has one place, so there is no other to be named.
+fn in_the_way(database: &Path, is_services: bool, error: AdminError) -> AdminError {
+    if !is_services || !admin::is_foreign(database) {
+        return error;
+    }
+    AdminError::unreachable(format!(
+        "{} is no database of poppet: move it away, or put a backup in its place, then run setup again",
+        printable(database.as_os_str().as_encoded_bytes())
+    ))
+}
+
 /// What has been made before the service runs.
 #[derive(Default)]
 struct Made {
@@ -212,7 +223,9 @@ impl Hands for RealHands {
             (true, Serving::Process(_)) => {
                 Some(making::settings_of(&Desk::new(self.database.clone()))?.listeners)
             }
-            (true, Serving::Nobody) => match admin::peek(&self.database)? {
+            (true, Serving::Nobody) => match admin::peek(&self.database)
+                .map_err(|error| in_the_way(&self.database, place::is_services(&self.database), error))?
+            {
                 Some(settings) => Some(settings.listeners),
                 None => return Ok(None),
             },
@@ -262,5 +275,38 @@ impl Hands for RealHands {
 
     fn take_back(&self, database: &Path) -> Result<bool, AdminError> {
         admin::take_back(database)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    /// Whoever found an empty poppet.redb there was told to name another with --db, by which there is no service.
+    #[test]
+    fn what_is_no_database_in_the_services_place_is_to_be_moved_away() {
+        let folder = std::env::temp_dir().join(format!("poppet-in-the-way-{:016x}", fastrand::u64(..)));
+        fs::create_dir(&folder).unwrap();
+        let write = |name: &str, text: &str| {
+            fs::write(folder.join(name), text).unwrap();
+            fs::set_permissions(folder.join(name), fs::Permissions::from_mode(0o600)).unwrap();
+        };
+        write("notes", "buy some milk and bread");
+        fs::write(folder.join("empty"), "").unwrap();
+        fs::create_dir(folder.join("folder")).unwrap();
+        symlink(folder.join("notes"), folder.join("link")).unwrap();
+        for name in ["notes", "empty", "folder", "link"] {
+            let database = folder.join(name);
+            let error = admin::peek(&database).err().unwrap();
+            let moved = in_the_way(&database, true, error.clone());
+            assert!(moved.text.contains("move it away") && !moved.text.contains("--db"), "{}", moved.text);
+            assert_eq!(in_the_way(&database, false, error.clone()), error, "it was named");
+        }
+        let other = AdminError::unreachable("there is no database");
+        assert_eq!(in_the_way(&folder.join("none"), true, other.clone()), other);
+        fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -32,11 +32,10 @@ pub(in crate::cli) fn remove(site: &Site, is_confirmed: bool) -> Result<Report, 
     }
     let folder = printable(site.folder().as_os_str().as_encoded_bytes());
     if !is_confirmed {
-        let files = [&units[..], &programs[..]].concat().join(", ");
-        let text = format!(
-            "this ends the mail server and removes {files}; the mail in {folder} stays: say it again with --yes"
-        );
-        return Err(AdminError::new(Failure::Refused, text));
+        let authority = Some(AUTHORITY).filter(|path| stands(&site.at(path)));
+        let files: Vec<&str> = units.iter().chain(&programs).copied().chain(authority).collect();
+        let is_user_gone = has_user && tools.user_remover().is_some();
+        return Err(question(&files.join(", "), &folder, has_mail, is_user_gone));
     }
     let failed =
         |ToolError(why): ToolError| AdminError::new(Failure::Failed, format!("{why}; then say it again"));
@@ -47,12 +46,41 @@ pub(in crate::cli) fn remove(site: &Site, is_confirmed: bool) -> Result<Report, 
     let kept_edits = remove_files(site, &units, &programs)
         .map_err(|(path, error)| AdminError::new(Failure::Failed, format!("can't remove {path}: {error}")))?;
     tools.ask(Act::Reload).map_err(failed)?;
+    let remover = tools.user_remover();
+    let has_user_left = has_user && (has_mail || remover.is_none());
     if has_user && !has_mail {
-        tools.remove_user().map_err(failed)?;
+        remover.map_or(Ok(()), |remover| tools.remove_user(remover)).map_err(failed)?;
         // It is empty.
         let _ = fs::remove_dir(site.at(site.folder()));
     }
-    Ok(told(&folder, has_mail, &kept_edits))
+    let user_advice = has_user_left.then(|| user_advice(&folder, has_mail, remover));
+    Ok(told(&folder, has_mail, user_advice, &kept_edits))
+}
+
+/// Everything that would go, so that nobody is surprised.
+fn question(files: &str, folder: &str, has_mail: bool, is_user_gone: bool) -> AdminError {
+    let rest = match (has_mail, is_user_gone) {
+        (true, _) => format!("the mail in {folder} stays"),
+        (false, true) => format!("there is no mail in {folder}, so the user poppet goes too"),
+        (false, false) => "mail stays where there is any".into(),
+    };
+    let text = format!("this ends the mail server and removes {files}; {rest}: say it again with --yes");
+    AdminError::new(Failure::Refused, text)
+}
+
+/// How the user goes who is left, by a tool that is there.
+fn user_advice(folder: &str, has_mail: bool, remover: Option<&str>) -> String {
+    const BY_HAND: &str = "take poppet's lines out of /etc/passwd and /etc/group";
+    match (has_mail, remover) {
+        (true, Some(tool)) => format!(
+            "The mail stays in {folder}, and the user poppet with it: \"rm -r {folder} && {tool} poppet\" deletes both, for \
+             ever."
+        ),
+        (true, None) => format!(
+            "The mail stays in {folder}, and the user poppet with it: \"rm -r {folder}\" deletes it for ever; then {BY_HAND}."
+        ),
+        (false, _) => format!("The user poppet stays, since no tool here removes one: {BY_HAND}."),
+    }
 }
 
 /// A unit that somebody has changed is put aside, not lost.
@@ -87,13 +115,10 @@ fn remove_files(
     Ok(kept)
 }
 
-fn told(folder: &str, has_mail: bool, kept_edits: &[String]) -> Report {
-    let mut meaning = Vec::new();
-    if has_mail {
-        meaning.push(format!(
-            "The mail stays in {folder}, and the user poppet with it: \"rm -r {folder} && userdel poppet\" deletes both, \
-             for ever."
-        ));
+fn told(folder: &str, has_mail: bool, user_advice: Option<String>, kept_edits: &[String]) -> Report {
+    let mut meaning: Vec<String> = user_advice.into_iter().collect();
+    if has_mail && meaning.is_empty() {
+        meaning.push(format!("The mail stays in {folder}: \"rm -r {folder}\" deletes it for ever."));
     }
     if !kept_edits.is_empty() {
         meaning.push(format!("What you had changed is kept: {}", kept_edits.join(", ")));

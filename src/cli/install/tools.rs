@@ -139,12 +139,14 @@ impl<'a> Tools<'a> {
         calls.iter().try_for_each(|words| self.run(words))
     }
 
-    /// Removes the service's user and group.
-    pub fn remove_user(&self) -> Result<(), ToolError> {
-        match self.find("userdel") {
-            Some(_) => self.run(&["userdel", "--", USER]),
-            None => self.run(&["deluser", USER]),
-        }
+    /// The tool that removes a user and his group; none where there is none.
+    pub fn user_remover(&self) -> Option<&'static str> {
+        ["userdel", "deluser"].into_iter().find(|name| self.find(name).is_some())
+    }
+
+    /// Removes the service's user and group by that tool.
+    pub fn remove_user(&self, remover: &str) -> Result<(), ToolError> {
+        self.run(&[remover, USER])
     }
 
     /// Which calls make the user; systemd's own tool comes first, for it needs no files of others.

@@ -331,6 +331,51 @@ fn removal_takes_all_but_the_mail() {
     machine.set_up(&poppet("2.0")).unwrap();
 }
 
+/// The question was silent about the authority's certificate, and about the user who went.
+#[test]
+fn the_question_before_a_removal_names_everything_that_goes() {
+    let machine = Machine::with("1.0");
+    machine.set_up(&poppet("2.0")).unwrap();
+    let site = machine.root.site();
+    let asked = || remove(&site, false).unwrap_err().text;
+    assert!(!asked().contains("authority.pem"), "it is not there");
+    machine.root.write("etc/poppet/authority.pem", "PEM");
+    let listed = asked();
+    for path in [PROGRAM, FORMER, SERVICE, SOCKET, LOCAL[0], LOCAL[1], "etc/poppet/authority.pem"] {
+        assert!(listed.contains(&format!("/{path}")), "{path}: {listed}");
+    }
+    assert!(listed.contains("the mail in /var/lib/poppet stays") && !listed.contains("user"), "{listed}");
+    fs::remove_file(machine.root.path().join("var/lib/poppet/poppet.redb")).unwrap();
+    assert!(asked().contains("; there is no mail in /var/lib/poppet, so the user poppet goes too: say it"));
+}
+
+/// "userdel" was the advice where busybox has only "deluser", and OpenWrt neither: there the last step failed for ever.
+#[test]
+fn the_user_who_is_left_is_removed_by_a_tool_that_is_there() {
+    for (tool, has_mail, wanted) in [
+        ("userdel", true, "\"rm -r /var/lib/poppet && userdel poppet\" deletes both"),
+        ("deluser", true, "\"rm -r /var/lib/poppet && deluser poppet\" deletes both"),
+        ("none", true, "then take poppet's lines out of /etc/passwd"),
+        ("none", false, "The user poppet stays, since no tool here"),
+    ] {
+        let machine = Machine::with("1.0");
+        let sbin = machine.root.path().join("usr/sbin");
+        fs::rename(sbin.join("userdel"), sbin.join(tool)).unwrap();
+        if !has_mail {
+            fs::remove_file(machine.root.path().join("var/lib/poppet/poppet.redb")).unwrap();
+        }
+        let told = remove(&machine.root.site(), true).unwrap();
+        assert!(told.meaning()[0].contains(wanted), "{told:?}");
+        assert_eq!(told.meaning()[0].contains("userdel"), tool == "userdel");
+    }
+    let machine = Machine::with("1.0");
+    fs::remove_file(machine.root.path().join("var/lib/poppet/poppet.redb")).unwrap();
+    let sbin = machine.root.path().join("usr/sbin");
+    fs::rename(sbin.join("userdel"), sbin.join("deluser")).unwrap();
+    assert_eq!(remove(&machine.root.site(), true).unwrap().meaning().len(), 0);
+    assert!(!machine.root.read("etc/passwd").unwrap().contains("poppet"));
+}
+
 #[test]
 fn removal_leaves_what_is_not_ours_and_keeps_what_was_edited() {
     let machine = Machine::with("1.0");

@@ -13,6 +13,7 @@ use super::site::{Manager, Site};
 use super::tools::{Act, ToolError, Tools};
 use super::{Hands, Serving};
 use crate::admin::{self, AdminError, Failure};
+use crate::clock::{Clock, UnixTime};
 use crate::limits;
 use crate::mail::printable;
 
@@ -35,8 +36,10 @@ pub(in crate::cli) struct Outcome {
     pub is_former_kept: bool,
 }
 
-/// What stood in the place of files that a plan replaces.
+/// What stood in the place of files that a plan replaces, and when that was.
 struct Before {
+    /// What the log says of earlier attempts is no news.
+    began: UnixTime,
     units: Vec<(&'static str, u32, Option<Vec<u8>>)>,
     program: Option<Vec<u8>>,
     /// The layout of databases that this program uses, if it says so.
@@ -62,7 +65,7 @@ impl Doing<'_> {
             if let Err(why) = self.step(step) {
                 return Err(match (plan.is_upgrade, is_service_touched) {
                     (true, _) => self.take_back(&before, is_service_touched, &why),
-                    (false, true) => self.not_coming_up(&why),
+                    (false, true) => self.not_coming_up(&before, &why),
                     (false, false) => {
                         AdminError::new(Failure::Failed, format!("{why}; then run setup again"))
                     }
@@ -158,7 +161,7 @@ impl Doing<'_> {
     /// Puts back what stood before, and has it serve.
     fn take_back(&self, before: &Before, is_service_touched: bool, why: &str) -> AdminError {
         let tools = Tools::of(self.site);
-        let said = if is_service_touched { tools.last_words() } else { None };
+        let said = if is_service_touched { tools.last_words(before.began) } else { None };
         let heard = said.map(|said| format!("; its log says: {said}")).unwrap_or_default();
         let log = self.site.manager.log_command();
         let undone = self.undo(before, is_service_touched);
@@ -215,8 +218,8 @@ impl Doing<'_> {
         }
     }
 
-    fn not_coming_up(&self, why: &str) -> AdminError {
-        let said = Tools::of(self.site).last_words();
+    fn not_coming_up(&self, before: &Before, why: &str) -> AdminError {
+        let said = Tools::of(self.site).last_words(before.began);
         let heard = said.map(|said| format!("; its log says: {said}")).unwrap_or_default();
         let former = self.site.former();
         let kept = match self.site.at(former).is_file() {
@@ -234,7 +237,12 @@ impl Doing<'_> {
 
 impl Before {
     fn of(site: &Site, plan: &Plan) -> Before {
-        let mut before = Before { units: Vec::new(), program: None, layout: None };
+        let mut before = Before {
+            began: Clock::system(UnixTime(0)).now(),
+            units: Vec::new(),
+            program: None,
+            layout: None,
+        };
         for step in &plan.steps {
             match step {
                 Step::PutUnit(unit) => {

@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 
 use super::site::{Manager, Site, USER};
+use crate::clock::UnixTime;
 use crate::limits;
 use crate::mail::printable;
 
@@ -104,13 +105,20 @@ impl<'a> Tools<'a> {
         }
     }
 
-    /// What the service has complained of last in its log, as one line; none if that can't be had.
-    pub fn last_words(&self) -> Option<String> {
+    /// What the service has complained of last in its log since then, where the log can be asked for a time, as one line;
+    /// none if that can't be had.
+    pub fn last_words(&self, since: UnixTime) -> Option<String> {
+        let since = format!("--since=@{}", since.0);
         let words = match self.site.manager {
-            Manager::Systemd => {
-                &["journalctl", "--identifier=poppet", "--lines=30", "--output=cat", "--no-pager", "--quiet"]
-                    [..]
-            }
+            Manager::Systemd => &[
+                "journalctl",
+                "--identifier=poppet",
+                &since,
+                "--lines=30",
+                "--output=cat",
+                "--no-pager",
+                "--quiet",
+            ][..],
             Manager::Procd => &["logread", "-l", "30", "-e", "poppet"],
             Manager::OpenRc => return None,
         };

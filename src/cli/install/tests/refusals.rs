@@ -11,6 +11,7 @@ use crate::cli::install::site::Site;
 use crate::cli::install::tools::{Act, ToolError, Tools};
 use crate::cli::install::units::Standing;
 use crate::cli::install::{Serving, Taken, plan, remove, units};
+use crate::clock::UnixTime;
 use crate::settings::ListenerKind;
 
 #[test]
@@ -262,7 +263,7 @@ fn each_manager_is_asked_in_its_own_words() {
     for act in [Act::Reload, Act::Enable, Act::Start, Act::Restart, Act::Stop, Act::Disable] {
         tools.ask(act).unwrap();
     }
-    assert!(tools.is_active() && !tools.is_enabled() && tools.last_words().is_none());
+    assert!(tools.is_active() && !tools.is_enabled() && tools.last_words(UnixTime(0)).is_none());
     let wanted = "rc-update --quiet add poppet default\nrc-service poppet start\nrc-service poppet restart\n\
                   rc-service poppet stop\nrc-update --quiet del poppet default\nrc-service poppet status\n";
     assert_eq!(root.read("calls").as_deref(), Some(wanted));

@@ -302,6 +302,24 @@ fn a_first_start_that_fails_tells_what_the_log_says() {
     assert_eq!(machine.root.read("running"), Some(poppet("1.1")));
 }
 
+/// The log's last complaints were those of an attempt whose cause had been mended, where this one said nothing.
+#[test]
+fn what_an_earlier_attempt_complained_of_is_not_told_again() {
+    let machine = Machine::new();
+    machine.root.write_program(
+        "usr/bin/journalctl",
+        "#!/bin/sh\nfor word in \"$@\"; do case $word in --since=@*) since=${word#--since=@};; esac; done\n\
+         for at in 1000000000 4000000000; do [ $at -ge \"${since:-0}\" ] && echo error: at $at; done\n",
+    );
+    let mute = |version| poppet(version) + "# mute\n";
+    let first = machine.set_up(&mute("1.0")).unwrap_err().text;
+    assert!(first.contains("its log says: error: at 4000000000;"), "{first}");
+    // So it is where a former version is put back.
+    machine.set_up(&poppet("1.1")).unwrap();
+    let upgrade = machine.set_up(&mute("2.0")).unwrap_err().text;
+    assert!(upgrade.contains("its log says: error: at 4000000000;"), "{upgrade}");
+}
+
 #[test]
 fn removal_takes_all_but_the_mail() {
     let machine = Machine::with("1.0");

@@ -47,7 +47,7 @@ pub(super) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// How the server of that database is started: the service, if one is installed for it.
+/// How the server of that database is started: the service, or the setup of one where its database has none.
 pub(super) fn start_command(database: &Path) -> &'static str {
     start_command_below(Path::new("/"), database)
 }
@@ -69,7 +69,9 @@ fn start_command_below(root: &Path, database: &Path) -> &'static str {
         Some(Manager::Systemd) if stands("etc/systemd/system/poppet.service") => "systemctl start poppet",
         Some(Manager::OpenRc) if stands("etc/init.d/poppet") => "rc-service poppet start",
         Some(Manager::Procd) if stands("etc/init.d/poppet") => "/etc/init.d/poppet start",
-        _ => "poppet serve",
+        // It is the service's user's, and root may not serve it.
+        Some(Manager::Systemd | Manager::OpenRc) => SETUP,
+        _ => SERVE,
     }
 }
 
@@ -94,6 +96,10 @@ fn choose(
         .ok_or_else(|| AdminError::usage("there is no home folder to look in: name the database with --db"))
 }
 
+/// What makes the service, or brings it back.
+const SETUP: &str = "poppet setup";
+/// How a database is served that is no service's.
+pub(super) const SERVE: &str = "poppet serve";
 /// Where the service's database is, which others can see and not enter.
 const SERVICES_FOLDER: &str = "/var/lib/poppet";
 
@@ -134,16 +140,23 @@ mod tests {
         std::fs::remove_dir_all(&root).unwrap();
     }
 
+    /// After "poppet setup --remove" it was to be started by "poppet serve", which root is refused.
     #[test]
     fn the_service_starts_its_own_database_and_no_other() {
         let root = std::env::temp_dir().join(format!("poppet-place-{:016x}", fastrand::u64(..)));
         let services = Path::new("/var/lib/poppet/poppet.redb");
         let start = |database: &Path| start_command_below(&root, database);
         std::fs::create_dir_all(root.join("run/systemd/system")).unwrap();
-        assert_eq!(start(services), "poppet serve", "systemd alone is no service");
+        assert_eq!(start(services), "poppet setup", "systemd alone is no service");
         std::fs::create_dir_all(root.join("etc/systemd/system/poppet.service")).unwrap();
         assert_eq!(start(services), "systemctl start poppet");
         assert_eq!(start(Path::new("/srv/mail.redb")), "poppet serve");
+        std::fs::remove_dir_all(root.join("run")).unwrap();
+        assert_eq!(start(services), "poppet serve", "nobody here starts services");
+        std::fs::create_dir_all(root.join("run/openrc")).unwrap();
+        assert_eq!(start(services), "poppet setup");
+        std::fs::create_dir_all(root.join("etc/init.d/poppet")).unwrap();
+        assert_eq!(start(services), "rc-service poppet start");
         std::fs::remove_dir_all(&root).unwrap();
     }
 }

@@ -137,16 +137,22 @@ fn refuse_root(database: &Path) -> Result<(), AdminError> {
     }
     let owner = database.symlink_metadata().map_or(0, |about| about.uid());
     if owner != 0 {
-        let name = local::name_of(Path::new(ETC), owner).unwrap_or_else(|| "NAME".into());
-        return Err(AdminError::new(
-            Failure::Refused,
-            format!(
-                "the database {} belongs to user {owner}, not to root: run \"poppet serve --user {name}\"",
-                database.display()
-            ),
-        ));
+        let name = local::name_of(Path::new(ETC), owner);
+        return Err(of_another(database, owner, name.as_deref(), place::start_command(database)));
     }
     Ok(())
+}
+
+/// The service comes first where there may be one.
+fn of_another(database: &Path, owner: u32, name: Option<&str>, start: &str) -> AdminError {
+    let user = name.map_or(format!("user {owner}"), |name| format!("the user {name}"));
+    let by_hand = format!("poppet serve --user {}", name.unwrap_or("NAME"));
+    let remedy = match start {
+        place::SERVE => format!("run \"{by_hand}\""),
+        service => format!("run \"{service}\" for the service, or \"{by_hand}\""),
+    };
+    let text = format!("the database {} belongs to {user}, not to root: {remedy}", database.display());
+    AdminError::new(Failure::Refused, text)
 }
 
 /// Once all else is well: before that the cause of a failure is one line.
@@ -240,6 +246,27 @@ mod tests {
             (ListenerKind::Smtp, at("[::1]:2525")),
         ];
         assert_eq!(ready_line(&bound), "ready pop3=127.0.0.1:1110 smtp=127.0.0.1:2525,[::1]:2525\n");
+    }
+
+    /// The owner was a number, and nothing was said of the service that had been removed.
+    #[test]
+    fn root_is_told_whose_the_database_is_and_who_serves_it_s_331() {
+        let told = |name, start| of_another(Path::new("/d/p.redb"), 994, name, start).text;
+        for (name, start, wanted) in [
+            (
+                Some("poppet"),
+                "poppet serve",
+                "the user poppet, not to root: run \"poppet serve --user poppet\"",
+            ),
+            (None, "poppet serve", "user 994, not to root: run \"poppet serve --user NAME\""),
+            (
+                Some("poppet"),
+                "poppet setup",
+                "run \"poppet setup\" for the service, or \"poppet serve --user poppet\"",
+            ),
+        ] {
+            assert!(told(name, start).ends_with(wanted), "{}", told(name, start));
+        }
     }
 
     #[test]

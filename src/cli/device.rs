@@ -46,7 +46,7 @@ fn add(device: Device, is_forced: bool, desk: &Desk) -> Result<Report, AdminErro
         meaning.extend(shut_out(desk)?);
     }
     if device.reach == Reach::SmartHost && !route::has_way_out(desk)? {
-        meaning.push(route::NO_WAY_OUT.to_owned());
+        meaning.push(format!("Mail can't leave yet: {}.", route::NO_WAY_OUT));
     }
     let mut facts: Vec<_> = COLUMNS.iter().copied().zip(cells(&device)).take(COLUMNS.len() - 1).collect();
     facts.push(("meaning", Cell::Texts(meaning.clone())));

@@ -40,9 +40,9 @@ pub(super) fn has_way_out(desk: &Desk) -> Result<bool, AdminError> {
     Ok(all(desk)?.iter().any(|route| route.space == AddressSpace::All))
 }
 
-/// What it means that there is none.
-pub(super) const NO_WAY_OUT: &str = "There is no smart host yet, so mail to other servers is refused: \"poppet set \
-                                     smarthost HOST\" names one.";
+/// What it means that there is none, as the rest of a line.
+pub(super) const NO_WAY_OUT: &str = "there is no smart host yet, so mail to other servers is refused: \"poppet set \
+                                     smarthost HOST\" names one";
 
 /// What is asked of routes or shares.
 struct Asked<'verb> {

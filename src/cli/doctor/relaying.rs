@@ -10,7 +10,7 @@ use crate::admin::LiveStatus;
 /// Asks at every door for incoming mail; mail itself is not sent.
 pub(super) fn of(live: &LiveStatus) -> Vec<Finding> {
     let doors = live.listeners.iter().filter(|(name, _)| name == "smtp");
-    doors.map(|(_, address)| judged(ask(reachable(*address)))).collect()
+    doors.map(|(_, address)| judged(*address, ask(reachable(*address)))).collect()
 }
 
 /// The reply to the recipient who is elsewhere. Errs if it did not come to that.
@@ -55,26 +55,28 @@ fn expect_good(reply: &str) -> io::Result<()> {
     }
 }
 
-fn judged(answer: io::Result<String>) -> Finding {
+fn judged(door: SocketAddr, answer: io::Result<String>) -> Finding {
     match answer {
         Ok(reply) if reply.starts_with('2') => Finding::note(
             "relay",
-            "this machine may send to other servers without a logon, since a device has its address: \"poppet device list\" \
-             shows it",
+            format!(
+                "this machine may send to other servers through {door} without a logon, since a device has its address: \
+                 \"poppet device list\" shows it"
+            ),
         ),
         Ok(reply) if reply.starts_with('5') => {
-            Finding::good("relay", "a stranger's mail for another server is refused")
+            Finding::good("relay", format!("a stranger's mail for another server is refused at {door}"))
         }
         Ok(reply) => Finding::note(
             "relay",
             format!(
-                "a stranger's mail for another server is not taken now ({}): ask again later",
+                "a stranger's mail for another server is not taken now at {door} ({}): ask again later",
                 super::super::table::harmless(&reply)
             ),
         ),
         Err(error) => Finding::note(
             "relay",
-            format!("whether strangers can send through it is not known ({error}): ask again later"),
+            format!("whether strangers can send through {door} is not known ({error}): ask again later"),
         ),
     }
 }
@@ -89,9 +91,13 @@ mod tests {
     use super::super::State;
     use super::*;
 
+    const DOOR: &str = "[2001:db8::1]:25";
+
     fn told(replies: &str) -> (State, String) {
         let mut said = Vec::new();
-        let finding = judged(converse(&mut replies.as_bytes(), &mut said));
+        let finding = judged(DOOR.parse().unwrap(), converse(&mut replies.as_bytes(), &mut said));
+        // The rows for IPv4 and IPv6 were the same, word for word.
+        assert!(finding.what.contains(DOOR), "{finding:?}");
         (finding.state, String::from_utf8(said).unwrap())
     }
 

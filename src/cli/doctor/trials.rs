@@ -22,7 +22,7 @@ pub(super) fn of_ways(settings: &Settings, desk: &Desk) -> Result<Vec<Finding>, 
     if hosts != "off" {
         findings.extend(tried(&Lane::SmartHost, desk)?);
     } else if !has_mx && !routes.iter().any(|route| route.space == AddressSpace::All) {
-        findings.push(Finding::note("smarthost", route::NO_WAY_OUT));
+        findings.push(no_way_out());
     }
     for route in routes.iter().take(MOST_TRIALS) {
         findings.extend(tried(&Lane::Route(route.space.clone()), desk)?);
@@ -35,6 +35,10 @@ pub(super) fn of_ways(settings: &Settings, desk: &Desk) -> Result<Vec<Finding>, 
         findings.push(Finding::note("route", text));
     }
     Ok(findings)
+}
+
+fn no_way_out() -> Finding {
+    Finding::note("smarthost", route::NO_WAY_OUT)
 }
 
 /// Tries the way that mail from a user or domain here takes, or that to somewhere else.
@@ -192,6 +196,13 @@ mod tests {
         assert_eq!(found[0].what, "two servers");
         assert_eq!(found[3].what, "mail.example.com: it refuses the password: set it anew");
         assert_eq!(of_trial(&Lane::SmartHost, &Trial::default())[0].state, State::Wrong);
+    }
+
+    /// That of the smart host alone began with a capital and ended with a full stop.
+    #[test]
+    fn a_finding_is_the_rest_of_its_line() {
+        let row = no_way_out();
+        assert!(row.what.starts_with("there is no smart host") && row.what.ends_with("names one"), "{row:?}");
     }
 
     #[test]

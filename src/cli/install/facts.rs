@@ -13,7 +13,7 @@ use super::files;
 use super::site::{Manager, Site, USER};
 use super::tools::{Tools, output_of};
 use super::units::{self, Standing, Unit};
-use super::{Hands, Serving};
+use super::{Hands, Serving, user};
 use crate::admin::AdminError;
 use crate::mail::printable;
 use crate::settings::{Listen, ListenerKind};
@@ -31,8 +31,8 @@ pub(in crate::cli) struct Facts {
     pub has_user: bool,
     /// See there.
     pub has_group: bool,
-    /// Whether a user could be made.
-    pub can_make_user: bool,
+    /// Why no user could be made; one line with the remedy.
+    pub user_fault: Option<String>,
     /// What is in the place of the database's folder.
     pub folder: Folder,
     /// Whether there is a database.
@@ -135,7 +135,7 @@ impl Facts {
             program: program.unwrap_or(Standing::Edited),
             has_user: uid.is_some(),
             has_group,
-            can_make_user: tools.can_make_user(),
+            user_fault: user::fault(site, &tools),
             folder,
             has_database,
             is_busy: has_database && server == Serving::Nobody && listeners.is_none(),

@@ -21,6 +21,7 @@ mod site;
 mod tests;
 mod tools;
 mod units;
+mod user;
 
 pub(super) use doing::{Doing, Outcome};
 pub(super) use facts::{Facts, Listeners, Taken, is_current};

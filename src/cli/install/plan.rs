@@ -228,15 +228,8 @@ fn refusal_of_files(site: &Site, facts: &Facts) -> Option<AdminError> {
     if let Some((unit, _)) = facts.units.iter().find(|(_, standing)| *standing == Standing::Edited) {
         return failed(Failure::Refused, edited(site, unit));
     }
-    if !facts.has_user && !facts.can_make_user {
-        return failed(
-            Failure::Failed,
-            "this system has neither systemd-sysusers, useradd nor busybox's adduser: make the system user and group \
-             poppet yourself, then run setup again"
-                .into(),
-        );
-    }
-    None
+    let fault = facts.user_fault.as_ref().filter(|_| !facts.has_user)?;
+    failed(Failure::Failed, fault.clone())
 }
 
 fn refusal_of_ports(facts: &Facts) -> Option<AdminError> {

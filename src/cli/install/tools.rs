@@ -139,6 +139,11 @@ impl<'a> Tools<'a> {
         self.user_calls(false).is_some()
     }
 
+    /// Whether that tool is there.
+    pub fn has(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
     /// Makes the service's group, if it is not there, and user.
     pub fn make_user(&self, has_group: bool) -> Result<(), ToolError> {
         let calls = self.user_calls(has_group).ok_or_else(|| {

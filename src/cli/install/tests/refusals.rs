@@ -44,7 +44,7 @@ fn what_stands_in_the_way_is_told_in_one_line_and_nothing_is_done() {
         (
             |machine| fs::remove_file(machine.root.path().join("usr/bin/systemd-sysusers")).unwrap(),
             Failure::Failed,
-            "make the system user and group poppet yourself",
+            "no tool of this system makes users: add poppet:x:999:999:",
         ),
         (
             |machine| {

@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{AdminError, Answer, Asker, Context};
+use super::{AdminError, Answer, Asker, Context, holder};
 use crate::auth::{DeviceKey, Gatekeeper};
 use crate::cert;
 use crate::clock::{Clock, UnixTime};
@@ -83,12 +83,17 @@ fn open_store(database: &Path, clock: &Clock) -> Result<Store, AdminError> {
         )));
     }
     Store::open(database, &Options::default(), clock.clone()).map_err(|error| match error {
-        StoreError::InUse(_) => AdminError::unreachable(format!(
-            "another program has {} open and no server answers beside it: end that program, then try again",
-            shown(database)
-        )),
+        StoreError::InUse(_) => {
+            AdminError::unreachable(in_use(&shown(database), holder(database), "try again"))
+        }
         error => AdminError::unreachable(error),
     })
+}
+
+/// What is said of a database that a program has open which is no server that answers, and who that is.
+pub fn in_use(database: &str, holder: Option<String>, then: &str) -> String {
+    let holder = holder.unwrap_or_else(|| "another program".into());
+    format!("{holder} has {database} open and no server answers beside it: end that program, then {then}")
 }
 
 /// The settings of a database that nobody has open; none if somebody has. Changes nothing. Errs with

@@ -21,6 +21,7 @@ mod fixed;
 mod following;
 mod forwards;
 mod founding;
+mod holder;
 mod joined;
 mod locks;
 mod mechanisms;
@@ -55,8 +56,9 @@ pub use command::{Answer, Command, Consequence, MessageSummary, SessionRow, Sett
 pub use contacts::ldif;
 pub use failure::{AdminError, Failure, quoted};
 pub use founding::{
-    Founded, LAYOUT, Seen, found, is_foreign, is_open, look, open, peek, restore_key, take_back,
+    Founded, LAYOUT, Seen, found, in_use, is_foreign, is_open, look, open, peek, restore_key, take_back,
 };
+pub use holder::{holder, opener};
 pub use mechanisms::{MechanismRow, MechanismState};
 pub use migrating::{FailingRow, Migrate, Migration};
 pub use outgoing::{LaneTrouble, OutgoingAct, OutgoingTold, RelayStatus, Trial, TrialState, TrialStep};

@@ -14,7 +14,7 @@ use super::site::{Manager, Site, USER};
 use super::tools::{Tools, output_of};
 use super::units::{self, Standing, Unit};
 use super::{Hands, Serving, user};
-use crate::admin::AdminError;
+use crate::admin::{self, AdminError};
 use crate::mail::printable;
 use crate::settings::{Listen, ListenerKind};
 
@@ -39,6 +39,8 @@ pub(in crate::cli) struct Facts {
     pub has_database: bool,
     /// Whether another program has it open, and is no server that answers.
     pub is_busy: bool,
+    /// Who that is, if it can be seen.
+    pub holder: Option<String>,
     /// Files of it that are not the service's.
     pub foreign_files: bool,
     /// Whether its folder is not the service's, and has files of others.
@@ -109,6 +111,7 @@ impl Facts {
         let has_database = database.symlink_metadata().is_ok();
         let server = hands.server();
         let listeners = hands.listeners(has_database, &server)?;
+        let is_busy = has_database && server == Serving::Nobody && listeners.is_none();
         let (uid, has_group) = (user_number(site), has_name(site, "etc/group"));
         let pid = tools.main_process();
         let (is_active, has_ports) = (tools.is_active(), tools.has_ports());
@@ -138,7 +141,8 @@ impl Facts {
             user_fault: user::fault(site, &tools),
             folder,
             has_database,
-            is_busy: has_database && server == Serving::Nobody && listeners.is_none(),
+            is_busy,
+            holder: if is_busy { admin::holder(&database) } else { None },
             foreign_files: folder == Folder::Stands && has_foreign_files(&database, uid),
             is_folder_shared: folder == Folder::Stands && is_shared(&database, uid),
             service_database: units::service_database(site),

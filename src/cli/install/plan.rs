@@ -193,9 +193,7 @@ fn refusal_of_server(facts: &Facts) -> Option<AdminError> {
     if facts.is_busy && !facts.service.is_active {
         return failed(
             Failure::Unreachable,
-            "another program has the database open and no server answers beside it: end that program, then run setup \
-             again"
-                .into(),
+            admin::in_use("the database", facts.holder.clone(), "run setup again"),
         );
     }
     None

@@ -8,8 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 
 use super::Taken;
-use crate::admin::{AdminError, Failure};
-use crate::mail::printable;
+use crate::admin::{self, AdminError, Failure};
 use crate::settings::{Listen, ListenerKind};
 
 /// The wanted addresses that can't be had, with the reason and the remedy.
@@ -94,21 +93,7 @@ fn holder(port: u16) -> Option<(u32, String)> {
     let tables =
         ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| fs::read_to_string(table).unwrap_or_default());
     let sockets: Vec<u64> = tables.iter().flat_map(|table| listening(table, port)).collect();
-    for process in fs::read_dir("/proc").ok()?.flatten() {
-        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
-            continue;
-        };
-        let Ok(descriptors) = fs::read_dir(process.path().join("fd")) else { continue };
-        let has_it = descriptors.flatten().any(|descriptor| {
-            // What is behind the link, without opening it.
-            fs::metadata(descriptor.path()).is_ok_and(|facts| sockets.contains(&facts.ino()))
-        });
-        if has_it {
-            let name = fs::read(process.path().join("comm")).unwrap_or_default();
-            return Some((pid, printable(name.trim_ascii())));
-        }
-    }
-    None
+    admin::opener(&|facts| sockets.contains(&facts.ino()))
 }
 
 /// The inodes of sockets that listen at a port, of the kernel's table: the second column is the address, the fourth the

@@ -248,6 +248,18 @@ fn openwrt_s_service_keeps_the_database_that_its_script_names() {
     assert!(machine.root.read("etc/passwd").unwrap().contains("poppet"));
 }
 
+/// "End that program" named none, though the kernel knew it.
+#[test]
+fn who_has_the_database_open_is_named() {
+    let machine = Machine::new();
+    machine.root.write("var/lib/poppet/poppet.redb", "mail");
+    let _open = fs::File::open(machine.root.path().join("var/lib/poppet/poppet.redb")).unwrap();
+    machine.listeners.replace(None);
+    let error = machine.set_up(&poppet("1.0")).unwrap_err();
+    let own = format!("(process {}) has the database open", std::process::id());
+    assert!(error.text.contains(&own) && error.text.ends_with("then run setup again"), "{}", error.text);
+}
+
 #[test]
 fn each_manager_is_asked_in_its_own_words() {
     let root = Root::bare();

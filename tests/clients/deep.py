@@ -177,6 +177,8 @@ def main():
         house.set_up()
         # Counted is each recipient.
         house.poppet("set", "mails_per_day", "none")
+        # The server that is played gets its port after the start.
+        house.poppet("set", "sandbox", "off")
         house.start()
         try:
             is_well = passes("a deep queue", lambda lab: run(lab, options.count, options.each), Lab(house))

@@ -153,11 +153,19 @@ def a_template_of_names_takes_each_name_as_one_S_193(lab):
 @test
 def StartTLS_serves_as_well(lab):
     with settings(lab.house, directory_servers=lab.clear):
+        # The sandbox learns of a port that is no directory's usual one when the server starts.
+        restart(lab.house)
         asked = lab.slapd.log().count("STARTTLS")
         lab.expect(LET_IN, "bob@home.lan", PASSWORDS["bob"])
         lab.expect(REFUSED, "bob@home.lan", "wrong")
         if lab.slapd.log().count("STARTTLS") == asked:
             raise Failed("slapd was not asked for StartTLS")
+    restart(lab.house)
+
+
+def restart(house):
+    house.stop()
+    house.start()
 
 
 @test

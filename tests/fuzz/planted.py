@@ -45,7 +45,9 @@ def read(path):
 def plant(root, tree, plants):
     """Makes `tree` a copy of what the targets are built of, with every bug in it."""
     wanted = {"Cargo.toml", "Cargo.lock", "README.md"}
-    wanted |= {str(path.relative_to(root)) for path in (root / "src").rglob("*") if path.is_file()}
+    # Units and scripts are in the program.
+    for folder in ("src", "systemd", "init"):
+        wanted |= {str(path.relative_to(root)) for path in (root / folder).rglob("*") if path.is_file()}
     fuzz = root / "tests/fuzz"
     wanted |= {str(path.relative_to(root)) for path in fuzz.rglob("*") if path.suffix in (".rs", ".toml", ".lock")}
     texts = {name: (root / name).read_bytes() for name in wanted}

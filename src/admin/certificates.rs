@@ -1,6 +1,7 @@
 //! Certificates (A8): poppet's own, the authorities that vouch for users, those that are allowed by themselves.
 
 mod remedy;
+mod row;
 mod servers;
 
 use std::net::IpAddr;
@@ -15,6 +16,7 @@ use crate::clock::{Clock, UnixTime};
 use crate::limits;
 use crate::mail::{Address, Secret};
 use crate::store::StoreError;
+pub use row::CertificateRow;
 
 /// What is done with certificates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,33 +171,6 @@ pub enum Told {
         /// What is to be known of it, in sentences for people.
         notes: Vec<String>,
     },
-}
-
-/// A certificate in a listing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CertificateRow {
-    /// What it is for.
-    pub kind: CertificateKind,
-    /// The user who may log on by it.
-    pub address: Option<Address>,
-    /// The name of its subject, or its label, or the names of a request.
-    pub name: String,
-    /// Which it is; zeros where none has been read from the files that are followed.
-    pub fingerprint: Fingerprint,
-    /// Until when it is valid, where that is known.
-    pub ends: Option<UnixTime>,
-    /// Whether that is over.
-    pub has_ended: bool,
-    /// Whether its mailbox is no more; then it is nobody's.
-    pub is_nobodys: bool,
-    /// To whom it is shown: names, addresses of this machine, or [`EVERYWHERE`]; none where it is not bound.
-    pub bound: Vec<String>,
-    /// The chain's file, if that is followed (T3).
-    pub watched: Option<String>,
-    /// What is wrong with the files that are followed: the certificate stays as it is meanwhile.
-    pub trouble: Option<String>,
-    /// The names and addresses of hosts that it is for.
-    pub subjects: Vec<String>,
 }
 
 /// Everybody for whom nothing else is bound.

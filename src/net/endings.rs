@@ -74,19 +74,8 @@ mod tests {
     const ENDS: u64 = 1_800_000_000;
 
     fn row(kind: CertificateKind, print: u8) -> CertificateRow {
-        CertificateRow {
-            kind,
-            address: None,
-            name: "company".into(),
-            fingerprint: Fingerprint([print; 32]),
-            ends: Some(UnixTime(ENDS)),
-            has_ended: false,
-            is_nobodys: false,
-            bound: Vec::new(),
-            watched: None,
-            trouble: None,
-            subjects: Vec::new(),
-        }
+        let row = CertificateRow::new(kind, "company".into(), Fingerprint([print; 32]));
+        CertificateRow { ends: Some(UnixTime(ENDS)), ..row }
     }
 
     #[test]

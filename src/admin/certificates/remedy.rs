@@ -46,19 +46,7 @@ mod tests {
     use crate::admin::Fingerprint;
 
     fn row(kind: CertificateKind) -> CertificateRow {
-        CertificateRow {
-            kind,
-            address: None,
-            name: "company".into(),
-            fingerprint: Fingerprint([7; 32]),
-            ends: None,
-            has_ended: false,
-            is_nobodys: false,
-            bound: Vec::new(),
-            watched: None,
-            trouble: None,
-            subjects: Vec::new(),
-        }
+        CertificateRow::new(kind, "company".into(), Fingerprint([7; 32]))
     }
 
     /// An authority of a directory was to be followed by one that was then believed for users.

@@ -57,18 +57,9 @@ pub(super) async fn rows(context: &Context) -> Result<Vec<CertificateRow>, Admin
     let installed = cert::installed(&context.store).await.map_err(failed)?;
     rows.extend(installed.into_iter().filter_map(installed_row));
     let requests = cert::requests(&context.store).await.map_err(failed)?;
-    rows.extend(requests.into_iter().map(|Requested { request, subjects, .. }| CertificateRow {
-        kind: CertificateKind::Request,
-        address: None,
-        name: subjects.join(" "),
-        fingerprint: cert::fingerprint(&request),
-        ends: None,
-        has_ended: false,
-        is_nobodys: false,
-        bound: Vec::new(),
-        watched: None,
-        trouble: None,
-        subjects,
+    rows.extend(requests.into_iter().map(|Requested { request, subjects, .. }| {
+        let (name, fingerprint) = (subjects.join(" "), cert::fingerprint(&request));
+        CertificateRow { subjects, ..CertificateRow::new(CertificateKind::Request, name, fingerprint) }
     }));
     Ok(rows)
 }

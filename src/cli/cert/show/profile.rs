@@ -170,19 +170,7 @@ mod tests {
     fn authority(name: &str, print: u8) -> Authority {
         Authority {
             pem: "-----BEGIN CERTIFICATE-----\nYXV0aG9y\naXR5\n-----END CERTIFICATE-----\n".into(),
-            row: CertificateRow {
-                kind: CertificateKind::Authority,
-                address: None,
-                name: name.into(),
-                fingerprint: Fingerprint([print; 32]),
-                ends: None,
-                has_ended: false,
-                is_nobodys: false,
-                bound: Vec::new(),
-                watched: None,
-                trouble: None,
-                subjects: Vec::new(),
-            },
+            row: CertificateRow::new(CertificateKind::Authority, name.into(), Fingerprint([print; 32])),
         }
     }
 

@@ -14,6 +14,8 @@ ZIG, ZIGBUILD = "0.17.1", "0.24.0"
 # Debian's newest Rust, beside the one that its release came with, and the sources of its standard library.
 RUST_PACKAGES = ("rustc-web", "cargo-web", "rust-web-src")
 WAYS = ("source", "rustup")
+SOURCES = ("a Rust with the sources of its standard library: rustup component add rust-src, "
+           f"or without rustup apt-get install {' '.join(RUST_PACKAGES)}")
 
 
 class Tools:
@@ -21,24 +23,21 @@ class Tools:
 
     source: a rustc with the sources of its standard library, which is built along: Debian's, or that of rustup with its
             component rust-src;
-    rustup: the standard library and the musl that rustup has for the target.
+    rustup: the standard library that rustup has for the target, which is made for speed: half a megabyte more.
     """
 
     def __init__(self, way=None):
         self.home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "poppet" / f"zig-{ZIG}-{ZIGBUILD}"
         self.zig = next(iter(sorted(self.home.glob("lib/python3*/site-packages/ziglang/zig"))), None)
         self.zigbuild = self.home / "bin" / "cargo-zigbuild"
-        self.rustc, self.cargo = with_sources() or (None, None)
-        self.way = way or ("source" if self.rustc or not shutil.which("rustup") else "rustup")
-        if self.way == "rustup":
-            self.rustc, self.cargo = shutil.which("rustc"), shutil.which("cargo")
+        self.way = way or "source"
+        self.rustc, self.cargo = (with_sources() if self.way == "source" else by_rustup()) or (None, None)
 
     def missing(self, boards):
         """What these boards need and the machine lacks, with what brings it."""
         found = []
         if not self.rustc or not self.cargo:
-            found.append(f"a Rust with the sources of its standard library: apt-get install {' '.join(RUST_PACKAGES)}, "
-                         "or rustup component add rust-src, or Rust by rustup and --with rustup")
+            found.append(SOURCES if self.way == "source" else f"rustup's Rust {wanted()} or later: rustup update stable")
         elif self.way == "rustup":
             there = said("rustup", "target", "list", "--installed").split()
             found += [f"Rust for {board.target}: rustup target add {board.target}" for board in boards if board.target not in there]
@@ -50,12 +49,17 @@ class Tools:
 
     def install(self, boards):
         """Brings what is missing; as root, or with sudo, where packages are."""
-        packages = [] if self.rustc and self.cargo else list(RUST_PACKAGES)
+        packages = []
+        if self.way == "source" and not self.rustc:
+            if by_rustup():
+                thrice("rustup", "component", "add", "rust-src")
+            else:
+                packages += RUST_PACKAGES
         if any(not board.is_native and not shutil.which(board.emulator) for board in boards):
             packages.append("qemu-user-static")
         if packages:
             install_packages(packages)
-        if self.way == "rustup":
+        if self.way == "rustup" and self.rustc:
             thrice("rustup", "target", "add", *(board.target for board in boards))
         if not self.zig or not self.zigbuild.exists():
             shutil.rmtree(self.home, ignore_errors=True)
@@ -77,15 +81,26 @@ class Tools:
 
 def with_sources():
     """A rustc and its cargo that are new enough and have the standard library's sources; Debian's before others."""
-    wanted = re.search(r'^rust-version = "(\d+)\.(\d+)"', (ROOT / "Cargo.toml").read_text(), re.M)
     for rustc, cargo in (("/usr/bin/rustc", "/usr/bin/cargo"), (shutil.which("rustc"), shutil.which("cargo"))):
-        if not rustc or not cargo or not Path(rustc).exists() or not Path(cargo).exists():
-            continue
-        found = re.match(r"rustc (\d+)\.(\d+)", said(rustc, "--version"))
-        is_new = found and [int(part) for part in found.groups()] >= [int(part) for part in wanted.groups()]
-        if is_new and (sysroot(rustc) / "lib/rustlib/src/rust/library/std/Cargo.toml").exists():
+        if cargo and Path(cargo).exists() and is_new(rustc) and (sysroot(rustc) / "lib/rustlib/src/rust/library/std/Cargo.toml").exists():
             return rustc, cargo
     return None
+
+
+def by_rustup():
+    """The rustc and cargo that rustup brought, if they are new enough."""
+    rustc, cargo = shutil.which("rustc"), shutil.which("cargo")
+    return (rustc, cargo) if shutil.which("rustup") and cargo and is_new(rustc) else None
+
+
+def is_new(rustc):
+    found = re.match(r"rustc (\d+)\.(\d+)", said(rustc, "--version")) if rustc else None
+    return bool(found) and [int(part) for part in found.groups()] >= [int(part) for part in wanted().split(".")]
+
+
+def wanted():
+    """The oldest Rust that will do, `1.92`."""
+    return re.search(r'^rust-version = "(\d+\.\d+)"', (ROOT / "Cargo.toml").read_text(), re.M)[1]
 
 
 def sysroot(rustc):

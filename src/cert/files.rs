@@ -171,7 +171,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Unreadable {
     let (shown, user) = (shown(path), rustix::process::geteuid().as_raw());
     match error.kind() {
         io::ErrorKind::PermissionDenied if !sandbox::lets_read(path) => {
-            Unreadable::Denied(CertError(format!("{shown}{}", sandbox::NEWS)))
+            Unreadable::Denied(CertError(format!("{shown} is {}", sandbox::news())))
         }
         io::ErrorKind::PermissionDenied => Unreadable::Denied(CertError(format!(
             "user {user}, as whom poppet runs, can't read {shown}: let a hook of the program that renews it copy both \

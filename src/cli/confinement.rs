@@ -33,6 +33,7 @@ pub(crate) fn needs(seen: &Seen, plan: &Plan) -> Needs {
         binds: binds.map(|(_, address)| address.port()).collect(),
         speaks_to_abstract: variable("NOTIFY_SOCKET")
             .is_some_and(|name| name.as_os_str().as_bytes().starts_with(b"@")),
+        restart: place::restart_command(&plan.database),
     };
     needs.writes.extend(control::own_folder(&plan.database));
     needs.reads.extend(seen.followed.iter().cloned());

@@ -151,12 +151,16 @@ pub(super) fn of_mail(key: &str, value: &str) -> Vec<String> {
 
 /// What a listener's new address needs beside a restart, where that is no matter of the server alone.
 pub(super) fn of_listener(key: &str, waits_for_restart: bool) -> Option<String> {
-    let is_listener = ListenerKind::ALL.iter().any(|kind| kind.name() == key);
-    (is_listener && waits_for_restart).then(|| {
+    (is_listener(key) && waits_for_restart).then(|| {
         "Where poppet runs as a service, run \"poppet setup\" again as root: ports are opened by the service manager, which \
          has to know, and setup restarts the server."
             .to_owned()
     })
+}
+
+/// Whether that setting is where a listener listens.
+pub(super) fn is_listener(key: &str) -> bool {
+    ListenerKind::ALL.iter().any(|kind| kind.name() == key)
 }
 
 /// What it means for those whose own values count no more because the one above is final, or count again.

@@ -4,7 +4,7 @@ use super::desk::{Desk, stranger};
 use super::globals::PASSWORD_ON_COMMAND_LINE;
 use super::table::{Cell, Report, Said};
 use super::verbs::{Get, Set};
-use super::{consequence, password};
+use super::{consequence, password, place};
 use crate::admin::{AdminError, Answer, Command, Origin, OutgoingAct, OutgoingTold, SettingRow, Target};
 use crate::mail::{Lane, Sending};
 
@@ -63,7 +63,8 @@ pub(super) fn set(verb: &Set, desk: &Desk) -> Result<Report, AdminError> {
         return Err(stranger());
     };
     let shown = if value.is_empty() { "not set" } else { &value };
-    let when = if waits_for_restart { "; this counts after a restart of the server" } else { "" };
+    let restart = || after_restart(&verb.key, place::restart_command(desk.database()));
+    let when = waits_for_restart.then(restart).unwrap_or_default();
     let whom = target.as_ref().map(|target| format!(" for {target}")).unwrap_or_default();
     let mut facts = vec![
         ("setting", Cell::text(&verb.key)),
@@ -129,6 +130,13 @@ fn set_password(verb: &Set, desk: &Desk) -> Result<Report, AdminError> {
     Ok(Report::Said(sentence, facts, Said::Meaning(notes)))
 }
 
+/// When a setting counts for which the running server must start again. A listener's needs more than that.
+fn after_restart(key: &str, command: Option<&str>) -> String {
+    let command = command.filter(|_| !consequence::is_listener(key));
+    let how = command.map(|command| format!(" by \"{command}\"")).unwrap_or_default();
+    format!("; this counts after a restart of the server{how}")
+}
+
 /// The domain or mailbox behind `--for`.
 fn target(text: Option<&str>) -> Result<Option<Target>, AdminError> {
     text.map(str::parse).transpose()
@@ -136,3 +144,16 @@ fn target(text: Option<&str>) -> Result<Option<Target>, AdminError> {
 
 /// What is set like a setting and is none.
 const SMART_HOST_PASSWORD: &str = "smarthost_password";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restart_is_told_with_its_command_unless_setup_does_it() {
+        let command = Some("systemctl restart poppet");
+        assert!(after_restart("cache_kib", command).ends_with("server by \"systemctl restart poppet\""));
+        assert!(after_restart("cache_kib", None).ends_with("a restart of the server"));
+        assert_eq!(after_restart("pop3", command), after_restart("pop3", None));
+    }
+}

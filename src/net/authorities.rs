@@ -153,7 +153,7 @@ fn system_roots(whose: Whose) -> Result<RootCertStore, String> {
 fn no_roots(denied: Option<&str>, whose: Whose) -> String {
     match denied {
         Some(path) => {
-            format!("no authorities can be read to verify it by: where {path} leads{}", sandbox::NEWS)
+            format!("no authorities can be read to verify it by: where {path} leads is {}", sandbox::news())
         }
         None => format!(
             "no authorities are known to verify it by: add its own with \"poppet cert ca add FILE --for {}\"",

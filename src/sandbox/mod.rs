@@ -44,6 +44,8 @@ pub struct Needs {
     pub binds: Vec<u16>,
     /// Whether it sends to a socket of this machine that has no path, as a service manager may have it.
     pub speaks_to_abstract: bool,
+    /// The command that starts it again, where it is a service: what needs more later waits for that.
+    pub restart: Option<&'static str>,
 }
 
 /// One layer of the sandbox.
@@ -173,8 +175,16 @@ pub fn guards_files() -> bool {
     GRANTED.get().is_some()
 }
 
-/// What to add to a line about something that was set after the start, so that the sandbox does not let it.
-pub const NEWS: &str = " is not among what the server's sandbox knew when it started: restart the server";
+/// What to add to "is" or "are" in a line about something that was set after the start, so that the sandbox does not let
+/// it.
+pub fn news() -> String {
+    news_with(GRANTED.get().and_then(|needs| needs.restart))
+}
+
+fn news_with(restart: Option<&str>) -> String {
+    let how = restart.map(|command| format!(" by \"{command}\"")).unwrap_or_default();
+    format!("not among what the server's sandbox knew when it started: restart the server{how}")
+}
 
 /// What has been granted, if files and ports are guarded.
 static GRANTED: OnceLock<Needs> = OnceLock::new();

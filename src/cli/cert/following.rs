@@ -6,7 +6,6 @@ use super::{ask, cells, removed, rows};
 use crate::admin::{AdminError, Answer, CertificateAct, Told, quoted};
 use crate::cli::certificate_verb::CertVerb;
 use crate::cli::desk::{Desk, stranger};
-use crate::cli::place;
 use crate::cli::table::{Cell, Report, Said};
 use crate::net::machine;
 
@@ -22,10 +21,7 @@ pub(super) fn watch(verb: &CertVerb, chain: &str, key: &str, desk: &Desk) -> Res
     let sentence =
         format!("{}{} is renewed from its files from now on.", quoted(&label), until.unwrap_or_default());
     if let Some(trouble) = &trouble {
-        let command =
-            place::restart_command(desk.database()).filter(|_| trouble.ends_with("restart the server"));
-        let how = command.map(|command| format!(": \"{command}\"")).unwrap_or_default();
-        notes.insert(0, format!("Nothing is shown from them yet: {trouble}{how}."));
+        notes.insert(0, format!("Nothing is shown from them yet: {trouble}."));
     }
     let mut facts = match &row {
         Some(row) => super::COLUMNS.iter().copied().zip(cells(row)).collect(),

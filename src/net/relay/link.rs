@@ -361,7 +361,7 @@ fn unreached(error: &io::Error, port: u16) -> Unreached {
             Unreached::Refused("it takes no connections: is its port right?".into())
         }
         ErrorKind::PermissionDenied if !sandbox::lets_connect(port) => {
-            Unreached::Failed(format!("port {port}{}", sandbox::NEWS))
+            Unreached::Failed(format!("port {port} is {}", sandbox::news()))
         }
         _ => Unreached::Failed(format!("it can't be reached: {error}")),
     }

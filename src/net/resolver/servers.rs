@@ -52,7 +52,7 @@ fn tell(error: Option<&io::Error>) {
 /// What is to be done about a file that may not be read; none if it is something else.
 fn denial(error: &io::Error, is_guarded: bool) -> Option<String> {
     let cause = match is_guarded {
-        true => format!("where it leads{}", sandbox::NEWS),
+        true => format!("where it leads is {}", sandbox::news()),
         false => format!("let all read it: chmod a+r {PATH}, and what it leads to"),
     };
     (error.kind() == io::ErrorKind::PermissionDenied)

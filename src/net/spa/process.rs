@@ -71,7 +71,7 @@ impl Process {
     pub async fn start(program: Program, place: Place) -> Result<Process, Unavailable> {
         let failed = |error: io::Error| match sandbox::lets_start() {
             true => Unavailable(format!("{NOT_RUN}: {error}")),
-            false => Unavailable(format!("it{}", sandbox::NEWS)),
+            false => Unavailable(format!("it is {}", sandbox::news())),
         };
         // A slow disk may take its time to give the program.
         let started = task::unblock(move || program.run().map(|child| Ending(Some(child))));

@@ -171,7 +171,7 @@ async fn connect(server: &DirectoryServer, way: &Way) -> Result<Async<TcpStream>
                 if error.kind() == std::io::ErrorKind::PermissionDenied
                     && !sandbox::lets_connect(address.port()) =>
             {
-                Trouble::Failed(format!("port {}{}", address.port(), sandbox::NEWS))
+                Trouble::Failed(format!("port {} is {}", address.port(), sandbox::news()))
             }
             Some(Err(error)) => Trouble::Failed(format!("it can't be reached: {error}")),
             None => silent(),

@@ -31,6 +31,11 @@ pub(super) fn confine(needs: &Needs) -> Layer {
     layer(state, rights.text(version, &missing, needs))
 }
 
+/// Whether this kernel guards TCP ports where it guards files.
+pub(super) fn guards_ports() -> bool {
+    sys::landlock_version().is_ok_and(|version| Rights::of(version, &Needs::default()).network != 0)
+}
+
 /// What is handled, which is all that is not allowed by a rule any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Rights {

@@ -80,7 +80,7 @@ pub fn confine(needs: &Needs) -> Vec<Layer> {
     let first = [privileges::hide_memory(), privileges::keep_out_new(), privileges::drop_capabilities()];
     let landlock = landlock::confine(needs);
     if landlock.state != LayerState::Absent {
-        let _ = GRANTED.set(needs.clone());
+        let _ = GRANTED.set(Granted { needs: needs.clone(), guards_ports: landlock::guards_ports() });
     }
     first.into_iter().chain([landlock]).map(|layer| told_of_others(layer, others)).collect()
 }
@@ -153,17 +153,17 @@ fn told_of_others(mut layer: Layer, others: usize) -> Layer {
 
 /// Whether the sandbox lets this process start programs: it knows those of its start only.
 pub fn lets_start() -> bool {
-    GRANTED.get().is_none_or(|needs| !needs.programs.is_empty())
+    GRANTED.get().is_none_or(|granted| !granted.needs.programs.is_empty())
 }
 
 /// Whether the sandbox lets this process connect to that TCP port: it knows those of its start only.
 pub fn lets_connect(port: u16) -> bool {
-    GRANTED.get().is_none_or(|needs| needs.connects.contains(&port))
+    GRANTED.get().is_none_or(|granted| granted.lets_connect(port))
 }
 
 /// Whether the sandbox lets this process read that file: it knows the places of its start only.
 pub fn lets_read(path: &Path) -> bool {
-    let Some(needs) = GRANTED.get() else { return true };
+    let Some(Granted { needs, .. }) = GRANTED.get() else { return true };
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     needs.reads.iter().chain(&needs.writes).any(|place| {
         path.starts_with(place) || fs::canonicalize(place).is_ok_and(|place| path.starts_with(place))
@@ -178,7 +178,7 @@ pub fn guards_files() -> bool {
 /// What to add to "is" or "are" in a line about something that was set after the start, so that the sandbox does not let
 /// it.
 pub fn news() -> String {
-    news_with(GRANTED.get().and_then(|needs| needs.restart))
+    news_with(GRANTED.get().and_then(|granted| granted.needs.restart))
 }
 
 fn news_with(restart: Option<&str>) -> String {
@@ -186,5 +186,18 @@ fn news_with(restart: Option<&str>) -> String {
     format!("not among what the server's sandbox knew when it started: restart the server{how}")
 }
 
-/// What has been granted, if files and ports are guarded.
-static GRANTED: OnceLock<Needs> = OnceLock::new();
+/// What has been granted.
+struct Granted {
+    needs: Needs,
+    /// Whether the kernel holds back connections, too: landlock knew files first.
+    guards_ports: bool,
+}
+
+impl Granted {
+    fn lets_connect(&self, port: u16) -> bool {
+        !self.guards_ports || self.needs.connects.contains(&port)
+    }
+}
+
+/// What has been granted, if files are guarded.
+static GRANTED: OnceLock<Granted> = OnceLock::new();

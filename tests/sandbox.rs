@@ -102,6 +102,7 @@ fn the_sandbox_can_be_turned_off() {
     let found = house.run("doctor").out;
     let off = found.lines().filter(|line| line.starts_with("sandbox\tnote\t") && line.contains("is off: "));
     assert_eq!(off.count(), 4, "{found}");
+    house.run("set smarthost 127.0.0.1:10025").done();
     house.run("set sandbox maybe").failed(2, "on or off");
 }
 
@@ -122,9 +123,42 @@ fn a_server_at_a_strange_port_waits_for_a_restart_s_335() {
         println!("this kernel guards no ports");
         return;
     }
-    house.run(&format!("set smarthost 127.0.0.1:{port}")).done();
+    house.run("set smarthost 127.0.0.1:2525").done();
+    house.run(&format!("set smarthost 127.0.0.1:{port}")).warned(&format!("port {port} yet"));
     assert!(told().contains("restart the server"), "{}", told());
     drop(server);
     let _server = house.serve();
     assert!(told().contains("takes no connections"), "{}", told());
+    house.run(&format!("set smarthost 127.0.0.1:{port}")).done();
+}
+
+/// The queue and doctor said it when mail waited, and the command that had named the port nothing (S-335).
+#[test]
+fn a_command_that_names_a_strange_port_says_what_it_waits_for_s_335() {
+    let house = House::with_alice();
+    house.run("route before.example 127.0.0.1:10024").done();
+    let _server = house.serve();
+    if !house.run("doctor").out.contains("and TCP ports") {
+        println!("this kernel guards no ports");
+        return;
+    }
+    let line = "poppet: Nothing goes to port 10025 yet: it is not among what the server's sandbox knew when it started: \
+                restart the server.\n";
+    for command in [
+        "route example.com lmtp:127.0.0.1:10025 127.0.0.1:10024 127.0.0.1:24",
+        "share home.lan 127.0.0.1:10025",
+        "set smarthost 127.0.0.1:10025 --for alice@home.lan",
+        "set directory_servers ldaps://127.0.0.1:10025",
+    ] {
+        let ran = house.run(command);
+        assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, "", line), "{command}");
+    }
+    let told = house.run("--json route example.org a.example:10025 b.example:10026").json();
+    let meaning = told["meaning"].as_array().unwrap();
+    assert_eq!(meaning.len(), 1, "{told}");
+    assert!(meaning[0].as_str().unwrap().contains("ports 10025, 10026 yet: they are not among"), "{told}");
+    let told = house.run("--json set smarthost a.example:10025").json();
+    assert!(told["meaning"][0].as_str().unwrap().contains("port 10025 yet"), "{told}");
+    house.run("auth directory --migrate").failed(5, "restart the server");
+    house.run("route example.com 127.0.0.1:10024").warned("Before, mail for example.com went to");
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::mechanisms::{self, MechanismRow};
 use super::together::together;
-use super::{AdminError, Answer, Context, Failure, joined};
+use super::{AdminError, Answer, Context, Failure, joined, late_ports};
 pub(super) use crate::auth::DIRECTORY_PASSWORD;
 use crate::auth::{Answering, Outside};
 use crate::mail::{Domain, Secret};
@@ -194,6 +194,9 @@ pub(super) fn notes(context: &Context, method: Method, has_typed: bool) -> Vec<S
         notes.extend(has_typed.then(|| {
             "The password of directory_account was not tried, for nobody is searched with it as things are set.".into()
         }));
+    }
+    if method == Method::Directory {
+        notes.extend(late_ports::of_directory(context, &settings));
     }
     let rows = mechanisms::with(method, &settings, relays_ntlm(context));
     if !mechanisms::lets_in(&rows, &settings) {

@@ -254,6 +254,8 @@ pub enum Answer {
         consequence: Option<Consequence>,
         /// Whose own values count no more because this one is final now, or count again because it isn't any more.
         below: Vec<Target>,
+        /// What else is to be known of it, in lines for people.
+        notes: Vec<String>,
     },
     /// A page of messages.
     Messages {

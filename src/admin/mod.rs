@@ -23,6 +23,7 @@ mod forwards;
 mod founding;
 mod holder;
 mod joined;
+mod late_ports;
 mod locks;
 mod mechanisms;
 mod migrating;
@@ -104,6 +105,8 @@ pub trait Live: Send + Sync {
     fn relay_changed(&self);
     /// Tries the way of a lane as far as the logon; blocks for as long as servers take.
     fn try_way(&self, lane: &crate::mail::Lane) -> Trial;
+    /// Whether its sandbox lets it connect to that TCP port.
+    fn lets_connect(&self, port: u16) -> bool;
     /// Looks soon whether poppet's own certificate has all names: there may be a new one.
     fn names_changed(&self) {}
     /// Looks now at the files of certificates that are followed.

@@ -3,7 +3,8 @@
 use super::fixed::{FIXED, Fixed};
 use super::outgoing::{self, Taker, must_lead_elsewhere};
 use super::{
-    AdminError, Answer, Context, Failure, Origin, SettingRow, Target, accounts, consequences, finals, missing,
+    AdminError, Answer, Context, Failure, Origin, SettingRow, Target, accounts, consequences, finals,
+    late_ports, missing,
 };
 use crate::ldap::{Filter, NameTemplate, is_entry_name};
 use crate::mail::printable;
@@ -61,11 +62,13 @@ pub(super) async fn assign(
         }
     };
     let below = finals::changed_below(context, None, key, is_final, own_before).await?;
+    let settings = context.store.settings();
     Ok(Answer::Assigned {
-        value: key.value(&context.store.settings()),
+        value: key.value(&settings),
         waits_for_restart: key.effect == Effect::AtRestart && context.live.is_some(),
         consequence,
         below,
+        notes: late_ports::of_setting(context, key.name, &settings),
     })
 }
 
@@ -109,11 +112,13 @@ pub(super) async fn assign_for(
     context.store.assign(Some(level.clone()), key.name, value, is_final).await?;
     let consequence = outgoing::changed(context, Some(&level), key.name).await?;
     let below = finals::changed_below(context, Some(&level), key, is_final, own_before).await?;
+    let settings = context.store.settings_of(&level);
     Ok(Answer::Assigned {
-        value: key.value(&context.store.settings_of(&level)),
+        value: key.value(&settings),
         waits_for_restart: key.effect == Effect::AtRestart && context.live.is_some(),
         consequence,
         below,
+        notes: late_ports::of_setting(context, key.name, &settings),
     })
 }
 

@@ -1,10 +1,11 @@
 //! What was removed is brought back.
 
-use super::{AdminError, Answer, Context, Failure, elsewhere};
+use super::{AdminError, Answer, Context, Failure, elsewhere, late_ports};
 use crate::auth::Person;
 use crate::clock::{Clock, UnixTime};
 use crate::mail::Address;
 use crate::settings::Method;
+use crate::store::Level;
 
 pub(super) async fn undelete(
     context: &Context,
@@ -17,10 +18,12 @@ pub(super) async fn undelete(
         return Err(AdminError::new(Failure::Refused, text));
     }
     let undeleted = context.store.undelete(address.clone(), since, is_dry_run).await?;
-    let notes = match undeleted.is_mailbox_back && !is_dry_run {
-        true => reunite(context, &address).await?,
-        false => Vec::new(),
-    };
+    let mut notes = Vec::new();
+    if undeleted.is_mailbox_back && !is_dry_run {
+        notes = reunite(context, &address).await?;
+        let settings = context.store.settings_of(&Level::Mailbox(address));
+        notes.extend(late_ports::of_hops(context, &settings.outgoing.smarthosts));
+    }
     Ok(Answer::Undeleted { undeleted, notes })
 }
 

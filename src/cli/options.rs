@@ -59,7 +59,7 @@ pub(super) fn set(verb: &Set, desk: &Desk) -> Result<Report, AdminError> {
         Some(target) => Command::AssignFor { target: target.clone(), key, value, is_final },
         None => Command::Assign { key, value, is_final },
     };
-    let Answer::Assigned { value, waits_for_restart, consequence, below } = desk.ask(command)? else {
+    let Answer::Assigned { value, waits_for_restart, consequence, below, notes } = desk.ask(command)? else {
         return Err(stranger());
     };
     let shown = if value.is_empty() { "not set" } else { &value };
@@ -83,6 +83,7 @@ pub(super) fn set(verb: &Set, desk: &Desk) -> Result<Report, AdminError> {
         meaning.extend(consequence::of_logons(consequence));
         facts.push(consequence::fact(consequence));
     }
+    meaning.extend(notes);
     facts.push(("meaning", Cell::Texts(meaning.clone())));
     Ok(Report::Said(sentence, facts, Said::Meaning(meaning)))
 }

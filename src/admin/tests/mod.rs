@@ -5,6 +5,7 @@ mod binding;
 mod certificates;
 mod choosing;
 mod following;
+mod late_ports;
 mod migrating;
 mod outgoing;
 
@@ -89,6 +90,8 @@ pub struct Sessions {
     ended: Mutex<Vec<MailboxId>>,
     /// How often it was to look at queue and ways anew.
     pub looked_anew: AtomicU32,
+    /// Ports to which its sandbox does not let it connect.
+    pub late_ports: Mutex<Vec<u16>>,
 }
 
 impl Live for Sessions {
@@ -110,6 +113,10 @@ impl Live for Sessions {
 
     fn kick(&self, _: &Whom) -> u32 {
         0
+    }
+
+    fn lets_connect(&self, port: u16) -> bool {
+        !self.late_ports.lock().unwrap().contains(&port)
     }
 
     fn end_sessions(&self, mailbox: MailboxId) {

@@ -237,10 +237,10 @@ impl fmt::Display for SettingError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SettingError::UnknownKey(key, Some(near)) => {
-                write!(out, "there is no setting {key:?}; did you mean {near}? `poppet get` lists them all")
+                write!(out, "there is no setting {key:?}; did you mean {near}? \"poppet get\" lists them all")
             }
             SettingError::UnknownKey(key, None) => {
-                write!(out, "there is no setting {key:?}; `poppet get` lists them all")
+                write!(out, "there is no setting {key:?}; \"poppet get\" lists them all")
             }
             SettingError::BadValue(key, value, values) => {
                 write!(out, "{key} can't be {value:?}: it takes {values}")
@@ -446,7 +446,7 @@ mod tests {
         let error = settings.assign("plaintxt", "tls").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "there is no setting \"plaintxt\"; did you mean plaintext? `poppet get` lists them all"
+            "there is no setting \"plaintxt\"; did you mean plaintext? \"poppet get\" lists them all"
         );
         for (typed, meant) in [
             ("RETAIN", "retain"),
@@ -458,7 +458,7 @@ mod tests {
             assert_eq!(error, SettingError::UnknownKey(typed.into(), Some(meant)));
         }
         let error = settings.assign("colour", "red").unwrap_err();
-        assert_eq!(error.to_string(), "there is no setting \"colour\"; `poppet get` lists them all");
+        assert_eq!(error.to_string(), "there is no setting \"colour\"; \"poppet get\" lists them all");
     }
 
     #[test]

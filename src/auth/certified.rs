@@ -29,7 +29,7 @@ pub fn flaw(user: Option<&Address>, peer: &Peer) -> Option<&'static str> {
     match &peer.certificate {
         None => peer.needs_certificate.then_some("no certificate was shown, and clientcert asks for one"),
         Some(users) if users.is_empty() => {
-            Some("the certificate names nobody here: `poppet cert allow` says whose it is")
+            Some("the certificate names nobody here: \"poppet cert allow\" says whose it is")
         }
         Some(users) => {
             let is_his = user.is_some_and(|address| users.contains(address));
@@ -85,7 +85,7 @@ impl Gatekeeper {
         };
         match outside.admit(caller.method, person).await {
             Ok(found) if elsewhere::is_another(mailbox.account.as_ref(), &found) => {
-                let why = "its account is not the one that the mailbox was bound to: `poppet account` binds it anew";
+                let why = "its account is not the one that the mailbox was bound to: \"poppet account\" binds it anew";
                 Err(self.refuse(caller, None, why))
             }
             Ok(found) if elsewhere::is_untold(mailbox.account.as_ref(), &found) => {

@@ -137,7 +137,7 @@ impl Gatekeeper {
         match outside.prove(method, person, password.clone()).await {
             Finding::Right(Some(found)) if is_another(mailbox.account.as_ref(), &found) => {
                 Finding::Wrong(format!(
-                    "the account {} is not the one that the mailbox was bound to: `poppet account` binds it anew",
+                    "the account {} is not the one that the mailbox was bound to: \"poppet account\" binds it anew",
                     found.name
                 ))
             }

@@ -272,8 +272,8 @@ impl Owner {
 
 fn locked_out(shown: &str, tries: u32, rule: &settings::Lockout) -> String {
     let until = match rule.lock_minutes {
-        0 => "until `poppet unlock`".to_owned(),
-        minutes => format!("for {minutes} min, or until `poppet unlock`"),
+        0 => "until \"poppet unlock\"".to_owned(),
+        minutes => format!("for {minutes} min, or until \"poppet unlock\""),
     };
     format!("an account is locked out after {tries} wrong tries, {until}: user {shown}")
 }

@@ -275,7 +275,7 @@ impl Gatekeeper {
             Ok(Err(NoMemory)) => {
                 if let Some(more) = self.admit_line(About::NoMemory) {
                     log::warn!(
-                        "not enough memory for a password hash; `poppet set argon2_permits` lower{more}"
+                        "not enough memory for a password hash; \"poppet set argon2_permits\" lower{more}"
                     );
                 }
                 None
@@ -397,11 +397,11 @@ fn welcome(mailbox: &Mailbox, signature: Option<[u8; 32]>) -> Verdict {
 }
 
 pub(super) const IS_HELD: &str = "another of this user is being refused";
-pub(super) const IS_LOCKED_OUT: &str = "the account is locked out, which `poppet unlock` ends";
+pub(super) const IS_LOCKED_OUT: &str = "the account is locked out, which \"poppet unlock\" ends";
 pub(super) const TOO_MANY: &str = "too many at once";
-const NO_PASSWORD: &str = "; it has no password yet: set one by `poppet passwd`";
+const NO_PASSWORD: &str = "; it has no password yet: set one by \"poppet passwd\"";
 const IS_ELSEWHERE: &str = "; users are known elsewhere, where only passwords can be tried";
-const NO_SECRET: &str = "; the password was set while challenge was off: set it anew by `poppet passwd`";
+const NO_SECRET: &str = "; the password was set while challenge was off: set it anew by \"poppet passwd\"";
 const NO_VERIFIER: &str =
-    "; there is no verifier yet: log on by the password once, or set it by `poppet passwd`";
-const IS_OFF: &str = "; `poppet set challenge on` comes first, then `poppet passwd`";
+    "; there is no verifier yet: log on by the password once, or set it by \"poppet passwd\"";
+const IS_OFF: &str = "; \"poppet set challenge on\" comes first, then \"poppet passwd\"";

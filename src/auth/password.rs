@@ -69,7 +69,7 @@ impl fmt::Display for PasswordError {
                 out.write_str("a password can't hold a line end or a NUL; leave those out")
             }
             PasswordError::NoMemory => out.write_str(
-                "there is not enough memory for the password's hash; free some, or `poppet set argon2_kib` lower",
+                "there is not enough memory for the password's hash; free some, or \"poppet set argon2_kib\" lower",
             ),
         }
     }

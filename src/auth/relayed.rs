@@ -220,8 +220,8 @@ impl Gatekeeper {
         {
             // The directory was asked for the user alone, and another domain may have one of that name.
             return Err(refused(
-                "his domain is not known as the directory's own: `poppet set directory_domain` says how that is \
-                 called, or `poppet account` binds a mailbox to DOMAIN\\user",
+                "his domain is not known as the directory's own: \"poppet set directory_domain\" says how that is \
+                 called, or \"poppet account\" binds a mailbox to DOMAIN\\user",
             ));
         }
         if elsewhere::is_untold(mailbox.account.as_ref(), &found) {
@@ -234,7 +234,9 @@ impl Gatekeeper {
         let expected = outside.find(method, person).await?;
         match expected.is_same_as(&found) {
             true => Ok((mailbox, found)),
-            false => Err(refused("the mailbox of that name is another account's: `poppet account` binds it")),
+            false => {
+                Err(refused("the mailbox of that name is another account's: \"poppet account\" binds it"))
+            }
         }
     }
 }

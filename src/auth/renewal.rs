@@ -42,5 +42,5 @@ impl Gatekeeper {
 }
 
 fn no_memory(_: NoMemory) -> StoreError {
-    StoreError::Refused("not enough memory for its hash; `poppet set argon2_kib` lower".into())
+    StoreError::Refused("not enough memory for its hash; \"poppet set argon2_kib\" lower".into())
 }

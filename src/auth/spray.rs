@@ -41,7 +41,7 @@ impl Spray {
         }
         self.told = Some(now);
         Some(format!(
-            "someone tries passwords: {} wrong ones within a minute for {} from {}; `poppet fails` shows which",
+            "someone tries passwords: {} wrong ones within a minute for {} from {}; \"poppet fails\" shows which",
             self.failures,
             counted(self.accounts.len(), "account"),
             counted(self.networks.len(), "network")
@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(
             trial.fail(1, 59),
             ["someone tries passwords: 60 wrong ones within a minute for 59 accounts from 3 networks; \
-              `poppet fails` shows which"]
+              \"poppet fails\" shows which"]
         );
         for (seconds, is_on) in [(59, true), (119, true), (120, false)] {
             assert_eq!(trial.0.is_on(trial.at(seconds)), is_on, "{seconds}");

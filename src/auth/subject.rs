@@ -190,7 +190,7 @@ impl Gatekeeper {
         {
             let address = &found.address;
             log::error!(
-                "the password of {address} is damaged: set it anew by `poppet passwd {address}`{more}"
+                "the password of {address} is damaged: set it anew by \"poppet passwd {address}\"{more}"
             );
         }
         let mailbox = mailbox.filter(|_| record.is_some());

@@ -80,7 +80,10 @@ mod tests {
         let doors = open(&all, Vec::new(), true, true, denied()).unwrap();
         assert_eq!(doors.open.iter().map(|door| door.kind).collect::<Vec<_>>(), [ListenerKind::Smtp]);
         let [(ListenerKind::Pop3s, why)] = doors.shut.as_slice() else { panic!("{:?}", doors.shut) };
-        assert!(why.contains("127.0.0.1:996 (pop3s): permission denied; run `poppet setup` again"), "{why}");
+        assert!(
+            why.contains("127.0.0.1:996 (pop3s): permission denied; run \"poppet setup\" again"),
+            "{why}"
+        );
         let ServeError(alone) = open(&all[..1], Vec::new(), true, true, denied()).unwrap_err();
         assert_eq!(&alone, why, "nothing would be served");
     }

@@ -119,18 +119,18 @@ pub fn advice(kind: ListenerKind, address: SocketAddr, error: &io::Error, is_man
     let name = kind.name();
     let cause = match error.kind() {
         io::ErrorKind::PermissionDenied if is_managed => {
-            "permission denied; run `poppet setup` again, which has the service manager open it, or choose another port"
+            "permission denied; run \"poppet setup\" again, which has the service manager open it, or choose another port"
         }
         io::ErrorKind::PermissionDenied => {
             "permission denied; run as root, give the binary CAP_NET_BIND_SERVICE, or choose another port"
         }
         io::ErrorKind::AddrInUse => {
-            "another program listens there; stop it (`ss -ltnp` names it), or choose another port"
+            "another program listens there; stop it (\"ss -ltnp\" names it), or choose another port"
         }
         io::ErrorKind::AddrNotAvailable => "this machine has no such address; choose one of its own",
         _ => &format!("{error}; choose another address"),
     };
-    format!("can't listen on {address} ({name}): {cause} with `poppet set {name} ADDR` or --{name}")
+    format!("can't listen on {address} ({name}): {cause} with \"poppet set {name} ADDR\" or --{name}")
 }
 
 /// The socket comes non-blocking, which saves two system calls.
@@ -145,7 +145,7 @@ fn admit(door: &Door, server: &Arc<Server>, executor: &Executor<'static>, socket
     let settings = server.store.settings();
     if !peers::is_welcome(settings.peers, peer) {
         let line = format_args!(
-            "{name} {peer}: refused, no local address; `poppet set peers all` lets every address in"
+            "{name} {peer}: refused, no local address; \"poppet set peers all\" lets every address in"
         );
         return server.fold.warn(Topic::Stranger, now, line);
     }
@@ -161,7 +161,7 @@ fn admit(door: &Door, server: &Arc<Server>, executor: &Executor<'static>, socket
                 Crowded::InAll => ("there are too many connections", "connections"),
                 Crowded::ForAddress => ("it has too many connections", "connections_per_address"),
             };
-            let line = format_args!("{name} {peer}: refused, {what}; `poppet get {key}` shows the limit");
+            let line = format_args!("{name} {peer}: refused, {what}; \"poppet get {key}\" shows the limit");
             return server.fold.warn(Topic::Crowd, now, line);
         }
     };
@@ -264,8 +264,8 @@ mod tests {
         assert_eq!(
             text,
             format!(
-                "can't listen on {} (smtp): another program listens there; stop it (`ss -ltnp` names it), \
-                 or choose another port with `poppet set smtp ADDR` or --smtp",
+                "can't listen on {} (smtp): another program listens there; stop it (\"ss -ltnp\" names it), \
+                 or choose another port with \"poppet set smtp ADDR\" or --smtp",
                 door.address
             )
         );
@@ -280,12 +280,12 @@ mod tests {
         assert_eq!(
             text(false),
             "can't listen on 0.0.0.0:110 (pop3): permission denied; run as root, give the binary \
-             CAP_NET_BIND_SERVICE, or choose another port with `poppet set pop3 ADDR` or --pop3"
+             CAP_NET_BIND_SERVICE, or choose another port with \"poppet set pop3 ADDR\" or --pop3"
         );
         assert_eq!(
             text(true),
-            "can't listen on 0.0.0.0:110 (pop3): permission denied; run `poppet setup` again, which has the service \
-             manager open it, or choose another port with `poppet set pop3 ADDR` or --pop3"
+            "can't listen on 0.0.0.0:110 (pop3): permission denied; run \"poppet setup\" again, which has the service \
+             manager open it, or choose another port with \"poppet set pop3 ADDR\" or --pop3"
         );
     }
 

@@ -97,8 +97,8 @@ pub fn close_rest(passed: Vec<TcpListener>, wanted: &[(ListenerKind, SocketAddr)
         }
         if let Ok(address) = socket.local_addr() {
             log::warn!(
-                "the service manager has passed {address}, where nothing is to listen: run `poppet setup` again, \
-                 which tells it so, or name the address in a setting, as in `poppet set pop3 {address}`"
+                "the service manager has passed {address}, where nothing is to listen: run \"poppet setup\" again, \
+                 which tells it so, or name the address in a setting, as in \"poppet set pop3 {address}\""
             );
         }
     }

@@ -135,8 +135,9 @@ impl Server {
 
     /// Tells the log how to free a maildrop that another session has (S-225).
     pub fn tell_in_use(&self, address: &Address, peer: IpAddr) {
-        let line =
-            format_args!("{peer}: {address} is in use; `poppet kick {address}` ends the session that has it");
+        let line = format_args!(
+            "{peer}: {address} is in use; \"poppet kick {address}\" ends the session that has it"
+        );
         self.fold.warn(Topic::InUse, self.clock.monotonic(), line);
     }
 
@@ -168,7 +169,7 @@ impl Server {
                     Err(error) => log::warn!("the certificate can't be used: {error}"),
                 }
             }
-            Ok(None) => log::warn!("there is no certificate: TLS is not offered; `poppet setup` makes one"),
+            Ok(None) => log::warn!("there is no certificate: TLS is not offered; \"poppet setup\" makes one"),
             Err(cert::CertError(text)) => log::warn!("the certificate can't be read: {text}"),
         }
     }
@@ -250,7 +251,7 @@ impl Running {
         if most_connections < connections {
             log::warn!(
                 "only {most_connections} connections at once: this process may open no more files \
-                 (`ulimit -n`, or LimitNOFILE= of its unit)"
+                 (\"ulimit -n\", or LimitNOFILE= of its unit)"
             );
         }
         Outsiders::introduce(&context.store, &context.gatekeeper);

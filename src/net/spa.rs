@@ -256,7 +256,7 @@ const REFUSALS: [&str; 19] = [
     "NT_STATUS_NO_SUCH_DOMAIN",
     "NT_STATUS_SMARTCARD_LOGON_REQUIRED",
 ];
-const NOT_THERE: &str = "ntlm_auth is not there: install the package winbind, or `poppet set spa off`";
+const NOT_THERE: &str = "ntlm_auth is not there: install the package winbind, or \"poppet set spa off\"";
 const MADE_ROOM: &str = "it had to make room for others before the client went on";
 const TOO_LATE: &str = "it does not answer in time: see that winbind runs and reaches the domain";
 const TOO_MANY: &str = "too many are asked at once";

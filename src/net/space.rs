@@ -26,7 +26,7 @@ impl SpaceAlarm {
         match self.news(is_short, is_roomy) {
             Some(News::Short) => log::error!(
                 "the disk is short of room: mail is refused until {} MiB are free and a little more; make some on it, or \
-                 keep less with `poppet set reserve_mib MIB`",
+                 keep less with \"poppet set reserve_mib MIB\"",
                 store.settings().reserve_mib
             ),
             Some(News::EnoughAgain) => log::info!("the disk has room again: mail is taken"),

@@ -142,7 +142,7 @@ fn failed(error: &io::Error) -> Lost {
             Lost::Certificate(cause.0.to_string())
         }
         Some(rustls::Error::NoCertificatesPresented) => {
-            Lost::Certificate("that `clientcert required` asks for is not there".into())
+            Lost::Certificate("that \"clientcert required\" asks for is not there".into())
         }
         _ if is_gone(error.kind()) => Lost::Gone,
         _ => Lost::Handshake(error.to_string()),

@@ -197,7 +197,7 @@ fn open_error(path: &Path, error: &io::Error) -> StoreError {
     let shown = path.display();
     match error.kind() {
         io::ErrorKind::NotFound => StoreError::NotFound(format!(
-            "there is no database at {shown}: make one with `poppet setup DOMAIN USER`, or name one with --db"
+            "there is no database at {shown}: make one with \"poppet setup DOMAIN USER\", or name one with --db"
         )),
         io::ErrorKind::PermissionDenied => StoreError::Io(format!(
             "{shown} can't be opened: it belongs to another user; run poppet as that user or as root"

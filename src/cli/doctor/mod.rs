@@ -308,7 +308,7 @@ mod tests {
         let without = LiveStatus { listeners: Vec::new(), ..live.clone() };
         assert_eq!(of_listeners(&without)[0].state, State::Note);
         // Doors that may not be opened are told here, since the server goes on without them.
-        let why = "can't listen on 0.0.0.0:25 (smtp): permission denied; run `poppet setup` again";
+        let why = "can't listen on 0.0.0.0:25 (smtp): permission denied; run \"poppet setup\" again";
         let shut = LiveStatus { listeners: Vec::new(), shut: vec![("smtp".into(), why.into())], ..live };
         assert_eq!(of_listeners(&shut), [Finding::wrong("smtp", why)]);
         assert_eq!(reachable("[::]:25".parse().unwrap()), "[::1]:25".parse().unwrap());

@@ -73,7 +73,7 @@ impl Configs {
         for identity in &shown.identities {
             let face = Face::new(identity);
             if let Err(error) = &face {
-                log::warn!("a certificate can't be used: {error}; `poppet cert list` shows all of them");
+                log::warn!("a certificate can't be used: {error}; \"poppet cert list\" shows all of them");
                 flaw = error.clone();
             }
             all.push(face.ok());

@@ -193,7 +193,7 @@ fn what_can_not_be_final_is_refused_and_what_is_goes_with_its_domain() {
     let set_final = |level, key: &str| store.set_final(level, key, true).wait();
     for (level, key, line) in [
         (None, "commit", "commit counts for all, and is final as it is"),
-        (None, "nonsense", "there is no setting \"nonsense\"; `poppet get` lists them all"),
+        (None, "nonsense", "there is no setting \"nonsense\"; \"poppet get\" lists them all"),
         (
             Some(mailbox("alice@home.lan")),
             "quota",

@@ -64,6 +64,9 @@ pub const REPORTS_PER_HOUR: u32 = 100;
 pub const QUEUE_LOOK: usize = 256;
 /// Rows of the queue that one commit settles or moves.
 pub const QUEUE_STEP: usize = 256;
+/// The least between two times that a running server makes the indexes of the queue anew: what is damaged again and again
+/// must not wear the disk out (S-296, S-304).
+pub const QUEUE_MENDING: Duration = Duration::from_secs(3600);
 /// No row of the queue waits so long for its time: one that is further ahead was set by a clock that was wrong, and is
 /// due (S-129, S-309).
 pub const QUEUE_FAR: Duration = Duration::from_secs(24 * 3600);

@@ -1,7 +1,8 @@
 //! What the writer does when nothing comes, and between jobs when they never end.
 //!
 //! ```text
-//! bodies wait --> free a few      an hour is over --> purge what is too old --> sweep what has expired --> bury the dead
+//! bodies wait --> free a few      indexes of the queue are wrong --> make them anew
+//! an hour is over --> purge what is too old --> sweep what has expired --> bury the dead
 //! quiet for long --> make the next reopening quick
 //! ```
 
@@ -13,6 +14,7 @@ use super::error::StoreError;
 use super::purge;
 use super::purge_order::Reach;
 use super::queue::burying::{self, Burial};
+use super::queue::mending;
 use super::retention::{self, Sweep};
 use super::{Shared, free};
 use crate::clock::UnixTime;
@@ -107,7 +109,10 @@ impl Idle {
 
     /// Whether something waits that is done as soon as it is quiet.
     pub(super) fn has_work(&self, shared: &Shared) -> bool {
-        shared.has_free.load(Ordering::Acquire) || self.chores != Chores::Done || is_undo_off(shared)
+        shared.has_free.load(Ordering::Acquire)
+            || self.chores != Chores::Done
+            || is_undo_off(shared)
+            || shared.queue.is_doubted()
     }
 
     fn wants_quick_repair(&self, shared: &Shared) -> bool {
@@ -148,6 +153,10 @@ impl Idle {
     }
 
     fn work_a_bit(&mut self, shared: &Shared) -> Result<(), StoreError> {
+        if shared.queue.is_doubted() {
+            mending::mend(shared);
+            return Ok(());
+        }
         if shared.has_free.load(Ordering::Acquire) {
             return free::free_some(shared);
         }
@@ -173,7 +182,11 @@ impl Idle {
             }
             Chores::Burying(now, burial) => {
                 let undo = u64::from(shared.settings().undo_days) * 86_400;
-                let next = burying::bury_some(shared, &burial, now, undo)?;
+                let next = burying::bury_some(shared, &burial, now, undo).inspect_err(|error| {
+                    if matches!(error, StoreError::Damaged(_)) {
+                        mending::doubt(shared);
+                    }
+                })?;
                 self.chores = next.map_or(Chores::Done, |burial| Chores::Burying(now, burial));
             }
         }

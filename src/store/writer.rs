@@ -46,6 +46,8 @@ pub(super) trait Change: Send {
 pub(super) enum Message {
     /// A change.
     Job(Job),
+    /// Something has come up that is done when it is quiet.
+    Look,
     /// Finish what came before and end.
     Stop,
 }
@@ -128,6 +130,7 @@ pub(super) fn run(shared: &Arc<Shared>, messages: &Receiver<Message>) {
         };
         let first = match message {
             Ok(Message::Job(job)) => job,
+            Ok(Message::Look) => continue,
             Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             Err(RecvTimeoutError::Timeout) => {
                 idle.work(shared);
@@ -164,6 +167,8 @@ fn gather(shared: &Shared, first: Job, messages: &Receiver<Message>) -> (Vec<Job
                 octets += job.octets;
                 batch.push(job);
             }
+            // What has come up is seen to behind them.
+            Ok(Message::Look) => {}
             Ok(Message::Stop) => return (batch, true),
             Err(_) => break,
         }

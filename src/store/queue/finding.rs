@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::{ReadTransaction, ReadableTable};
 
@@ -29,11 +28,13 @@ pub(super) struct Wanted {
 }
 
 /// Who is due next.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Next {
     pub recipients: Vec<Queued>,
     /// Keys of entries in `queue_due` that lead to nobody: they must not hold the way up.
     pub broken: Vec<Wide>,
+    /// Whether that is so only since their rows can't be read.
+    pub is_sound: bool,
     /// Entries and rows that were looked at.
     #[cfg(test)]
     pub looked: usize,
@@ -57,46 +58,61 @@ pub(in crate::store) fn lane(
     Ok(Some(schema::decode(&QUEUE_LANES, key, stored.value())?))
 }
 
-/// Whether the log has been told of a damaged record of a way: every look comes across it.
-static TOLD_DAMAGE: AtomicBool = AtomicBool::new(false);
+/// Every way on which somebody waits for his time.
+#[derive(Debug)]
+pub(super) struct Lanes {
+    pub rows: Vec<LaneRow>,
+    /// Whether none was left out for damage.
+    pub is_sound: bool,
+}
 
 /// Every way on which somebody waits for his time.
-pub(super) fn lanes(transaction: &ReadTransaction, now: UnixTime) -> Result<Vec<LaneRow>, Fault> {
+pub(super) fn lanes(transaction: &ReadTransaction, now: UnixTime) -> Result<Lanes, Fault> {
     let due = transaction.open_table(QUEUE_DUE)?;
-    let mut rows = Vec::new();
+    let mut lanes = Lanes { rows: Vec::new(), is_sound: true };
     for entry in transaction.open_table(QUEUE_LANES)?.iter()? {
         let (key, stored) = entry?;
-        let record: LaneRecord = match schema::decode(&QUEUE_LANES, key.value(), stored.value()) {
-            Ok(record) => record,
-            // The others go on; the next opening makes it anew from the rows.
-            Err(error) => {
-                if !TOLD_DAMAGE.swap(true, Ordering::Relaxed) {
-                    log::error!(
-                        "mail on a way waits for the next start of the server, which mends this: {error}"
-                    );
-                }
-                continue;
-            }
-        };
-        let first =
-            |from, to| match range(&QUEUE_DUE, &due, &schema::due_range(record.number, from, to))?.next() {
-                Some(entry) => Ok(Some(schema::split_due_key(Wide::read(entry?.0.value())).0)),
-                None => Ok::<_, Fault>(None),
-            };
-        let next = match first(far(now), END_OF_TIME)? {
-            Some(_) => first(UnixTime(0), now)?.or(Some(now)),
-            None => first(UnixTime(0), END_OF_TIME)?,
-        };
-        if next.is_some() {
-            rows.push(LaneRow { lane: record.lane, waiting: record.tally.waiting, next });
+        match lane_row(&due, key.value(), stored.value(), now) {
+            Ok(row) => lanes.rows.extend(row),
+            // The others go on meanwhile.
+            Err(fault) if fault.is_refusal() => lanes.is_sound = false,
+            Err(fault) => return Err(fault),
         }
     }
-    Ok(rows)
+    Ok(lanes)
+}
+
+/// One of them, by its record; none if nobody waits on it for his time.
+fn lane_row(
+    due: &impl ReadableTable<&'static str, &'static [u8]>,
+    key: &str,
+    stored: &[u8],
+    now: UnixTime,
+) -> Result<Option<LaneRow>, Fault> {
+    let LaneRecord { lane, number, tally } = schema::decode(&QUEUE_LANES, key, stored)?;
+    let first = |from, to| match range(&QUEUE_DUE, due, &schema::due_range(number, from, to))?.next() {
+        Some(entry) => Ok(Some(schema::split_due_key(Wide::read(entry?.0.value())).0)),
+        None => Ok::<_, Fault>(None),
+    };
+    let next = match first(far(now), END_OF_TIME)? {
+        Some(_) => first(UnixTime(0), now)?.or(Some(now)),
+        None => first(UnixTime(0), END_OF_TIME)?,
+    };
+    if next.is_none() && tally.waiting > 0 {
+        return Err(schema::damaged(&QUEUE_DUE, "some rows are missing").into());
+    }
+    Ok(next.map(|next| LaneRow { lane, waiting: tally.waiting, next: Some(next) }))
 }
 
 /// The next mail that is due on a way: see [`super::Store::queue_next`].
 pub(super) fn next(transaction: &ReadTransaction, wanted: &Wanted) -> Result<Next, Fault> {
-    let mut next = Next::default();
+    let mut next = Next {
+        recipients: Vec::new(),
+        broken: Vec::new(),
+        is_sound: true,
+        #[cfg(test)]
+        looked: 0,
+    };
     let Some(lane) = lane(&transaction.open_table(QUEUE_LANES)?, &wanted.lane.to_string())? else {
         return Ok(next);
     };
@@ -107,7 +123,10 @@ pub(super) fn next(transaction: &ReadTransaction, wanted: &Wanted) -> Result<Nex
                 next.recipients = beside(&queue, record.queued, wanted, &mut next)?;
                 return Ok(next);
             }
-            Ok(_) => next.broken.push(key),
+            Ok(_) => {
+                next.broken.push(key);
+                next.is_sound = false;
+            }
             Err(fault) if fault.is_refusal() => {
                 log::error!("{}", fault.error);
                 next.broken.push(key);
@@ -250,6 +269,11 @@ impl Walk {
             which => which,
         };
         Walk { which, from, is_over: false }
+    }
+
+    /// Whom it is for.
+    pub(super) fn which(&self) -> &Which {
+        &self.which
     }
 
     /// Whether nobody is left to be looked at.

@@ -11,6 +11,7 @@
 pub(super) mod burying;
 pub(super) mod finding;
 mod ledger;
+pub(super) mod mending;
 pub(super) mod opening;
 mod state;
 mod stepping;
@@ -33,6 +34,7 @@ use crate::limits;
 use crate::mail::{Address, Lane, MailDsn, RcptDsn, RemoteAddress};
 use finding::{Only, Walk, Wanted};
 pub(super) use ledger::{Effect, Ledger, remember};
+use mending::Doubts;
 pub(super) use state::State;
 use stepping::{Acting, Settling};
 
@@ -232,7 +234,12 @@ impl Store {
     /// Every way on which something waits for its time, in the order of its text.
     pub fn queue_lanes(&self) -> Ask<Vec<LaneRow>> {
         let now = self.clock.now();
-        self.ask(move |transaction| finding::lanes(transaction, now))
+        let doubts = self.doubts();
+        self.ask(move |transaction| {
+            let lanes = finding::lanes(transaction, now);
+            doubts.heed(&lanes, |lanes| lanes.is_sound);
+            Ok(lanes?.rows)
+        })
     }
 
     /// The next mail that is due on a way: its recipients, at most `recipients` of one body that one transaction of SMTP
@@ -248,11 +255,13 @@ impl Store {
         recipients: usize,
     ) -> Ask<Vec<Queued>> {
         let wanted = Wanted { lane, now, busy: busy.into_iter().collect(), last_submitter, recipients };
-        let (shared, writer) = (Arc::clone(&self.shared), self.threads.writer());
+        let doubts = self.doubts();
         self.ask(move |transaction| {
-            let next = finding::next(transaction, &wanted)?;
+            let next = finding::next(transaction, &wanted);
+            doubts.heed(&next, |next| next.is_sound);
+            let next = next?;
             if !next.broken.is_empty() {
-                stepping::leave_out(&shared, &writer, next.broken);
+                stepping::leave_out(&doubts.shared, &doubts.writer, next.broken);
             }
             Ok(next.recipients)
         })
@@ -307,14 +316,23 @@ impl Store {
     /// Asks for the rest of a walk, some rows at a time, so that no other question waits for long.
     fn walk(&self, mut walk: Walk, only: Only, most: usize) -> Ask<Vec<Queued>> {
         let mut found = Vec::new();
+        // The others go by the rows.
+        let doubts = matches!(walk.which(), Which::Lane(_)).then(|| self.doubts());
         self.threads.ask_in_steps(move |transaction| {
             let (queue, ways) = (transaction.open_table(QUEUE)?, transaction.open_table(QUEUE_WAYS)?);
             let lanes = transaction.open_table(QUEUE_LANES)?;
-            let more = walk.step(&queue, &ways, &lanes, only, most.saturating_sub(found.len()))?;
-            found.extend(more.into_iter().map(|record| record.queued));
+            let more = walk.step(&queue, &ways, &lanes, only, most.saturating_sub(found.len()));
+            if let Some(doubts) = &doubts {
+                doubts.heed(&more, |_| true);
+            }
+            found.extend(more?.into_iter().map(|record| record.queued));
             let is_done = walk.is_over() || found.len() >= most;
             Ok(is_done.then(|| std::mem::take(&mut found)))
         })
+    }
+
+    fn doubts(&self) -> Doubts {
+        Doubts { shared: Arc::clone(&self.shared), writer: self.threads.writer() }
     }
 }
 

@@ -27,12 +27,17 @@ pub(in crate::store) fn prove(engine: &Engine) -> Result<Whole, StoreError> {
         Err(StoreError::Damaged(_)) => {}
         counted => return counted,
     }
-    log::error!("the indexes of the queue are damaged: they are made anew from its rows");
-    let made = engine.write(Sync::OnePhase, make_anew);
-    made.and_then(|()| engine.read(sum_up)).or_else(|error| {
+    make_anew(engine).or_else(|error| {
         log::error!("the queue can't be read, and what waits in it stays there: {error}");
         Ok(Whole { tally: QueueTally::default(), newest: UnixTime(0) })
     })
+}
+
+/// Makes the indexes anew from the rows, and counts what waits.
+pub(super) fn make_anew(engine: &Engine) -> Result<Whole, StoreError> {
+    log::error!("the indexes of the queue are damaged: they are made anew from its rows");
+    engine.write(Sync::OnePhase, write_anew)?;
+    engine.read(sum_up)
 }
 
 /// What the ways' records say; errs where that isn't what the tables hold.
@@ -59,7 +64,7 @@ fn sum_up(transaction: &ReadTransaction) -> Result<Whole, Fault> {
 }
 
 /// Makes numbers, ways and indexes anew from the rows that can be read. Those that can't stay where they are.
-fn make_anew(transaction: &WriteTransaction) -> Result<(), Fault> {
+fn write_anew(transaction: &WriteTransaction) -> Result<(), Fault> {
     transaction.open_table(QUEUE_LANES)?.retain(|_, _| false)?;
     for table in [QUEUE_DUE, QUEUE_WAYS] {
         transaction.open_table(table)?.retain(|_, _| false)?;

@@ -12,7 +12,7 @@ use redb::WriteTransaction;
 
 use super::finding::{self, Only, Walk};
 use super::ledger::{Effect, Ledger};
-use super::{QueueAct, QueueId, Settlement, Which};
+use super::{QueueAct, QueueId, Settlement, Which, mending};
 use crate::clock::UnixTime;
 use crate::limits;
 use crate::store::Shared;
@@ -76,8 +76,15 @@ impl<S: Steps, T: Send + 'static> Change for Stepping<S, T> {
     fn apply(&mut self, transaction: &WriteTransaction) -> Result<(), Fault> {
         match self.steps.step(transaction) {
             Ok(step) => self.result = Ok(step),
-            Err(fault) if fault.is_refusal() => self.result = Err(fault.error),
-            Err(fault) => return Err(fault),
+            Err(fault) => {
+                if matches!(fault.error, StoreError::Damaged(_)) {
+                    mending::doubt(&self.shared);
+                }
+                if !fault.is_refusal() {
+                    return Err(fault);
+                }
+                self.result = Err(fault.error);
+            }
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 mod acts;
 mod hurt;
+mod mended;
 mod turns;
 
 use std::sync::Mutex;

@@ -58,7 +58,7 @@ impl UnixTime {
 pub struct Clock {
     newest: Arc<AtomicU64>,
     fixed: Option<UnixTime>,
-    /// Milliseconds by which a test has put monotonic time forward.
+    /// Milliseconds by which a test has put time forward.
     ahead: Option<Arc<AtomicU64>>,
 }
 
@@ -79,7 +79,12 @@ impl Clock {
         Clock { ahead: Some(Arc::default()), ..Clock::system(UnixTime(0)) }
     }
 
-    /// Puts the monotonic time of a movable clock and of all its clones forward.
+    /// A clock that goes on only as a test puts it forward, wall time as well as monotonic.
+    pub fn steady(from: UnixTime) -> Clock {
+        Clock { ahead: Some(Arc::default()), ..Clock::fixed(from) }
+    }
+
+    /// Puts the monotonic time of a movable clock and of all its clones forward, and a steady one.
     pub fn put_forward(&self, by: Duration) {
         if let Some(ahead) = &self.ahead {
             ahead.fetch_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
@@ -88,9 +93,10 @@ impl Clock {
 
     /// What the wall clock says, true or not.
     pub fn now(&self) -> UnixTime {
-        self.fixed.unwrap_or_else(|| {
-            UnixTime(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs())
-        })
+        if let Some(fixed) = self.fixed {
+            return UnixTime(fixed.0.saturating_add(self.ahead().as_secs()));
+        }
+        UnixTime(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs())
     }
 
     /// Whether the wall clock is older than what the database has seen.
@@ -120,8 +126,11 @@ impl Clock {
 
     /// Time that never goes back; for every time-out and delay.
     pub fn monotonic(&self) -> Instant {
-        let ahead = self.ahead.as_ref().map_or(0, |ahead| ahead.load(Ordering::Relaxed));
-        Instant::now() + Duration::from_millis(ahead)
+        Instant::now() + self.ahead()
+    }
+
+    fn ahead(&self) -> Duration {
+        Duration::from_millis(self.ahead.as_ref().map_or(0, |ahead| ahead.load(Ordering::Relaxed)))
     }
 
     /// When a timer of the system must ring for a moment of [`Clock::monotonic`], or to look whether that has come.
@@ -214,6 +223,16 @@ mod tests {
         let moment = before + Duration::from_secs(7200);
         assert_eq!(fixed.alarm_at(moment), moment);
         assert!(movable.alarm_at(moment) < moment);
+    }
+
+    #[test]
+    fn a_steady_clock_goes_on_as_it_is_put_forward_and_no_further() {
+        let clock = Clock::steady(UnixTime(100));
+        let (clone, before) = (clock.clone(), clock.monotonic());
+        assert_eq!(clone.now(), UnixTime(100));
+        clock.put_forward(Duration::from_secs(3600));
+        assert_eq!(clone.now(), UnixTime(3700));
+        assert!(clone.monotonic() >= before + Duration::from_secs(3600));
     }
 
     /// A disk that failed at every mail wrote two lines for each, as fast as a sender could send.

@@ -451,8 +451,10 @@ pub const CHORES: Duration = Duration::from_secs(3600);
 pub const FIRST_CHORES: Duration = Duration::from_secs(60);
 /// A wall clock that has leapt further than that is not the one it was (S-309).
 pub const CLOCK_LEAP: Duration = Duration::from_secs(3600);
-/// So long such a clock must run on before anything is removed by it (S-309).
+/// So long such a clock must run before anything is removed by it, all runs together (S-309).
 pub const CLOCK_PROBATION: Duration = Duration::from_secs(24 * 3600);
+/// A shorter run counts only as long as it goes on: it is not worth a write, and the clock may still be set (S-304).
+pub const CLOCK_RUN: Duration = Duration::from_secs(600);
 /// Days by which a starting clock may be ahead of all that the database remembers before it needs the same.
 pub const CLOCK_AHEAD_DAYS: u64 = 45;
 /// Days that retention and undo may be set to: a hundred years.

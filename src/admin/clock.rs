@@ -52,11 +52,13 @@ pub fn trouble(state: &ClockState) -> Option<String> {
              then, say \"poppet clock trust\"; until then {NOTHING_GOES}"
         ),
         (true, false) if gap <= DAY => {
-            format!("it says {now}, and has not run on for a day since it was set: until then {NOTHING_GOES}")
+            format!(
+                "it says {now}, and has not run for a day in all since it was set: until then {NOTHING_GOES}"
+            )
         }
         (true, false) => format!(
             "it says {now}, far ahead of {newest}, the last that the database has seen: set it if it is wrong; if it is \
-             right, {NOTHING_GOES} before it has run on for a day, or before the next start after \"poppet clock trust\""
+             right, {NOTHING_GOES} before it has run for a day in all, or before the next start after \"poppet clock trust\""
         ),
     })
 }
@@ -100,7 +102,7 @@ mod tests {
             (state(NOW + DAY, false), Some((false, "set it if it is wrong, else wait"))),
             (state(NOW + DAY + 1, false), Some((true, "if it is right now and was ahead then"))),
             (state(NOW + 3650 * DAY, false), Some((true, "if it is right now and was ahead then"))),
-            (state(NOW - DAY, false), Some((false, "has not run on for a day since it was set"))),
+            (state(NOW - DAY, false), Some((false, "has not run for a day in all since it was set"))),
             (state(NOW - 60 * DAY, false), Some((true, "far ahead of"))),
             (state(NOW - 60 * DAY, true), None),
             (state(NOW, true), None),

@@ -397,7 +397,9 @@ pub(super) struct Status {}
     was the database that saw a time too late, from a clock that was ahead. trust says that the clock is right now: it\n\
     asks on a terminal, and needs --yes elsewhere. Nothing goes for its age for another day, or before the next start,\n\
     and before that an error can be mended by setting the clock. Mail that came while the clock was ahead keeps its\n\
-    time, and stays until that has come."
+    time, and stays until that has come.\n\
+    A clock that is far ahead of the database is not believed yet: it is once the server has run by it for a day in all,\n\
+    however often it was switched off meanwhile."
 )]
 /// clock
 pub(super) struct Clock {

@@ -50,6 +50,8 @@ enum Chores {
 
 impl Idle {
     pub(super) fn new(shared: &Shared) -> Idle {
+        // A probation begins with the run.
+        shared.clock_state();
         // An opening may have repaired the file: the next one shall be quick.
         let now = Instant::now();
         Idle {
@@ -96,7 +98,8 @@ impl Idle {
         };
         let pause = self.not_before.saturating_duration_since(now);
         let due = due.map(|due| due.saturating_sub(self.last_job.elapsed()).max(pause));
-        let chores = wants_chores(shared).then(|| self.next_chores.saturating_duration_since(now).max(pause));
+        let chores = (wants_chores(shared) || shared.may_keep_probation())
+            .then(|| self.next_chores.saturating_duration_since(now).max(pause));
         due.into_iter().chain(chores).min()
     }
 
@@ -125,6 +128,7 @@ impl Idle {
         let now = Instant::now();
         if now >= self.next_chores && self.chores == Chores::Done {
             self.next_chores = now + limits::CHORES;
+            shared.keep_probation();
             // The engine has logged a failure, and the next hour tries again.
             let _ = self.begin_chores(shared);
         }

@@ -7,7 +7,9 @@ use super::engine::Fault;
 use super::error::StoreError;
 use super::finals;
 use super::layouts;
-use super::schema::{self, CHUNKS, FREE, META, META_BLOB, PENDING, RECORDS, REFS, SETTINGS};
+use super::schema::{
+    self, CHUNKS, FREE, META, META_BLOB, META_PROBATION, PENDING, Probation, RECORDS, REFS, SETTINGS,
+};
 use crate::settings::Settings;
 
 /// Makes every table of a new database, so that a reader finds them all.
@@ -120,6 +122,30 @@ pub(super) fn above_all_blobs(transaction: &ReadTransaction) -> Result<u64, Faul
 pub(super) fn put_blob_bound(transaction: &WriteTransaction, bound: u64) -> Result<(), Fault> {
     let stored = schema::encode(&META, META_BLOB, &bound).map_err(Fault::fatal)?;
     transaction.open_table(META)?.insert(META_BLOB, stored.as_slice())?;
+    Ok(())
+}
+
+/// How long the clock has been on probation; none if it has not been.
+pub(super) fn probation(transaction: &ReadTransaction) -> Result<Option<Probation>, Fault> {
+    match transaction.open_table(META)?.get(META_PROBATION)? {
+        Some(stored) => Ok(Some(schema::decode(&META, META_PROBATION, stored.value())?)),
+        None => Ok(None),
+    }
+}
+
+/// Writes that, or takes it away.
+pub(super) fn put_probation(
+    transaction: &WriteTransaction,
+    probation: Option<Probation>,
+) -> Result<(), Fault> {
+    let mut table = transaction.open_table(META)?;
+    match probation {
+        Some(probation) => {
+            let stored = schema::encode(&META, META_PROBATION, &probation).map_err(Fault::fatal)?;
+            table.insert(META_PROBATION, stored.as_slice())?;
+        }
+        None => drop(table.remove(META_PROBATION)?),
+    }
     Ok(())
 }
 

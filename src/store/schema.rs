@@ -2,7 +2,7 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `meta` | name | `schema`: u32; `mailbox`: u32, the last mailbox number given; `mailboxes`, `aliases`: u32, how many there are; `blob`: u64, no body has this number or a higher one; `version`: text, the poppet that made this layout of the file; `migrated`: u32, the layout that it had, until the first change since |
+//! | `meta` | name | `schema`: u32; `mailbox`: u32, the last mailbox number given; `mailboxes`, `aliases`: u32, how many there are; `blob`: u64, no body has this number or a higher one; `version`: text, the poppet that made this layout of the file; `migrated`: u32, the layout that it had, until the first change since; `probation`: [`Probation`] |
 //! | `settings` | key of `settings.rs` | its text |
 //! | `records` | name | octets that another room keeps here |
 //! | `domains` | domain | [`DomainRecord`] |
@@ -75,10 +75,20 @@ pub(super) const FREE: NumberTable = TableDefinition::new("free");
 pub(super) const META_SCHEMA: &str = "schema";
 pub(super) const META_VERSION: &str = "version";
 pub(super) const META_MIGRATED: &str = "migrated";
+pub(super) const META_PROBATION: &str = "probation";
 pub(super) const META_MAILBOX: &str = "mailbox";
 pub(super) const META_BLOB: &str = "blob";
 pub(super) const META_COUNT: &str = "mailboxes";
 pub(super) const META_ALIASES: &str = "aliases";
+
+/// How long a clock that is not believed yet has run, all runs together; it stands there as long as that is of use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Probation {
+    /// What the clock said when this was written.
+    pub wall: UnixTime,
+    /// [`limits::CLOCK_PROBATION`] at most.
+    pub seconds: u64,
+}
 
 /// A domain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use redb::ReadTransaction;
+use redb::{ReadTransaction, WriteTransaction};
 
 use super::budget::Budget;
 use super::clock_trust::{ClockState, ClockTrust};
@@ -15,6 +15,7 @@ use super::levels::{Level, Levels};
 use super::medium::{Medium, Meter};
 use super::options::{Options, Wear};
 use super::routes::{self, Routes};
+use super::schema::Probation;
 use super::{accounts, free, layouts, queue, records, undo};
 use crate::clock::{Clock, UnixTime};
 use crate::limits;
@@ -119,6 +120,11 @@ impl Shared {
         let whole = queue::opening::prove(&engine)?;
         let newest = proof.newest.max(removed.newest).max(whole.newest);
         clock.learn(newest);
+        let probation = engine.read(records::probation).unwrap_or_else(|error| {
+            log::warn!("how long the clock has run can't be read, and its day begins anew: {error}");
+            // What it says is never so; it goes with the next change.
+            Some(Probation { wall: UnixTime(u64::MAX), seconds: 0 })
+        });
         let removed_octets = removed.octets;
         let octets_of_rows = proof.octets + removed_octets + whole.tally.octets;
         let live_octets = engine.read(|transaction| live_octets(transaction, octets_of_rows))?;
@@ -136,7 +142,7 @@ impl Shared {
             budget: Budget::new(limits::BODIES_IN_FLIGHT_OCTETS),
             blobs: Blobs(Mutex::new(Numbers { next: bound, bound })),
             queue: queue::State::new(whole.tally),
-            clock_trust: Mutex::new(ClockTrust::new(newest)),
+            clock_trust: Mutex::new(ClockTrust::new(newest, probation)),
             is_unused: AtomicBool::new(migrated_from.is_some()),
             has_free: AtomicBool::new(has_free),
             has_removed: AtomicBool::new(has_removed),
@@ -284,6 +290,23 @@ impl Shared {
     pub(super) fn trust_clock(&self, now: UnixTime) {
         self.clock.set_newest(now);
         lock(&self.clock_trust).begin_anew(now, self.clock.monotonic());
+    }
+
+    /// Whether [`Shared::keep_probation`] may soon have something to do.
+    pub(super) fn may_keep_probation(&self) -> bool {
+        lock(&self.clock_trust).may_change()
+    }
+
+    /// Writes down how long the clock has been on probation, so that a restart does not begin anew. Only the writer may,
+    /// and seldom.
+    pub(super) fn keep_probation(&self) {
+        self.clock_state();
+        let Some(probation) = lock(&self.clock_trust).change() else { return };
+        let put = |transaction: &WriteTransaction| records::put_probation(transaction, probation);
+        // The engine has logged a failure, and the next hour tries again.
+        if self.engine.write(Sync::OnePhase, put).is_ok() {
+            lock(&self.clock_trust).is_stored(probation);
+        }
     }
 
     /// The time of a removal; 0 while the clock may be wrong.

@@ -122,6 +122,11 @@ where
 
 /// The writer's life.
 pub(super) fn run(shared: &Arc<Shared>, messages: &Receiver<Message>) {
+    work(shared, messages);
+    shared.keep_probation();
+}
+
+fn work(shared: &Arc<Shared>, messages: &Receiver<Message>) {
     let mut idle = Idle::new(shared);
     loop {
         let message = match idle.patience(shared) {

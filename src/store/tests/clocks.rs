@@ -138,3 +138,141 @@ fn a_clock_in_the_past_is_never_taken_as_right_s_308() {
         store.close();
     }
 }
+
+// ---- a probation over several runs ----
+
+const HOUR: u64 = 3600;
+/// So far ahead of all mail that a clock needs a probation.
+const FAR: u64 = NOW + 100 * DAY;
+
+/// A file with mail of `NOW` that is to go after ten days.
+fn with_old_mail() -> (Folder, MailboxId) {
+    let folder = Folder::new();
+    let store = folder.create();
+    let alice = add_alice(&store);
+    store.set_setting("retain", Some("10")).wait().unwrap();
+    deliver(&store, b"old", &[alice]).unwrap();
+    (folder, alice)
+}
+
+/// Opens it by a clock that says so, lets that run for a while and closes it; says whether it was believed at the start and
+/// at the end.
+fn run(folder: &Folder, from: u64, seconds: u64) -> [bool; 2] {
+    let clock = Clock::steady(UnixTime(from));
+    let store = folder.open_at(clock.clone()).unwrap();
+    let at_start = state(&store).1;
+    clock.put_forward(std::time::Duration::from_secs(seconds));
+    let at_end = state(&store).1;
+    store.close();
+    [at_start, at_end]
+}
+
+/// What stands in the file of the probation.
+fn kept(folder: &Folder) -> Option<u64> {
+    let store = folder.open_at(Clock::fixed(UnixTime(0))).unwrap();
+    let kept = store.ask(records::probation).wait().unwrap().map(|probation| probation.seconds);
+    store.close();
+    kept
+}
+
+fn hurt(folder: &Folder) {
+    let store = folder.open_at(Clock::fixed(UnixTime(0))).unwrap();
+    let hurting = store.change(|transaction| {
+        transaction.open_table(schema::META)?.insert(schema::META_PROBATION, &b"rubbish"[..])?;
+        Ok(())
+    });
+    hurting.wait().unwrap();
+    store.close();
+}
+
+#[test]
+fn a_damaged_record_of_a_probation_harms_nothing_and_begins_it_anew_s_296_s_309() {
+    let (folder, _) = with_old_mail();
+    assert_eq!(run(&folder, FAR, 20 * HOUR), [false, false]);
+    hurt(&folder);
+    assert_eq!(run(&folder, FAR + DAY, DAY - 1), [false, false]);
+    assert_eq!(kept(&folder), Some(DAY - 1));
+    hurt(&folder);
+    assert_eq!(run(&folder, NOW + DAY, HOUR), [true, true]);
+    assert_eq!(kept(&folder), None, "one that is of no use goes");
+}
+
+#[test]
+fn a_clock_that_leaps_between_runs_begins_its_probation_anew_s_309() {
+    let most = limits::CLOCK_AHEAD_DAYS * DAY;
+    let end = FAR + 20 * HOUR;
+    for (from, is_counted) in [
+        (end + most, true),
+        (end + most + 1, false),
+        (end + 3650 * DAY, false),
+        (end, true),
+        (end - 1, false),
+        (FAR, false),
+    ] {
+        let (folder, _) = with_old_mail();
+        assert_eq!(run(&folder, FAR, 20 * HOUR), [false, false]);
+        assert_eq!(run(&folder, from, 4 * HOUR), [false, is_counted], "{from}");
+        assert_eq!(kept(&folder), Some(if is_counted { DAY } else { 4 * HOUR }), "{from}");
+    }
+}
+
+#[test]
+fn a_clock_that_wakes_up_at_the_same_time_always_is_never_believed_s_309() {
+    let (folder, _) = with_old_mail();
+    for start in 0..30 {
+        assert_eq!(run(&folder, FAR, HOUR), [false, false], "{start}");
+    }
+    for start in 0..30 {
+        assert_eq!(run(&folder, FAR + start, 0), [false, false], "{start}: restarts alone");
+    }
+}
+
+#[test]
+fn the_day_is_reached_by_the_sum_of_the_runs_and_not_before_s_309() {
+    for (seconds, is_believed) in [(4 * HOUR - 1, false), (4 * HOUR, true), (4 * HOUR + 1, true)] {
+        let (folder, _) = with_old_mail();
+        for day in 0..2 {
+            assert_eq!(run(&folder, FAR + day * DAY, 10 * HOUR), [false, false]);
+        }
+        assert_eq!(run(&folder, FAR + 2 * DAY, seconds), [false, is_believed], "{seconds}");
+        assert_eq!(run(&folder, FAR + 3 * DAY, 0), [is_believed; 2], "a restart keeps it: {seconds}");
+        assert_eq!(kept(&folder), Some(20 * HOUR + seconds.min(4 * HOUR)), "{seconds}");
+    }
+}
+
+/// A board that was switched off every night never ran for a day: nothing was removed for its age any more once it had
+/// been off for a summer.
+#[test]
+fn a_board_that_is_switched_off_every_night_comes_to_believe_its_clock_s_309() {
+    let (folder, alice) = with_old_mail();
+    for day in 0..3 {
+        let clock = Clock::steady(UnixTime(FAR + day * DAY));
+        let store = folder.open_at(clock.clone()).unwrap();
+        let before = store.wear().syncs;
+        for hour in 0..=8 {
+            run_chores(&store);
+            assert_eq!(uids(&store, alice).is_empty(), day == 2 && hour == 8, "{day} {hour}");
+            clock.put_forward(std::time::Duration::from_secs(HOUR));
+        }
+        assert!(store.wear().syncs - before <= 9 || day == 2, "one small write an hour");
+        // The power is cut: the hour since the last write is lost, and no more.
+        let image = std::fs::read(folder.database()).unwrap();
+        store.close();
+        std::fs::write(folder.database(), image).unwrap();
+        assert_eq!(kept(&folder), Some((day + 1) * 8 * HOUR));
+    }
+}
+
+#[test]
+fn a_clock_that_is_believed_costs_no_write_s_304() {
+    let (folder, _) = with_old_mail();
+    let clock = Clock::steady(UnixTime(NOW));
+    let store = folder.open_at(clock.clone()).unwrap();
+    run_chores(&store);
+    let before = store.wear();
+    for _ in 0..48 {
+        clock.put_forward(std::time::Duration::from_secs(HOUR));
+        run_chores(&store);
+    }
+    assert_eq!((store.wear().syncs, store.wear().writes), (before.syncs, before.writes));
+}

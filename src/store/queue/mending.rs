@@ -73,9 +73,7 @@ pub(in crate::store) fn mend(shared: &Shared) {
     let health = match opening::make_anew(&shared.engine) {
         Ok(whole) => {
             shared.queue.recount(whole.tally);
-            log::warn!(
-                "the indexes of the queue are whole again; see by \"poppet check\" whether more is damaged"
-            );
+            log::warn!("the indexes of the queue are whole again, and its mail goes on");
             Health::Tried(shared.clock.monotonic())
         }
         Err(error) => {

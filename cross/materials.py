@@ -3,8 +3,8 @@
 import hashlib
 import json
 import os
+import re
 import subprocess
-import tomllib
 import uuid
 from datetime import datetime, timezone
 
@@ -27,9 +27,7 @@ def check(board):
     locked = checksums()
     named = [one for one in document["components"] if one.get("purl")]
     strange = [one["bom-ref"] for one in named if one.get("hashes") != [{"alg": "SHA-256", "content": locked.get((one["name"], one["version"]))}]]
-    wanted = tomllib.loads((ROOT / "Cargo.toml").read_text())["dependencies"]
-    direct = {wish.get("package", name) if isinstance(wish, dict) else name for name, wish in wanted.items()}
-    missing = direct - {one["name"] for one in named}
+    missing = direct() - {one["name"] for one in named}
     if strange or missing:
         raise Failed(f"{board.materials}: not of the lock file: {strange}; missing: {sorted(missing)}")
     return len(named)
@@ -54,8 +52,20 @@ def cargo(tools, *words):
 
 
 def checksums():
-    lock = tomllib.loads((ROOT / "Cargo.lock").read_text())
-    return {(package["name"], package["version"]): package["checksum"] for package in lock["package"] if "checksum" in package}
+    """By name and version. Python reads TOML from 3.11 on, and older ones are in use."""
+    packages = (dict(re.findall(r'^(\w+) = "(.*)"$', block, re.M)) for block in (ROOT / "Cargo.lock").read_text().split("[[package]]"))
+    return {(package["name"], package["version"]): package["checksum"] for package in packages if "checksum" in package}
+
+
+def direct():
+    """The crates that poppet itself names."""
+    table = re.search(r"^\[dependencies\]\n(.*?)^\[", (ROOT / "Cargo.toml").read_text(), re.M | re.S)[1]
+    return {renamed(line) or name for name, line in re.findall(r"^([\w-]+) = (.*)$", table, re.M)}
+
+
+def renamed(line):
+    found = re.search(r'package = "([\w-]+)"', line)
+    return found and found[1]
 
 
 def described(tools, board, seconds, told, sums):

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 from board import Failed, ROOT
@@ -15,7 +16,7 @@ ZIG, ZIGBUILD = "0.17.1", "0.24.0"
 RUST_PACKAGES = ("rustc-web", "cargo-web", "rust-web-src")
 WAYS = ("source", "rustup")
 SOURCES = ("a Rust with the sources of its standard library: rustup component add rust-src, "
-           f"or without rustup apt-get install {' '.join(RUST_PACKAGES)}")
+           f"or on Debian apt-get install {' '.join(RUST_PACKAGES)}")
 
 
 class Tools:
@@ -41,31 +42,44 @@ class Tools:
         elif self.way == "rustup":
             there = said("rustup", "target", "list", "--installed").split()
             found += [f"Rust for {board.target}: rustup target add {board.target}" for board in boards if board.target not in there]
-        if not self.zig or not self.zigbuild.exists():
+        if not self.has_zig():
             found.append(f"zig {ZIG} and cargo-zigbuild {ZIGBUILD}: pip install them into {self.home}")
-        emulators = {board.emulator for board in boards if not board.is_native and not shutil.which(board.emulator)}
-        found += [f"{emulator}, which cross/test needs: apt-get install qemu-user-static" for emulator in sorted(emulators)]
+        packages = self.packages()
+        if packages:
+            found.append(f"apt-get install {' '.join(packages)}")
         return found
 
+    def packages(self):
+        """Debian's packages without which nothing is built."""
+        wanted_by = {"cc": ("gcc", "libc6-dev"), "git": ("git",)}
+        packages = [package for tool, those in wanted_by.items() if not shutil.which(tool) for package in those]
+        # What comes from PyPI gets a folder of its own, for which Debian's python3 lacks a part.
+        if not self.has_zig() and not find_spec("ensurepip"):
+            packages.append("python3-venv")
+        return packages
+
     def install(self, boards):
-        """Brings what is missing; as root, or with sudo, where packages are."""
-        packages = []
+        """Brings what is missing, and the emulators; as root, or with sudo, where packages are."""
+        packages = self.packages()
         if self.way == "source" and not self.rustc:
             if by_rustup():
                 thrice("rustup", "component", "add", "rust-src")
             else:
                 packages += RUST_PACKAGES
-        if any(not board.is_native and not shutil.which(board.emulator) for board in boards):
-            packages.append("qemu-user-static")
         if packages:
             install_packages(packages)
         if self.way == "rustup" and self.rustc:
             thrice("rustup", "target", "add", *(board.target for board in boards))
-        if not self.zig or not self.zigbuild.exists():
+        if not self.has_zig():
             shutil.rmtree(self.home, ignore_errors=True)
             thrice(sys.executable, "-m", "venv", "--clear", str(self.home))
             thrice(str(self.home / "bin" / "pip"), "install", "-q", "--disable-pip-version-check",
                    f"ziglang=={ZIG}", f"cargo-zigbuild=={ZIGBUILD}")
+        if lacks_emulators(boards):
+            install_packages(["qemu-user-static"])
+
+    def has_zig(self):
+        return self.zig is not None and self.zigbuild.exists()
 
     def rust(self):
         """`1.96.0`."""
@@ -77,6 +91,11 @@ class Tools:
             return []
         folder = sysroot(self.rustc) / "lib/rustlib/src/rust"
         return sorted({str(folder), str(folder.resolve())})
+
+
+def lacks_emulators(boards):
+    """Whether cross/test could not try one of them here."""
+    return any(not board.is_native and not shutil.which(board.emulator) for board in boards)
 
 
 def with_sources():
@@ -108,12 +127,23 @@ def sysroot(rustc):
 
 
 def install_packages(packages):
+    names = " ".join(packages)
     if not shutil.which("apt-get"):
-        raise Failed(f"there is no apt-get: install what Debian has in {' '.join(packages)} by hand, or take --with rustup")
+        raise Failed(f"there is no apt-get: install what Debian has in {names} by hand")
     as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    if as_root and not has_sudo():
+        raise Failed(f"neither root nor sudo without a password: as root, apt-get install {names}")
     apt = [*as_root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-o", "DPkg::Lock::Timeout=300"]
     thrice(*apt, "update", "-q")
     thrice(*apt, "install", "-y", "-q", "--no-install-recommends", *packages)
+
+
+def has_sudo():
+    """Whether it acts without a password."""
+    try:
+        return subprocess.run(("sudo", "-n", "true"), stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
 
 
 def thrice(*command):

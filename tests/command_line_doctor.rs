@@ -119,6 +119,33 @@ fn certificates_for_places_that_are_not_of_the_world_or_not_here_are_told_of() {
     house.run("cert bind poppet 127.0.0.1").done();
 }
 
+/// A request whose file could not be made had its key made all the same, and the oldest one's went for it.
+#[test]
+fn a_request_that_can_not_be_written_is_none() {
+    let house = House::with_alice();
+    let (there, new) = (house.file("there.pem"), house.file("new.pem"));
+    fs::write(&there, "mine").unwrap();
+    house
+        .run(&format!("cert request a.example --out {}", house.file("no/folder.pem").display()))
+        .failed(1, "can't make");
+    house
+        .run(&format!("cert request a.example --out {}", there.display()))
+        .failed(4, "name another file by --out");
+    house
+        .run(&format!("cert request alice@home.lan --out {}", new.display()))
+        .failed(5, "is neither a domain name");
+    assert!(!house.run("cert list").done().contains("pending"));
+    assert_eq!((fs::read_to_string(&there).unwrap(), new.exists()), ("mine".into(), false));
+    house
+        .run(&format!("cert request a.example b.example --out {}", new.display()))
+        .warned("for a.example, b.example");
+    assert!(fs::read_to_string(&new).unwrap().starts_with("-----BEGIN CERTIFICATE REQUEST-----"));
+    house.run("cert del a.example b.example").done();
+    house
+        .run("cert del a.example")
+        .failed(3, "no certificate \"a.example\" is installed, and none is requested");
+}
+
 #[test]
 fn the_doctor_tells_what_is_open_m11() {
     let house = House::with_alice();

@@ -98,9 +98,10 @@ pub enum CertificateAct {
         /// Names and addresses; none has it shown to everybody for whom none is bound.
         places: Vec<String>,
     },
-    /// Takes an installed certificate away; poppet's own takes its place where nothing else is bound: [`Answer::Done`].
+    /// Takes an installed certificate away; poppet's own takes its place where nothing else is bound. Or gives a request
+    /// up: [`Told::Uninstalled`].
     Uninstall {
-        /// Its label.
+        /// Its label, or names of the request.
         label: String,
     },
     /// Follows a certificate's files, which somebody else renews (T3): [`Told::Followed`].
@@ -150,8 +151,11 @@ pub enum Told {
         request: String,
         /// The names and addresses in it.
         subjects: Vec<String>,
-        /// Those of an older request that is void by this, if any.
-        void: Vec<String>,
+    },
+    /// What was taken away.
+    Uninstalled {
+        /// Whether it was a request.
+        is_request: bool,
     },
     /// Files that are followed now.
     Followed {

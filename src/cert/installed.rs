@@ -6,7 +6,7 @@ use super::certificate::{self, Certificate};
 use super::choice::{Choice, Place};
 use super::pair::{self, Key, Pair};
 use super::shelf::{Entry, POPPET, Shelf, purpose};
-use super::{CertError, ServerIdentity, kept, server_certificate, server_identity, shelf};
+use super::{CertError, ServerIdentity, kept, request, server_certificate, server_identity, shelf};
 use crate::auth::Gatekeeper;
 use crate::clock::UnixTime;
 use crate::limits;
@@ -156,9 +156,19 @@ pub async fn bind(store: &Store, label: &str, places: &[String]) -> Result<Bound
     Ok(shelf.bound(&bound))
 }
 
-/// Takes an installed certificate and its key away; who it was bound to gets what everybody gets. Errs with
-/// [`StoreError::NotFound`] if none has that label.
-pub async fn uninstall(store: &Store, label: &str) -> Result<(), StoreError> {
+/// What was taken away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TakenAway {
+    /// An installed certificate.
+    Installed,
+    /// A pending request.
+    Request,
+}
+
+/// Takes an installed certificate and its key away; who it was bound to gets what everybody gets. Where none has that
+/// label, a request that is called so is given up, by all of its names or by one. Errs with [`StoreError::NotFound`] if
+/// there is neither, and with [`StoreError::Refused`] if several are called so.
+pub async fn uninstall(store: &Store, label: &str) -> Result<TakenAway, StoreError> {
     let label = label.to_ascii_lowercase();
     if label == POPPET {
         return Err(StoreError::Refused(
@@ -166,15 +176,22 @@ pub async fn uninstall(store: &Store, label: &str) -> Result<(), StoreError> {
                 .into(),
         ));
     }
+    let before = shelf::load(store).await.map_err(|CertError(text)| StoreError::Refused(text))?;
+    let is_request = before.check_is_there(&label).is_err();
     shelf::change(store, move |shelf| {
+        if is_request {
+            let at = request::named(&shelf.requests, &label)?.ok_or(StoreError::NotFound(label))?;
+            shelf.requests.remove(at);
+            return Ok(());
+        }
         shelf.check_is_there(&label)?;
         shelf.installed.retain(|entry| entry.label != label);
         shelf.bound.retain(|(_, owner)| *owner != label);
         shelf.everywhere = shelf.everywhere.take().filter(|everywhere| *everywhere != label);
         Ok(())
     })
-    .await
-    .map(drop)
+    .await?;
+    Ok(if is_request { TakenAway::Request } else { TakenAway::Installed })
 }
 
 /// What TLS listeners show, poppet's own and what is installed; none if there is nothing. What can't be read is left out

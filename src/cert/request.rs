@@ -14,13 +14,11 @@ pub struct Requested {
     pub request: Vec<u8>,
     /// The names and addresses in it.
     pub subjects: Vec<String>,
-    /// Those of an older request that had to go for this one.
-    pub void: Vec<String>,
 }
 
 /// Makes a P-256 key and a request for these names and addresses; with none for those of poppet's own certificate but for
-/// loopback's, else for `names`. One for the same that is pending is given again. Of more than [`limits::CERTIFICATE_REQUESTS`] the oldest
-/// goes. Errs with what to do if there are no names, too many, or one that is none.
+/// loopback's, else for `names`. One for the same that is pending is given again. Errs with what to do if there are no
+/// names, too many, or one that is none, or if [`limits::CERTIFICATE_REQUESTS`] are pending: somebody waits for each.
 pub async fn request(
     store: &Store,
     gatekeeper: &Gatekeeper,
@@ -35,37 +33,51 @@ pub async fn request(
     let places = places(&own).map_err(refused)?;
     let pending = shelf::load(store).await.map_err(refused)?.requests;
     if let Some(same) = pending.iter().find(|request| is_same(&request.subjects, &places)) {
-        return Ok(Requested {
-            request: same.der.clone(),
-            subjects: texts(&same.subjects),
-            void: Vec::new(),
-        });
+        return Ok(requested(same));
     }
     let (der, key) = make::make_request(&places).map_err(refused)?;
     let private_key = gatekeeper.seal(REQUEST, key.expose());
-    let request = Pending { der: der.clone(), subjects: places.clone(), private_key };
-    let oldest = (pending.len() >= limits::CERTIFICATE_REQUESTS).then(|| texts(&pending[0].subjects));
+    let request = Pending { der, subjects: places, private_key };
+    let made = requested(&request);
     shelf::change(store, move |shelf: &mut Shelf| {
+        if shelf.requests.len() >= limits::CERTIFICATE_REQUESTS {
+            return Err(StoreError::Refused(format!(
+                "{} requests wait for their certificates already, which is the most: install what has come, or give \
+                 one up by \"poppet cert del NAME\"; \"poppet cert list\" shows them",
+                shelf.requests.len()
+            )));
+        }
         shelf.requests.push(request);
-        let over = shelf.requests.len().saturating_sub(limits::CERTIFICATE_REQUESTS);
-        shelf.requests.drain(..over);
         Ok(())
     })
     .await?;
-    Ok(Requested { request: der, subjects: texts(&places), void: oldest.unwrap_or_default() })
+    Ok(made)
 }
 
 /// The requests that no certificate has come for, the oldest first. Errs if the store fails or the record is damaged.
 pub async fn requests(store: &Store) -> Result<Vec<Requested>, CertError> {
     let shelf = shelf::load(store).await?;
-    let requests = shelf.requests.into_iter();
-    Ok(requests
-        .map(|Pending { der, subjects, .. }| Requested {
-            request: der,
-            subjects: texts(&subjects),
-            void: Vec::new(),
-        })
-        .collect())
+    Ok(shelf.requests.iter().map(requested).collect())
+}
+
+fn requested(Pending { der, subjects, .. }: &Pending) -> Requested {
+    Requested { request: der.clone(), subjects: texts(subjects) }
+}
+
+/// Which pending request is meant by its names, all of them with blanks between or one that no other has; none if none
+/// is. Errs if several are.
+pub(super) fn named(pending: &[Pending], name: &str) -> Result<Option<usize>, StoreError> {
+    let subjects: Vec<_> = pending.iter().map(|request| texts(&request.subjects)).collect();
+    if let Some(at) = subjects.iter().position(|subjects| subjects.join(" ") == name) {
+        return Ok(Some(at));
+    }
+    let mut having = (0..subjects.len()).filter(|at| subjects[*at].iter().any(|subject| subject == name));
+    match (having.next(), having.next()) {
+        (_, Some(_)) => Err(StoreError::Refused(format!(
+            "several requests are for {name}: say all names of the one that you mean, as \"poppet cert list\" shows them"
+        ))),
+        (first, None) => Ok(first),
+    }
 }
 
 async fn own_subjects(store: &Store, names: &[String]) -> Result<Vec<String>, CertError> {

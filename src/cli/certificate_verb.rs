@@ -36,7 +36,7 @@ use argh::FromArgs;
     \x20                         request, or stands in FILE or KEYFILE. What does not fit changes nothing\n\
     bind LABEL [PLACE...]     show it to who asks for these names (*.example.org) or comes by these addresses of this\n\
     \x20                         machine; without PLACE to everybody else. LABEL poppet is poppet's own\n\
-    del LABEL                 show what was installed no more\n\
+    del LABEL                 show what was installed no more; or give the request for these names up, with its key\n\
     watch CHAIN [KEY]         install the certificate in these files, and follow them: what certbot, acme.sh, lego or\n\
     \x20                         Caddy renew there is shown within a minute, or at once after SIGHUP. The key's file\n\
     \x20                         belongs to root or the server's user, who can read both, and not everybody can\n\

@@ -6,7 +6,7 @@ pub const INSTALLED_CERTIFICATES: usize = 16;
 pub const SERVER_CHAIN: usize = 10;
 /// Names and addresses that certificates can be bound to.
 pub const CERTIFICATE_PLACES: usize = 64;
-/// Requests whose keys are kept; the oldest goes first.
+/// Requests whose keys are kept: one that is given up on purpose makes room.
 pub const CERTIFICATE_REQUESTS: usize = 4;
 /// Bits of an RSA key that can be verified (S-250).
 pub const LEAST_RSA_BITS: usize = 2048;

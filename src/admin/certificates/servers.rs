@@ -2,7 +2,7 @@
 
 use super::{CertificateKind, CertificateRow, EVERYWHERE, Told, failed, has_ended, now, row};
 use crate::admin::{AdminError, Answer, Context, Failure, quoted};
-use crate::cert::{self, Bound, CertError, Installed, Requested};
+use crate::cert::{self, Bound, CertError, Installed, Requested, TakenAway};
 use crate::mail::Secret;
 use crate::store::StoreError;
 
@@ -13,9 +13,9 @@ pub(super) async fn request(
     names: &[String],
 ) -> Result<Answer, AdminError> {
     let made = cert::request(&context.store, &context.gatekeeper, subjects, names).await?;
-    let Requested { request, subjects, void } = made;
+    let Requested { request, subjects } = made;
     let request = cert::labelled("CERTIFICATE REQUEST", &request);
-    Ok(Answer::Certificates(Told::Request { request, subjects, void }))
+    Ok(Answer::Certificates(Told::Request { request, subjects }))
 }
 
 pub(super) async fn install(
@@ -47,8 +47,8 @@ pub(super) async fn bind(context: &Context, label: &str, places: &[String]) -> R
 }
 
 pub(super) async fn uninstall(context: &Context, label: &str) -> Result<Answer, AdminError> {
-    cert::uninstall(&context.store, label).await.map_err(|error| unknown(error, label))?;
-    Ok(Answer::Done)
+    let taken = cert::uninstall(&context.store, label).await.map_err(|error| unknown(error, label))?;
+    Ok(Answer::Certificates(Told::Uninstalled { is_request: taken == TakenAway::Request }))
 }
 
 /// Poppet's own, what is installed, and what is requested.
@@ -57,7 +57,7 @@ pub(super) async fn rows(context: &Context) -> Result<Vec<CertificateRow>, Admin
     let installed = cert::installed(&context.store).await.map_err(failed)?;
     rows.extend(installed.into_iter().filter_map(installed_row));
     let requests = cert::requests(&context.store).await.map_err(failed)?;
-    rows.extend(requests.into_iter().map(|Requested { request, subjects, .. }| {
+    rows.extend(requests.into_iter().map(|Requested { request, subjects }| {
         let (name, fingerprint) = (subjects.join(" "), cert::fingerprint(&request));
         CertificateRow { subjects, ..CertificateRow::new(CertificateKind::Request, name, fingerprint) }
     }));
@@ -97,7 +97,7 @@ fn unknown(error: StoreError, label: &str) -> AdminError {
         StoreError::NotFound(_) => AdminError::new(
             Failure::NotFound,
             format!(
-                "no certificate {} is installed: \"poppet cert list\" shows those that are",
+                "no certificate {} is installed, and none is requested: \"poppet cert list\" shows what there is",
                 quoted(label)
             ),
         ),

@@ -95,16 +95,48 @@ fn what_was_requested_is_installed_without_a_key_and_renewed_likewise() {
     assert!(house.install("", &strange, None).unwrap_err().0.starts_with("no key here fits"));
 }
 
+/// The key of the oldest went for the fifth without a question, while somebody waited for its certificate.
 #[test]
-fn a_request_is_for_names_and_the_oldest_of_too_many_is_void() {
+fn of_too_many_requests_the_last_is_refused_until_one_is_given_up() {
+    let house = House::new();
+    for number in 1..=limits::CERTIFICATE_REQUESTS {
+        house.request(&[&format!("host{number}.example"), "both.example"]).unwrap();
+    }
+    let (before, one_more) = (house.record(), house.request(&["last.example"]));
+    assert!(
+        matches!(&one_more, Err(StoreError::Refused(text)) if text.contains("poppet cert del NAME")),
+        "{one_more:?}"
+    );
+    assert_eq!(house.record(), before);
+    assert!(house.request(&["host1.example", "both.example"]).is_ok(), "one that is pending is given again");
+    let give_up = |name: &str| block_on(uninstall(&house.store, name));
+    assert!(matches!(give_up("both.example"), Err(StoreError::Refused(text)) if text.contains("several")));
+    assert_eq!(give_up("host9.example"), Err(StoreError::NotFound("host9.example".into())));
+    assert_eq!(house.record(), before);
+    assert_eq!(give_up("HOST1.example"), Ok(TakenAway::Request));
+    assert_eq!(give_up("host2.example both.example"), Ok(TakenAway::Request));
+    house.request(&["last.example"]).unwrap();
+    let left: Vec<_> =
+        block_on(requests(&house.store)).unwrap().into_iter().map(|left| left.subjects[0].clone()).collect();
+    assert_eq!(left, ["host3.example", "host4.example", "last.example"]);
+}
+
+#[test]
+fn what_is_installed_goes_before_a_request_for_the_same_name() {
+    let house = House::new();
+    house.put("one.example", &["one.example"]).unwrap();
+    house.request(&["one.example"]).unwrap();
+    for taken in [TakenAway::Installed, TakenAway::Request] {
+        assert_eq!(block_on(uninstall(&house.store, "one.example")), Ok(taken));
+    }
+    assert!(block_on(uninstall(&house.store, "one.example")).is_err());
+}
+
+#[test]
+fn a_request_is_for_names() {
     let house = House::new();
     let own = house.request(&[]).unwrap();
     assert_eq!(own.subjects, ["mail.home.lan", "192.168.1.2"], "those of poppet's own");
-    for number in 2..=limits::CERTIFICATE_REQUESTS {
-        assert!(house.request(&[&format!("host{number}.example")]).unwrap().void.is_empty());
-    }
-    assert_eq!(house.request(&["last.example"]).unwrap().void, own.subjects);
-    assert_eq!(house.shelf().requests.len(), limits::CERTIFICATE_REQUESTS);
     for bad in ["", "a b", "höme.lan", "alice@home.lan", "a\nb"] {
         assert!(matches!(house.request(&[bad]), Err(StoreError::Refused(_))), "{bad:?}");
     }

@@ -1,6 +1,6 @@
 //! cert request, install, bind and del: certificates of others for this server.
 
-use std::fs::OpenOptions;
+use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::net::IpAddr;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -24,7 +24,9 @@ pub(super) fn request(
 ) -> Result<(), AdminError> {
     let subjects = subjects.iter().map(|subject| (*subject).to_owned()).collect();
     let act = CertificateAct::Request { subjects, names: machine::names() };
-    let Answer::Certificates(Told::Request { request, subjects, void }) = ask(desk, act)? else {
+    // Before a key is made: what can't be written must leave nothing behind.
+    let file = verb.out.as_deref().map(|out| NewFile::make(Path::new(out))).transpose()?;
+    let Answer::Certificates(Told::Request { request, subjects }) = ask(desk, act)? else {
         return Err(stranger());
     };
     let mut meaning = vec![format!(
@@ -32,25 +34,19 @@ pub(super) fn request(
          key is here. Asked for the same again, it is the same.",
         subjects.join(", ")
     )];
-    if !void.is_empty() {
-        meaning.push(format!(
-            "The oldest request, for {}, is void: a certificate for it can't be installed any more.",
-            void.join(", ")
-        ));
-    }
     let unsigned: Vec<_> = subjects.iter().filter(|it| !public::is_public(it)).cloned().collect();
     meaning.extend(public::note(&unsigned, unsigned.len() == subjects.len()));
     let facts = |request: Cell| {
         vec![
             ("request", request),
             ("subjects", Cell::Texts(subjects.clone())),
-            ("void", Cell::Texts(void.clone())),
             ("not_public", Cell::Texts(unsigned.clone())),
         ]
     };
-    match &verb.out {
-        Some(out) => {
-            write(Path::new(out), &request)?;
+    match file {
+        Some(file) => {
+            let out = file.path.display().to_string();
+            file.fill(&request)?;
             let sentence = format!("{out} has the request.");
             output.report(&Report::Said(sentence, facts(Cell::text(out)), Said::Meaning(meaning)))
         }
@@ -113,10 +109,15 @@ fn of_no_machine(places: &[String], is_foreign: &dyn Fn(IpAddr) -> bool) -> Opti
 }
 
 pub(super) fn uninstall(label: &str, desk: &Desk) -> Result<Report, AdminError> {
-    ask(desk, CertificateAct::Uninstall { label: label.to_owned() })?;
-    let sentence =
-        format!("{} is shown no more; who it was bound to gets what everybody gets.", quoted(label));
-    Ok(removed(sentence, "label", label))
+    let act = CertificateAct::Uninstall { label: label.to_owned() };
+    let Answer::Certificates(Told::Uninstalled { is_request }) = ask(desk, act)? else {
+        return Err(stranger());
+    };
+    let sentence = match is_request {
+        true => "The request for {} is given up: a certificate for it can't be installed any more.",
+        false => "{} is shown no more; who it was bound to gets what everybody gets.",
+    };
+    Ok(removed(sentence.replace("{}", &quoted(label)), "label", label))
 }
 
 /// A row as named facts.
@@ -124,16 +125,35 @@ fn named(row: &crate::admin::CertificateRow) -> Vec<(&'static str, Cell)> {
     super::COLUMNS.iter().copied().zip(cells(row)).collect()
 }
 
-fn write(path: &Path, request: &str) -> Result<(), AdminError> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o644)
-        .open(path)
-        .map_err(|error| cannot_make(path, &error))?;
-    file.write_all(request.as_bytes())
-        .and_then(|()| file.sync_all())
-        .map_err(|error| cannot_make(path, &error))
+/// A file that was not there before, and is not afterwards either unless it is filled.
+struct NewFile<'a> {
+    path: &'a Path,
+    file: File,
+    is_full: bool,
+}
+
+impl<'a> NewFile<'a> {
+    fn make(path: &'a Path) -> Result<NewFile<'a>, AdminError> {
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(path);
+        let file = file.map_err(|error| cannot_make(path, &error))?;
+        Ok(NewFile { path, file, is_full: false })
+    }
+
+    fn fill(mut self, text: &str) -> Result<(), AdminError> {
+        let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_all());
+        written.map_err(|error| cannot_make(self.path, &error))?;
+        self.is_full = true;
+        Ok(())
+    }
+}
+
+impl Drop for NewFile<'_> {
+    fn drop(&mut self) {
+        if !self.is_full {
+            // It is empty, and the error that is told counts.
+            let _ = fs::remove_file(self.path);
+        }
+    }
 }
 
 /// What is to be said of a file with a private key that others may read, too (S-262).

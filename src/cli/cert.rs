@@ -10,6 +10,8 @@ use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+
 use super::certificate_verb::CertVerb;
 use super::desk::{Desk, stranger};
 use super::output::Output;
@@ -209,7 +211,7 @@ fn contents(path: &str) -> Result<Secret, AdminError> {
             format!("can't read {}: {error}; name a PEM or DER file that is there", quoted(path)),
         ),
     };
-    let file = fs::File::open(path).map_err(unreadable)?;
+    let file = opened(path).map_err(unreadable)?;
     // One octet more shows that there is more; with room for all of it nothing grows and leaves pieces behind.
     let most = limits::CERTIFICATE_FILE_OCTETS + 1;
     let mut octets = Vec::with_capacity(most);
@@ -220,13 +222,22 @@ fn contents(path: &str) -> Result<Secret, AdminError> {
         return Err(AdminError::new(
             Failure::Refused,
             format!(
-                "{} has over {} octets: split it; DER takes less than PEM",
+                "{} has over {} octets: name the file with this certificate or its key alone",
                 quoted(path),
                 limits::CERTIFICATE_FILE_OCTETS
             ),
         ));
     }
     Ok(octets)
+}
+
+/// A named pipe that nobody fills is empty, rather than hanging whoever reads; one that a shell fills is read.
+fn opened(path: &str) -> std::io::Result<fs::File> {
+    let flags = OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)?;
+    let kept = rustix::fs::fcntl_getfl(&file)?;
+    rustix::fs::fcntl_setfl(&file, kept - OFlags::NONBLOCK)?;
+    Ok(file)
 }
 
 fn cannot_make(path: &Path, error: &std::io::Error) -> AdminError {
@@ -347,6 +358,21 @@ mod tests {
         }
         fs::remove_file(&path).unwrap();
         assert_eq!(contents(path.to_str().unwrap()).unwrap_err().kind, Failure::NotFound);
+    }
+
+    /// A pipe in the place of a certificate hung the command for ever.
+    #[test]
+    fn a_pipe_that_nobody_fills_is_empty() {
+        let path = std::env::temp_dir().join(format!("poppet-pipe-{:016x}", fastrand::u64(..)));
+        let (name, mode) = (path.to_str().unwrap(), rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR);
+        rustix::fs::mknodat(rustix::fs::CWD, name, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        assert_eq!(contents(name).unwrap().expose(), b"");
+        let both = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        (&both).write_all(b"chain").unwrap();
+        let reader = opened(name).unwrap();
+        drop(both);
+        assert_eq!(std::io::read_to_string(reader).unwrap(), "chain");
+        fs::remove_file(&path).unwrap();
     }
 
     #[test]

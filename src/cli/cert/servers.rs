@@ -67,7 +67,10 @@ pub(super) fn install(
     let (chain, secret) = (contents(file)?, key.map(contents).transpose()?);
     let octets = chain.expose().len() + secret.as_ref().map_or(0, |key| key.expose().len());
     if octets > limits::CERTIFICATE_FILE_OCTETS {
-        let text = format!("the files have over {} octets: DER takes less", limits::CERTIFICATE_FILE_OCTETS);
+        let text = format!(
+            "the files have over {} octets together: name those with this certificate and its key alone",
+            limits::CERTIFICATE_FILE_OCTETS
+        );
         return Err(AdminError::new(Failure::Refused, text));
     }
     let label = verb.installed_as.clone().unwrap_or_default();

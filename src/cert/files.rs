@@ -13,6 +13,7 @@ use rustix::fs::OFlags;
 
 use super::CertError;
 use super::fingerprint::Fingerprint;
+use super::pair;
 use super::watched::Watched;
 use crate::limits;
 use crate::mail::{Secret, printable};
@@ -120,10 +121,12 @@ fn read(path: &Path, holds: Holds) -> Result<Secret, Unreadable> {
     if !facts.is_file() {
         return Err(wrong(format!("{shown} is no file: put the certificate or its key there")));
     }
-    if holds == Holds::Key {
+    let octets = contents(opened).map_err(|error| unreadable(path, &error))?;
+    // Rights are a key's matter: who forgot to name its file is to be told that.
+    let may_be_key = octets.expose().first() == Some(&DER) || pair::has_key(octets.expose());
+    if holds == Holds::Key && may_be_key {
         check_rights(path, &facts)?;
     }
-    let octets = contents(opened).map_err(|error| unreadable(path, &error))?;
     match octets.expose().len() {
         0 => Err(wrong(format!("{shown} is empty: let the program that renews it write it anew"))),
         length if length > limits::CERTIFICATE_FILE_OCTETS => Err(wrong(format!(
@@ -133,6 +136,9 @@ fn read(path: &Path, holds: Holds) -> Result<Secret, Unreadable> {
         _ => Ok(octets),
     }
 }
+
+/// The first octet of a key that is not PEM: a SEQUENCE.
+const DER: u8 = 0x30;
 
 /// One octet more than the limit shows that there is more.
 fn contents(file: File) -> io::Result<Secret> {
@@ -202,6 +208,9 @@ mod tests {
 
     use super::*;
 
+    /// As much of one as tells it from a certificate.
+    const KEY: &[u8] = b"-----BEGIN PRIVATE KEY-----";
+
     struct Folder(PathBuf);
 
     impl Folder {
@@ -245,7 +254,7 @@ mod tests {
     fn folder() -> Folder {
         let folder = Folder::new();
         folder.put("chain", b"chain", 0o644);
-        folder.put("key", b"key", 0o600);
+        folder.put("key", KEY, 0o600);
         folder
     }
 
@@ -253,10 +262,10 @@ mod tests {
     fn both_files_are_read_and_one_file_may_be_both() {
         let folder = folder();
         let pair = FilePair::read(&folder.watched()).unwrap();
-        assert_eq!((pair.chain.expose(), pair.key.unwrap().expose()), (&b"chain"[..], &b"key"[..]));
+        assert_eq!((pair.chain.expose(), pair.key.unwrap().expose()), (&b"chain"[..], KEY));
         let both = Watched { chain: folder.watched().key, ..folder.watched() };
         let pair = FilePair::read(&both).unwrap();
-        assert!(pair.key.is_none() && pair.chain.expose() == b"key");
+        assert!(pair.key.is_none() && pair.chain.expose() == KEY);
         folder.mode("key", 0o644);
         assert!(FilePair::read(&both).is_err(), "it has the key");
     }
@@ -276,6 +285,16 @@ mod tests {
         for mode in [0o600, 0o640, 0o400, 0o660] {
             folder.mode("key", mode);
             assert_eq!(folder.text(), "", "{mode:o}");
+        }
+    }
+
+    /// Who forgot to name the key's file was told to close the chain's, which had no key.
+    #[test]
+    fn a_file_without_a_key_may_be_read_by_everybody() {
+        let folder = folder();
+        for (octets, is_open) in [(&b"chain"[..], true), (b"\x30\x82", false), (KEY, false)] {
+            folder.put("key", octets, 0o644);
+            assert_eq!(folder.text().is_empty(), is_open, "{octets:?}");
         }
     }
 
@@ -362,7 +381,7 @@ mod tests {
             &|| folder.put("chain", b"longer", 0o644),
             &|| folder.mode("key", 0o640),
             &|| {
-                folder.put("new", b"key", 0o600);
+                folder.put("new", KEY, 0o600);
                 fs::rename(folder.0.join("new"), folder.0.join("key")).unwrap();
             },
             &|| fs::remove_file(folder.0.join("chain")).unwrap(),

@@ -220,9 +220,9 @@ fn check_strength(der: &[u8], read: &Certificate) -> Result<(), CertError> {
     }
     let algorithm = certificate::signed(der)?.algorithm;
     let name = Reader::der(&algorithm).expect(Tag::OBJECT_IDENTIFIER).unwrap_or_default();
-    if read.subject != read.issuer && WEAK_SIGNATURES.contains(&name) {
+    if WEAK_SIGNATURES.contains(&name) {
         return Err(CertError(format!(
-            "the certificate of {} is signed with SHA-1 or MD5, which clients refuse: ask the authority for SHA-256",
+            "the certificate of {} is signed with SHA-1 or MD5, which clients refuse: have it signed with SHA-256",
             who(read)
         )));
     }

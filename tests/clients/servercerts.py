@@ -182,6 +182,9 @@ def what_does_not_fit_is_refused_and_the_old_stays(lab):
     bundle, p7 = lab.below.folder / "pair.p12", lab.below.folder / "chain.p7b"
     openssl("pkcs12", "-export", "-in", chain, "-inkey", key, "-passout", "pass:x", "-out", bundle)
     openssl("crl2pkcs7", "-nocrl", "-certfile", chain, "-out", p7)
+    vain, vain_key = lab.below.folder / "vain.pem", lab.below.folder / "vain.key"
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-sha1", "-subj", "/CN=vain", "-days", "90", "-addext",
+            f"subjectAltName = DNS:{NAME}", "-out", vain, "-keyout", vain_key)
     stranger = Authority(lab.house.folder / "stranger", "below")
     alone, alone_key = lab.below.sign("server", server(f"DNS:{NAME}"))
     for wanted, words in {
@@ -192,7 +195,8 @@ def what_does_not_fit_is_refused_and_the_old_stays(lab):
         "is the request": (lab.below.folder / "request", key),
         "ended on": lab.sign(f"DNS:{NAME}", begins=-3, ends=-1), "begins only on": lab.sign(f"DNS:{NAME}", begins=1, ends=3),
         "another purpose": lab.sign(f"DNS:{NAME}", purpose="clientAuth"), "names no host": lab.sign(),
-        "SHA-1": lab.sign(f"DNS:{NAME}", kind=RSA, digest="sha1"), "old version": (v1, other_key),
+        "SHA-1": lab.sign(f"DNS:{NAME}", kind=RSA, digest="sha1"), "signed with SHA-1": (vain, vain_key),
+        "old version": (v1, other_key),
         "was not signed by that": (lab.file("strange.pem", alone, stranger.pem), alone_key),
         "do not vouch": (lab.file("astray.pem", alone, lab.root.pem), alone_key),
         "over 10 certificates": (lab.file("many.pem", alone, *(lab.root.sign(f"x{n}", server())[0] for n in range(10))), alone_key),

@@ -6,7 +6,7 @@ use super::certificate::{self, Certificate};
 use super::choice::{Choice, Place};
 use super::pair::{self, Key, Pair};
 use super::shelf::{Entry, POPPET, Shelf, purpose};
-use super::{CertError, ServerIdentity, kept, request, server_certificate, server_identity, shelf};
+use super::{CertError, ServerIdentity, Standing, kept, request, server_certificate, server_identity, shelf};
 use crate::auth::Gatekeeper;
 use crate::clock::UnixTime;
 use crate::limits;
@@ -84,8 +84,9 @@ pub async fn install(
     if let Some(host) = &store.settings().hostname
         && !covers(&read, host)
     {
-        notes.push(format!("It has not the name {host}, which is set as hostname."));
+        notes.push(without_hostname(&read, host));
     }
+    notes.extend(ends_soon(&read, now));
     if shelf.installed.is_empty() {
         notes.extend(by_address(store, &read).await?);
     }
@@ -306,6 +307,23 @@ fn unfit(certificates: &[(Vec<u8>, Certificate)], is_given: bool) -> String {
              new key and request"
         ),
     }
+}
+
+/// What it means that the server is called otherwise.
+fn without_hostname(read: &Certificate, host: &str) -> String {
+    let name = read.hosts.iter().find(|name| !name.starts_with('*'));
+    let remedy =
+        name.map(|name| format!("; or say \"poppet set hostname {name}\", and let them ask for that"));
+    format!(
+        "It has not this server's hostname, {host}: clients that ask for that get poppet's own{}.",
+        remedy.unwrap_or_default()
+    )
+}
+
+/// The log and doctor tell it, too, but later.
+fn ends_soon(read: &Certificate, now: Option<UnixTime>) -> Option<String> {
+    let is_soon = Standing::of(read.ends, now) != Standing::Good;
+    is_soon.then(|| format!("It ends on {}: see that it is renewed before.", read.ends.rfc3339()))
 }
 
 /// What the first one means for clients that ask for no name: by an address they got poppet's own, whose authority they

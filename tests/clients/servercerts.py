@@ -222,7 +222,7 @@ def what_is_doubtful_is_told(lab):
     key.chmod(0o644)
     lab.house.poppet("set", "hostname", "mail.home.lan")
     told = json.loads(lab.house.poppet("cert", "install", str(lab.file("x", pem, lab.below.pem, lab.root.sign("x", server())[0])), str(key), "--json"))
-    for wanted in ("has not the name mail.home.lan", "1 of the file's certificates", "chmod 600"):
+    for wanted in ("hostname, mail.home.lan", "1 of the file's certificates", "chmod 600"):
         if not any(wanted in note for note in told["notes"]):
             raise Failed(f"nothing of {wanted!r}: {told}")
     lab.house.poppet("set", "hostname", "--default")

@@ -211,6 +211,40 @@ fn as_many_are_installed_and_bound_as_may_be() {
 }
 
 #[test]
+fn one_that_soon_ends_is_told_of_at_once_s_259() {
+    let (house, key) = (House::new(), new_key());
+    let first_warning = limits::CERTIFICATE_WARNING_DAYS[0] * 86_400;
+    for (left_seconds, is_soon) in
+        [(first_warning - 1, true), (first_warning, true), (first_warning + 1, false)]
+    {
+        let own = house.authority.sign_dated(&key, &["mail.example.org"], 0, NOW.0 + left_seconds);
+        let notes = house.install("", &own, Some(&key.serialize_der())).unwrap().notes;
+        assert_eq!(
+            notes.iter().any(|note| note.starts_with("It ends on ")),
+            is_soon,
+            "{left_seconds}: {notes:?}"
+        );
+    }
+}
+
+/// Every install told of a name that was set as hostname, which setup had done, and not what that meant.
+#[test]
+fn a_hostname_that_is_not_in_it_is_told_with_what_that_means() {
+    let house = House::new();
+    let told = |names: &[&str]| {
+        let own = certificate::read(&house.authority.sign(&new_key(), names)).unwrap();
+        without_hostname(&own, "mail.home.lan")
+    };
+    let told_all = told(&["*.example.org", "mail.example.org"]);
+    assert!(
+        told_all.contains("hostname, mail.home.lan: clients that ask for that get poppet's own;"),
+        "{told_all}"
+    );
+    assert!(told_all.contains("\"poppet set hostname mail.example.org\""), "{told_all}");
+    assert!(told(&["*.example.org"]).ends_with("get poppet's own."));
+}
+
+#[test]
 fn what_is_bound_is_shown_there_and_poppet_s_own_to_who_asks_for_its_name() {
     let house = House::new();
     let own = house.shown_to(None);

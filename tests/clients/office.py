@@ -24,6 +24,16 @@ QUEUES = ("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "
 OWNER, GROUP = "uucp", "list"
 USER = "account@office.test"        # Who may log on at port 587.
 
+MODULES = "/usr/lib/dovecot/modules"
+SHOW_MODULES = """
+mount -t tmpfs tmpfs "$0"
+mkdir -p "$0/new/dovecot/modules" "$0/work"
+mount -t overlay overlay -o "lowerdir=/usr/lib,upperdir=$0/new,workdir=$0/work" /usr/lib
+mount --bind "$1" /usr/lib/dovecot/modules
+shift
+exec "$@"
+"""
+
 
 class Office:
     """One instance on a host of `hosts`. `everybody` has every address delivered here."""
@@ -100,8 +110,16 @@ class Office:
             shutil.chown(spool / queue, "root" if queue == "pid" else OWNER)
         settings = self.folder / "dovecot.conf"
         # doveconf hands the settings over in the environment: the dovecot program would look for it in /usr/bin.
-        self.run([self.root / "usr/bin/doveconf", "-c", settings, "-f", "service=master", "-p", "-e",
+        self.run([*self.with_modules(), self.root / "usr/bin/doveconf", "-c", settings, "-f", "service=master", "-p", "-e",
                   self.root / "usr/sbin/dovecot", "-F", "-c", settings])
+
+    def with_modules(self):
+        """lmtp takes its module for TLS from where an installed Dovecot has it, whatever its settings say."""
+        if Path(MODULES).exists():
+            return ()
+        layer = self.folder / "modules"
+        layer.mkdir()
+        return ("unshare", "--mount", "sh", "-ec", SHOW_MODULES, layer, self.root / MODULES[1:])
 
     def dovecot(self):
         name, group = self.user.pw_name, grp.getgrgid(self.user.pw_gid).gr_name

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::Path;
 
 use super::certificates::{self, CertificateAct, CertificateKind, CertificateRow, Fingerprint, Told};
 use super::{AdminError, Answer, Context, Failure, founding, quoted};
 use crate::cert::{self, CertError, FilePair, Unreadable, Watched};
 use crate::limits;
+use crate::sandbox;
 use crate::store::StoreError;
 
 /// What is told before an act with a certificate whose files are followed: it can't be installed by hand, for the files
@@ -64,8 +66,9 @@ pub(super) async fn watch(
             notes = installed.notes;
         }
         Err(Unreadable::Denied(CertError(cause))) if watched.label.is_empty() => {
-            let text = format!("{cause}; to follow them all the same, add --as LABEL");
-            return Err(AdminError::new(Failure::Refused, text));
+            let is_outside =
+                [&watched.chain, &watched.key].iter().any(|path| !sandbox::lets_read(Path::new(path)));
+            return Err(AdminError::new(Failure::Refused, nameless(&cause, is_outside)));
         }
         Err(Unreadable::Denied(CertError(text))) => trouble = Some(text),
         Err(Unreadable::Wrong(error)) => return Err(refused(error)),
@@ -78,6 +81,19 @@ pub(super) async fn watch(
     let rows = certificates::all_rows(context).await?;
     let row = rows.into_iter().find(|row| row.kind == CertificateKind::Installed && row.name == label);
     Ok(Answer::Certificates(Told::Followed { label, row: row.map(Box::new), trouble, notes }))
+}
+
+/// What to do with files that can't be read yet, so that nobody knows what to call them.
+pub(super) fn nameless(cause: &str, is_outside: bool) -> String {
+    match is_outside {
+        // A start lets the sandbox read what is followed then.
+        true => format!(
+            "the running server's sandbox doesn't let it read these files: say it again with --as LABEL, so that they are \
+             followed, and then {}",
+            sandbox::restart()
+        ),
+        false => format!("{cause}; to follow them all the same, add --as LABEL"),
+    }
 }
 
 /// What was installed from them stays.

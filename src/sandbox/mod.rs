@@ -182,8 +182,17 @@ pub fn news() -> String {
 }
 
 fn news_with(restart: Option<&str>) -> String {
-    let how = restart.map(|command| format!(" by \"{command}\"")).unwrap_or_default();
-    format!("not among what the server's sandbox knew when it started: restart the server{how}")
+    format!("not among what the server's sandbox knew when it started: {}", restart_with(restart))
+}
+
+/// "restart the server", with the command that does it where there is one.
+pub fn restart() -> String {
+    restart_with(GRANTED.get().and_then(|granted| granted.needs.restart))
+}
+
+fn restart_with(command: Option<&str>) -> String {
+    let how = command.map(|command| format!(" by \"{command}\"")).unwrap_or_default();
+    format!("restart the server{how}")
 }
 
 /// What has been granted.

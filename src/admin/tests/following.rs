@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use super::*;
+use crate::admin::following::nameless;
 use crate::admin::{CertificateAct, CertificateKind, CertificateRow, Told};
 use crate::cert::{self, labelled, make_authority, make_server};
 use crate::limits;
@@ -155,4 +156,16 @@ fn poppets_own_is_made_anew_once_there_is_a_domain() {
         other => panic!("{other:?}"),
     };
     assert_ne!(fingerprint(), fingerprint());
+}
+
+/// A restart alone was advised, which knew no more of files that nothing followed, and the same line came again.
+#[test]
+fn files_outside_the_sandbox_are_named_first_and_then_the_server_is_restarted() {
+    let told = nameless("/srv/chain.pem can't be read", true);
+    assert!(
+        told.contains("say it again with --as LABEL") && told.ends_with("and then restart the server"),
+        "{told}"
+    );
+    let told = nameless("user 7 can't read it", false);
+    assert!(told.starts_with("user 7 can't read it; ") && !told.contains("restart"), "{told}");
 }

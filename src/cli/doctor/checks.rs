@@ -56,7 +56,8 @@ pub(super) fn of_certificates(rows: &[CertificateRow], now: UnixTime) -> Vec<Fin
         let what = described(row);
         let remedy = row.remedy();
         if let Some(trouble) = &row.trouble {
-            findings.push(Finding::wrong("certificate", format!("{what} is renewed no more: {trouble}")));
+            let state = if row.ends.is_some() { "is renewed no more" } else { "is not shown yet" };
+            findings.push(Finding::wrong("certificate", format!("{what} {state}: {trouble}")));
         }
         let Some(ends) = row.ends else { continue };
         let left = ends.0.saturating_sub(now.0) / DAY;
@@ -309,6 +310,13 @@ mod tests {
         assert_eq!(states(&found(None)), [State::Good]);
         let broken = found(Some("the key is not that of the certificate: write both anew"));
         assert!(states(&broken) == [State::Good, State::Wrong] && has_remedies(&broken), "{broken:?}");
+        assert!(broken[1].what.starts_with("the installed mail is renewed no more: "), "{broken:?}");
+        let unread = CertificateRow { ends: None, trouble: Some("it has not been read yet".into()), ..row };
+        let told = of_certificates(&[unread], NOW);
+        assert!(
+            told.iter().any(|it| it.what.starts_with("the installed mail is not shown yet: ")),
+            "{told:?}"
+        );
     }
 
     #[test]

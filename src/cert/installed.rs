@@ -32,6 +32,13 @@ pub struct Installed {
     pub notes: Vec<String>,
 }
 
+impl Installed {
+    /// Whether clients that look for that name, or address, take it.
+    pub fn covers(&self, host: &str) -> bool {
+        covers(&self.subjects, host)
+    }
+}
+
 /// What a certificate is bound to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Bound {
@@ -82,7 +89,7 @@ pub async fn install(
     let key = &keys[key];
     let Pair { chain, read, mut notes } = pair::fit(certificates, own, key, now)?;
     if let Some(host) = &store.settings().hostname
-        && !covers(&read, host)
+        && !covers(&shelf::subjects(&read), host)
     {
         notes.push(without_hostname(&read, host));
     }
@@ -342,12 +349,11 @@ async fn by_address(store: &Store, read: &Certificate) -> Result<Option<String>,
     }))
 }
 
-/// Whether clients that look for that name, or address, take it.
-fn covers(read: &Certificate, host: &str) -> bool {
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return read.host_addresses.contains(&address);
+fn covers(subjects: &[String], host: &str) -> bool {
+    if host.parse::<IpAddr>().is_ok() {
+        return subjects.iter().any(|subject| subject == host);
     }
-    let named = read.hosts.iter().map(|name| (name.clone(), 1)).collect();
+    let named = subjects.iter().map(|name| (name.clone(), 1)).collect();
     Choice { named, ..Choice::default() }.of(Some(host), None) == 1
 }
 

@@ -117,9 +117,9 @@ async fn look_at(server: &Arc<Server>, watched: Watched) -> bool {
     let taken = take(server, watched).await;
     let mut following = server.renewing.following();
     let follower = following.follower(&label);
-    let (is_new, line) = match taken {
-        Ok(is_new) => (is_new, follower.took(seen)),
-        Err(CertError(why)) => (false, follower.failed(seen, why)),
+    let (Taken { is_new, lost }, line) = match taken {
+        Ok(taken) => (taken, follower.took(seen)),
+        Err(CertError(why)) => (Taken::default(), follower.failed(seen, why)),
     };
     drop(following);
     match line {
@@ -131,11 +131,26 @@ async fn look_at(server: &Arc<Server>, watched: Watched) -> bool {
         None if is_new => log::info!("the certificate {label} has been renewed"),
         None => {}
     }
+    if !lost.is_empty() {
+        log::warn!(
+            "the certificate {label} has been renewed without {}: clients that go there refuse it, or are shown another \
+             one; let the program that renews it ask for all names, or set clients up with another one",
+            lost.join(", ")
+        );
+    }
     is_new
 }
 
-/// Reads and installs; says whether that was new.
-async fn take(server: &Arc<Server>, watched: Watched) -> Result<bool, CertError> {
+/// What was new.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Taken {
+    is_new: bool,
+    /// Names and addresses that the one before had and this one has not.
+    lost: Vec<String>,
+}
+
+/// Reads and installs.
+async fn take(server: &Arc<Server>, watched: Watched) -> Result<Taken, CertError> {
     let (watched, pair) = task::unblock(move || {
         let pair = FilePair::read(&watched);
         (watched, pair)
@@ -144,14 +159,17 @@ async fn take(server: &Arc<Server>, watched: Watched) -> Result<bool, CertError>
     let pair = pair.map_err(|why| CertError(why.text().to_owned()))?;
     let fingerprint = pair.fingerprint();
     if watched.taken == Some(fingerprint) {
-        return Ok(false);
+        return Ok(Taken::default());
     }
     let (store, gatekeeper) = (&server.store, &server.gatekeeper);
     let key = pair.key.as_ref().map(|key| key.expose());
     let now = store.believed_now();
-    cert::install(store, gatekeeper, &watched.label, pair.chain.expose(), key, now).await?;
+    let before = cert::installed(store).await?.into_iter().find(|before| before.label == watched.label);
+    let after = cert::install(store, gatekeeper, &watched.label, pair.chain.expose(), key, now).await?;
     cert::note_taken(store, &watched, fingerprint).await?;
-    Ok(true)
+    let mut lost = before.map(|before| before.subjects).unwrap_or_default();
+    lost.retain(|subject| !after.covers(subject));
+    Ok(Taken { is_new: true, lost })
 }
 
 #[cfg(test)]

@@ -26,7 +26,11 @@ pub(super) fn of(rows: &[CertificateRow], names: &[String], addresses: &[IpAddr]
         .extend(names.iter().filter(|name| *name != "localhost").map(|name| (by_name(name), name.clone())));
     let outer = addresses.iter().filter(|address| !address.is_loopback()).map(ToString::to_string);
     lacking.extend(outer.map(|address| (by_address(&address), address)));
+    for row in shown.iter().filter(|row| row.kind == CertificateKind::Installed) {
+        lacking.extend(promised(row).map(|name| (*row, name.clone())));
+    }
     lacking.retain(|(row, place)| !has(row, place));
+    lacking.dedup();
     let mut findings = Vec::new();
     for row in shown {
         let places: Vec<_> =
@@ -37,6 +41,13 @@ pub(super) fn of(rows: &[CertificateRow], names: &[String], addresses: &[IpAddr]
         findings.push(Finding::good("certificate", "what is shown has this machine's names and addresses"));
     }
     findings
+}
+
+/// The names that it is bound to, and the one that it was first installed for, if others renew it.
+fn promised(row: &CertificateRow) -> impl Iterator<Item = &String> {
+    let called = row.watched.iter().map(|_| &row.name).filter(|name| name.contains('.'));
+    let is_name = |place: &&String| *place != EVERYWHERE && place.parse::<IpAddr>().is_err();
+    row.bound.iter().filter(is_name).chain(called)
 }
 
 fn is_shown(row: &CertificateRow) -> bool {
@@ -126,6 +137,26 @@ mod tests {
             );
         }
         assert_eq!(found(&[]), [], "that there is none is told elsewhere");
+    }
+
+    /// Files were renewed for another name, and nothing told of it.
+    #[test]
+    fn a_name_that_it_is_bound_to_or_was_followed_for_is_missed() {
+        let own = row(CertificateKind::Server, &[EVERYWHERE], ALL);
+        let bound =
+            row(CertificateKind::Installed, &["pop.example", "192.0.2.7", "*.b.example"], &["*.b.example"]);
+        let followed = CertificateRow {
+            name: "mail.example".into(),
+            watched: Some("/etc/acme/chain.pem".into()),
+            ..row(CertificateKind::Installed, &[], &["other.example"])
+        };
+        let whole = CertificateRow { subjects: vec!["mail.example".into()], ..followed.clone() };
+        for (row, lacking) in [(bound, Some("pop.example")), (followed, Some("mail.example")), (whole, None)]
+        {
+            let found = found(&[own.clone(), row]);
+            let is_told = |name| found[0].0 == State::Note && found[0].1.contains(&format!("lacks {name}: "));
+            assert!(lacking.map_or(found[0].0 == State::Good, is_told), "{lacking:?}: {found:?}");
+        }
     }
 
     #[test]

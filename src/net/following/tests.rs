@@ -88,8 +88,13 @@ impl Renewer {
 
     /// A new certificate, with its chain and key as files have them.
     fn make(&self) -> (Vec<u8>, String, String) {
+        self.make_for(&[NAME])
+    }
+
+    fn make_for(&self, names: &[&str]) -> (Vec<u8>, String, String) {
         let now = Clock::system(UnixTime(0)).now();
-        let server = make_server(&self.authority, &[NAME.into()], &[], now).unwrap();
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let server = make_server(&self.authority, &names, &[], now).unwrap();
         let chain = cert::pem(&server.certificate) + &cert::pem(&self.authority.certificate);
         (server.certificate, chain, labelled("PRIVATE KEY", server.private_key.expose()))
     }
@@ -167,7 +172,27 @@ fn a_renewed_certificate_is_shown_and_no_session_is_lost_s_257() {
         assert_eq!(trial.server().troubles_of_watched(), []);
         let [watched] = &block_on(cert::watched(&trial.server().store)).unwrap()[..] else { panic!() };
         let taken = smol::block_on(take(trial.server(), watched.clone()));
-        assert_eq!(taken, Ok(false), "a start writes nothing that is there already");
+        assert_eq!(taken, Ok(Taken::default()), "a start writes nothing that is there already");
+    });
+}
+
+/// A pair for another name was told of as a renewal, and clients refused it.
+#[test]
+fn a_renewal_without_a_name_of_the_one_before_is_told_of() {
+    serving(&[], |trial| {
+        let renewer = Renewer::new();
+        let (_, chain, key) = renewer.make();
+        renewer.put_both(&chain, &key);
+        renewer.watch(trial);
+        for (names, lost) in
+            [(&["a.example", NAME][..], &[][..]), (&["a.example"], &[NAME]), (&["a.example"], &[])]
+        {
+            let (_, chain, key) = renewer.make_for(names);
+            renewer.put_both(&chain, &key);
+            let [watched] = &block_on(cert::watched(&trial.server().store)).unwrap()[..] else { panic!() };
+            let taken = smol::block_on(take(trial.server(), watched.clone())).unwrap();
+            assert!(taken.is_new && taken.lost == lost, "{names:?}: {taken:?}");
+        }
     });
 }
 

@@ -40,7 +40,7 @@ mod tests;
 mod together;
 mod undo;
 
-pub use crate::auth::{FailureRow, FailureState, check_password};
+pub use crate::auth::{FailureRow, FailureState, check_password, owner_of};
 pub use crate::ldap::is_entry_name;
 pub use crate::store::{
     AliasRow, ClockState, Device, DomainRow, Forward, GoneRow, LastTry, Lock, MailboxRow, Origin, QueueAct,

@@ -37,7 +37,7 @@ impl DeviceKey {
 
     /// Reads `$CREDENTIALS_DIRECTORY/poppet.key` if that is set and there, else the file beside the
     /// database. Refuses a symbolic link, a wrong length, a file that group or others can read, and another owner than
-    /// this user and root; root takes the folder's owner's, too, which is the service's.
+    /// this user and root; root takes the service's, too, as the folder and the database tell.
     pub fn load(database: &Path) -> Result<DeviceKey, KeyError> {
         DeviceKey::load_with(database, std::env::var_os("CREDENTIALS_DIRECTORY"))
     }
@@ -79,7 +79,7 @@ impl DeviceKey {
             let file = Path::new(&directory).join("poppet.key");
             match open(&file) {
                 // The service manager guards its directory; modes there are its own affair.
-                Ok(opened) => return read(opened, &file, Guard::ServiceManager),
+                Ok(opened) => return read(opened, &file, database, Guard::ServiceManager),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(unreadable(&file, error)),
             }
@@ -87,7 +87,7 @@ impl DeviceKey {
         let file = path_beside(database);
         refuse_open_directory(&directory_of(&file))?;
         match open(&file) {
-            Ok(opened) => read(opened, &file, Guard::Mode),
+            Ok(opened) => read(opened, &file, database, Guard::Mode),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(KeyError(format!(
                 "the key of this database is missing: put {} back beside it, or {FROM_WORDS}",
                 file.display()
@@ -168,7 +168,7 @@ fn unreadable(file: &Path, error: io::Error) -> KeyError {
 }
 
 /// Checks the file that is open, so that nobody can change it between the check and the reading.
-fn read(mut opened: File, file: &Path, guard: Guard) -> Result<DeviceKey, KeyError> {
+fn read(mut opened: File, file: &Path, database: &Path, guard: Guard) -> Result<DeviceKey, KeyError> {
     let facts = opened.metadata().map_err(|error| unreadable(file, error))?;
     let user = rustix::process::geteuid().as_raw();
     let path = file;
@@ -176,11 +176,11 @@ fn read(mut opened: File, file: &Path, guard: Guard) -> Result<DeviceKey, KeyErr
     if !facts.is_file() {
         return Err(KeyError(format!("{file} is no file: put the key there")));
     }
-    if facts.uid() != user && facts.uid() != 0 && !is_services(&facts, path) {
-        return Err(KeyError(format!(
-            "{file} belongs to user {}, who could change it: \"chown {user} {file}\"",
-            facts.uid()
-        )));
+    if facts.uid() != user
+        && facts.uid() != 0
+        && let Some(stranger) = stranger(path, database, facts.uid())
+    {
+        return Err(stranger);
     }
     if guard == Guard::Mode && facts.mode() & 0o077 != 0 {
         return Err(KeyError(format!("others can read or change the key: \"chmod 600 {file}\"")));
@@ -203,10 +203,39 @@ fn read(mut opened: File, file: &Path, guard: Guard) -> Result<DeviceKey, KeyErr
     }
 }
 
-/// Root administers the service's database, whose key and folder are the service's.
-fn is_services(facts: &fs::Metadata, file: &Path) -> bool {
-    rustix::process::geteuid().is_root()
-        && fs::metadata(directory_of(file)).is_ok_and(|folder| folder.uid() == facts.uid())
+/// What is wrong about a key of another user; none if it is in place: root administers the service's database, whose key is
+/// the service's, in the service's own folder or in root's.
+fn stranger(key: &Path, database: &Path, key_owner: u32) -> Option<KeyError> {
+    let folder = directory_of(key);
+    let owner_of_path = |path: &Path| fs::metadata(path).ok().map(|facts| facts.uid());
+    let user = rustix::process::geteuid();
+    let (folder_owner, owner) = match owner_of_path(&folder).filter(|_| user.is_root()) {
+        None => (None, user.as_raw()),
+        Some(uid) => match owner_of_path(database) {
+            Some(of_database) => (Some(uid), owner_of(uid, of_database, key_owner)),
+            None => (Some(uid), uid),
+        },
+    };
+    if key_owner != owner {
+        let file = key.display();
+        return Some(KeyError(format!(
+            "{file} belongs to user {key_owner}, who could change it: \"chown {owner} {file}\""
+        )));
+    }
+    let stranger = folder_owner.filter(|uid| *uid != owner && *uid != 0)?;
+    let folder = folder.display();
+    Some(KeyError(format!(
+        "{folder} belongs to user {stranger}, who could put another key there: \"chown {owner} {folder}\""
+    )))
+}
+
+/// The user to whom a database, its key and their folder should belong, by whose they are: what the two files agree on,
+/// else the folder's owner. A folder of root's is a place for anybody's files: there it is the database's.
+pub fn owner_of(folder: u32, database: u32, key: u32) -> u32 {
+    match database == key || folder == 0 {
+        true => database,
+        false => folder,
+    }
 }
 
 /// In a directory where everybody may rename, everybody may replace the key (S-262).
@@ -279,6 +308,51 @@ mod tests {
         assert!(load_error(&folder).contains("belongs to user 4711"));
         give(folder.path(), 4711);
         assert_eq!(DeviceKey::load_with(&folder.database(), None).unwrap().expose(), key.expose());
+    }
+
+    /// Root was told to take the key for itself, and then the server, which is another user, could not read it.
+    #[test]
+    fn root_is_told_to_give_the_key_to_whose_the_database_is_s_262() {
+        let folder = Folder::new();
+        DeviceKey::create(&folder.database()).unwrap();
+        fs::write(folder.database(), "").unwrap();
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let (path, database, key) = (folder.path().display(), folder.database(), folder.key());
+        for (owners, wanted) in [
+            ((4711, 4711, 12345), Some(format!("\"chown 4711 {}\"", key.display()))),
+            ((0, 4711, 12345), Some(format!("\"chown 4711 {}\"", key.display()))),
+            ((0, 0, 12345), Some(format!("\"chown 0 {}\"", key.display()))),
+            ((4712, 4711, 4711), Some(format!("\"chown 4711 {path}\""))),
+            ((4711, 12345, 4711), None),
+            ((0, 4711, 4711), None),
+            ((4711, 4711, 4711), None),
+            ((4711, 4711, 0), None),
+        ] {
+            for (path, owner) in [(folder.path(), owners.0), (&database, owners.1), (&key, owners.2)] {
+                std::os::unix::fs::chown(path, Some(owner), None).unwrap();
+            }
+            let error = DeviceKey::load_with(&database, None).err().map(|error| error.0);
+            assert_eq!(error.is_some(), wanted.is_some(), "{owners:?} {error:?}");
+            assert!(wanted.is_none_or(|wanted| error.clone().unwrap().ends_with(&wanted)), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn two_of_three_say_whose_a_database_is() {
+        for (owners, wanted) in [
+            ([7, 7, 8], 7),
+            ([7, 8, 7], 7),
+            ([8, 7, 7], 7),
+            ([7, 8, 9], 7),
+            ([0, 7, 7], 7),
+            ([0, 7, 0], 7),
+            ([0, 0, 7], 0),
+            ([0, 7, 8], 7),
+        ] {
+            assert_eq!(owner_of(owners[0], owners[1], owners[2]), wanted, "{owners:?}");
+        }
     }
 
     #[test]

@@ -54,7 +54,7 @@ mod words;
 mod work;
 
 pub use failures::FailureNews;
-pub use key::DeviceKey;
+pub use key::{DeviceKey, owner_of};
 pub use lockout::{FailureRow, FailureState};
 pub use network::address_of_local_user;
 pub use outside::{Absence, Answering, DIRECTORY_PASSWORD, Finding, Outside, Person, look_for_nobody};

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::install::{Manager, Site};
+use super::install::{self, Manager, Site};
 use crate::admin::AdminError;
 
 /// The database: as named, else by `POPPET_DB`, else the service's for root, else in the user's data folder.
@@ -59,6 +59,23 @@ pub(super) fn restart_command(database: &Path) -> Option<&'static str> {
         "rc-service poppet start" => Some("rc-service poppet restart"),
         "/etc/init.d/poppet start" => Some("/etc/init.d/poppet restart"),
         _ => None,
+    }
+}
+
+/// The user of the service of that database; none if it is none's.
+pub(super) fn service_user(database: &Path) -> Option<u32> {
+    restart_command(database)?;
+    let (uid, _) = install::user_number(&Site::here(database)?)?;
+    Some(uid)
+}
+
+/// A path as a word that a shell takes as it stands.
+pub(super) fn shell_quoted(path: &Path) -> String {
+    let word = path.to_string_lossy();
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "/._+-@:".contains(letter);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.into(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
     }
 }
 
@@ -158,5 +175,14 @@ mod tests {
         std::fs::create_dir_all(root.join("etc/init.d/poppet")).unwrap();
         assert_eq!(start(services), "rc-service poppet start");
         std::fs::remove_dir_all(&root).unwrap();
+    }
+
+    #[test]
+    fn paths_are_quoted_for_the_shell_s_326() {
+        for (word, wanted) in
+            [("/a/b.pem", "/a/b.pem"), ("/a b", "'/a b'"), ("/a';rm", "'/a'\\'';rm'"), ("", "''")]
+        {
+            assert_eq!(shell_quoted(Path::new(word)), wanted);
+        }
     }
 }

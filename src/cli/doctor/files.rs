@@ -6,7 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::Finding;
-use crate::admin::LiveStatus;
+use crate::admin::{self, LiveStatus};
+use crate::cli::place::{self, shell_quoted};
 use crate::local;
 
 /// Whose things are looked at.
@@ -44,7 +45,8 @@ pub(super) fn of(database: &Path, live: Option<&LiveStatus>) -> Vec<Finding> {
     ];
     let server =
         live.and_then(|live| user_of(&fs::read_to_string(format!("/proc/{}/status", live.pid)).ok()?));
-    judged(&all, server, &|uid| local::name_of(Path::new("/etc"), uid))
+    let users = Users { server, service: place::service_user(database) };
+    judged(&all, &users, &|uid| local::name_of(Path::new("/etc"), uid))
 }
 
 /// The user as whom a process runs, by its status; its effective number is the second.
@@ -52,11 +54,19 @@ fn user_of(status: &str) -> Option<u32> {
     status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_whitespace().nth(1)?.parse().ok()
 }
 
-fn judged(all: &[Facts], server: Option<u32>, name_of: &dyn Fn(u32) -> Option<String>) -> Vec<Finding> {
-    let of_database = all.iter().find(|it| it.kind == Kind::Database).and_then(|it| it.about.ok());
-    // Without a server they are to be of one user at least.
-    let owner = server.or(of_database.map(|(uid, _)| uid));
-    let mut findings: Vec<_> = all.iter().flat_map(|it| judge(it, owner, server, name_of)).collect();
+/// Who is known to need them.
+#[derive(Default)]
+struct Users {
+    /// As whom the server runs, if one does.
+    server: Option<u32>,
+    /// As whom the service of this database would.
+    service: Option<u32>,
+}
+
+fn judged(all: &[Facts], users: &Users, name_of: &dyn Fn(u32) -> Option<String>) -> Vec<Finding> {
+    let owner = users.server.or(users.service).or_else(|| owner_among(all));
+    let mut findings: Vec<_> = all.iter().flat_map(|it| judge(it, users.server)).collect();
+    findings.extend(owner.and_then(|owner| of_strangers(all, owner, name_of)));
     if findings.is_empty() {
         findings
             .push(Finding::good("files", "the database, its key and their folder are the server's alone"));
@@ -64,15 +74,34 @@ fn judged(all: &[Facts], server: Option<u32>, name_of: &dyn Fn(u32) -> Option<St
     findings
 }
 
-fn judge(
-    it: &Facts,
-    owner: Option<u32>,
-    server: Option<u32>,
-    name_of: &dyn Fn(u32) -> Option<String>,
-) -> Vec<Finding> {
+/// Without a server they are to be of one user at least.
+fn owner_among(all: &[Facts]) -> Option<u32> {
+    let of = |kind| all.iter().find(|it| it.kind == kind).and_then(|it| it.about.ok()).map(|(uid, _)| uid);
+    let database = of(Kind::Database)?;
+    let folder = of(Kind::Folder).unwrap_or(database);
+    Some(admin::owner_of(folder, database, of(Kind::Key).unwrap_or(database)))
+}
+
+/// What belongs to another user than that one, with what gives him all of it.
+fn of_strangers(all: &[Facts], owner: u32, name_of: &dyn Fn(u32) -> Option<String>) -> Option<Finding> {
+    // Root may own the folder, as every folder above it.
+    let is_fine = |kind, uid| uid == owner || (kind == Kind::Folder && uid == 0);
+    let is_strange = |it: &&Facts| it.about.is_ok_and(|(uid, _)| !is_fine(it.kind, uid));
+    let paths: Vec<_> = all.iter().filter(is_strange).map(|it| shell_quoted(&it.path)).collect();
+    let (belongs, paths) = match paths.len() {
+        0 => return None,
+        1 => ("belongs", paths.join(" ")),
+        _ => ("belong", paths.join(" ")),
+    };
+    let user = name_of(owner).unwrap_or_else(|| owner.to_string());
+    let text = format!("{paths} {belongs} to another user than the server's: run chown {user} {paths}");
+    Some(Finding::wrong("files", text))
+}
+
+fn judge(it: &Facts, server: Option<u32>) -> Vec<Finding> {
     let path = it.path.display();
-    let (uid, mode) = match it.about {
-        Ok(about) => about,
+    let mode = match it.about {
+        Ok((_, mode)) => mode,
         // The key may come from the service manager, and then it runs with it.
         Err(io::ErrorKind::NotFound) if it.kind == Kind::Key && server.is_some() => return Vec::new(),
         Err(io::ErrorKind::NotFound) if it.kind == Kind::Key => {
@@ -87,26 +116,18 @@ fn judge(
             return vec![Finding::note("files", text)];
         }
     };
-    let mut findings = Vec::new();
-    let mut wrong = |text: String| findings.push(Finding::wrong("files", text));
     let (open, what, remedy) = match it.kind {
         // Who may write there can put another file in the place of ours; who may only look sees names.
         Kind::Folder => (mode & 0o022, "others may put files into", "go-w"),
         Kind::Database | Kind::Key => (mode & 0o077, "others may read", "600"),
     };
-    if open != 0 {
-        wrong(format!("{what} {path}: run chmod {remedy} {path}"));
+    match open {
+        0 => Vec::new(),
+        _ => vec![Finding::wrong(
+            "files",
+            format!("{what} {path}: run chmod {remedy} {}", shell_quoted(&it.path)),
+        )],
     }
-    if let Some(owner) = owner.filter(|owner| *owner != uid && !is_fine(it.kind, uid)) {
-        let user = name_of(owner).unwrap_or_else(|| owner.to_string());
-        wrong(format!("{path} belongs to another user than the server's: run chown {user} {path}"));
-    }
-    findings
-}
-
-/// Root may own the folder, as every folder above it.
-fn is_fine(kind: Kind, uid: u32) -> bool {
-    kind == Kind::Folder && uid == 0
 }
 
 #[cfg(test)]
@@ -114,16 +135,23 @@ mod tests {
     use super::super::State;
     use super::*;
 
+    fn name_of(uid: u32) -> Option<String> {
+        (uid == 990).then(|| "poppet".into())
+    }
+
     fn found(all: [(Kind, About); 3], server: Option<u32>) -> Vec<Finding> {
-        let all = all.map(|(kind, about)| {
+        judged(&named(all), &Users { server, service: None }, &name_of)
+    }
+
+    fn named(all: [(Kind, About); 3]) -> [Facts; 3] {
+        all.map(|(kind, about)| {
             let path = match kind {
                 Kind::Folder => "/var/lib/poppet",
                 Kind::Database => "/var/lib/poppet/poppet.redb",
                 Kind::Key => "/var/lib/poppet/poppet.key",
             };
             Facts { kind, path: path.into(), about }
-        });
-        judged(&all, server, &|uid| (uid == 990).then(|| "poppet".into()))
+        })
     }
 
     #[test]
@@ -176,7 +204,34 @@ mod tests {
             "{of_key:?}"
         );
         let by_number = remedies(facts(7, 7, 7), Some(8));
-        assert!(by_number.len() == 3 && by_number[1].contains("chown 8 "), "{by_number:?}");
+        assert!(by_number.len() == 1 && by_number[0].contains("chown 8 "), "{by_number:?}");
+    }
+
+    /// Where root had restored the database alone, folder and key were to be given to root, and then no server could
+    /// read them.
+    #[test]
+    fn one_measure_says_who_is_to_own_all_and_one_call_gives_it_to_him_s_262() {
+        const FOLDER: &str = "/var/lib/poppet";
+        let (database, key) = (format!("{FOLDER}/poppet.redb"), format!("{FOLDER}/poppet.key"));
+        let service = Users { server: None, service: Some(990) };
+        for (owners, users, wanted) in [
+            ([990, 0, 990], Users::default(), format!("chown poppet {database}")),
+            ([990, 990, 0], Users::default(), format!("chown poppet {key}")),
+            ([7, 990, 990], Users::default(), format!("chown poppet {FOLDER}")),
+            ([7, 8, 9], Users::default(), format!("chown 7 {database} {key}")),
+            ([0, 0, 990], Users::default(), format!("chown 0 {key}")),
+            ([0, 0, 990], Users { server: None, service: Some(990) }, format!("chown poppet {database}")),
+            ([7, 7, 7], service, format!("chown poppet {FOLDER} {database} {key}")),
+        ] {
+            let facts = [
+                (Kind::Folder, Ok((owners[0], 0o700))),
+                (Kind::Database, Ok((owners[1], 0o600))),
+                (Kind::Key, Ok((owners[2], 0o600))),
+            ];
+            let found = judged(&named(facts), &users, &name_of);
+            assert_eq!((found.len(), found[0].state), (1, State::Wrong), "{owners:?}");
+            assert!(found[0].what.ends_with(&format!(": run {wanted}")), "{owners:?} {}", found[0].what);
+        }
     }
 
     #[test]

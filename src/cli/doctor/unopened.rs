@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use super::super::table::size;
-use super::{Finding, clock, files};
+use super::{Finding, State, clock, files};
 use crate::admin::{self, AdminError, ClockState};
 use crate::clock::{Clock, UnixTime};
 use crate::limits;
@@ -20,15 +20,21 @@ pub(super) fn of(error: AdminError, database: &Path) -> Result<Vec<Finding>, Adm
     if !is_readable || admin::is_open(database) {
         return Err(error);
     }
+    let of_files = files::of(database, None);
+    let why = match of_files.iter().any(|finding| finding.state == State::Wrong) {
+        // They know better whose all is to be.
+        true => error.text.split(": \"chown ").next().unwrap_or_default(),
+        false => &error.text,
+    };
     let mut findings = vec![
-        Finding::wrong("database", format!("it can't be opened, and no server could start: {}", error.text)),
+        Finding::wrong("database", format!("it can't be opened, and no server could start: {why}")),
         Finding::note(
             "doctor",
             "what is in the database is looked at once it can be opened: say it again then",
         ),
     ];
     findings.extend(of_disk(database));
-    findings.extend(files::of(database, None));
+    findings.extend(of_files);
     findings.extend(clock::of(&of_clock(&Clock::system(UnixTime(0)))));
     Ok(findings)
 }
@@ -59,7 +65,6 @@ fn of_clock(clock: &Clock) -> ClockState {
 
 #[cfg(test)]
 mod tests {
-    use super::super::State;
     use super::*;
 
     /// A full disk, for which a database could not be opened, was called good.

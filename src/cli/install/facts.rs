@@ -176,7 +176,7 @@ impl Facts {
 }
 
 /// The number of the service's user; none if there is no such user.
-pub(super) fn user_number(site: &Site) -> Option<(u32, u32)> {
+pub(in crate::cli) fn user_number(site: &Site) -> Option<(u32, u32)> {
     let passwd = fs::read(site.at("etc/passwd")).unwrap_or_default();
     let passwd = String::from_utf8_lossy(&passwd);
     let mut rows = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());

@@ -24,7 +24,7 @@ mod units;
 mod user;
 
 pub(super) use doing::{Doing, Outcome};
-pub(super) use facts::{Facts, Listeners, Taken, is_current};
+pub(super) use facts::{Facts, Listeners, Taken, is_current, user_number};
 pub(super) use files::put_public;
 pub(super) use plan::plan;
 pub(super) use ports::taken;

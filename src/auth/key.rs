@@ -155,9 +155,14 @@ fn open(file: &Path) -> io::Result<File> {
 }
 
 fn unreadable(file: &Path, error: io::Error) -> KeyError {
+    let user = rustix::process::geteuid().as_raw();
+    let is_own = fs::symlink_metadata(file).is_ok_and(|facts| facts.uid() == user);
     let file = file.display();
     if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) {
         return KeyError(format!("{file} is a symbolic link: put the key itself there"));
+    }
+    if error.kind() == io::ErrorKind::PermissionDenied && is_own {
+        return KeyError(format!("{file} can't be read even by its owner: \"chmod 600 {file}\""));
     }
     if error.kind() == io::ErrorKind::PermissionDenied {
         return KeyError(format!(

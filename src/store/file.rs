@@ -199,9 +199,9 @@ fn open_error(path: &Path, error: &io::Error) -> StoreError {
         io::ErrorKind::NotFound => StoreError::NotFound(format!(
             "there is no database at {shown}: make one with \"poppet setup DOMAIN USER\", or name one with --db"
         )),
-        io::ErrorKind::PermissionDenied => StoreError::Io(format!(
-            "{shown} can't be opened: it belongs to another user; run poppet as that user or as root"
-        )),
+        io::ErrorKind::PermissionDenied => {
+            StoreError::Io(format!("{shown} can't be opened: {}", denial(path)))
+        }
         io::ErrorKind::ReadOnlyFilesystem => {
             StoreError::Io(format!("{shown} is on a read-only disk: make it writable (mount -o remount,rw)"))
         }
@@ -215,6 +215,26 @@ fn open_error(path: &Path, error: &io::Error) -> StoreError {
             StoreError::Refused(format!("{shown} is a folder: name the database inside it with --db"))
         }
         _ => io_error("open", path, error),
+    }
+}
+
+/// Why this user may not read and write it, and what helps.
+pub(super) fn denial(path: &Path) -> String {
+    let user = rustix::process::geteuid().as_raw();
+    let folder = folder_of(path);
+    let of_folder = || folder.metadata().map(|facts| (facts.uid(), facts.mode() & 0o100));
+    match path.symlink_metadata() {
+        Ok(facts) if facts.uid() != user => {
+            "it belongs to another user; run poppet as that user or as root".into()
+        }
+        Ok(facts) if facts.mode() & 0o600 != 0o600 => {
+            format!("you may not read and write it, though it is yours: run chmod 600 {}", path.display())
+        }
+        Err(_) if of_folder().is_ok_and(|(uid, enter)| uid == user && enter == 0) => {
+            format!("you may not enter its folder, though it is yours: run chmod 700 {}", folder.display())
+        }
+        Err(_) => "its folder is closed to this user; run poppet as the folder's owner or as root".into(),
+        Ok(_) => "the system forbids it (an attribute, see lsattr, or a rule such as AppArmor's)".into(),
     }
 }
 

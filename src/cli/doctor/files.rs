@@ -116,6 +116,18 @@ fn judge(it: &Facts, server: Option<u32>) -> Vec<Finding> {
             return vec![Finding::note("files", text)];
         }
     };
+    let (needed, closed) = match it.kind {
+        Kind::Folder => (0o700, 0o700),
+        Kind::Database => (0o600, 0o600),
+        Kind::Key => (0o400, 0o600),
+    };
+    if mode & needed != needed {
+        let text = format!(
+            "{path} is closed to its own owner, so no server can use it: run chmod {closed:o} {}",
+            shell_quoted(&it.path)
+        );
+        return vec![Finding::wrong("files", text)];
+    }
     let (open, what, remedy) = match it.kind {
         // Who may write there can put another file in the place of ours; who may only look sees names.
         Kind::Folder => (mode & 0o022, "others may put files into", "go-w"),
@@ -170,6 +182,10 @@ mod tests {
             (facts(0o1777, 0o600, 0o600), Some("chmod go-w /var/lib/poppet")),
             (facts(0o700, 0o640, 0o600), Some("chmod 600 /var/lib/poppet/poppet.redb")),
             (facts(0o700, 0o600, 0o604), Some("chmod 600 /var/lib/poppet/poppet.key")),
+            // Its owner was told that it belonged to another user.
+            (facts(0o700, 0o400, 0o600), Some("chmod 600 /var/lib/poppet/poppet.redb")),
+            (facts(0o500, 0o600, 0o600), Some("chmod 700 /var/lib/poppet")),
+            (facts(0o700, 0o600, 0o000), Some("chmod 600 /var/lib/poppet/poppet.key")),
         ] {
             for server in [None, Some(990)] {
                 let found = found(facts, server);

@@ -28,10 +28,8 @@ impl Bound {
     /// something else is in the place (S-325).
     pub fn bind(path: PathBuf, mode: Mode, backlog: i32) -> Result<Bound, ServeError> {
         let failed = |error: io::Error| {
-            ServeError(format!(
-                "can't make the control socket {}: {error}; its folder must be this user's",
-                path.display()
-            ))
+            let remedy = remedy(&path);
+            ServeError(format!("can't make the control socket {}: {error}; {remedy}", path.display()))
         };
         clear(&path)?;
         let socket = place::reach(&path, |short| listen(short, mode, backlog)).map_err(failed)?;
@@ -51,6 +49,19 @@ impl Bound {
         if about.is_ok_and(|about| (about.dev(), about.ino()) == self.identity) {
             let _ = std::fs::remove_file(&self.path);
         }
+    }
+}
+
+/// What helps where no socket can be made.
+fn remedy(path: &Path) -> String {
+    match place::closed_own_folder(path) {
+        Some(folder) => {
+            format!(
+                "its folder is this user's, who may not write there: run chmod u+rwx {}",
+                folder.display()
+            )
+        }
+        None => "its folder must be this user's".into(),
     }
 }
 
@@ -85,4 +96,30 @@ fn listen(path: &Path, mode: Mode, backlog: i32) -> io::Result<UnixListener> {
     rustix::fs::chmod(path, mode)?;
     net::listen(&socket, backlog)?;
     Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    /// Of a folder of mode 0500 it said that it must be this user's, which it was.
+    #[test]
+    fn a_folder_of_ones_own_that_can_not_be_written_has_its_chmod() {
+        let folder = std::env::temp_dir().join(format!("poppet-bound-{:016x}", fastrand::u64(..)));
+        fs::create_dir(&folder).unwrap();
+        for (mode, wanted) in [
+            (0o500, format!("run chmod u+rwx {}", folder.display())),
+            (0o600, format!("run chmod u+rwx {}", folder.display())),
+            (0o700, "its folder must be this user's".into()),
+        ] {
+            fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
+            assert!(remedy(&folder.join("control")).ends_with(&wanted), "{mode:o}");
+        }
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+        fs::remove_dir(&folder).unwrap();
+        assert_eq!(remedy(&folder.join("control")), "its folder must be this user's");
+    }
 }

@@ -43,6 +43,8 @@ pub fn ask(database: &Path, command: &Command) -> Option<Result<Answer, AdminErr
     match place::reach(&path, |short| UnixStream::connect(short)) {
         Ok(socket) => Some(converse(Speech::Administrator, socket, command, patience_for(command))),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => None,
+        // Whoever then opens the database is told what helps.
+        Err(_) if place::closed_own_folder(&path).is_some() => None,
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Some(Err(unreachable(format!(
             "{} is not for this user; run this as root or as the server's user",
             path.display()

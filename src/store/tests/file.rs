@@ -41,6 +41,27 @@ fn files_that_are_not_what_they_should_be_are_refused_with_the_remedy_s_300() {
     assert!(folder.open().is_err());
 }
 
+/// The owner of a database of mode 0400 was told that it belonged to another user.
+#[test]
+fn an_owner_who_may_not_write_is_told_his_chmod_s_300() {
+    let folder = Folder::new();
+    let path = folder.database();
+    std::fs::write(&path, "").unwrap();
+    let denial = |mode| {
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        crate::store::file::denial(&path)
+    };
+    for mode in [0o400, 0o200, 0o000] {
+        assert!(denial(mode).ends_with(&format!("run chmod 600 {}", path.display())), "{mode:o}");
+    }
+    assert!(denial(0o600).starts_with("the system forbids it"));
+    let user = rustix::process::geteuid();
+    if user.is_root() {
+        std::os::unix::fs::chown(&path, Some(4711), None).unwrap();
+        assert!(denial(0o400).starts_with("it belongs to another user"));
+    }
+}
+
 #[test]
 fn a_second_opening_is_refused_while_the_first_lasts_s_299() {
     let folder = Folder::new();

@@ -144,6 +144,24 @@ fn setup_refuses_what_names_no_mailbox_before_it_makes_anything() {
     assert!(!house.file("poppet.redb").exists());
 }
 
+/// "Nothing serves yet" named "poppet serve", which would have served another database.
+#[test]
+fn a_database_that_was_named_is_named_in_every_remedy() {
+    let house = House::empty();
+    let other = house.file("my mail.redb");
+    let run = |line: &str| {
+        let words = ["--db", other.to_str().unwrap()].into_iter().chain(line.split(' ')).collect::<Vec<_>>();
+        house.run_words(&words, "")
+    };
+    let serve = format!("\"poppet serve --db '{}'\"", other.display());
+    let ran = run("setup home.lan alice --no-start");
+    assert!(ran.done().ends_with(&format!("Nothing serves yet: {serve} does.\n")), "{ran:?}");
+    run("who").failed(6, &format!("{serve} starts it"));
+    assert!(run("doctor").out.contains(&format!("{serve} starts it")));
+    fs::remove_file(house.file("my mail.key")).unwrap();
+    run("list").failed(6, &format!("\"poppet setup --recovery-words-stdin --db '{}'\"", other.display()));
+}
+
 #[test]
 fn setup_finds_what_is_in_its_way_before_it_makes_anything() {
     let house = House::with_alice();

@@ -233,7 +233,7 @@ impl Gatekeeper {
             None => store.put_record(KEY_CHECK, self.seal(KEY_CHECK, KEY_CHECK.as_bytes())).wait(),
             Some(sealed) if self.unseal(KEY_CHECK, &sealed).is_some() => Ok(()),
             Some(_) => Err(StoreError::Refused(format!(
-                "this database belongs to another device key: put its poppet.key beside it, or move that one away and {}",
+                "this database belongs to another device key: put its own .key file beside it, or move that one away and {}",
                 key::FROM_WORDS
             ))),
         }

@@ -247,7 +247,7 @@ fn a_database_opens_for_its_own_key_alone() {
     let own = DeviceKey::load(&house.folder.database()).unwrap();
     let other = DeviceKey::create(&house.folder.path().join("other")).unwrap();
     let Err(StoreError::Refused(text)) = Gatekeeper::new(house.store.clone(), other) else { panic!() };
-    assert!(text.starts_with("this database belongs to another device key: put its poppet.key beside it"));
+    assert!(text.starts_with("this database belongs to another device key: put its own .key file beside it"));
     assert!(Gatekeeper::new(house.store.clone(), own).is_ok());
 }
 

@@ -43,6 +43,7 @@ mod serve;
 mod sessions;
 mod setup;
 mod table;
+mod typed;
 mod undo;
 mod user_verbs;
 mod verbs;
@@ -86,6 +87,7 @@ fn carry_out(verb: Verb, globals: &Globals, output: &Output) -> Result<(), Admin
         return output.report(&own::passwd(verb, globals.database.as_deref())?);
     }
     let database = place::database(globals.database.as_deref())?;
+    typed::settle(&database);
     if needs_database(&verb) {
         place::refuse_in_place_of_service(globals.database.as_deref(), &database)?;
     }

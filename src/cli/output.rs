@@ -5,6 +5,7 @@ use std::io::{ErrorKind, IsTerminal, Write};
 use serde_json::Value;
 
 use super::table::Report;
+use super::typed::told;
 use crate::admin::{AdminError, Failure};
 
 /// Standard output in the shape that its reader wants.
@@ -25,6 +26,7 @@ impl Output {
     pub fn report(&self, report: &Report) -> Result<(), AdminError> {
         match (self.is_json, self.is_terminal) {
             (true, _) => self.json(&report.json()),
+            (false, true) if matches!(report, Report::Said(..)) => self.text(&told(&report.table())),
             (false, true) => self.text(&report.table()),
             (false, false) => {
                 report.meaning().iter().for_each(|line| complain(line));
@@ -59,7 +61,7 @@ impl Output {
 
 /// One line on standard error.
 pub(super) fn complain(text: &str) {
-    let line = text.replace(['\n', '\r'], " ");
+    let line = told(text).replace(['\n', '\r'], " ");
     // Nowhere is left to tell that standard error is gone.
     let _ = writeln!(std::io::stderr(), "poppet: {line}");
 }

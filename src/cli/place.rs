@@ -10,6 +10,11 @@ pub(super) fn database(named: Option<&Path>) -> Result<PathBuf, AdminError> {
     choose(named, variable("POPPET_DB"), is_root(), variable("XDG_DATA_HOME"), variable("HOME"))
 }
 
+/// The database that commands take where nobody has named one; none where there is no home for it.
+pub(super) fn usual_database() -> Option<PathBuf> {
+    choose(None, None, is_root(), variable("XDG_DATA_HOME"), variable("HOME")).ok()
+}
+
 /// The database that somebody named, by an option or by `POPPET_DB`.
 pub(super) fn named_database(named: Option<&Path>) -> Option<PathBuf> {
     named.map(Path::to_owned).or_else(|| variable("POPPET_DB"))

@@ -344,7 +344,7 @@ def root_opens_low_ports_and_becomes_another_for_good_s_331(lab):
         smtp, pop3 = low_port(), 0
         flags = [word for kind in KINDS for word in (f"--{kind}", {"smtp": f"127.0.0.1:{smtp}", "pop3": "127.0.0.1:0"}
                                                      .get(kind, "off"))]
-        for more, code, text in (([], 5, 'run "poppet serve --user daemon"'),
+        for more, code, text in (([], 5, 'run "poppet serve --user daemon'),
                                  (["--user", "nobody-at-all"], 3, "there is no user nobody-at-all"),
                                  (["--user", "root"], 2, "is root")):
             manager.start(house, *flags, *more)

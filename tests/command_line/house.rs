@@ -69,9 +69,15 @@ impl House {
         let output = child.wait_with_output().unwrap();
         Ran {
             code: output.status.code().unwrap_or(-1),
-            out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+            out: self.without_option(&output.stdout),
+            err: self.without_option(&output.stderr),
         }
+    }
+
+    /// What was said, without the option that names this folder's database in every remedy.
+    fn without_option(&self, said: &[u8]) -> String {
+        let option = format!(" --db {}", self.file("poppet.redb").display());
+        String::from_utf8_lossy(said).replace(&option, "")
     }
 
     /// What a shell line shows on a terminal at which nobody types.
@@ -89,7 +95,7 @@ impl House {
         child.stdout.take().unwrap().read_to_string(&mut shown).unwrap();
         drop(keyboard);
         child.wait().unwrap();
-        shown
+        self.without_option(shown.as_bytes())
     }
 
     /// The real binary with this folder's database, every stream a pipe.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use super::super::install::DATABASE;
 use super::super::table::size;
 use super::Finding;
 use crate::admin::{Layer, LayerState, LiveStatus, Wear};
@@ -29,10 +30,14 @@ pub(super) fn of_sandbox(layers: &[Layer]) -> Vec<Finding> {
 }
 
 /// Whether somebody starts it again after a power cut.
-pub(super) fn of_service(live: &LiveStatus) -> Vec<Finding> {
+pub(super) fn of_service(live: &LiveStatus, database: &Path) -> Vec<Finding> {
     let groups = fs::read_to_string(format!("/proc/{}/cgroup", live.pid)).unwrap_or_default();
-    let is_managed_here = Path::new("/run/systemd/system").is_dir();
-    judged_service(unit_of(&groups), is_managed_here, &|unit| is_enabled(Path::new(UNITS), unit))
+    let manager =
+        Path::new("/run/systemd/system").is_dir().then_some(match database == Path::new(DATABASE) {
+            true => "\"poppet setup\", run as root, makes it a service",
+            false => "have a unit of systemd run \"poppet serve\"",
+        });
+    judged_service(unit_of(&groups), manager, &|unit| is_enabled(Path::new(UNITS), unit))
         .into_iter()
         .collect()
 }
@@ -57,7 +62,7 @@ fn is_enabled(units: &Path, unit: &str) -> bool {
 
 fn judged_service(
     unit: Option<&str>,
-    is_managed_here: bool,
+    remedy: Option<&str>,
     is_enabled: &dyn Fn(&str) -> bool,
 ) -> Option<Finding> {
     match unit {
@@ -71,12 +76,10 @@ fn judged_service(
                 "systemd runs it as {unit}, but does not start it with the machine: \"systemctl enable {unit}\" does"
             ),
         )),
-        None if is_managed_here => Some(Finding::note(
-            "service",
-            "somebody has started it by hand, so nobody starts it again after a power cut: \"poppet setup\", run as root, \
-             makes it a service",
-        )),
-        None => None,
+        None => remedy.map(|remedy| {
+            let text = "somebody has started it by hand, so nobody starts it again after a power cut";
+            Finding::note("service", format!("{text}: {remedy}"))
+        }),
     }
 }
 
@@ -195,13 +198,12 @@ mod tests {
         ] {
             assert_eq!(unit_of(groups), unit, "{groups}");
         }
-        let state = |unit, is_here, is_enabled: bool| {
-            judged_service(unit, is_here, &|_| is_enabled).map(|it| it.state)
-        };
-        assert_eq!(state(Some("poppet.service"), true, true), Some(State::Good));
-        assert_eq!(state(Some("poppet.service"), true, false), Some(State::Note));
-        assert_eq!(state(None, true, true), Some(State::Note));
-        assert_eq!(state(None, false, false), None, "without systemd there is nothing to say");
+        let state =
+            |unit, remedy, is_enabled: bool| judged_service(unit, remedy, &|_| is_enabled).map(|it| it.state);
+        assert_eq!(state(Some("poppet.service"), Some("do"), true), Some(State::Good));
+        assert_eq!(state(Some("poppet.service"), Some("do"), false), Some(State::Note));
+        assert_eq!(state(None, Some("do"), true), Some(State::Note));
+        assert_eq!(state(None, None, false), None, "without systemd there is nothing to say");
     }
 
     #[test]

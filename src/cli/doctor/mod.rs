@@ -28,6 +28,7 @@ use super::outgoing_verbs::DoctorVerb;
 use super::output::Output;
 use super::place;
 use super::table::{Cell, Report};
+use super::typed::told;
 use crate::admin::{
     AdminError, Answer, CertificateAct, CertificateRow, Command, Device, Failure, LiveStatus, OutgoingAct,
     OutgoingTold, SettingRow, Status, Told, Which,
@@ -90,7 +91,8 @@ pub(super) fn doctor(verb: &DoctorVerb, desk: &Desk, output: &Output) -> Result<
         Some(target) => trials::of_target(target, desk)?,
         None => all(desk)?,
     };
-    let cells = |it: &Finding| vec![Cell::text(&it.check), Cell::text(it.state.name()), Cell::text(&it.what)];
+    let cells =
+        |it: &Finding| vec![Cell::text(&it.check), Cell::text(it.state.name()), Cell::Text(told(&it.what))];
     output.report(&Report::Rows(&["check", "state", "what"], findings.iter().map(cells).collect()))?;
     verdict(&findings)
 }
@@ -121,7 +123,7 @@ fn all(desk: &Desk) -> Result<Vec<Finding>, AdminError> {
         }
     }
     findings.extend(status.live.iter().flat_map(relaying::of));
-    findings.extend(status.live.iter().flat_map(ground::of_service));
+    findings.extend(status.live.iter().flat_map(|live| ground::of_service(live, desk.database())));
     findings.extend(checks::of_disk(&status));
     findings.extend(wear(&status, desk)?);
     findings.extend(files::of(desk.database(), status.live.as_ref()));

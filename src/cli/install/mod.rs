@@ -29,7 +29,7 @@ pub(super) use files::put_public;
 pub(super) use plan::plan;
 pub(super) use ports::taken;
 pub(super) use removal::remove;
-pub(super) use site::{AUTHORITY, Manager, Site};
+pub(super) use site::{AUTHORITY, DATABASE, Manager, Site};
 
 use std::path::Path;
 

@@ -17,6 +17,7 @@ use super::desk::Desk;
 use super::install::{self, Site};
 use super::output::{Output, complain};
 use super::table::{Cell, Report};
+use super::typed::told;
 use super::verbs::Setup;
 use super::{password, place, serve};
 use crate::admin::{self, AdminError, Failure, LiveStatus};
@@ -189,7 +190,7 @@ fn given_password(verb: &Setup, address: &Address) -> Result<Option<Secret>, Adm
 fn tell(advice: &Advice, output: &Output) -> Result<(), AdminError> {
     match output.is_json {
         true => output.json(&advice.json()),
-        false => output.text(&advice.text()),
+        false => output.text(&told(&advice.text())),
     }
 }
 

@@ -16,8 +16,10 @@ pub fn holder(database: &Path) -> Option<String> {
     Some(format!("{name} (process {pid})"))
 }
 
-/// The process that has something open which `is_it`, with its name. What is of other users only root sees.
+/// The process that has something open which `is_it`, with its name. What is of other users only root sees. The system's
+/// first process keeps sockets for others, so it is named only where it is alone.
 pub fn opener(is_it: &dyn Fn(&Metadata) -> bool) -> Option<(u32, String)> {
+    let mut first = None;
     for process in fs::read_dir("/proc").ok()?.flatten() {
         let Some(pid) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
             continue;
@@ -26,10 +28,14 @@ pub fn opener(is_it: &dyn Fn(&Metadata) -> bool) -> Option<(u32, String)> {
         // What is behind the link, without opening it.
         if descriptors.flatten().any(|descriptor| fs::metadata(descriptor.path()).is_ok_and(|it| is_it(&it)))
         {
-            return Some((pid, name_of(pid).unwrap_or_default()));
+            let found = Some((pid, name_of(pid).unwrap_or_default()));
+            if pid != 1 {
+                return found;
+            }
+            first = found;
         }
     }
-    None
+    first
 }
 
 /// None once it has ended: who inherited its lock is not in the kernel's table.

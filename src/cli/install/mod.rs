@@ -27,7 +27,7 @@ pub(super) use doing::{Doing, Outcome};
 pub(super) use facts::{Facts, Listeners, Taken, is_current, user_number};
 pub(super) use files::put_public;
 pub(super) use plan::plan;
-pub(super) use ports::taken;
+pub(super) use ports::{refusal, taken};
 pub(super) use removal::remove;
 pub(super) use site::{AUTHORITY, DATABASE, Manager, Site};
 

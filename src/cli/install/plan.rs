@@ -2,6 +2,7 @@
 
 use super::Serving;
 use super::facts::{Facts, Folder};
+use super::ports;
 use super::site::{Manager, Site};
 use super::units::{SOCKET, Standing, Unit};
 use crate::admin::{self, AdminError, Failure};
@@ -238,7 +239,7 @@ fn refusal_of_ports(facts: &Facts) -> Option<AdminError> {
                 .into(),
         );
     }
-    facts.taken.first().map(|taken| taken.refusal(facts.has_database))
+    ports::refusal(&facts.taken, facts.has_database)
 }
 
 /// The names of the units that an administrator has masked; none if there is none.

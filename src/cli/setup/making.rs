@@ -48,7 +48,7 @@ pub(super) fn ensure_possible(database: &Path, is_to_serve: bool) -> Result<(), 
         },
     };
     let taken = if is_to_serve { install::taken(&listeners) } else { Vec::new() };
-    taken.first().map_or(Ok(()), |taken| Err(taken.refusal(has_database)))
+    install::refusal(&taken, has_database).map_or(Ok(()), Err)
 }
 
 /// Makes what is missing below the first mailbox.

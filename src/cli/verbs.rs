@@ -7,7 +7,8 @@ use argh::FromArgs;
     subcommand,
     name = "setup",
     description = "make a domain and a first mailbox, then serve; as root, as a service",
-    example = "{command_name} home.lan alice\n{command_name} home.lan bob --no-start\n{command_name} home.lan alice --dry-run",
+    example = "{command_name} home.lan alice\n{command_name} home.lan bob --no-start\n{command_name} home.lan alice --dry-run\n\
+    {command_name} --remove --dry-run",
     note = "Makes the folder, the database, the device key, a certificate authority and a server certificate, the\n\
     domain and the mailbox, as far as they are missing; prints a generated password and the recovery words of\n\
     the device key once, and the settings for a mail client.\n\

@@ -28,7 +28,7 @@ pub(super) use facts::{Facts, Listeners, Taken, is_current, user_number};
 pub(super) use files::put_public;
 pub(super) use plan::plan;
 pub(super) use ports::{refusal, taken};
-pub(super) use removal::remove;
+pub(super) use removal::{Removing, remove};
 pub(super) use site::{AUTHORITY, DATABASE, Manager, Site};
 
 use std::path::Path;

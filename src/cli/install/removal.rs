@@ -12,9 +12,20 @@ use crate::admin::{AdminError, Failure};
 use crate::cli::table::{Cell, Report, Said};
 use crate::mail::printable;
 
+/// How far a removal goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum Removing {
+    /// Only what would be done is told.
+    Dry,
+    /// Nobody has said yes yet.
+    Unconfirmed,
+    /// All the way.
+    Confirmed,
+}
+
 /// Ends the service and removes its files; the database stays, and its owner as long as it is there. Errs with
 /// [`Failure::NotFound`] if nothing is installed, and with [`Failure::Refused`] unless it is confirmed.
-pub(in crate::cli) fn remove(site: &Site, is_confirmed: bool) -> Result<Report, AdminError> {
+pub(in crate::cli) fn remove(site: &Site, removing: Removing) -> Result<Report, AdminError> {
     // Where it is not always the same, only the script knows.
     let service_database = units::service_database(site);
     let is_known = site.manager != Manager::Procd || service_database.is_some();
@@ -31,11 +42,16 @@ pub(in crate::cli) fn remove(site: &Site, is_confirmed: bool) -> Result<Report, 
         return Err(AdminError::new(Failure::NotFound, "poppet is not installed as a service here"));
     }
     let folder = printable(site.folder().as_os_str().as_encoded_bytes());
-    if !is_confirmed {
-        let authority = Some(AUTHORITY).filter(|path| stands(&site.at(path)));
-        let files: Vec<&str> = units.iter().chain(&programs).copied().chain(authority).collect();
-        let is_user_gone = has_user && tools.user_remover().is_some();
-        return Err(question(&files.join(", "), &folder, has_mail, is_user_gone));
+    let authority = Some(AUTHORITY).filter(|path| stands(&site.at(path)));
+    let files: Vec<&str> = units.iter().chain(&programs).copied().chain(authority).collect();
+    let is_user_gone = has_user && !has_mail && tools.user_remover().is_some();
+    match removing {
+        Removing::Dry => {
+            let mail = has_mail.then_some(folder.as_str());
+            return Ok(steps(site, &units, &files, mail, is_user_gone));
+        }
+        Removing::Unconfirmed => return Err(question(&files.join(", "), &folder, has_mail, is_user_gone)),
+        Removing::Confirmed => {}
     }
     let failed =
         |ToolError(why): ToolError| AdminError::new(Failure::Failed, format!("{why}; then say it again"));
@@ -55,6 +71,22 @@ pub(in crate::cli) fn remove(site: &Site, is_confirmed: bool) -> Result<Report, 
     }
     let user_advice = has_user_left.then(|| user_advice(&folder, has_mail, remover));
     Ok(told(&folder, has_mail, user_advice, &kept_edits))
+}
+
+/// What would be done, in this order.
+fn steps(site: &Site, units: &[&str], files: &[&str], mail: Option<&str>, is_user_gone: bool) -> Report {
+    let end = (!units.is_empty()).then(|| ("stop", "end the service, and let it start no more".into()));
+    let of_file = |path: &&str| match units.contains(path) && is_edited(site, path) {
+        true => ("keep", format!("rename {path}, which was edited, to {}", aside(path))),
+        false => ("remove", format!("remove {path}")),
+    };
+    let user = is_user_gone.then(|| ("user", "remove the user poppet, who has no mail".into()));
+    let kept = mail.map(|folder| ("mail", format!("leave the mail in {folder}")));
+    let all = end.into_iter().chain(files.iter().map(of_file)).chain(user).chain(kept);
+    let rows = all
+        .zip(1..)
+        .map(|((what, how), number)| vec![Cell::Number(number), Cell::text(what), Cell::Text(how)]);
+    Report::Rows(&["step", "what", "how"], rows.collect())
 }
 
 /// Everything that would go, so that nobody is surprised.
@@ -83,6 +115,14 @@ fn user_advice(folder: &str, has_mail: bool, remover: Option<&str>) -> String {
     }
 }
 
+fn is_edited(site: &Site, unit: &str) -> bool {
+    !fs::read_to_string(site.at(unit)).is_ok_and(|text| units::is_unchanged(&text))
+}
+
+fn aside(unit: &str) -> String {
+    format!("{unit}.edited")
+}
+
 /// A unit that somebody has changed is put aside, not lost.
 fn remove_files(
     site: &Site,
@@ -92,8 +132,7 @@ fn remove_files(
     let mut kept = Vec::new();
     for path in units {
         let at = site.at(path);
-        let is_edited = !fs::read_to_string(&at).is_ok_and(|text| units::is_unchanged(&text));
-        let aside = format!("{path}.edited");
+        let (is_edited, aside) = (is_edited(site, path), aside(path));
         let done = match is_edited {
             true => fs::rename(&at, site.at(&aside)),
             false => files::remove(&at).map(drop),

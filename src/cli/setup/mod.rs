@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use super::accounts::{may_ask, shown};
 use super::desk::Desk;
-use super::install::{self, Site};
+use super::install::{self, Removing, Site};
 use super::output::{Output, complain};
 use super::table::{Cell, Report};
 use super::typed::told;
@@ -62,9 +62,7 @@ fn check(verb: &Setup) -> Result<(), AdminError> {
             "--recovery-words-stdin brings a lost device key back, and nothing else"
         }
         Setup { remove: true, .. } if is_named => "--remove takes the service away, and no name",
-        Setup { remove: true, no_start: true, .. } | Setup { remove: true, dry_run: true, .. } => {
-            "--remove takes --yes and nothing else; without it, it says what would go"
-        }
+        Setup { remove: true, no_start: true, .. } => "--remove takes --dry-run or --yes, and nothing else",
         Setup { remove: false, yes: true, .. } => "--yes is for --remove",
         Setup { password_stdin: true, .. } if !is_named => {
             "--password-stdin is for a mailbox: give DOMAIN and USER"
@@ -114,12 +112,17 @@ fn remove(verb: &Setup, site: Option<Site>, output: &Output) -> Result<(), Admin
             "nothing is installed from here: --remove is for root, where a service manager runs, without --db",
         ));
     };
-    match install::remove(&site, verb.yes) {
+    let removing = match (verb.dry_run, verb.yes) {
+        (true, _) => Removing::Dry,
+        (false, true) => Removing::Confirmed,
+        (false, false) => Removing::Unconfirmed,
+    };
+    match install::remove(&site, removing) {
         Err(refusal) if refusal.kind == Failure::Refused && !verb.yes && may_ask() => {
             if !service::is_agreed(&refusal) {
                 return Err(AdminError::new(Failure::Refused, "all stays as it is"));
             }
-            output.report(&install::remove(&site, true)?)
+            output.report(&install::remove(&site, Removing::Confirmed)?)
         }
         removed => output.report(&removed?),
     }

@@ -10,7 +10,7 @@ use crate::cli::install::facts::{Facts, Folder, Service};
 use crate::cli::install::site::Site;
 use crate::cli::install::tools::{Act, ToolError, Tools};
 use crate::cli::install::units::Standing;
-use crate::cli::install::{Serving, Taken, plan, remove, units};
+use crate::cli::install::{Removing, Serving, Taken, plan, remove, units};
 use crate::clock::UnixTime;
 use crate::settings::ListenerKind;
 
@@ -240,11 +240,11 @@ fn openwrt_s_service_keeps_the_database_that_its_script_names() {
         assert!(refused.is_none_or(|text| text.contains("say --db /mnt/disk/poppet/poppet.redb")));
     }
     machine.root.write_program("etc/init.d/poppet", &script.text.replace("/etc/rc.common", ""));
-    let told = remove(&other, true).unwrap();
+    let told = remove(&other, Removing::Confirmed).unwrap();
     assert!(told.meaning()[0].contains("rm -r /mnt/disk/poppet && "), "{told:?}");
     assert!(machine.root.read("etc/passwd").unwrap().contains("poppet"));
     // Nobody knows any more where the mail is.
-    assert!(remove(&other, true).is_err());
+    assert!(remove(&other, Removing::Confirmed).is_err());
     assert!(machine.root.read("etc/passwd").unwrap().contains("poppet"));
 }
 

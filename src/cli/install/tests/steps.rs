@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::{Machine, listeners, poppet};
 use crate::admin::{AdminError, Failure};
 use crate::cli::install::plan::{Plan, Step};
-use crate::cli::install::{Doing, Taken, remove};
+use crate::cli::install::{Doing, Removing, Taken, remove};
 use crate::limits;
 use crate::settings::ListenerKind;
 
@@ -327,12 +327,12 @@ fn removal_takes_all_but_the_mail() {
     machine.calls();
     let site = machine.root.site();
     let before = machine.files();
-    let refusal = remove(&site, false).unwrap_err();
+    let refusal = remove(&site, Removing::Unconfirmed).unwrap_err();
     assert_eq!(refusal.kind, Failure::Refused);
     assert!(refusal.text.contains("/var/lib/poppet stays: say it again with --yes"), "{}", refusal.text);
     assert_eq!((machine.files(), machine.calls()), (before, vec![]));
 
-    let told = remove(&site, true).unwrap();
+    let told = remove(&site, Removing::Confirmed).unwrap();
     assert!(told.meaning()[0].contains("rm -r /var/lib/poppet && userdel poppet"), "{told:?}");
     let ended = "--quiet disable --now poppet.socket poppet.service poppet-local.socket";
     assert!(machine.calls().iter().any(|call| call == ended));
@@ -341,10 +341,10 @@ fn removal_takes_all_but_the_mail() {
     }
     assert_eq!(machine.root.read("var/lib/poppet/poppet.redb").as_deref(), Some("mail"));
     assert!(machine.root.read("etc/passwd").unwrap().contains("poppet"), "its files have an owner");
-    assert_eq!(remove(&site, true).unwrap_err().kind, Failure::NotFound);
+    assert_eq!(remove(&site, Removing::Confirmed).unwrap_err().kind, Failure::NotFound);
 
     fs::remove_file(machine.root.path().join("var/lib/poppet/poppet.redb")).unwrap();
-    remove(&site, true).unwrap();
+    remove(&site, Removing::Confirmed).unwrap();
     assert!(!machine.root.read("etc/passwd").unwrap().contains("poppet"));
     machine.set_up(&poppet("2.0")).unwrap();
 }
@@ -355,7 +355,7 @@ fn the_question_before_a_removal_names_everything_that_goes() {
     let machine = Machine::with("1.0");
     machine.set_up(&poppet("2.0")).unwrap();
     let site = machine.root.site();
-    let asked = || remove(&site, false).unwrap_err().text;
+    let asked = || remove(&site, Removing::Unconfirmed).unwrap_err().text;
     assert!(!asked().contains("authority.pem"), "it is not there");
     machine.root.write("etc/poppet/authority.pem", "PEM");
     let listed = asked();
@@ -365,6 +365,32 @@ fn the_question_before_a_removal_names_everything_that_goes() {
     assert!(listed.contains("the mail in /var/lib/poppet stays") && !listed.contains("user"), "{listed}");
     fs::remove_file(machine.root.path().join("var/lib/poppet/poppet.redb")).unwrap();
     assert!(asked().contains("; there is no mail in /var/lib/poppet, so the user poppet goes too: say it"));
+}
+
+/// The help has --remove and --dry-run side by side, and setup refused them together.
+#[test]
+fn a_dry_removal_lists_what_would_go_and_touches_nothing() {
+    let machine = Machine::with("1.0");
+    machine.set_up(&poppet("2.0")).unwrap();
+    let edited = machine.root.read(SERVICE).unwrap() + "MemoryMax=1G\n";
+    machine.root.write(SERVICE, &edited);
+    machine.calls();
+    let site = machine.root.site();
+    let before = machine.files();
+    let listed = remove(&site, Removing::Dry).unwrap().tabbed();
+    assert_eq!((machine.files(), machine.calls()), (before, vec![]));
+    assert!(listed.starts_with("1\tstop\tend the service"), "{listed}");
+    for gone in [PROGRAM, FORMER, SOCKET, LOCAL[0], LOCAL[1]] {
+        assert!(listed.contains(&format!("\tremove\tremove /{gone}\n")), "{gone}: {listed}");
+    }
+    assert!(listed.contains(&format!("\tkeep\trename /{SERVICE}, which was edited, to /{SERVICE}.edited\n")));
+    assert!(listed.ends_with("\tmail\tleave the mail in /var/lib/poppet\n"), "{listed}");
+
+    fs::remove_file(machine.root.path().join("var/lib/poppet/poppet.redb")).unwrap();
+    let listed = remove(&site, Removing::Dry).unwrap().tabbed();
+    assert!(listed.ends_with("\tuser\tremove the user poppet, who has no mail\n"), "{listed}");
+    remove(&site, Removing::Confirmed).unwrap();
+    assert_eq!(remove(&site, Removing::Dry).unwrap_err().kind, Failure::NotFound);
 }
 
 /// "userdel" was the advice where busybox has only "deluser", and OpenWrt neither: there the last step failed for ever.
@@ -382,7 +408,7 @@ fn the_user_who_is_left_is_removed_by_a_tool_that_is_there() {
         if !has_mail {
             fs::remove_file(machine.root.path().join("var/lib/poppet/poppet.redb")).unwrap();
         }
-        let told = remove(&machine.root.site(), true).unwrap();
+        let told = remove(&machine.root.site(), Removing::Confirmed).unwrap();
         assert!(told.meaning()[0].contains(wanted), "{told:?}");
         assert_eq!(told.meaning()[0].contains("userdel"), tool == "userdel");
     }
@@ -390,7 +416,7 @@ fn the_user_who_is_left_is_removed_by_a_tool_that_is_there() {
     fs::remove_file(machine.root.path().join("var/lib/poppet/poppet.redb")).unwrap();
     let sbin = machine.root.path().join("usr/sbin");
     fs::rename(sbin.join("userdel"), sbin.join("deluser")).unwrap();
-    assert_eq!(remove(&machine.root.site(), true).unwrap().meaning().len(), 0);
+    assert_eq!(remove(&machine.root.site(), Removing::Confirmed).unwrap().meaning().len(), 0);
     assert!(!machine.root.read("etc/passwd").unwrap().contains("poppet"));
 }
 
@@ -400,7 +426,7 @@ fn removal_leaves_what_is_not_ours_and_keeps_what_was_edited() {
     let edited = machine.root.read(SERVICE).unwrap() + "MemoryMax=1G\n";
     machine.root.write(SERVICE, &edited);
     machine.root.write_program(PROGRAM, "#!/bin/sh\necho something else\n");
-    remove(&machine.root.site(), true).unwrap();
+    remove(&machine.root.site(), Removing::Confirmed).unwrap();
     assert!(machine.root.read(PROGRAM).is_some(), "another program");
     assert_eq!((machine.root.read(SERVICE), machine.root.read(SOCKET)), (None, None));
     assert_eq!(machine.root.read("etc/systemd/system/poppet.service.edited"), Some(edited));

@@ -212,7 +212,11 @@ fn open_error(path: &Path, error: &io::Error) -> StoreError {
             StoreError::Refused(format!("{shown} is no regular file: name a database with --db"))
         }
         io::ErrorKind::IsADirectory => {
-            StoreError::Refused(format!("{shown} is a folder: name the database inside it with --db"))
+            let inside = path.join("poppet.redb");
+            StoreError::Refused(format!(
+                "{shown} is a folder: name a file inside it, as in --db {}",
+                inside.display()
+            ))
         }
         _ => io_error("open", path, error),
     }

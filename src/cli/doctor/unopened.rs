@@ -10,14 +10,16 @@ use crate::admin::{self, AdminError, ClockState};
 use crate::clock::{Clock, UnixTime};
 use crate::limits;
 
-/// Errs with that error where there is nothing to look at, where a server has the database, or where this user may not
-/// read it.
+/// Errs with that error where there is nothing to look at, where that is no file, where a server has the database, or where
+/// this user may not read it.
 pub(super) fn of(error: AdminError, database: &Path) -> Result<Vec<Finding>, AdminError> {
-    let is_readable = match File::open(database) {
+    // A named pipe would wait for somebody at its other end.
+    let is_file = database.symlink_metadata().is_ok_and(|facts| facts.is_file());
+    let is_readable = || match File::open(database) {
         Ok(_) => true,
         Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied),
     };
-    if !is_readable || admin::is_open(database) {
+    if !is_file || !is_readable() || admin::is_open(database) {
         return Err(error);
     }
     let of_files = files::of(database, None);
@@ -66,6 +68,23 @@ fn of_clock(clock: &Clock) -> ClockState {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Of a folder it said that others might read it, and told a chmod after which nobody could enter it.
+    #[test]
+    fn what_is_no_file_is_not_looked_at_as_one() {
+        let folder = std::env::temp_dir().join(format!("poppet-unopened-{:016x}", fastrand::u64(..)));
+        let pipe = folder.join("pipe");
+        std::fs::create_dir(&folder).unwrap();
+        let (kind, right) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, right, 0).unwrap();
+        for database in [&folder, &pipe] {
+            let error = AdminError::unreachable("it is a folder");
+            assert_eq!(of(error.clone(), database), Err(error));
+        }
+        std::fs::write(folder.join("file"), "no database").unwrap();
+        assert!(of(AdminError::unreachable("it is foreign"), &folder.join("file")).is_ok());
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 
     /// A full disk, for which a database could not be opened, was called good.
     #[test]

@@ -360,9 +360,7 @@ impl From<redb::StorageError> for Fault {
 impl From<redb::Error> for Fault {
     fn from(error: redb::Error) -> Fault {
         match error {
-            redb::Error::Corrupted(text) => Fault::fatal(StoreError::Damaged(format!(
-                "the database is damaged ({text}): restore a backup"
-            ))),
+            redb::Error::Corrupted(text) => Fault::fatal(StoreError::damaged(&text)),
             redb::Error::Io(error) => Fault { error: disk_error(&error), kind: FaultKind::Disk },
             redb::Error::TableTypeMismatch { .. }
             | redb::Error::TableIsMultimap(_)

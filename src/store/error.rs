@@ -32,6 +32,18 @@ pub enum StoreError {
     Closed,
 }
 
+impl StoreError {
+    /// A damage that redb has met, which has words of its own for it.
+    pub(super) fn damaged(found: &str) -> StoreError {
+        StoreError::Damaged(match found.starts_with("File truncated") {
+            true => {
+                "the end of the database's file is missing: restore a backup, and mistrust the disk".into()
+            }
+            false => format!("the database is damaged: restore a backup, and mistrust the disk ({found})"),
+        })
+    }
+}
+
 impl fmt::Display for StoreError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -62,6 +62,24 @@ fn an_owner_who_may_not_write_is_told_his_chmod_s_300() {
     }
 }
 
+/// Whoever had a database that was cut short read of a file_len and a layout_len.
+#[test]
+fn a_database_without_its_end_is_told_in_plain_words() {
+    let folder = Folder::new();
+    drop(folder.create());
+    let file = std::fs::OpenOptions::new().write(true).open(folder.database()).unwrap();
+    for octets in [20_000, 1000] {
+        file.set_len(octets).unwrap();
+        match folder.open() {
+            Err(StoreError::Damaged(text)) => {
+                assert!(text.starts_with("the end of the database's file is missing"), "{text}");
+                assert!(text.contains("restore a backup") && !text.contains("_len"), "{text}");
+            }
+            other => panic!("{octets}: {:?}", other.err()),
+        }
+    }
+}
+
 #[test]
 fn a_second_opening_is_refused_while_the_first_lasts_s_299() {
     let folder = Folder::new();

@@ -100,10 +100,14 @@ impl Renewer {
     }
 
     fn put(&self, file: &str, text: &str) {
+        self.put_as(file, text, 0o600);
+    }
+
+    fn put_as(&self, file: &str, text: &str, mode: u32) {
         // As they all do it: beside it, and then in its place.
         let (path, new) = (self.folder.join(file), self.folder.join("new"));
         fs::write(&new, text).unwrap();
-        fs::set_permissions(&new, Permissions::from_mode(0o600)).unwrap();
+        fs::set_permissions(&new, Permissions::from_mode(mode)).unwrap();
         fs::rename(new, path).unwrap();
     }
 
@@ -246,9 +250,10 @@ fn a_half_written_renewal_leaves_the_old_one_and_is_told_until_it_is_whole_s_258
             ("no key", &|_, _| fs::remove_file(path("key.pem")).unwrap(), "is not there"),
             (
                 "a key for everybody",
+                // A look must not find both before the rights are wrong.
                 &|chain, key| {
-                    renewer.put_both(chain, key);
-                    fs::set_permissions(path("key.pem"), Permissions::from_mode(0o644)).unwrap();
+                    renewer.put_as("key.pem", key, 0o644);
+                    renewer.put("chain.pem", chain);
                 },
                 "\"chmod o= ",
             ),

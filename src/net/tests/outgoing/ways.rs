@@ -109,23 +109,33 @@ fn a_connection_has_a_hundred_mails_and_another_one_the_rest() {
 fn a_smart_host_that_refuses_mail_after_mail_is_left_alone() {
     let most = limits::REFUSED_IN_A_ROW as usize;
     for (mails, tried, rests) in [(most - 1, most - 1, 0), (most, most, 1), (most + 1, most, 1)] {
-        let sink = Sink::playing(|_, step| match step {
-            Step::Command(verb) if verb == "MAIL" => Act::Say("450 4.7.0 not now\r\n"),
-            _ => Act::Usual,
-        });
-        serving(&[("smarthost_tls", "opportunistic"), ("hop_connections", "1")], |trial| {
-            for number in 0..mails {
-                file(trial, MESSAGE, vec![outbound("nowhere", &format!("bob{number}@example.com"))]);
-            }
-            trial.server().store.set_setting("smarthost", Some(&sink.host())).wait().unwrap();
-            trial.server().relay.changed(&trial.server().clock);
-            let troubles = || trial.server().relay.status(&trial.server().store).troubles.len();
-            let settled = || queue(trial).iter().filter(|row| row.last.is_some()).count();
-            trial.until("it has refused them", || settled() == tried && troubles() == rests);
-        });
-        let asked = sink.commands().iter().filter(|command| command.starts_with("MAIL")).count();
-        assert_eq!(asked, tried, "of {mails}");
+        // A connection that was begun before all mail was on this way has had all there was, and ends: it proves nothing.
+        let asked = (0..20).find_map(|_| asked_of_one_that_refuses(mails, tried, rests));
+        assert_eq!(asked, Some(tried), "of {mails}");
     }
+}
+
+/// How often it was asked about so many mails, once so many have been tried and so many ways rest; none if that took
+/// another connection.
+fn asked_of_one_that_refuses(mails: usize, tried: usize, rests: usize) -> Option<usize> {
+    let sink = Sink::playing(|_, step| match step {
+        Step::Command(verb) if verb == "MAIL" => Act::Say("450 4.7.0 not now\r\n"),
+        _ => Act::Usual,
+    });
+    serving(&[("smarthost_tls", "opportunistic"), ("hop_connections", "1")], |trial| {
+        for number in 0..mails {
+            file(trial, MESSAGE, vec![outbound("nowhere", &format!("bob{number}@example.com"))]);
+        }
+        trial.server().store.set_setting("smarthost", Some(&sink.host())).wait().unwrap();
+        trial.server().relay.changed(&trial.server().clock);
+        let troubles = || trial.server().relay.status(&trial.server().store).troubles.len();
+        let settled = || queue(trial).iter().filter(|row| row.last.is_some()).count();
+        trial.until("it has refused them", || {
+            (settled() == tried && troubles() == rests) || sink.sessions() > 1
+        });
+    });
+    let asked = sink.commands().iter().filter(|command| command.starts_with("MAIL")).count();
+    (sink.sessions() == 1).then_some(asked)
 }
 
 #[test]

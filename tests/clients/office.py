@@ -14,6 +14,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import modules
 from house import PASSWORD, Failed
 from packages import Packages
 
@@ -23,16 +24,6 @@ QUEUES = ("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "
 # Postfix's master and queue want users of their own; these two every Debian has, and here they own nothing else.
 OWNER, GROUP = "uucp", "list"
 USER = "account@office.test"        # Who may log on at port 587.
-
-MODULES = "/usr/lib/dovecot/modules"
-SHOW_MODULES = """
-mount -t tmpfs tmpfs "$0"
-mkdir -p "$0/new/dovecot/modules" "$0/work"
-mount -t overlay overlay -o "lowerdir=/usr/lib,upperdir=$0/new,workdir=$0/work" /usr/lib
-mount --bind "$1" /usr/lib/dovecot/modules
-shift
-exec "$@"
-"""
 
 
 class Office:
@@ -110,16 +101,8 @@ class Office:
             shutil.chown(spool / queue, "root" if queue == "pid" else OWNER)
         settings = self.folder / "dovecot.conf"
         # doveconf hands the settings over in the environment: the dovecot program would look for it in /usr/bin.
-        self.run([*self.with_modules(), self.root / "usr/bin/doveconf", "-c", settings, "-f", "service=master", "-p", "-e",
+        self.run([*modules.shown(self.root, self.folder), self.root / "usr/bin/doveconf", "-c", settings, "-f", "service=master", "-p", "-e",
                   self.root / "usr/sbin/dovecot", "-F", "-c", settings])
-
-    def with_modules(self):
-        """lmtp takes its module for TLS from where an installed Dovecot has it, whatever its settings say."""
-        if Path(MODULES).exists():
-            return ()
-        layer = self.folder / "modules"
-        layer.mkdir()
-        return ("unshare", "--mount", "sh", "-ec", SHOW_MODULES, layer, self.root / MODULES[1:])
 
     def dovecot(self):
         name, group = self.user.pw_name, grp.getgrgid(self.user.pw_gid).gr_name

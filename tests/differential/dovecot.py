@@ -10,6 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import modules
 from house import PASSWORD, Failed
 
 
@@ -38,16 +39,17 @@ class Dovecot:
 
     def start(self, users):
         (self.folder / "users").write_text("".join(f"{user}:{{PLAIN}}{PASSWORD}\n" for user in users))
-        (self.folder / "dovecot.conf").write_text(self.configuration())
+        settings = self.folder / "dovecot.conf"
+        settings.write_text(self.configuration())
         self.mail.mkdir()
         for path in (self.folder, self.mail):
             self.give(path)
         # doveconf hands the settings over in the environment: the dovecot program would look for it in /usr/bin.
         with open(self.folder / "out", "ab") as out:
             self.server = subprocess.Popen(
-                [self.root / "usr/bin/doveconf", "-c", self.folder / "dovecot.conf", "-f", "service=master", "-p", "-e",
-                 self.root / "usr/sbin/dovecot", "-F", "-c", self.folder / "dovecot.conf"],
-                stdout=out, stderr=out, env=self.environment, start_new_session=True, **self.as_user())
+                [*modules.shown(self.root, self.folder, self.user), self.root / "usr/bin/doveconf", "-c", settings, "-f",
+                 "service=master", "-p", "-e", self.root / "usr/sbin/dovecot", "-F", "-c", settings],
+                stdout=out, stderr=out, env=self.environment, start_new_session=True)
         self.wait()
 
     def configuration(self):
@@ -127,11 +129,6 @@ service stats {{
     def give(self, path):
         if os.getuid() == 0:
             os.chown(path, self.user.pw_uid, self.user.pw_gid)
-
-    def as_user(self):
-        if os.getuid():
-            return {}
-        return {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": []}
 
     def group(self):
         return grp.getgrgid(self.user.pw_gid).gr_name

@@ -17,6 +17,7 @@ use crate::limits;
 use crate::mail::{Address, Secret};
 use crate::store::StoreError;
 pub use row::CertificateRow;
+pub(super) use row::UNREAD;
 
 /// What is done with certificates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

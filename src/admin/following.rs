@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 
-use super::certificates::{self, CertificateAct, CertificateKind, CertificateRow, Fingerprint, Told};
+use super::certificates::{self, CertificateAct, CertificateKind, CertificateRow, Told, UNREAD};
 use super::{AdminError, Answer, Context, Failure, founding, quoted};
 use crate::cert::{self, CertError, FilePair, Unreadable, Watched};
 use crate::limits;
@@ -132,17 +132,9 @@ pub(super) async fn tell(context: &Context, rows: &mut Vec<CertificateRow>) -> R
         match rows.iter_mut().find(is_meant) {
             Some(row) => (row.watched, row.trouble) = (Some(watched.chain), trouble),
             None => rows.push(CertificateRow {
-                kind: CertificateKind::Installed,
-                address: None,
-                name: watched.label,
-                fingerprint: Fingerprint([0; 32]),
-                ends: None,
-                has_ended: false,
-                is_nobodys: false,
-                bound: Vec::new(),
                 watched: Some(watched.chain),
-                trouble: trouble.or_else(|| Some("it has not been read yet: that takes a minute".into())),
-                subjects: Vec::new(),
+                trouble: trouble.or_else(|| Some("its files are read within a minute".into())),
+                ..CertificateRow::new(CertificateKind::Installed, watched.label, UNREAD)
             }),
         }
     }

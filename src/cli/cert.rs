@@ -163,7 +163,7 @@ fn cells(row: &CertificateRow) -> Vec<Cell> {
             CertificateRow { trouble: Some(_), .. } => "trouble",
             _ => "good",
         }),
-        if row.fingerprint.0 == [0; 32] { Cell::None } else { Cell::text(row.fingerprint) },
+        if row.is_unread() { Cell::None } else { Cell::text(row.fingerprint) },
         if row.bound.is_empty() { Cell::None } else { Cell::Texts(row.bound.clone()) },
         row.watched.as_ref().map_or(Cell::None, Cell::text),
         row.trouble.as_ref().map_or(Cell::None, Cell::text),

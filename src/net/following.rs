@@ -113,7 +113,7 @@ async fn look_at(server: &Arc<Server>, watched: Watched) -> bool {
     if !server.renewing.following().follower(&watched.label).is_due(&seen) {
         return false;
     }
-    let label = watched.label.clone();
+    let (label, is_unread) = (watched.label.clone(), watched.taken.is_none());
     let taken = take(server, watched).await;
     let mut following = server.renewing.following();
     let follower = following.follower(&label);
@@ -123,6 +123,9 @@ async fn look_at(server: &Arc<Server>, watched: Watched) -> bool {
     };
     drop(following);
     match line {
+        Some(Line::Alarm(why)) if is_unread => log::warn!(
+            "nothing is shown from the files of the certificate {label} yet: {why}; they are tried again each minute"
+        ),
         Some(Line::Alarm(why)) => log::warn!(
             "the certificate {label} stays as it was, for its new files can't be used: {why}; they are tried again each \
              minute"

@@ -163,7 +163,7 @@ def another_user_s_server_says_what_it_can_not_read(house):
                                          "denied", "--json"))
             if "user 12345" not in told["trouble"]:
                 raise Failed(f"no word of the user: {told}")
-            wait_until("the log tells it", lambda: "denied stays as it was" in own.log() and "user 12345" in own.log())
+            wait_until("the log tells it", lambda: "certificate denied yet: " in own.log() and "user 12345" in own.log())
             for file in live.archive.iterdir():
                 os.chown(file, 0, 12345)
                 file.chmod(0o640)

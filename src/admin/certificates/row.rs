@@ -51,4 +51,11 @@ impl CertificateRow {
             subjects: Vec::new(),
         }
     }
+    /// Whether nothing was read yet from the files that are followed.
+    pub fn is_unread(&self) -> bool {
+        self.fingerprint == UNREAD
+    }
 }
+
+/// The fingerprint of what was not read yet.
+pub const UNREAD: Fingerprint = Fingerprint([0; 32]);

@@ -56,7 +56,7 @@ pub(super) fn of_certificates(rows: &[CertificateRow], now: UnixTime) -> Vec<Fin
         let what = described(row);
         let remedy = row.remedy();
         if let Some(trouble) = &row.trouble {
-            let state = if row.ends.is_some() { "is renewed no more" } else { "is not shown yet" };
+            let state = if row.is_unread() { "has not been read yet" } else { "is not renewed" };
             findings.push(Finding::wrong("certificate", format!("{what} {state}: {trouble}")));
         }
         let Some(ends) = row.ends else { continue };
@@ -250,17 +250,9 @@ mod tests {
     #[test]
     fn certificates_are_told_before_they_end() {
         let row = |kind, days: i64| CertificateRow {
-            kind,
-            address: None,
-            name: "Company".into(),
-            fingerprint: Fingerprint([0; 32]),
             ends: Some(UnixTime(NOW.0.saturating_add_signed(days * DAY as i64))),
             has_ended: days < 0,
-            is_nobodys: false,
-            bound: Vec::new(),
-            watched: None,
-            trouble: None,
-            subjects: Vec::new(),
+            ..CertificateRow::new(kind, "Company".into(), Fingerprint([7; 32]))
         };
         let server = || row(CertificateKind::Server, 400);
         assert_eq!(states(&of_certificates(&[server()], NOW)), [State::Good]);
@@ -290,17 +282,9 @@ mod tests {
     #[test]
     fn files_that_can_not_be_followed_are_found_s_258() {
         let row = CertificateRow {
-            kind: CertificateKind::Installed,
-            address: None,
-            name: "mail".into(),
-            fingerprint: Fingerprint([0; 32]),
             ends: Some(UnixTime(NOW.0 + 400 * DAY)),
-            has_ended: false,
-            is_nobodys: false,
-            bound: Vec::new(),
             watched: Some("/etc/acme/chain.pem".into()),
-            trouble: None,
-            subjects: Vec::new(),
+            ..CertificateRow::new(CertificateKind::Installed, "mail".into(), Fingerprint([7; 32]))
         };
         let found = |trouble: Option<&str>| {
             let row = CertificateRow { trouble: trouble.map(String::from), ..row.clone() };
@@ -310,13 +294,20 @@ mod tests {
         assert_eq!(states(&found(None)), [State::Good]);
         let broken = found(Some("the key is not that of the certificate: write both anew"));
         assert!(states(&broken) == [State::Good, State::Wrong] && has_remedies(&broken), "{broken:?}");
-        assert!(broken[1].what.starts_with("the installed mail is renewed no more: "), "{broken:?}");
-        let unread = CertificateRow { ends: None, trouble: Some("it has not been read yet".into()), ..row };
-        let told = of_certificates(&[unread], NOW);
-        assert!(
-            told.iter().any(|it| it.what.starts_with("the installed mail is not shown yet: ")),
-            "{told:?}"
-        );
+    }
+
+    /// Of files that had never been read it was said that they were renewed no more.
+    #[test]
+    fn files_that_were_never_read_are_told_as_such() {
+        let texts = |print| {
+            let row =
+                CertificateRow::new(CertificateKind::Installed, "mail".into(), Fingerprint([print; 32]));
+            let row = CertificateRow { trouble: Some("/x is empty".into()), ..row };
+            let found = of_certificates(&[row], NOW);
+            found.last().map(|finding| finding.what.clone()).unwrap_or_default()
+        };
+        assert_eq!(texts(0), "the installed mail has not been read yet: /x is empty");
+        assert_eq!(texts(7), "the installed mail is not renewed: /x is empty");
     }
 
     #[test]

@@ -113,6 +113,9 @@ pub enum CertificateAct {
         chain: String,
         /// The key's, an absolute path; may be the same.
         key: String,
+        /// The names and addresses in the certificate, as far as who asks can read it: an empty label is found by them
+        /// where the server can't read the files yet.
+        names: Vec<String>,
     },
     /// Follows them no more; what was read last stays installed: [`Answer::Done`].
     Unwatch {
@@ -264,7 +267,9 @@ pub(super) async fn act(context: &Context, act: CertificateAct) -> Result<Answer
         }
         CertificateAct::Bind { label, places } => servers::bind(context, &label, &places).await?,
         CertificateAct::Uninstall { label } => servers::uninstall(context, &label).await?,
-        CertificateAct::Watch { label, chain, key } => following::watch(context, label, chain, key).await?,
+        CertificateAct::Watch { label, chain, key, names } => {
+            following::watch(context, label, (chain, key), &names).await?
+        }
         CertificateAct::Unwatch { label } => following::unwatch(context, &label).await?,
         CertificateAct::Renew { names, addresses } => following::renew(context, &names, &addresses).await?,
     };

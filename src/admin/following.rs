@@ -40,12 +40,12 @@ pub(super) async fn before(context: &Context, act: &CertificateAct) -> Result<()
 }
 
 /// What can't be read by now for want of rights is followed all the same: the rights may come, and a sandbox that does
-/// not know the folder does so after a restart.
+/// not know the folder does so after a restart. `names` are those that who asks has read in the certificate.
 pub(super) async fn watch(
     context: &Context,
     label: String,
-    chain: String,
-    key: String,
+    (chain, key): (String, String),
+    names: &[String],
 ) -> Result<Answer, AdminError> {
     let store = &context.store;
     let mut watched = Watched::new(&label, chain, key).map_err(refused)?;
@@ -65,12 +65,10 @@ pub(super) async fn watch(
             watched = Watched { label: installed.label, taken: Some(pair.fingerprint()), ..watched };
             notes = installed.notes;
         }
-        Err(Unreadable::Denied(CertError(cause))) if watched.label.is_empty() => {
-            let is_outside =
-                [&watched.chain, &watched.key].iter().any(|path| !sandbox::lets_read(Path::new(path)));
-            return Err(AdminError::new(Failure::Refused, nameless(&cause, is_outside)));
+        Err(Unreadable::Denied(CertError(cause))) => {
+            watched.label = label_unread(context, &watched, names, &cause).await?;
+            trouble = Some(cause);
         }
-        Err(Unreadable::Denied(CertError(text))) => trouble = Some(text),
         Err(Unreadable::Wrong(error)) => return Err(refused(error)),
     }
     let label = watched.label.clone();
@@ -81,6 +79,24 @@ pub(super) async fn watch(
     let rows = certificates::all_rows(context).await?;
     let row = rows.into_iter().find(|row| row.kind == CertificateKind::Installed && row.name == label);
     Ok(Answer::Certificates(Told::Followed { label, row: row.map(Box::new), trouble, notes }))
+}
+
+/// What files are called that can't be read yet: without a label by the names that are said to be in them.
+pub(super) async fn label_unread(
+    context: &Context,
+    watched: &Watched,
+    names: &[String],
+    cause: &str,
+) -> Result<String, AdminError> {
+    match (watched.label.as_str(), names) {
+        ("", []) => {
+            let is_outside =
+                [&watched.chain, &watched.key].iter().any(|path| !sandbox::lets_read(Path::new(path)));
+            Err(AdminError::new(Failure::Refused, nameless(cause, is_outside)))
+        }
+        ("", names) => cert::label_for(&context.store, names).await.map_err(refused),
+        (label, _) => Ok(label.to_owned()),
+    }
 }
 
 /// What to do with files that can't be read yet, so that nobody knows what to call them.
@@ -94,6 +110,11 @@ pub(super) fn nameless(cause: &str, is_outside: bool) -> String {
         ),
         false => format!("{cause}; to follow them all the same, add --as LABEL"),
     }
+}
+
+/// The names and addresses that a certificate is for, the server's own of a chain; none if nothing is to be read there.
+pub fn names_in(file: &[u8]) -> Vec<String> {
+    cert::subjects_in(file)
 }
 
 /// What was installed from them stays.

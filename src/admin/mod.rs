@@ -56,6 +56,7 @@ pub use clock::trouble as trouble_of_clock;
 pub use command::{Answer, Command, Consequence, MessageSummary, SessionRow, SettingRow, Status};
 pub use contacts::ldif;
 pub use failure::{AdminError, Failure, quoted};
+pub use following::names_in;
 pub use founding::{
     Founded, LAYOUT, Seen, found, in_use, is_foreign, is_open, look, open, peek, restore_key, take_back,
 };

@@ -9,7 +9,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use ring::digest;
-use rustix::fs::OFlags;
+use rustix::fs::{Access, OFlags};
 
 use super::CertError;
 use super::fingerprint::Fingerprint;
@@ -176,19 +176,29 @@ fn check_rights(path: &Path, facts: &Metadata) -> Result<(), Unreadable> {
 fn unreadable(path: &Path, error: &io::Error) -> Unreadable {
     let (shown, user) = (shown(path), rustix::process::geteuid().as_raw());
     match error.kind() {
-        io::ErrorKind::PermissionDenied if !sandbox::lets_read(path) => {
-            Unreadable::Denied(CertError(format!("{shown} is {}", sandbox::news())))
+        io::ErrorKind::PermissionDenied => {
+            // The sandbox is no matter of these rights, and must not hide that they lack.
+            let may_read = rustix::fs::access(path, Access::READ_OK).is_ok();
+            Unreadable::Denied(CertError(denied(&shown, user, may_read, sandbox::lets_read(path))))
         }
-        io::ErrorKind::PermissionDenied => Unreadable::Denied(CertError(format!(
-            "user {user}, as whom poppet runs, can't read {shown}: let a hook of the program that renews it copy both \
-             files to a folder of that user, or give them to a group of his, with the folders above"
-        ))),
         io::ErrorKind::NotFound => wrong(format!(
             "{shown} is not there: let the program that renews it write it, or name the right file by \"poppet cert \
              watch\""
         )),
         _ => wrong(format!("{shown} can't be read: {error}; put the file there anew")),
     }
+}
+
+/// Why a file that is there can't be read: by its rights, or by the sandbox.
+fn denied(shown: &str, user: u32, may_read: bool, is_known: bool) -> String {
+    if may_read && !is_known {
+        return format!("{shown} is {}", sandbox::news());
+    }
+    let besides = if is_known { String::new() } else { format!("; and it is {}", sandbox::news()) };
+    format!(
+        "user {user}, as whom poppet runs, can't read {shown}: let a hook of the program that renews it copy both files \
+         to a folder of that user, or give them to a group of his, with the folders above{besides}"
+    )
 }
 
 fn wrong(text: String) -> Unreadable {
@@ -404,5 +414,18 @@ mod tests {
             assert!(all[..number].iter().all(|other| other != one), "{number}");
         }
         assert_eq!(pair("ab", Some("c")), all[0]);
+    }
+
+    /// Who restarted the server, as he was told, was told only then that its user may not read the file.
+    #[test]
+    fn rights_that_lack_are_told_before_a_restart_is_in_vain() {
+        let says = |may_read, is_known| {
+            let text = denied("/x", 12345, may_read, is_known);
+            (text.contains("user 12345, as whom"), text.contains("restart the server"))
+        };
+        assert_eq!(says(true, false), (false, true));
+        assert_eq!(says(false, false), (true, true));
+        assert_eq!(says(false, true), (true, false));
+        assert_eq!(says(true, true), (true, false), "somebody else forbids it");
     }
 }

@@ -98,7 +98,7 @@ pub async fn install(
         notes.extend(by_address(store, &read).await?);
     }
     let label = match label {
-        "" => shelf.label_for(&read),
+        "" => shelf.label_for(&shelf::subjects(&read)),
         label => shelf::checked_label(label)?,
     };
     let private_key = gatekeeper.seal(&purpose(&label), key.der.expose());
@@ -126,6 +126,18 @@ pub async fn installed(store: &Store) -> Result<Vec<Installed>, CertError> {
     let mut all: Vec<_> = shelf.installed.iter().filter_map(read).collect();
     all.sort_by(|one, other| one.label.cmp(&other.label));
     Ok(all)
+}
+
+/// The label of an installed one for these names and addresses, else one made of the first. Errs as [`installed`].
+pub async fn label_for(store: &Store, names: &[String]) -> Result<String, CertError> {
+    Ok(shelf::load(store).await?.label_for(names))
+}
+
+/// The names and addresses that the first certificate of a file is for which is no authority's; none if there is none.
+pub fn subjects_in(file: &[u8]) -> Vec<String> {
+    let all = pair::certificates(file).unwrap_or_default();
+    let own = all.iter().find(|(_, read)| !read.is_authority);
+    own.map(|(_, read)| shelf::subjects(read)).unwrap_or_default()
 }
 
 /// What a certificate is bound to, by its label; poppet's own is called `poppet`. Errs as [`installed`].

@@ -37,7 +37,10 @@ pub use certificate::{Certificate, RevocationList, fingerprint, read, read_revoc
 pub use choice::{Choice, Place};
 pub use files::{FilePair, Stamps, Unreadable};
 pub use fingerprint::Fingerprint;
-pub use installed::{Bound, Installed, Shown, TakenAway, bind, bound, install, installed, shown, uninstall};
+pub use installed::{
+    Bound, Installed, Shown, TakenAway, bind, bound, install, installed, label_for, shown, subjects_in,
+    uninstall,
+};
 pub use issue::{Issued, issue};
 pub use kept::{
     Allowed, DIRECTORY_AUTHORITIES, SMART_HOST_AUTHORITIES, Vouches, add_authorities, add_revocations, allow,

@@ -73,15 +73,15 @@ impl Shelf {
     }
 
     /// The label of an installed one for the same names, else the first name.
-    pub fn label_for(&self, read: &Certificate) -> String {
-        let names = |read: &Certificate| subjects(read).into_iter().collect::<BTreeSet<_>>();
+    pub fn label_for(&self, names: &[String]) -> String {
+        let wanted: BTreeSet<&String> = names.iter().collect();
         let is_same = |entry: &&Entry| {
-            let read_entry = entry.chain.first().and_then(|der| super::read(der).ok());
-            read_entry.is_some_and(|known| names(&known) == names(read))
+            let read = entry.chain.first().and_then(|der| super::read(der).ok());
+            read.is_some_and(|read| subjects(&read).iter().collect::<BTreeSet<_>>() == wanted)
         };
         match self.installed.iter().find(is_same) {
             Some(entry) => entry.label.clone(),
-            None => label_of(subjects(read).first().map_or("", String::as_str)),
+            None => label_of(names.first().map_or("", String::as_str)),
         }
     }
 }

@@ -183,8 +183,7 @@ def files_in_a_folder_of_their_own_are_open_after_a_restart(house):
         live.folder = live.folder.rename(elsewhere)
         live.archive = elsewhere / "archive"
         first = fingerprint(live.renew().read_text())
-        told = json.loads(house.poppet("cert", "watch", str(live.path("fullchain")), str(live.path("privkey")), "--as",
-                                       "elsewhere", "--json"))
+        told = json.loads(house.poppet("cert", "watch", str(live.path("fullchain")), str(live.path("privkey")), "--json"))
         if told["trouble"] and not any("restart the server" in note for note in told["notes"]):
             raise Failed(f"no remedy: {told}")
         house.stop()
@@ -192,13 +191,13 @@ def files_in_a_folder_of_their_own_are_open_after_a_restart(house):
 
         def is_taken(print_):
             rows = json.loads(house.poppet("cert", "list", "--json"))
-            return any(row["name"] == "elsewhere" and row["fingerprint"] == print_.replace(":", "").lower() for row in rows)
+            return any(row["name"] == told["name"] and row["fingerprint"] == print_.replace(":", "").lower() for row in rows)
 
         wait_until("it is read", lambda: is_taken(first))
         second = fingerprint(live.renew().read_text())
         hang_up(house)
         wait_until("it is followed", lambda: is_taken(second))
-        house.poppet("cert", "unwatch", "elsewhere")
+        house.poppet("cert", "unwatch", told["name"])
         return "the kernel has no Landlock" if not told["trouble"] else "it was shut before"
 
 

@@ -35,7 +35,8 @@ impl Files {
 
     fn watch(&self, label: &str, chain: &str, key: &str) -> Command {
         let (label, chain, key) = (label.to_owned(), self.path(chain), self.path(key));
-        Command::Certificates(CertificateAct::Watch { label, chain, key })
+        let names = Vec::new();
+        Command::Certificates(CertificateAct::Watch { label, chain, key, names })
     }
 }
 
@@ -102,8 +103,8 @@ fn what_can_not_be_used_is_refused_and_nothing_is_followed() {
     }
     house.refused(files.watch("no label of ours", "chain", "key"));
     let act = |chain: &str, key: &str| {
-        let (label, chain, key) = ("x".into(), chain.into(), key.into());
-        house.refused(Command::Certificates(CertificateAct::Watch { label, chain, key }));
+        let (label, chain, key, names) = ("x".into(), chain.into(), key.into(), Vec::new());
+        house.refused(Command::Certificates(CertificateAct::Watch { label, chain, key, names }));
     };
     act("chain", &files.path("key"));
     act(&files.path("chain"), "key");
@@ -111,6 +112,27 @@ fn what_can_not_be_used_is_refused_and_nothing_is_followed() {
     assert!(house.refused(files.watch("", "chain", "key")).contains("\"chmod o= "));
     assert_eq!(installed(&house), []);
     assert_eq!(block_on(cert::watched(&house.context.store)).unwrap(), []);
+}
+
+/// The remedy went round in a circle: a restart opens the folders of what is followed, and it was not followed without a
+/// label that nobody had been told of in time.
+#[test]
+fn files_that_the_server_can_not_read_yet_go_by_the_names_that_the_command_line_reads() {
+    let (house, files) = (House::with(&["alice@home.lan"]), Files::new());
+    let label = |label: &str, names: &[String]| {
+        let watched = cert::Watched::new(label, files.path("chain"), files.path("key")).unwrap();
+        block_on(crate::admin::following::label_unread(&house.context, &watched, names, "/x is shut"))
+    };
+    let names = names_in(&fs::read(files.path("both")).unwrap());
+    assert_eq!(label("", &names).unwrap(), "mail.company.example");
+    assert_eq!(label("office", &names).unwrap(), "office");
+    assert_eq!(label("office", &[]).unwrap(), "office");
+    house.act(files.watch("company", "chain", "key")).unwrap();
+    assert_eq!(label("", &names).unwrap(), "company", "as one that is installed for the same");
+
+    assert_eq!(names_in(&fs::read(files.path("key")).unwrap()), [""; 0]);
+    let told = label("", &[]).unwrap_err().text;
+    assert!(told.starts_with("/x is shut; ") && told.ends_with("add --as LABEL"), "{told}");
 }
 
 #[test]

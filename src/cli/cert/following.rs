@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::{ask, cells, removed, rows};
-use crate::admin::{AdminError, Answer, CertificateAct, Told, quoted};
+use super::{ask, cells, contents, removed, rows};
+use crate::admin::{self, AdminError, Answer, CertificateAct, Told, quoted};
 use crate::cli::certificate_verb::CertVerb;
 use crate::cli::desk::{Desk, stranger};
 use crate::cli::table::{Cell, Report, Said};
@@ -12,17 +12,23 @@ use crate::net::machine;
 /// One file may have both.
 pub(super) fn watch(verb: &CertVerb, chain: &str, key: &str, desk: &Desk) -> Result<Report, AdminError> {
     let label = verb.installed_as.clone().unwrap_or_default();
-    let act = CertificateAct::Watch { label, chain: whole(chain)?, key: whole(key)? };
+    // What can't be read here is the server's matter.
+    let names = contents(chain).map(|file| admin::names_in(file.expose())).unwrap_or_default();
+    let act = CertificateAct::Watch { label, chain: whole(chain)?, key: whole(key)?, names };
     let Answer::Certificates(Told::Followed { label, row, trouble, mut notes }) = ask(desk, act)? else {
         return Err(stranger());
     };
     let until =
         row.as_ref().and_then(|row| row.ends).map(|ends| format!(", valid until {},", ends.rfc3339()));
-    let sentence =
-        format!("{}{} is renewed from its files from now on.", quoted(&label), until.unwrap_or_default());
-    if let Some(trouble) = &trouble {
-        notes.insert(0, format!("Nothing is shown from them yet: {trouble}."));
-    }
+    let sentence = match &trouble {
+        None => {
+            format!("{}{} is renewed from its files from now on.", quoted(&label), until.unwrap_or_default())
+        }
+        Some(trouble) => {
+            notes.insert(0, format!("Nothing is shown from them yet: {trouble}."));
+            format!("The files of {} are followed from now on.", quoted(&label))
+        }
+    };
     let mut facts = match &row {
         Some(row) => super::COLUMNS.iter().copied().zip(cells(row)).collect(),
         None => vec![("name", Cell::text(&label))],

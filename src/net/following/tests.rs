@@ -118,8 +118,8 @@ impl Renewer {
 
     fn watch(&self, trial: &Trial) -> (String, Option<String>) {
         let path = |file: &str| self.folder.join(file).to_str().unwrap().to_owned();
-        let act =
-            CertificateAct::Watch { label: String::new(), chain: path("chain.pem"), key: path("key.pem") };
+        let (label, names) = (String::new(), Vec::new());
+        let act = CertificateAct::Watch { label, chain: path("chain.pem"), key: path("key.pem"), names };
         match block_on(admin::execute(&context(trial), Command::Certificates(act))).unwrap() {
             Answer::Certificates(Told::Followed { label, trouble, .. }) => (label, trouble),
             other => panic!("{other:?}"),

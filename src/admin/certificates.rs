@@ -175,7 +175,7 @@ pub enum Told {
     /// A certificate that was installed.
     Installed {
         /// What it is.
-        row: CertificateRow,
+        row: Box<CertificateRow>,
         /// What is to be known of it, in sentences for people.
         notes: Vec<String>,
     },
@@ -305,18 +305,13 @@ pub(super) async fn all_rows(context: &Context) -> Result<Vec<CertificateRow>, A
     for allowed in cert::allowed(store).await? {
         let mailbox = store.mailbox(allowed.address.clone()).await?;
         let is_nobodys = mailbox.is_none_or(|mailbox| mailbox.mark != allowed.mark);
+        let kind = if allowed.is_issued { CertificateKind::Issued } else { CertificateKind::Allowed };
         all.push(CertificateRow {
-            kind: if allowed.is_issued { CertificateKind::Issued } else { CertificateKind::Allowed },
             address: Some(allowed.address),
-            name: allowed.label,
-            fingerprint: allowed.fingerprint,
             ends: allowed.ends,
             has_ended: has_ended(allowed.ends),
             is_nobodys,
-            bound: Vec::new(),
-            watched: None,
-            trouble: None,
-            subjects: Vec::new(),
+            ..CertificateRow::new(kind, allowed.label, allowed.fingerprint)
         });
     }
     following::tell(context, &mut all).await?;
@@ -443,17 +438,10 @@ fn row(kind: CertificateKind, der: &[u8]) -> Option<CertificateRow> {
     let addresses = read.host_addresses.iter().map(ToString::to_string);
     let subjects = read.hosts.iter().cloned().chain(addresses).collect();
     Some(CertificateRow {
-        kind,
-        address: None,
-        name: read.name,
-        fingerprint: cert::fingerprint(der),
         ends: Some(read.ends),
         has_ended: has_ended(Some(read.ends)),
-        is_nobodys: false,
-        bound: Vec::new(),
-        watched: None,
-        trouble: None,
         subjects,
+        ..CertificateRow::new(kind, read.name, cert::fingerprint(der))
     })
 }
 

@@ -146,12 +146,16 @@ pub(super) async fn renew(
 pub(super) async fn tell(context: &Context, rows: &mut Vec<CertificateRow>) -> Result<(), AdminError> {
     let all = cert::watched(&context.store).await?;
     let mut troubles = troubles(context, &all);
+    let mut left_out = cert::left_out(&context.store).await.map_err(refused)?;
     for watched in all {
         let trouble = troubles.remove(&watched.label);
         let is_meant =
             |row: &&mut CertificateRow| row.kind == CertificateKind::Installed && row.name == watched.label;
         match rows.iter_mut().find(is_meant) {
-            Some(row) => (row.watched, row.trouble) = (Some(watched.chain), trouble),
+            Some(row) => {
+                row.left_out = left_out.remove(&watched.label).unwrap_or_default();
+                (row.watched, row.trouble) = (Some(watched.chain), trouble);
+            }
             None => rows.push(CertificateRow {
                 watched: Some(watched.chain),
                 trouble: trouble.or_else(|| Some("its files are read within a minute".into())),

@@ -32,13 +32,6 @@ pub struct Installed {
     pub notes: Vec<String>,
 }
 
-impl Installed {
-    /// Whether clients that look for that name, or address, take it.
-    pub fn covers(&self, host: &str) -> bool {
-        covers(&self.subjects, host)
-    }
-}
-
 /// What a certificate is bound to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Bound {
@@ -361,7 +354,8 @@ async fn by_address(store: &Store, read: &Certificate) -> Result<Option<String>,
     }))
 }
 
-fn covers(subjects: &[String], host: &str) -> bool {
+/// Whether clients that look for that name, or address, take what is for those.
+pub(super) fn covers(subjects: &[String], host: &str) -> bool {
     if host.parse::<IpAddr>().is_ok() {
         return subjects.iter().any(|subject| subject == host);
     }
@@ -370,4 +364,4 @@ fn covers(subjects: &[String], host: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

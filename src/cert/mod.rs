@@ -8,7 +8,8 @@
 //! issue -> the authority signs a user's certificate -> allowed by its fingerprint -> pkcs12, encrypted
 //! request -> a key here, a request for an authority elsewhere -> install (pair: do they fit?) -> shelf: "tls.installed"
 //! shown: poppet's own and what is installed, with the choice of who is shown which
-//! watched: files that another program renews -> files: read with care -> installed; standing: when ends are told
+//! watched: files that another program renews -> files: read with care -> installed; standing: when ends are told;
+//!          left_out: names that they have no more
 //! kept: authorities, revocation lists, allowed fingerprints -> trust: judges what clients show
 //! ```
 
@@ -19,6 +20,7 @@ mod fingerprint;
 mod installed;
 mod issue;
 mod kept;
+mod left_out;
 mod make;
 mod pair;
 mod pem;
@@ -46,6 +48,7 @@ pub use kept::{
     Allowed, DIRECTORY_AUTHORITIES, SMART_HOST_AUTHORITIES, Vouches, add_authorities, add_revocations, allow,
     allowed, authorities, deny, remove_authority, remove_revocations, revocations,
 };
+pub use left_out::{left_out, remember_names, without};
 pub use make::{is_name, make_authority, make_client, make_server};
 pub use pem::{blocks, labelled, pem};
 pub use request::{Requested, request, requests};

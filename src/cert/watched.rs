@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::CertError;
 use super::fingerprint::Fingerprint;
+use super::left_out::forget_names;
 use super::shelf::checked_label;
 use crate::limits;
 use crate::store::{Store, StoreError};
@@ -56,6 +57,7 @@ pub async fn watched(store: &Store) -> Result<Vec<Watched>, StoreError> {
 /// Follows these files from now on, in place of those that had the label. Errs with [`StoreError::Refused`] if there are
 /// too many.
 pub async fn watch(store: &Store, new: Watched) -> Result<(), StoreError> {
+    let label = new.label.clone();
     change(store, move |all| {
         all.retain(|kept| kept.label != new.label);
         if all.len() >= limits::WATCHED_CERTIFICATES {
@@ -65,18 +67,20 @@ pub async fn watch(store: &Store, new: Watched) -> Result<(), StoreError> {
         all.sort_by(|one, other| one.label.cmp(&other.label));
         Ok(())
     })
-    .await
+    .await?;
+    forget_names(store, &label).await
 }
 
 /// Follows the files of that label no more. Errs with [`StoreError::NotFound`].
 pub async fn unwatch(store: &Store, label: &str) -> Result<(), StoreError> {
-    let label = label.to_owned();
+    let unwatched = label.to_owned();
     change(store, move |all| {
         let before = all.len();
-        all.retain(|kept| kept.label != label);
-        if all.len() == before { Err(StoreError::NotFound(label)) } else { Ok(()) }
+        all.retain(|kept| kept.label != unwatched);
+        if all.len() == before { Err(StoreError::NotFound(unwatched)) } else { Ok(()) }
     })
-    .await
+    .await?;
+    forget_names(store, label).await
 }
 
 /// Remembers which pair was installed; nothing if these files are followed no more.

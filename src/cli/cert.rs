@@ -151,6 +151,7 @@ fn rows(answer: Answer) -> Result<Report, AdminError> {
 }
 
 fn cells(row: &CertificateRow) -> Vec<Cell> {
+    let troubles: Vec<String> = row.trouble.clone().into_iter().chain(row.without()).collect();
     vec![
         Cell::text(row.kind.name()),
         row.address.as_ref().map_or(Cell::None, Cell::text),
@@ -161,12 +162,13 @@ fn cells(row: &CertificateRow) -> Vec<Cell> {
             CertificateRow { is_nobodys: true, .. } => "nobody's",
             CertificateRow { has_ended: true, .. } => "ended",
             CertificateRow { trouble: Some(_), .. } => "trouble",
+            row if !row.left_out.is_empty() => "trouble",
             _ => "good",
         }),
         if row.is_unread() { Cell::None } else { Cell::text(row.fingerprint) },
         if row.bound.is_empty() { Cell::None } else { Cell::Texts(row.bound.clone()) },
         row.watched.as_ref().map_or(Cell::None, Cell::text),
-        row.trouble.as_ref().map_or(Cell::None, Cell::text),
+        if troubles.is_empty() { Cell::None } else { Cell::text(troubles.join("; ")) },
     ]
 }
 

@@ -18,3 +18,6 @@ pub const WATCHED_CERTIFICATES: usize = 16;
 pub const WATCHED_PATH_OCTETS: usize = 1024;
 /// How often these files are looked at; a renewal comes weeks before the end.
 pub const WATCH_LOOK: Duration = Duration::from_secs(60);
+/// Names of former certificates that are remembered for one whose files are followed: those of two, so that what a first
+/// renewal left out is known beside what a second one does.
+pub const REMEMBERED_NAMES: usize = 2 * super::CERTIFICATE_NAMES;

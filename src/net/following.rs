@@ -32,6 +32,15 @@ struct Follower {
     told: Option<String>,
 }
 
+/// What is to be told of a pair that was taken.
+#[derive(Debug, PartialEq, Eq)]
+struct Taken {
+    /// What is to be known of it, in sentences for people.
+    notes: Vec<String>,
+    /// The names that the one before had.
+    left_out: Vec<String>,
+}
+
 /// A line for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Line {
@@ -117,9 +126,9 @@ async fn look_at(server: &Arc<Server>, watched: Watched) -> bool {
     let taken = take(server, watched).await;
     let mut following = server.renewing.following();
     let follower = following.follower(&label);
-    let (Taken { is_new, lost }, line) = match taken {
-        Ok(taken) => (taken, follower.took(seen)),
-        Err(CertError(why)) => (Taken::default(), follower.failed(seen, why)),
+    let (new, line) = match taken {
+        Ok(new) => (new, follower.took(seen)),
+        Err(CertError(why)) => (None, follower.failed(seen, why)),
     };
     drop(following);
     match line {
@@ -131,29 +140,21 @@ async fn look_at(server: &Arc<Server>, watched: Watched) -> bool {
              minute"
         ),
         Some(Line::Good(text)) => log::info!("the certificate {label}: {text}"),
-        None if is_new => log::info!("the certificate {label} has been renewed"),
         None => {}
     }
-    if !lost.is_empty() {
-        log::warn!(
-            "the certificate {label} has been renewed without {}: clients that go there refuse it, or are shown another \
-             one; let the program that renews it ask for all names, or set clients up with another one",
-            lost.join(", ")
-        );
+    let Some(Taken { notes, left_out }) = &new else { return false };
+    match left_out.as_slice() {
+        [] if is_unread => log::info!("the certificate {label} is shown from its files from now on"),
+        [] => log::info!("the certificate {label} has been renewed"),
+        names => log::warn!("the certificate {label} has been {}", cert::without(names)),
     }
-    is_new
+    // Who asked for it by command did not hear of them.
+    notes.iter().filter(|_| is_unread).for_each(|note| log::warn!("the certificate {label}: {note}"));
+    true
 }
 
-/// What was new.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Taken {
-    is_new: bool,
-    /// Names and addresses that the one before had and this one has not.
-    lost: Vec<String>,
-}
-
-/// Reads and installs.
-async fn take(server: &Arc<Server>, watched: Watched) -> Result<Taken, CertError> {
+/// Reads and installs; none if that is installed already.
+async fn take(server: &Arc<Server>, watched: Watched) -> Result<Option<Taken>, CertError> {
     let (watched, pair) = task::unblock(move || {
         let pair = FilePair::read(&watched);
         (watched, pair)
@@ -162,17 +163,17 @@ async fn take(server: &Arc<Server>, watched: Watched) -> Result<Taken, CertError
     let pair = pair.map_err(|why| CertError(why.text().to_owned()))?;
     let fingerprint = pair.fingerprint();
     if watched.taken == Some(fingerprint) {
-        return Ok(Taken::default());
+        return Ok(None);
     }
     let (store, gatekeeper) = (&server.store, &server.gatekeeper);
     let key = pair.key.as_ref().map(|key| key.expose());
     let now = store.believed_now();
-    let before = cert::installed(store).await?.into_iter().find(|before| before.label == watched.label);
-    let after = cert::install(store, gatekeeper, &watched.label, pair.chain.expose(), key, now).await?;
+    let label = &watched.label;
+    cert::remember_names(store, label).await?;
+    let installed = cert::install(store, gatekeeper, label, pair.chain.expose(), key, now).await?;
     cert::note_taken(store, &watched, fingerprint).await?;
-    let mut lost = before.map(|before| before.subjects).unwrap_or_default();
-    lost.retain(|subject| !after.covers(subject));
-    Ok(Taken { is_new: true, lost })
+    let left_out = cert::left_out(store).await?.remove(label).unwrap_or_default();
+    Ok(Some(Taken { notes: installed.notes, left_out }))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::CertificateKind;
-use crate::cert::Fingerprint;
+use crate::cert::{self, Fingerprint};
 use crate::clock::UnixTime;
 use crate::mail::Address;
 
@@ -30,6 +30,8 @@ pub struct CertificateRow {
     pub watched: Option<String>,
     /// What is wrong with the files that are followed: the certificate stays as it is meanwhile.
     pub trouble: Option<String>,
+    /// The names and addresses that the last renewal of these files left out, so that clients that ask for them fail.
+    pub left_out: Vec<String>,
     /// The names and addresses of hosts that it is for.
     pub subjects: Vec<String>,
 }
@@ -48,9 +50,15 @@ impl CertificateRow {
             bound: Vec::new(),
             watched: None,
             trouble: None,
+            left_out: Vec::new(),
             subjects: Vec::new(),
         }
     }
+    /// What the last renewal left out and what helps; half a sentence for people.
+    pub fn without(&self) -> Option<String> {
+        (!self.left_out.is_empty()).then(|| cert::without(&self.left_out))
+    }
+
     /// Whether nothing was read yet from the files that are followed.
     pub fn is_unread(&self) -> bool {
         self.fingerprint == UNREAD

@@ -29,7 +29,7 @@ pub(super) async fn install(
         cert::install(store, gatekeeper, label, chain.expose(), key.map(Secret::expose), now()).await;
     let mut installed = installed.map_err(|CertError(text)| AdminError::new(Failure::Refused, text))?;
     let notes = std::mem::take(&mut installed.notes);
-    let row = installed_row(installed).ok_or_else(vanished)?;
+    let row = Box::new(installed_row(installed).ok_or_else(vanished)?);
     Ok(Answer::Certificates(Told::Installed { row, notes }))
 }
 
@@ -72,18 +72,13 @@ async fn own(context: &Context) -> Result<Option<CertificateRow>, AdminError> {
 }
 
 fn installed_row(installed: Installed) -> Option<CertificateRow> {
+    let fingerprint = cert::fingerprint(installed.chain.first()?);
     Some(CertificateRow {
-        kind: CertificateKind::Installed,
-        address: None,
-        fingerprint: cert::fingerprint(installed.chain.first()?),
-        name: installed.label,
         ends: Some(installed.ends),
         has_ended: has_ended(Some(installed.ends)),
-        is_nobodys: false,
         bound: texts(&installed.bound),
-        watched: None,
-        trouble: None,
         subjects: installed.subjects,
+        ..CertificateRow::new(CertificateKind::Installed, installed.label, fingerprint)
     })
 }
 

@@ -9,15 +9,15 @@ use crate::clock::Clock;
 use crate::store::Options;
 use crate::ticket::block_on;
 
-struct House {
-    store: Store,
+pub struct House {
+    pub store: Store,
     gatekeeper: Gatekeeper,
     authority: Authority,
     _folder: Folder,
 }
 
 impl House {
-    fn new() -> House {
+    pub fn new() -> House {
         let folder = Folder::new();
         let store = Store::create(&folder.database(), &Options::default(), Clock::fixed(NOW)).unwrap();
         let gatekeeper =
@@ -33,7 +33,7 @@ impl House {
     }
 
     /// A new pair for these names.
-    fn put(&self, label: &str, names: &[&str]) -> Result<Installed, CertError> {
+    pub fn put(&self, label: &str, names: &[&str]) -> Result<Installed, CertError> {
         let key = new_key();
         let own = self.authority.sign(&key, names);
         self.install(label, &file(&[&own, &self.authority.der]), Some(&key.serialize_der()))
@@ -44,7 +44,7 @@ impl House {
         block_on(request(&self.store, &self.gatekeeper, &subjects, &[]))
     }
 
-    fn bind(&self, label: &str, places: &[&str]) -> Result<Bound, StoreError> {
+    pub fn bind(&self, label: &str, places: &[&str]) -> Result<Bound, StoreError> {
         let places: Vec<_> = places.iter().map(|place| (*place).to_owned()).collect();
         block_on(bind(&self.store, label, &places))
     }

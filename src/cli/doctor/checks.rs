@@ -59,6 +59,9 @@ pub(super) fn of_certificates(rows: &[CertificateRow], now: UnixTime) -> Vec<Fin
             let state = if row.is_unread() { "has not been read yet" } else { "is not renewed" };
             findings.push(Finding::wrong("certificate", format!("{what} {state}: {trouble}")));
         }
+        if let Some(without) = row.without() {
+            findings.push(Finding::wrong("certificate", format!("{what} has been {without}")));
+        }
         let Some(ends) = row.ends else { continue };
         let left = ends.0.saturating_sub(now.0) / DAY;
         let is_of_users = matches!(row.kind, CertificateKind::Allowed | CertificateKind::Issued);
@@ -308,6 +311,26 @@ mod tests {
         };
         assert_eq!(texts(0), "the installed mail has not been read yet: /x is empty");
         assert_eq!(texts(7), "the installed mail is not renewed: /x is empty");
+    }
+
+    /// A renewal for other names was good everywhere, and clients of the old name refused it.
+    #[test]
+    fn names_that_a_renewal_left_out_are_found() {
+        let row = |left_out: &[&str]| CertificateRow {
+            left_out: left_out.iter().map(|name| (*name).to_owned()).collect(),
+            ..CertificateRow::new(CertificateKind::Installed, "mail".into(), Fingerprint([7; 32]))
+        };
+        let found = |left_out: &[&str]| {
+            let server = CertificateRow::new(CertificateKind::Server, "mail".into(), Fingerprint([8; 32]));
+            of_certificates(&[server, row(left_out)], NOW)
+        };
+        assert_eq!(states(&found(&[])), []);
+        let told = found(&["pop.example.org", "192.0.2.1"]);
+        assert!(states(&told) == [State::Wrong] && has_remedies(&told), "{told:?}");
+        assert!(
+            told[0].what.contains("mail has been renewed without pop.example.org, 192.0.2.1, so"),
+            "{told:?}"
+        );
     }
 
     #[test]

@@ -43,11 +43,10 @@ pub(super) fn of(rows: &[CertificateRow], names: &[String], addresses: &[IpAddr]
     findings
 }
 
-/// The names that it is bound to, and the one that it was first installed for, if others renew it.
+/// The names that it is bound to, but for those whose lack is told already.
 fn promised(row: &CertificateRow) -> impl Iterator<Item = &String> {
-    let called = row.watched.iter().map(|_| &row.name).filter(|name| name.contains('.'));
     let is_name = |place: &&String| *place != EVERYWHERE && place.parse::<IpAddr>().is_err();
-    row.bound.iter().filter(is_name).chain(called)
+    row.bound.iter().filter(is_name).filter(|name| !row.left_out.contains(name))
 }
 
 fn is_shown(row: &CertificateRow) -> bool {
@@ -95,17 +94,11 @@ mod tests {
     fn row(kind: CertificateKind, bound: &[&str], subjects: &[&str]) -> CertificateRow {
         let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
         CertificateRow {
-            kind,
-            address: None,
-            name: "company".into(),
-            fingerprint: Fingerprint([0; 32]),
             ends: Some(UnixTime(1)),
             has_ended: false,
-            is_nobodys: false,
             bound: texts(bound),
-            watched: None,
-            trouble: None,
             subjects: texts(subjects),
+            ..CertificateRow::new(kind, "company".into(), Fingerprint([0; 32]))
         }
     }
 
@@ -139,24 +132,18 @@ mod tests {
         assert_eq!(found(&[]), [], "that there is none is told elsewhere");
     }
 
-    /// Files were renewed for another name, and nothing told of it.
+    /// A certificate was renewed without a name that it was bound to, and nothing told of it.
     #[test]
-    fn a_name_that_it_is_bound_to_or_was_followed_for_is_missed() {
+    fn a_name_that_it_is_bound_to_is_missed_once() {
         let own = row(CertificateKind::Server, &[EVERYWHERE], ALL);
         let bound =
             row(CertificateKind::Installed, &["pop.example", "192.0.2.7", "*.b.example"], &["*.b.example"]);
-        let followed = CertificateRow {
-            name: "mail.example".into(),
-            watched: Some("/etc/acme/chain.pem".into()),
-            ..row(CertificateKind::Installed, &[], &["other.example"])
-        };
-        let whole = CertificateRow { subjects: vec!["mail.example".into()], ..followed.clone() };
-        for (row, lacking) in [(bound, Some("pop.example")), (followed, Some("mail.example")), (whole, None)]
-        {
-            let found = found(&[own.clone(), row]);
-            let is_told = |name| found[0].0 == State::Note && found[0].1.contains(&format!("lacks {name}: "));
-            assert!(lacking.map_or(found[0].0 == State::Good, is_told), "{lacking:?}: {found:?}");
-        }
+        let told = found(&[own.clone(), bound.clone()]);
+        assert!(told[0].0 == State::Note && told[0].1.contains("lacks pop.example: "), "{told:?}");
+        let left_out = CertificateRow { left_out: vec!["pop.example".into()], ..bound.clone() };
+        assert_eq!(found(&[own.clone(), left_out])[0].0, State::Good, "it is told elsewhere");
+        let whole = CertificateRow { subjects: bound.bound.clone(), ..bound };
+        assert_eq!(found(&[own, whole])[0].0, State::Good);
     }
 
     #[test]

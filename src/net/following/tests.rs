@@ -176,27 +176,7 @@ fn a_renewed_certificate_is_shown_and_no_session_is_lost_s_257() {
         assert_eq!(trial.server().troubles_of_watched(), []);
         let [watched] = &block_on(cert::watched(&trial.server().store)).unwrap()[..] else { panic!() };
         let taken = smol::block_on(take(trial.server(), watched.clone()));
-        assert_eq!(taken, Ok(Taken::default()), "a start writes nothing that is there already");
-    });
-}
-
-/// A pair for another name was told of as a renewal, and clients refused it.
-#[test]
-fn a_renewal_without_a_name_of_the_one_before_is_told_of() {
-    serving(&[], |trial| {
-        let renewer = Renewer::new();
-        let (_, chain, key) = renewer.make();
-        renewer.put_both(&chain, &key);
-        renewer.watch(trial);
-        for (names, lost) in
-            [(&["a.example", NAME][..], &[][..]), (&["a.example"], &[NAME]), (&["a.example"], &[])]
-        {
-            let (_, chain, key) = renewer.make_for(names);
-            renewer.put_both(&chain, &key);
-            let [watched] = &block_on(cert::watched(&trial.server().store)).unwrap()[..] else { panic!() };
-            let taken = smol::block_on(take(trial.server(), watched.clone())).unwrap();
-            assert!(taken.is_new && taken.lost == lost, "{names:?}: {taken:?}");
-        }
+        assert_eq!(taken, Ok(None), "a start writes nothing that is there already");
     });
 }
 
@@ -281,6 +261,33 @@ fn a_half_written_renewal_leaves_the_old_one_and_is_told_until_it_is_whole_s_258
             assert_eq!(troubles(), [], "{what}");
             shown = next;
         }
+    });
+}
+
+/// The log said "renewed" and the list "good", while clients of the old name refused what they were shown.
+#[test]
+fn a_renewal_for_another_name_is_taken_and_told_until_it_is_asked_for_once_more() {
+    serving(&[], |trial| {
+        let renewer = Renewer::new();
+        let (_, chain, key) = renewer.make();
+        renewer.put_both(&chain, &key);
+        renewer.watch(trial);
+        let left_out = || {
+            let list = Command::Certificates(CertificateAct::List);
+            match block_on(admin::execute(&context(trial), list)).unwrap() {
+                Answer::Certificates(Told::Rows(rows)) => {
+                    rows.into_iter().find(|row| row.name == NAME).unwrap().left_out
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        let (other, chain, key) = renewer.make_for(&["other.company.example"]);
+        renewer.put_both(&chain, &key);
+        trial.server().renewing.ring();
+        trial.until("it is shown", || leaf(trial, "other.company.example") == other);
+        assert_eq!(left_out(), [NAME]);
+        assert_eq!(renewer.watch(trial), (NAME.into(), None));
+        assert_eq!(left_out(), [""; 0], "who says it once more means it");
     });
 }
 

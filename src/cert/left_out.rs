@@ -1,0 +1,127 @@
+//! Names that a renewal of followed files has left out (T3): clients that ask for them refuse what they are shown, and
+//! nothing in the new certificate tells of it.
+//!
+//! ```text
+//! before each renewal: remember_names -> "tls.names": what clients could ask for, by label
+//! whenever it is asked: left_out -> those of them that nothing has which is shown for them
+//! cert watch, unwatch: forget_names
+//! ```
+
+use std::collections::BTreeMap;
+
+use super::certificate;
+use super::choice::Place;
+use super::installed::covers;
+use super::shelf::{self, Entry, Shelf};
+use super::{CertError, damaged};
+use crate::limits;
+use crate::store::{Store, StoreError};
+
+/// By label.
+type Names = BTreeMap<String, Vec<String>>;
+
+/// Remembers what clients can ask the certificate of that label for, which is about to be replaced; what it left out
+/// itself stays remembered. Errs if the store fails or the certificates' record is damaged.
+pub async fn remember_names(store: &Store, label: &str) -> Result<(), CertError> {
+    let shelf = shelf::load(store).await?;
+    let Some(own) = shelf.installed.iter().find(|entry| entry.label == label).map(subjects) else {
+        return Ok(());
+    };
+    let before = load(store).await?.remove(label).unwrap_or_default();
+    let mut names: Vec<String> = before.iter().filter(|name| !covers(&own, name)).cloned().collect();
+    names.extend(own.iter().cloned());
+    let bound = shelf.bound(label).places.into_iter().filter_map(|place| match place {
+        Place::Name(name) => Some(name),
+        Place::Address(_) => None,
+    });
+    for name in bound.filter(|name| covers(&own, name)) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.truncate(limits::REMEMBERED_NAMES);
+    if names == before {
+        return Ok(());
+    }
+    let label = label.to_owned();
+    Ok(change(store, move |all| all.insert(label, names)).await?)
+}
+
+/// What was remembered and clients can ask for no more, by label: neither has the certificate it, nor another installed
+/// one, nor is it bound to another. Errs as [`remember_names`].
+pub async fn left_out(store: &Store) -> Result<Names, CertError> {
+    let (shelf, mut all) = (shelf::load(store).await?, load(store).await?);
+    for (label, names) in &mut all {
+        names.retain(|name| !is_served(&shelf, label, name));
+    }
+    all.retain(|_, names| !names.is_empty());
+    Ok(all)
+}
+
+/// Whoever asks for the files to be followed, or to be followed no more, takes the names as they are.
+pub(super) async fn forget_names(store: &Store, label: &str) -> Result<(), StoreError> {
+    if !load(store).await?.contains_key(label) {
+        return Ok(());
+    }
+    let label = label.to_owned();
+    change(store, move |all| all.remove(&label)).await
+}
+
+/// What has happened to the certificate, and what helps: half a sentence for people.
+pub fn without(names: &[String]) -> String {
+    let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = match names.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "renewed without {shown}{more}, so clients that ask for that refuse it: let the program that renews its files ask \
+         for that, too, or, if nobody needs it, say \"poppet cert watch CHAIN KEY\" of the files once more"
+    )
+}
+
+fn is_served(shelf: &Shelf, label: &str, name: &str) -> bool {
+    let is_bound = |(place, _): &&(Place, String)| name.parse().as_ref() == Ok(place);
+    let has_it = |entry: &Entry| covers(&subjects(entry), name);
+    match shelf.bound.iter().find(is_bound) {
+        Some((_, owner)) if owner != label => true,
+        Some(_) => shelf.installed.iter().any(|entry| entry.label == label && has_it(entry)),
+        None => shelf.installed.iter().any(has_it),
+    }
+}
+
+/// None of one that can't be read.
+fn subjects(entry: &Entry) -> Vec<String> {
+    let read = entry.chain.first().and_then(|der| certificate::read(der).ok());
+    read.as_ref().map(shelf::subjects).unwrap_or_default()
+}
+
+async fn load(store: &Store) -> Result<Names, StoreError> {
+    Ok(names(store.record(RECORD).await?.as_deref()))
+}
+
+async fn change<T>(
+    store: &Store,
+    change: impl FnOnce(&mut Names) -> T + Send + 'static,
+) -> Result<(), StoreError> {
+    let broken = |_| StoreError::Damaged(damaged(RECORD).0);
+    store
+        .change_record(RECORD, move |record| {
+            let mut all = names(record);
+            change(&mut all);
+            Ok((postcard::to_allocvec(&all).map_err(broken)?, ()))
+        })
+        .await
+}
+
+/// A damaged record is none: no renewal is to wait for it.
+fn names(record: Option<&[u8]>) -> Names {
+    record.and_then(|record| postcard::from_bytes(record).ok()).unwrap_or_default()
+}
+
+const RECORD: &str = "tls.names";
+/// As many as fit a line.
+const SHOWN: usize = 5;
+
+#[cfg(test)]
+mod tests;

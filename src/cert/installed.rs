@@ -324,10 +324,13 @@ fn unfit(certificates: &[(Vec<u8>, Certificate)], is_given: bool) -> String {
 /// What it means that the server is called otherwise.
 fn without_hostname(read: &Certificate, host: &str) -> String {
     let name = read.hosts.iter().find(|name| !name.starts_with('*'));
-    let remedy =
-        name.map(|name| format!("; or say \"poppet set hostname {name}\", and let them ask for that"));
+    let remedy = name.map(|name| {
+        format!(
+            " For this one to be theirs say \"poppet set hostname {name}\", and set them up with that name."
+        )
+    });
     format!(
-        "It has not this server's hostname, {host}: clients that ask for that get poppet's own{}.",
+        "It has not this server's hostname, {host}: clients that ask for that get poppet's own.{}",
         remedy.unwrap_or_default()
     )
 }

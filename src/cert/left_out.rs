@@ -75,8 +75,8 @@ pub fn without(names: &[String]) -> String {
         more => format!(" and {more} more"),
     };
     format!(
-        "renewed without {shown}{more}, so clients that ask for that refuse it: let the program that renews its files ask \
-         for that, too, or, if nobody needs it, say \"poppet cert watch CHAIN KEY\" of the files once more"
+        "renewed without {shown}{more}, so clients that go there refuse it: let the program that renews its files ask for \
+         all names, or, if nobody needs it, say \"poppet cert watch CHAIN KEY\" of the files once more"
     )
 }
 

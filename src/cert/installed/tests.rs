@@ -237,7 +237,8 @@ fn a_hostname_that_is_not_in_it_is_told_with_what_that_means() {
     };
     let told_all = told(&["*.example.org", "mail.example.org"]);
     assert!(
-        told_all.contains("hostname, mail.home.lan: clients that ask for that get poppet's own;"),
+        told_all
+            .contains("hostname, mail.home.lan: clients that ask for that get poppet's own. For this one"),
         "{told_all}"
     );
     assert!(told_all.contains("\"poppet set hostname mail.example.org\""), "{told_all}");

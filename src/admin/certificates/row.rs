@@ -54,6 +54,7 @@ impl CertificateRow {
             subjects: Vec::new(),
         }
     }
+
     /// What the last renewal left out and what helps; half a sentence for people.
     pub fn without(&self) -> Option<String> {
         (!self.left_out.is_empty()).then(|| cert::without(&self.left_out))

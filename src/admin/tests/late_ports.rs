@@ -1,7 +1,7 @@
 //! Servers at ports that the running server did not know when it started (S-335).
 
+use super::outgoing::{assign, route};
 use super::*;
-use crate::clock::UnixTime;
 
 const LATE: [u16; 2] = [10_025, 10_026];
 
@@ -10,24 +10,6 @@ fn house() -> House {
     let house = House::with(&["alice@home.lan"]);
     *house.sessions.late_ports.lock().unwrap() = LATE.to_vec();
     house
-}
-
-fn assign(target: Option<&str>, key: &str, value: Option<&str>) -> Command {
-    let (key, value) = (key.to_owned(), value.map(str::to_owned));
-    match target {
-        None => Command::Assign { key, value, is_final: false },
-        Some(target) => Command::AssignFor { target: target.parse().unwrap(), key, value, is_final: false },
-    }
-}
-
-fn route(space: &str, hosts: &str, is_share: bool) -> Command {
-    Command::Outgoing(OutgoingAct::SetRoute(Route {
-        space: space.parse().unwrap(),
-        hops: hosts.split_whitespace().map(|host| host.parse().unwrap()).collect(),
-        tls: None,
-        is_share,
-        created: UnixTime(0),
-    }))
 }
 
 /// The lines about a restart that a command gives for its answer.

@@ -14,7 +14,7 @@ fn keep(way: &str, password: Option<&str>) -> Command {
     Command::Outgoing(OutgoingAct::SetPassword(lane(way), password))
 }
 
-fn route(space: &str, hosts: &str, is_share: bool) -> Command {
+pub fn route(space: &str, hosts: &str, is_share: bool) -> Command {
     Command::Outgoing(OutgoingAct::SetRoute(Route {
         space: space.parse().unwrap(),
         hops: hosts.split_whitespace().map(|host| host.parse().unwrap()).collect(),
@@ -24,7 +24,7 @@ fn route(space: &str, hosts: &str, is_share: bool) -> Command {
     }))
 }
 
-fn assign(target: Option<&str>, key: &str, value: Option<&str>) -> Command {
+pub fn assign(target: Option<&str>, key: &str, value: Option<&str>) -> Command {
     let (key, value) = (key.to_owned(), value.map(str::to_owned));
     match target {
         None => Command::Assign { key, value, is_final: false },

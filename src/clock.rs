@@ -57,7 +57,10 @@ impl UnixTime {
 #[derive(Debug, Clone)]
 pub struct Clock {
     newest: Arc<AtomicU64>,
+    /// The wall time that a test has fixed.
     fixed: Option<UnixTime>,
+    /// The monotonic time that a test has fixed.
+    stopped: Option<Instant>,
     /// Milliseconds by which a test has put time forward.
     ahead: Option<Arc<AtomicU64>>,
 }
@@ -66,12 +69,13 @@ impl Clock {
     /// The system's clock, which is suspect until it has passed `newest_known`, and the time when this
     /// poppet was written.
     pub fn system(newest_known: UnixTime) -> Clock {
-        Clock { newest: Arc::new(AtomicU64::new(newest_known.max(WRITTEN).0)), fixed: None, ahead: None }
+        let newest = Arc::new(AtomicU64::new(newest_known.max(WRITTEN).0));
+        Clock { newest, fixed: None, stopped: None, ahead: None }
     }
 
-    /// A clock that stands still, for tests.
+    /// A clock whose wall time stands still, for tests.
     pub fn fixed(at: UnixTime) -> Clock {
-        Clock { newest: Arc::new(AtomicU64::new(0)), fixed: Some(at), ahead: None }
+        Clock { newest: Arc::default(), fixed: Some(at), stopped: None, ahead: None }
     }
 
     /// The system's clock, whose monotonic time a test can put forward.
@@ -81,7 +85,7 @@ impl Clock {
 
     /// A clock that goes on only as a test puts it forward, wall time as well as monotonic.
     pub fn steady(from: UnixTime) -> Clock {
-        Clock { ahead: Some(Arc::default()), ..Clock::fixed(from) }
+        Clock { stopped: Some(Instant::now()), ahead: Some(Arc::default()), ..Clock::fixed(from) }
     }
 
     /// Puts the monotonic time of a movable clock and of all its clones forward, and a steady one.
@@ -126,7 +130,7 @@ impl Clock {
 
     /// Time that never goes back; for every time-out and delay.
     pub fn monotonic(&self) -> Instant {
-        Instant::now() + self.ahead()
+        self.stopped.unwrap_or_else(Instant::now) + self.ahead()
     }
 
     fn ahead(&self) -> Duration {
@@ -225,14 +229,16 @@ mod tests {
         assert!(movable.alarm_at(moment) < moment);
     }
 
+    /// Its monotonic time went on with the machine's, and tests by it failed where a second passed between two lines.
     #[test]
     fn a_steady_clock_goes_on_as_it_is_put_forward_and_no_further() {
         let clock = Clock::steady(UnixTime(100));
         let (clone, before) = (clock.clone(), clock.monotonic());
-        assert_eq!(clone.now(), UnixTime(100));
+        let read = Instant::now();
+        while Instant::now() == read {}
+        assert_eq!((clone.now(), clone.monotonic()), (UnixTime(100), before));
         clock.put_forward(Duration::from_secs(3600));
-        assert_eq!(clone.now(), UnixTime(3700));
-        assert!(clone.monotonic() >= before + Duration::from_secs(3600));
+        assert_eq!((clone.now(), clone.monotonic()), (UnixTime(3700), before + Duration::from_secs(3600)));
     }
 
     /// A disk that failed at every mail wrote two lines for each, as fast as a sender could send.

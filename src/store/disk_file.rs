@@ -10,7 +10,7 @@ use redb::StorageBackend;
 use rustix::fs::FallocateFlags;
 
 use super::error::StoreError;
-use super::file;
+use super::file::{self, LockedFile};
 use super::medium::Medium;
 
 /// A file on a disk.
@@ -110,7 +110,7 @@ impl Medium for DiskFile {
 /// Positioned reads and writes; the lock was taken when the file was opened.
 #[derive(Debug)]
 struct FileBackend {
-    file: File,
+    file: LockedFile,
     /// One bit for each extent: whether it has space of its own on the disk.
     extents: Mutex<Vec<u64>>,
 }
@@ -129,7 +129,7 @@ impl FileBackend {
                 let length = self.file.metadata().map_or(0, |file| file.len());
                 let octets = length.saturating_sub(from).min(EXTENT_OCTETS);
                 if octets > 0 {
-                    let _ = rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, from, octets);
+                    let _ = rustix::fs::fallocate(&*self.file, FallocateFlags::KEEP_SIZE, from, octets);
                 }
             }
         }

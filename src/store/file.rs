@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
+use std::ops::Deref;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
@@ -14,11 +15,31 @@ use crate::limits;
 /// What every redb file begins with.
 const MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
 
+/// A file that this process alone has open as a database. Its end gives the lock up also where a child of this process
+/// that is being started at that moment has inherited the file: else who opens it next is told of another process.
+#[derive(Debug)]
+pub(super) struct LockedFile(File);
+
+impl Deref for LockedFile {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.0
+    }
+}
+
+impl Drop for LockedFile {
+    fn drop(&mut self) {
+        // What can't be unlocked is closed.
+        let _ = self.0.unlock();
+    }
+}
+
 /// Opens and locks an existing database file.
 ///
 /// Errs with [`StoreError::NotFound`]; with [`StoreError::Refused`] if it is a link, has a second name, is no
 /// regular file, or others can read it (S-300); with [`StoreError::InUse`]; with [`StoreError::Io`].
-pub(super) fn open_locked(path: &Path) -> Result<File, StoreError> {
+pub(super) fn open_locked(path: &Path) -> Result<LockedFile, StoreError> {
     let shown = path.display();
     let file = OpenOptions::new()
         .read(true)
@@ -40,7 +61,7 @@ pub(super) fn open_locked(path: &Path) -> Result<File, StoreError> {
         return Err(StoreError::Refused(format!("{shown} can be read by others: run chmod 600 {shown}")));
     }
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(LockedFile(file)),
         Err(TryLockError::WouldBlock) => {
             Err(StoreError::InUse(format!("{shown} is in use by another process: stop it first")))
         }
@@ -52,7 +73,8 @@ pub(super) fn open_locked(path: &Path) -> Result<File, StoreError> {
 pub(super) fn is_locked(path: &Path) -> bool {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
     let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
-    opened.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    let tried = opened.map(LockedFile).map(|file| file.try_lock_shared());
+    matches!(tried, Ok(Err(TryLockError::WouldBlock)))
 }
 
 /// Errs with [`StoreError::Foreign`] unless the file begins as redb's do: redb itself takes an empty file
@@ -109,7 +131,7 @@ fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
 /// Copies a closed database beside itself, as `poppet.redb.layout-1` for layout 1, locked meanwhile; says whether there
 /// was room. On file systems that can, the copy takes none.
 pub(super) fn keep_copy(path: &Path, layout: u32, free_octets: u64) -> Result<bool, StoreError> {
-    let mut database = open_locked(path)?;
+    let database = open_locked(path)?;
     let failed = |error: io::Error| io_error("copy", path, &error);
     let facts = database.metadata().map_err(failed)?;
     if facts.len().saturating_add(limits::FILE_OVERHEAD_OCTETS) > free_octets {
@@ -117,11 +139,11 @@ pub(super) fn keep_copy(path: &Path, layout: u32, free_octets: u64) -> Result<bo
     }
     let copy = copy_of(path, layout);
     let temporary = with_ending(&copy, ".new");
-    let mut write = || -> io::Result<()> {
+    let write = || -> io::Result<()> {
         remove(&temporary)?;
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
         // Between files of one file system the kernel shares their blocks, where it can.
-        io::copy(&mut database, &mut file)?;
+        io::copy(&mut &*database, &mut file)?;
         if (facts.uid(), facts.gid()) != (file.metadata()?.uid(), file.metadata()?.gid()) {
             fchown(&file, Some(facts.uid()), Some(facts.gid()))?;
         }
@@ -247,4 +269,27 @@ fn foreign(path: &Path) -> StoreError {
         "{} is no database of poppet: name another with --db, or restore a backup",
         path.display()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::Folder;
+
+    /// A test that made a database and opened it was told of another process: one that a test beside it was starting had
+    /// inherited the file for a moment. A server that opens its database anew while it starts a helper would be told the
+    /// same.
+    #[test]
+    fn who_has_inherited_a_closed_database_does_not_lock_it_s_299() {
+        let folder = Folder::new();
+        drop(folder.create());
+        let locked = open_locked(&folder.database()).unwrap();
+        let inherited = locked.try_clone().unwrap();
+        assert!(is_locked(&folder.database()));
+        assert!(matches!(open_locked(&folder.database()), Err(StoreError::InUse(_))));
+        drop(locked);
+        assert!(!is_locked(&folder.database()));
+        drop(open_locked(&folder.database()).unwrap());
+        drop(inherited);
+    }
 }

@@ -70,7 +70,8 @@ fn prove(name: &str, password: &str) -> Question {
     Question { name: name.into(), allows_old: false, proof: Some(claim) }
 }
 
-const IDLE: Duration = Duration::from_millis(200);
+/// Longer than any test pauses between two questions.
+const IDLE: Duration = Duration::from_secs(3);
 
 #[test]
 fn questions_are_answered_and_then_it_ends_by_itself_s_217() {

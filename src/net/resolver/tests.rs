@@ -454,4 +454,4 @@ fn is_about_root(asked: &Asked) -> bool {
 }
 
 /// Long enough for this machine under any load; what is silent is silent for so long.
-const PATIENCE: Patience = Patience { reply: Duration::from_millis(500), search: Duration::from_secs(5) };
+const PATIENCE: Patience = Patience { reply: Duration::from_secs(1), search: Duration::from_secs(30) };

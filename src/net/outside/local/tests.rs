@@ -47,7 +47,7 @@ impl House {
     fn serve(&self) {
         let (listener, audience) = door::make(&self.socket(), None).unwrap();
         let helper = Helper::new(&self.folder, Clock::system(UnixTime(0)), audience);
-        thread::spawn(move || helper.serve(&listener, Some(Duration::from_secs(1))));
+        thread::spawn(move || helper.serve(&listener, Some(limits::LOCAL_IDLE)));
     }
 
     /// Answers the first who asks with that.

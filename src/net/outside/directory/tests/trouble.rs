@@ -62,7 +62,7 @@ fn a_silent_server_is_waited_for_three_times_and_then_left_out_s_197() {
     let silent = Server::start(None, |_, _| Act::Silence);
     let server = Server::start(None, well);
     let house = House::new(&[&silent, &server]);
-    let directory = house.patient(Patience { connect: LONG, handshake: SHORT, reply: LONG, whole: LONG });
+    let directory = house.patient(Patience { connect: LONG, handshake: 5 * SHORT, reply: LONG, whole: LONG });
     for round in 0..4 {
         let finding = block_on(directory.prove(&alice(), &wonderland()));
         assert!(matches!(finding, Finding::Right(Some(_))), "{round}: {finding:?}");
@@ -78,7 +78,7 @@ fn a_server_that_answers_start_tls_and_no_more_is_left_out_too_s_197() {
     });
     let server = Server::start(None, well);
     let house = House::new(&[&silent, &server]);
-    let directory = house.patient(Patience { connect: LONG, handshake: LONG, reply: SHORT, whole: LONG });
+    let directory = house.patient(Patience { connect: LONG, handshake: LONG, reply: 5 * SHORT, whole: LONG });
     for round in 0..4 {
         let finding = block_on(directory.prove(&alice(), &wonderland()));
         assert!(matches!(finding, Finding::Right(Some(_))), "{round}: {finding:?}");

@@ -163,7 +163,7 @@ impl Doing<'_> {
         let tools = Tools::of(self.site);
         let said = if is_service_touched { tools.last_words(before.began) } else { None };
         let heard = said.map(|said| format!("; its log says: {said}")).unwrap_or_default();
-        let log = self.site.manager.log_command();
+        let log = self.site.log_command();
         let undone = self.undo(before, is_service_touched);
         let text = match (undone, is_service_touched) {
             (Ok(Left::Former), true) => format!(
@@ -229,7 +229,7 @@ impl Doing<'_> {
         let text = format!(
             "poppet is installed, but does not come up: {why}{heard}; mend that (\"{}\" tells more), then run setup \
              again{kept}",
-            self.site.manager.log_command()
+            self.site.log_command()
         );
         AdminError::new(Failure::Failed, text)
     }

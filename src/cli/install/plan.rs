@@ -257,13 +257,14 @@ fn edited(site: &Site, unit: &Unit) -> String {
              away, then run setup again",
             unit.name()
         ),
+        // Without its script a service that runs can't be stopped.
         Manager::OpenRc => format!(
-            "{path} is not as poppet wrote it, and is left alone: put your changes into /etc/conf.d/poppet, move it away, \
-             then run setup again"
+            "{path} is not as poppet wrote it, and is left alone: say \"rc-service poppet stop\", put your changes into \
+             /etc/conf.d/poppet, move it away, then run setup again"
         ),
         Manager::Procd => format!(
-            "{path} is not as poppet wrote it, and is left alone: move it away, run setup again, then make your changes \
-             anew"
+            "{path} is not as poppet wrote it, and is left alone: say \"{path} stop\", move it away, run setup again, then \
+             make your changes anew"
         ),
     }
 }

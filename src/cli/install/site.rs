@@ -82,7 +82,22 @@ impl Site {
             Manager::Procd => "/usr/bin/poppet.old",
         }
     }
+
+    /// How the service's log is read, once it has been started.
+    pub fn log_command(&self) -> &'static str {
+        match self.manager {
+            Manager::Systemd => "journalctl -u poppet",
+            Manager::OpenRc if self.at(LOG).is_file() => "tail -n 50 /var/log/poppet.log",
+            // Debian's rsyslog.
+            Manager::OpenRc if self.at("/var/log/syslog").is_file() => "grep poppet /var/log/syslog",
+            Manager::OpenRc => "grep poppet /var/log/messages",
+            Manager::Procd => "logread -e poppet",
+        }
+    }
 }
+
+/// Where the service's log is under OpenRC, if nobody keeps the system's.
+pub(super) const LOG: &str = "/var/log/poppet.log";
 
 /// Where everybody on this machine can read the authority's certificate: the database's folder is closed.
 pub(in crate::cli) const AUTHORITY: &str = "/etc/poppet/authority.pem";
@@ -99,15 +114,6 @@ impl Manager {
             Some(Manager::Procd)
         } else {
             None
-        }
-    }
-
-    /// How its log is read.
-    pub fn log_command(self) -> &'static str {
-        match self {
-            Manager::Systemd => "journalctl -u poppet",
-            Manager::OpenRc => "grep poppet /var/log/messages",
-            Manager::Procd => "logread -e poppet",
         }
     }
 }
@@ -133,6 +139,19 @@ mod tests {
         fs::remove_file(root.path().join("run/systemd")).unwrap();
         root.make_folder("run/systemd/system");
         assert_eq!(found(&root), Some(Manager::Systemd));
+    }
+
+    /// OpenRC's supervisor feeds no logger before 0.51, and what was named as the log did not exist.
+    #[test]
+    fn the_log_is_read_where_the_service_writes_it() {
+        let root = Root::bare();
+        root.make_folder("run/openrc");
+        let site = Site::below(root.path(), Path::new(DATABASE)).unwrap();
+        assert_eq!(site.log_command(), "grep poppet /var/log/messages");
+        root.write("var/log/syslog", "");
+        assert_eq!(site.log_command(), "grep poppet /var/log/syslog");
+        root.write("var/log/poppet.log", "");
+        assert_eq!(site.log_command(), "tail -n 50 /var/log/poppet.log");
     }
 
     #[test]

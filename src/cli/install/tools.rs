@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread;
 
-use super::site::{Manager, Site, USER};
+use super::site::{LOG, Manager, Site, USER};
 use crate::clock::UnixTime;
 use crate::limits;
 use crate::mail::printable;
@@ -108,7 +108,7 @@ impl<'a> Tools<'a> {
     /// What the service has complained of last in its log since then, where the log can be asked for a time, as one line;
     /// none if that can't be had.
     pub fn last_words(&self, since: UnixTime) -> Option<String> {
-        let since = format!("--since=@{}", since.0);
+        let (since, log) = (format!("--since=@{}", since.0), self.site.at(LOG));
         let words = match self.site.manager {
             Manager::Systemd => &[
                 "journalctl",
@@ -120,7 +120,7 @@ impl<'a> Tools<'a> {
                 "--quiet",
             ][..],
             Manager::Procd => &["logread", "-l", "30", "-e", "poppet"],
-            Manager::OpenRc => return None,
+            Manager::OpenRc => &["tail", "-n", "30", &log.to_string_lossy()],
         };
         let (_, text) = self.output(words).filter(|(is_good, _)| *is_good)?;
         let mut lines: Vec<String> = text

@@ -111,7 +111,7 @@ impl FirstOfService<'_> {
             is_certificate_new: founded.is_certificate_new || ground.is_certificate_new,
             next: Next::Service {
                 pid: running.as_ref().map(|live| live.pid),
-                log: self.site.manager.log_command(),
+                log: self.site.log_command(),
                 former: self.outcome.is_former_kept.then(|| self.site.former()),
             },
             has_password_here: ground.settings.auth == Method::File,
@@ -124,7 +124,7 @@ impl FirstOfService<'_> {
         mailbox.unseen.iter().for_each(|note| complain(note));
         postmaster?;
         proof.map_err(|why| {
-            let log = self.site.manager.log_command();
+            let log = self.site.log_command();
             let text =
                 format!("all stands, but a logon to the new mailbox fails: {why}; \"{log}\" tells more");
             AdminError::new(Failure::Failed, text)

@@ -276,6 +276,9 @@ fn each_manager_is_asked_in_its_own_words() {
         tools.ask(act).unwrap();
     }
     assert!(tools.is_active() && !tools.is_enabled() && tools.last_words(UnixTime(0)).is_none());
+    root.write_program("bin/tail", "#!/bin/sh\nexec tail \"$@\"\n");
+    root.write("var/log/poppet.log", "a info: all is well\na error: the disk is full\n");
+    assert_eq!(tools.last_words(UnixTime(0)).as_deref(), Some("error: the disk is full"));
     let wanted = "rc-update --quiet add poppet default\nrc-service poppet start\nrc-service poppet restart\n\
                   rc-service poppet stop\nrc-update --quiet del poppet default\nrc-service poppet status\n";
     assert_eq!(root.read("calls").as_deref(), Some(wanted));

@@ -13,7 +13,8 @@ from packages import ENVIRONMENT
 
 # What must be the same inside.
 SHARED = ("/dev", "/tmp")
-# Says its number once everything stands, and stays.
+# Says its number once everything stands, and stays. A shell that waits buries whom nobody waits for, as a first process must:
+# who stops a service waits until it is gone.
 BUILD = """
 mount --make-rprivate / &&
 mount -t tmpfs -o size=1g tmpfs "$0" &&
@@ -22,7 +23,8 @@ cp -a "$1"/. "$0/new" &&
 mount -t overlay overlay -o "lowerdir=/,upperdir=$0/new,workdir=$0/work" "$0/root" &&
 mount -t proc proc "$0/root/proc" || exit 1
 for folder in "${@:3}"; do mount --rbind "$folder" "$0/root$folder" || exit 1; done
-ip link set lo up && hostname "$2" && chroot "$0/root" ldconfig && echo stands && exec sleep infinity
+ip link set lo up && hostname "$2" && chroot "$0/root" ldconfig && echo stands || exit 1
+sleep infinity & wait
 """
 
 

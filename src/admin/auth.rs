@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::mechanisms::{self, MechanismRow};
 use super::together::together;
-use super::{AdminError, Answer, Context, Failure, joined, late_ports};
+use super::{AdminError, Answer, Context, Failure, joined, late};
 pub(super) use crate::auth::DIRECTORY_PASSWORD;
 use crate::auth::{Answering, Outside};
 use crate::mail::{Domain, Secret};
@@ -196,8 +196,9 @@ pub(super) fn notes(context: &Context, method: Method, has_typed: bool) -> Vec<S
         }));
     }
     if method == Method::Directory {
-        notes.extend(late_ports::of_directory(context, &settings));
+        notes.extend(late::of_directory(context, &settings));
     }
+    notes.extend(late::of_helper(context, method, &settings));
     let rows = mechanisms::with(method, &settings, relays_ntlm(context));
     if !mechanisms::lets_in(&rows, &settings) {
         notes.push(

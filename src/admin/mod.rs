@@ -23,7 +23,7 @@ mod forwards;
 mod founding;
 mod holder;
 mod joined;
-mod late_ports;
+mod late;
 mod locks;
 mod mechanisms;
 mod migrating;
@@ -108,6 +108,10 @@ pub trait Live: Send + Sync {
     fn try_way(&self, lane: &crate::mail::Lane) -> Trial;
     /// Whether its sandbox lets it connect to that TCP port.
     fn lets_connect(&self, port: u16) -> bool;
+    /// Whether its sandbox lets it start Samba's helper.
+    fn lets_start(&self) -> bool {
+        true
+    }
     /// Looks soon whether poppet's own certificate has all names: there may be a new one.
     fn names_changed(&self) {}
     /// Looks now at the files of certificates that are followed.

@@ -3,8 +3,8 @@
 use super::fixed::{FIXED, Fixed};
 use super::outgoing::{self, Taker, must_lead_elsewhere};
 use super::{
-    AdminError, Answer, Context, Failure, Origin, SettingRow, Target, accounts, consequences, finals,
-    late_ports, missing,
+    AdminError, Answer, Context, Failure, Origin, SettingRow, Target, accounts, consequences, finals, late,
+    missing,
 };
 use crate::ldap::{Filter, NameTemplate, is_entry_name};
 use crate::mail::printable;
@@ -68,7 +68,7 @@ pub(super) async fn assign(
         waits_for_restart: key.effect == Effect::AtRestart && context.live.is_some(),
         consequence,
         below,
-        notes: late_ports::of_setting(context, key.name, &settings),
+        notes: late::of_setting(context, key.name, &settings),
     })
 }
 
@@ -118,7 +118,7 @@ pub(super) async fn assign_for(
         waits_for_restart: key.effect == Effect::AtRestart && context.live.is_some(),
         consequence,
         below,
-        notes: late_ports::of_setting(context, key.name, &settings),
+        notes: late::of_setting(context, key.name, &settings),
     })
 }
 

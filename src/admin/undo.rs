@@ -1,6 +1,6 @@
 //! What was removed is brought back.
 
-use super::{AdminError, Answer, Context, Failure, elsewhere, late_ports};
+use super::{AdminError, Answer, Context, Failure, elsewhere, late};
 use crate::auth::Person;
 use crate::clock::{Clock, UnixTime};
 use crate::mail::Address;
@@ -22,7 +22,7 @@ pub(super) async fn undelete(
     if undeleted.is_mailbox_back && !is_dry_run {
         notes = reunite(context, &address).await?;
         let settings = context.store.settings_of(&Level::Mailbox(address));
-        notes.extend(late_ports::of_hops(context, &settings.outgoing.smarthosts));
+        notes.extend(late::of_hops(context, &settings.outgoing.smarthosts));
     }
     Ok(Answer::Undeleted { undeleted, notes })
 }

@@ -207,6 +207,10 @@ impl Live for Server {
         sandbox::lets_connect(port)
     }
 
+    fn lets_start(&self) -> bool {
+        sandbox::lets_start()
+    }
+
     fn end_sessions(&self, mailbox: MailboxId) {
         self.sessions.end(mailbox);
     }

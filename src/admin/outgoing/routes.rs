@@ -3,7 +3,7 @@
 use super::ourselves::{Taker, must_lead_elsewhere};
 use super::{OutgoingTold, relay_changed};
 use crate::admin::options::level;
-use crate::admin::{AdminError, Context, Failure, Route, Target, late_ports, quoted};
+use crate::admin::{AdminError, Context, Failure, Route, Target, late, quoted};
 use crate::clock::{Clock, UnixTime};
 use crate::limits;
 use crate::mail::{Address, AddressSpace, Domain, NextHop};
@@ -28,7 +28,7 @@ pub(super) async fn set(context: &Context, mut route: Route) -> Result<OutgoingT
     let mut notes: Vec<String> =
         before.filter(|it| !is_same(it, &route)).map(|it| was(&it)).into_iter().collect();
     notes.extend(meaning(context, &route).await?);
-    notes.extend(late_ports::of_hops(context, &route.hops));
+    notes.extend(late::of_hops(context, &route.hops));
     let routes = context.store.routes().iter().filter(|kept| kept.space == route.space).cloned().collect();
     Ok(OutgoingTold::Routes(routes, notes))
 }

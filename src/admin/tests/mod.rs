@@ -5,7 +5,7 @@ mod binding;
 mod certificates;
 mod choosing;
 mod following;
-mod late_ports;
+mod late;
 mod migrating;
 mod outgoing;
 
@@ -92,6 +92,8 @@ pub struct Sessions {
     pub looked_anew: AtomicU32,
     /// Ports to which its sandbox does not let it connect.
     pub late_ports: Mutex<Vec<u16>>,
+    /// Whether its sandbox does not let it start Samba's helper.
+    pub is_helper_late: Mutex<bool>,
 }
 
 impl Live for Sessions {
@@ -117,6 +119,10 @@ impl Live for Sessions {
 
     fn lets_connect(&self, port: u16) -> bool {
         !self.late_ports.lock().unwrap().contains(&port)
+    }
+
+    fn lets_start(&self) -> bool {
+        !*self.is_helper_late.lock().unwrap()
     }
 
     fn end_sessions(&self, mailbox: MailboxId) {

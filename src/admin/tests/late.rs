@@ -1,4 +1,4 @@
-//! Servers at ports that the running server did not know when it started (S-335).
+//! Servers at ports, and a helper, that the running server did not know when it started (S-335).
 
 use super::outgoing::{assign, route};
 use super::*;
@@ -106,4 +106,32 @@ fn without_a_server_no_port_is_late_s_335() {
     house.context.live = None;
     assert_eq!(told(&house, assign(None, "smarthost", Some("a:10025"))), [] as [String; 0]);
     assert_eq!(told(&house, route("example.com", "a:10026", false)), [] as [String; 0]);
+}
+
+/// Each logon by NTLM failed, and only the log said that the helper waited for a restart.
+#[test]
+fn a_helper_that_the_server_does_not_know_yet_is_told_at_once_s_335() {
+    for (method, is_there, is_late, is_told) in [
+        (Method::Directory, true, true, true),
+        (Method::Local, true, true, true),
+        (Method::File, true, true, false),
+        (Method::Directory, false, true, false),
+        (Method::Directory, true, false, false),
+    ] {
+        let house = House::empty();
+        *house.crowd.relays_ntlm.lock().unwrap() = is_there;
+        *house.sessions.is_helper_late.lock().unwrap() = is_late;
+        house.set("directory_servers", "ldaps://dc1.home.lan");
+        let choose = |method| Command::ChooseAuth { method, directory_password: None, is_forced: true };
+        let spa = |value| assign(None, "spa", Some(value));
+        assert_eq!(told(&house, choose(method)), [] as [String; 0], "{method}: nothing is handed to it");
+        let notes = told(&house, spa("on"));
+        assert_eq!(notes.len(), usize::from(is_told), "{method} {is_there} {is_late}: {notes:?}");
+        assert!(
+            notes.iter().all(|note| note.starts_with("Nobody logs on by NTLM yet: ntlm_auth is not among "))
+        );
+        assert_eq!(told(&house, choose(Method::File)), [] as [String; 0], "{method}");
+        assert_eq!(told(&house, choose(method)).len(), usize::from(is_told), "{method}");
+        assert_eq!(told(&house, spa("off")), [] as [String; 0], "{method}");
+    }
 }

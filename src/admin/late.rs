@@ -1,16 +1,19 @@
-//! Ports of other servers that the running one does not know yet: its sandbox lets it connect to those of its start only
-//! (S-335).
+//! Ports of other servers, and Samba's helper, that the running server does not know yet: its sandbox lets it connect to
+//! those ports and start that program only which it knew at its start (S-335).
 
 use super::Context;
+use super::auth::relays_ntlm;
 use crate::mail::NextHop;
 use crate::sandbox;
-use crate::settings::Settings;
+use crate::settings::{Method, Settings};
 
-/// What a setting that has just been changed means, as it counts now: [`of`] for the servers that it names, if it does.
+/// What a setting that has just been changed means, as it counts now: [`of`] for the servers that it names, if it does, or
+/// [`of_helper`].
 pub(super) fn of_setting(context: &Context, key: &str, settings: &Settings) -> Vec<String> {
     let note = match key {
         "smarthost" => of_hops(context, &settings.outgoing.smarthosts),
         "directory_servers" => of_directory(context, settings),
+        "spa" => of_helper(context, settings.auth, settings),
         _ => None,
     };
     note.into_iter().collect()
@@ -24,6 +27,15 @@ pub(super) fn of_hops(context: &Context, hops: &[NextHop]) -> Option<String> {
 /// [`of`] for the directory's servers.
 pub(super) fn of_directory(context: &Context, settings: &Settings) -> Option<String> {
     of(context, settings.directory.servers.iter().map(|server| server.port).collect())
+}
+
+/// What it means that the server runs and may not start the helper that NTLM is handed to by that method, in a line for
+/// people; none if it may, if none runs, or if nothing is handed to it.
+pub(super) fn of_helper(context: &Context, method: Method, settings: &Settings) -> Option<String> {
+    let live = context.live.as_ref()?;
+    let is_asked = settings.spa && method != Method::File && relays_ntlm(context);
+    (is_asked && !live.lets_start())
+        .then(|| format!("Nobody logs on by NTLM yet: ntlm_auth is {}.", sandbox::news()))
 }
 
 /// What it means that the server runs and may not connect to some of these ports before it starts again, in a line for

@@ -16,6 +16,7 @@ use super::certificate_verb::CertVerb;
 use super::desk::{Desk, stranger};
 use super::output::Output;
 use super::table::{Cell, Report, Said};
+use super::typed::told;
 use crate::admin::{
     AdminError, Answer, CertificateAct, CertificateKind, CertificateRow, Command, Failure, Fingerprint,
     RevocationRow, Told, Vouches, quoted,
@@ -168,7 +169,7 @@ fn cells(row: &CertificateRow) -> Vec<Cell> {
         if row.is_unread() { Cell::None } else { Cell::text(row.fingerprint) },
         if row.bound.is_empty() { Cell::None } else { Cell::Texts(row.bound.clone()) },
         row.watched.as_ref().map_or(Cell::None, Cell::text),
-        if troubles.is_empty() { Cell::None } else { Cell::text(troubles.join("; ")) },
+        if troubles.is_empty() { Cell::None } else { Cell::text(told(&troubles.join("; "))) },
     ]
 }
 

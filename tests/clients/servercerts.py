@@ -6,6 +6,8 @@
 
 import hashlib
 import json
+import shutil
+import signal
 import smtplib
 import socket
 import ssl
@@ -20,6 +22,7 @@ from corpus import mail
 from house import ADDRESS, Failed, House
 from mechanisms import USER, log_on_bound
 from run import passes
+from slapd import until
 
 NAME, OTHER = "mail.example.org", "pop.example.net"
 P256, RSA = ("ec", "ec_paramgen_curve:P-256"), ("rsa", "rsa_keygen_bits:2048")
@@ -319,6 +322,31 @@ def certificates_are_swapped_under_sessions(lab):
             raise Failed("a session is broken")
         session.close()
     return f"{SESSIONS} sessions, {SWAPS} swaps"
+
+
+@test
+def a_renewal_without_a_name_is_told_with_a_remedy_for_this_database(lab):
+    """The list told to say a command that was about another database than the one that --db had named."""
+    followed = lab.house.folder / "followed"
+    followed.mkdir()
+
+    def renew(*names):
+        chain, key = lab.sign(*(f"DNS:{name}" for name in names))
+        shutil.copy(key, followed / "key.pem")
+        shutil.copy(chain, followed / "chain.pem")
+        return print_of(chain)
+
+    first = renew(NAME, OTHER)
+    lab.cert("watch", followed / "chain.pem", followed / "key.pem", "--as", "one")
+    must_be(first, lab.shown(OTHER)[0], "followed")
+    second = renew(NAME)
+    lab.house.server.send_signal(signal.SIGHUP)
+    until(lambda: (lab.row("one") or {}).get("trouble"), "nothing is said of the renewal")
+    must_be(second, lab.shown(NAME)[0], "renewed")
+    told = lab.row("one")["trouble"]
+    if not told.startswith(f"renewed without {OTHER}, ") or f'"poppet cert watch CHAIN KEY --db {lab.house.database}"' not in told:
+        raise Failed(told)
+    return told
 
 
 def main():

@@ -64,6 +64,7 @@ pub(super) async fn watch(
             let installed = installed.map_err(refused)?;
             watched = Watched { label: installed.label, taken: Some(pair.fingerprint()), ..watched };
             notes = installed.notes;
+            notes.extend(installed.taken);
         }
         Err(Unreadable::Denied(CertError(cause))) => {
             watched.label = label_unread(context, &watched, names, &cause).await?;

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::certificate::{self, Certificate};
 use super::choice::{Choice, Place};
+use super::left_out;
 use super::pair::{self, Key, Pair};
 use super::shelf::{Entry, POPPET, Shelf, purpose};
 use super::{CertError, ServerIdentity, Standing, kept, request, server_certificate, server_identity, shelf};
@@ -30,6 +31,8 @@ pub struct Installed {
     pub bound: Bound,
     /// What people should know of it, a sentence each; only [`install`] tells.
     pub notes: Vec<String>,
+    /// What it takes from clients that the one before had served, a sentence; only [`install`] tells.
+    pub taken: Option<String>,
 }
 
 /// What a certificate is bound to.
@@ -97,14 +100,16 @@ pub async fn install(
     let private_key = gatekeeper.seal(&purpose(&label), key.der.expose());
     let entry = Entry { label: label.clone(), chain, private_key };
     let done = requested_with(&shelf, gatekeeper, key);
+    let before = shelf;
     let shelf = shelf::change(store, move |shelf| {
         shelf.requests.retain(|request| !done.contains(&request.der));
         put(shelf, entry)
     })
     .await
     .map_err(|error| CertError(error.to_string()))?;
+    let taken = left_out::taken(&before, &shelf, &label);
     match shelf.installed.iter().find(|entry| entry.label == label) {
-        Some(entry) => Ok(Installed { notes, ..described(&shelf, entry, read) }),
+        Some(entry) => Ok(Installed { notes, taken, ..described(&shelf, entry, read) }),
         None => Err(CertError(format!("{label} was removed while it was installed: say it again"))),
     }
 }
@@ -293,6 +298,7 @@ fn described(shelf: &Shelf, entry: &Entry, read: Certificate) -> Installed {
         subjects: shelf::subjects(&read),
         bound: shelf.bound(&entry.label),
         notes: Vec::new(),
+        taken: None,
     }
 }
 

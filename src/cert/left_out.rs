@@ -67,13 +67,32 @@ pub(super) async fn forget_names(store: &Store, label: &str) -> Result<(), Store
     change(store, move |all| all.remove(&label)).await
 }
 
-/// What has happened to the certificate, and what helps: half a sentence for people.
-pub fn without(names: &[String]) -> String {
-    let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+/// What an installation under that label has taken from those who ask for names of the one before, a sentence for people;
+/// none if all are served on.
+pub(super) fn taken(before: &Shelf, after: &Shelf, label: &str) -> Option<String> {
+    let own = before.installed.iter().find(|entry| entry.label == label).map(subjects)?;
+    let gone: Vec<_> = own.into_iter().filter(|name| !is_served(after, label, name)).collect();
+    (!gone.is_empty()).then(|| {
+        let (shown, more) = shown(&gone);
+        format!(
+            "The one before, which it replaces, was also for {shown}{more}: clients that go there refuse what they are shown \
+             now, unless another certificate for that is installed with a label of its own (--as)."
+        )
+    })
+}
+
+/// The first of them, and how many more there are.
+fn shown(names: &[String]) -> (String, String) {
     let more = match names.len().saturating_sub(SHOWN) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
+    (names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", "), more)
+}
+
+/// What has happened to the certificate, and what helps: half a sentence for people.
+pub fn without(names: &[String]) -> String {
+    let (shown, more) = shown(names);
     format!(
         "renewed without {shown}{more}, so clients that go there refuse it: let the program that renews its files ask for \
          all names, or, if nobody needs it, say \"poppet cert watch CHAIN KEY\" of the files once more"

@@ -229,6 +229,9 @@ def what_is_doubtful_is_told(lab):
         if not any(wanted in note for note in told["notes"]):
             raise Failed(f"nothing of {wanted!r}: {told}")
     lab.house.poppet("set", "hostname", "--default")
+    for names, wanted in (((NAME, OTHER), 0), ((NAME,), 1)):
+        told = json.loads(lab.cert("install", *lab.sign(*(f"DNS:{name}" for name in names)), "--as", NAME, "--json"))
+        must_be(wanted, sum(f"was also for {OTHER}: " in note for note in told["notes"]), f"notes of a name that goes: {told}")
 
 
 # ---------------------------------------------------------------- bind

@@ -28,7 +28,8 @@ pub(super) async fn install(
     let installed =
         cert::install(store, gatekeeper, label, chain.expose(), key.map(Secret::expose), now()).await;
     let mut installed = installed.map_err(|CertError(text)| AdminError::new(Failure::Refused, text))?;
-    let notes = std::mem::take(&mut installed.notes);
+    let mut notes = std::mem::take(&mut installed.notes);
+    notes.extend(installed.taken.take());
     let row = Box::new(installed_row(installed).ok_or_else(vanished)?);
     Ok(Answer::Certificates(Told::Installed { row, notes }))
 }

@@ -47,6 +47,22 @@ fn what_a_renewal_leaves_out_is_known_until_one_has_it_again() {
     assert_eq!(house.left_out(), []);
 }
 
+/// Nothing was said, and clients of the name that was gone refused what they were shown.
+#[test]
+fn who_installs_over_another_is_told_of_the_names_that_go() {
+    let house = House::new();
+    let told = |label: &str, names: &[&str]| house.put(label, names).unwrap().taken;
+    assert_eq!(told("mail", &["mail.example.org", "pop.example.org"]), None, "the first");
+    assert_eq!(told("mail", &["pop.example.org", "mail.example.org", "new.example.org"]), None);
+    assert_eq!(told("other", &["pop.example.org"]), None, "another label");
+    assert!(told("mail", &["mail.example.org"]).is_some_and(|note| note.contains(" for new.example.org: ")));
+    assert_eq!(told("mail", &["*.example.org"]), None);
+    let names: Vec<_> = (0..SHOWN + 1).map(|number| format!("n{number}.example.net")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    assert!(told("mail", &names).is_some_and(|note| note.contains(" for *.example.org: ")));
+    assert!(told("mail", &["pop.example.org"]).is_some_and(|note| note.contains(" and 1 more: ")));
+}
+
 #[test]
 fn what_another_certificate_serves_is_not_left_out() {
     let house = House::new();

@@ -473,6 +473,9 @@ pub const STORE_PATIENCE: Duration = Duration::from_secs(120);
 pub const ROOM_AGAIN_OCTETS: u64 = 32 * 1024 * 1024;
 /// How long a free-space figure is believed.
 pub const FREE_SPACE_AGE: Duration = Duration::from_secs(1);
+/// How long a disk that had no room for a change is taken to have no more than the file has already. Who sends comes
+/// again in a quarter of an hour or so, and must find room then.
+pub const FULL_DISK_AGE: Duration = Duration::from_secs(3600);
 
 // ---- under a service manager -------------------------------------------------------------------
 

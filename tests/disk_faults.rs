@@ -66,6 +66,38 @@ fn a_disk_that_mail_has_filled_takes_mail_again_when_some_is_removed() {
     }
 }
 
+/// A disk may say that it has room and give the file none, as where a quota ends, or where a file system knows no holes
+/// and redb wants to double its file. Removed mail gave way only where the disk said that it was full: here mail was
+/// refused however much was removed.
+#[test]
+fn removed_mail_gives_way_on_a_disk_that_gives_less_than_it_says() {
+    let disk = Disk::new(Vec::new());
+    disk.shrink(120 << 20);
+    let store = Store::create_on(Arc::new(disk.clone()), &options(), clock()).unwrap();
+    store.set_setting("reserve_mib", Some("8")).wait().unwrap();
+    let domain: Domain = "home.lan".parse().unwrap();
+    store.add_domain(domain.clone()).wait().unwrap();
+    let address = poppet::mail::Address::new("alice", &domain).unwrap();
+    let mailbox = store.add_mailbox(address.clone(), MailboxMark([1; 16]), Vec::new()).wait().unwrap();
+    let mut taken = 0;
+    while deliver(&store, mailbox, 2 + 3 * taken).is_ok() {
+        taken += 1;
+        assert!(taken < 200, "the disk was never full");
+    }
+    // A restart forgets it, and makes the file as small as it can be.
+    drop(store);
+    let store = Store::open_on(Arc::new(disk), &options(), clock()).unwrap();
+    assert!(store.wear().free_octets > 40 << 20, "the disk says that it has room: {:?}", store.wear());
+    let uids = store.snapshot(mailbox).wait().unwrap().messages.into_iter().map(|(uid, _)| uid).collect();
+    store.remove_messages(mailbox, uids).wait().unwrap();
+    assert_eq!(deliver(&store, mailbox, 2), Err(StoreError::Full), "only a try can show it");
+    wait_until_reopened(&store);
+    assert_eq!(deliver(&store, mailbox, 2), Ok(Delivered::to(1)));
+    let undeleted = store.undelete(address, None, false).wait().unwrap();
+    assert_eq!(undeleted.messages + undeleted.purged, taken);
+    assert!(undeleted.purged < taken / 2, "no more gives way than has to: {undeleted:?} of {taken}");
+}
+
 /// What is removed can be brought back, and must not keep new mail out for that: the oldest of it gives way, and no
 /// more than has to.
 #[test]

@@ -54,10 +54,10 @@ pub(super) fn purge_about(shared: &Shared, reach: Reach, octets: u64) -> Result<
     Ok(step.is_more)
 }
 
-/// Frees and purges until so many octets fit above the reserve, or nothing is left that could make room. Removed
-/// mail stays where all of it would not be enough.
+/// Frees and purges until so many octets fit, or nothing is left that could make room. Removed mail stays where all of
+/// it would not be enough.
 pub(super) fn make_room(shared: &Shared, octets: u64) -> Result<(), StoreError> {
-    while !shared.has_room_for(octets) && shared.has_space_for(octets) {
+    while shared.wants_room_made(octets) {
         if shared.has_free.load(Ordering::Acquire) {
             free::free_some(shared)?;
         } else if shared.has_removed.load(Ordering::Acquire) {

@@ -333,20 +333,32 @@ impl Shared {
 
     fn may_have_space_for(&self, octets: u64) -> bool {
         let wanted_octets = self.reserve_octets().saturating_add(octets);
-        let removed_octets = self.removed_octets.load(Ordering::Relaxed);
-        if self.room_octets(removed_octets) >= wanted_octets {
-            return true;
-        }
-        // Bodies that wait to be freed make room too; they are only counted where it matters.
-        self.has_free.load(Ordering::Acquire)
-            && self.engine.read(free::waiting_octets).is_ok_and(|waiting_octets| {
-                self.room_octets(removed_octets.saturating_add(waiting_octets)) >= wanted_octets
-            })
+        self.can_come_to(wanted_octets, |gone_octets| self.room_octets(gone_octets))
     }
 
     /// Whether so many octets fit above the reserve as it is.
     pub(super) fn has_room_for(&self, octets: u64) -> bool {
         self.room_octets(0) >= self.reserve_octets().saturating_add(octets)
+    }
+
+    /// Whether what was removed must give way for so many octets, and can: above the reserve, or inside the file where
+    /// the disk has not let it grow.
+    pub(super) fn wants_room_made(&self, octets: u64) -> bool {
+        let is_stuck = self.engine.was_full()
+            && self.file_room_octets(0) < octets
+            && self.can_come_to(octets, |gone_octets| self.file_room_octets(gone_octets));
+        is_stuck || !self.has_room_for(octets) && self.has_space_for(octets)
+    }
+
+    /// Whether there is so much of that room once what was removed is gone. Bodies that wait to be freed make room too;
+    /// they are only counted where it matters.
+    fn can_come_to(&self, wanted_octets: u64, room_octets: impl Fn(u64) -> u64) -> bool {
+        let removed_octets = self.removed_octets.load(Ordering::Relaxed);
+        room_octets(removed_octets) >= wanted_octets
+            || self.has_free.load(Ordering::Acquire)
+                && self.engine.read(free::waiting_octets).is_ok_and(|waiting_octets| {
+                    room_octets(removed_octets.saturating_add(waiting_octets)) >= wanted_octets
+                })
     }
 
     /// Forgets how much room there was, since some has been made.
@@ -358,9 +370,18 @@ impl Shared {
         u64::from(self.settings().reserve_mib) * 1024 * 1024
     }
 
-    /// Room on the disk and inside the file once so many octets of bodies are gone, less what was written since it
-    /// was last looked for.
+    /// Room on the disk and inside the file once so many octets of bodies are gone.
     fn room_octets(&self, gone_octets: u64) -> u64 {
+        self.unless_written(|space| space.disk_octets.saturating_add(space.reusable_octets(gone_octets)))
+    }
+
+    /// Room inside the file alone.
+    fn file_room_octets(&self, gone_octets: u64) -> u64 {
+        self.unless_written(|space| space.reusable_octets(gone_octets))
+    }
+
+    /// The room that was there when it was last looked for, less what was written since.
+    fn unless_written(&self, room_octets: impl FnOnce(Space) -> u64) -> u64 {
         let mut space = lock(&self.space);
         // Read behind the lock: another thread's figure must not be ahead of this one.
         let written_octets = self.meter.written_octets.load(Ordering::Relaxed);
@@ -374,8 +395,7 @@ impl Shared {
                 written_octets,
             }),
         };
-        let room_octets = space.disk_octets.saturating_add(space.reusable_octets(gone_octets));
-        room_octets.saturating_sub(written_octets - space.written_octets)
+        room_octets(space).saturating_sub(written_octets - space.written_octets)
     }
 
     /// What it has cost so far.

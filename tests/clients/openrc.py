@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """A machine whose services OpenRC starts, on which poppet is set up, ended, killed, upgraded and removed.
 
-  openrc.py BINARY [NAME...]     all tests, or those whose name contains a NAME
+  openrc.py BINARY [NAME...]     all tests, or those whose name contains a NAME, after the first, which sets poppet up
 
-OpenRC comes out of Debian's packages, closed off from the system by namespaces and a file system laid over this one. Its
-supervisor is older than 0.51, so that the service's log is a file. This needs root. One line a test,
+OpenRC comes out of Debian's packages, closed off from the system by namespaces and a file system laid over this one, where
+nobody keeps a log, so that the service's is a file. This needs root. One line a test,
 `ok NAME: what was measured` or `FAILED NAME: why`; the exit code is 1 if one failed.
 """
 
@@ -28,7 +28,7 @@ DATABASE = "/var/lib/poppet/poppet.redb"
 # What it knows of its services is from a boot that was some time ago.
 MACHINE = """
 mount -t tmpfs tmpfs /run &&
-rm -rf /etc/poppet /etc/init.d/poppet /etc/runlevels /var/lib/poppet /usr/local/bin/poppet* /var/log/poppet.log* &&
+rm -rf /etc/poppet /etc/init.d/poppet /etc/conf.d/poppet /etc/runlevels /var/lib/poppet /usr/local/bin/poppet* /var/log/poppet.log* &&
 mkdir -p /etc/runlevels/sysinit /etc/runlevels/boot /etc/runlevels/default /etc/runlevels/shutdown && touch /etc/insserv.conf &&
 printf '#!/sbin/openrc-run\\nstart() { :; }\\n' > /etc/init.d/localmount && chmod 755 /etc/init.d/localmount &&
 openrc sysinit && openrc boot && openrc default &&
@@ -135,7 +135,7 @@ def its_log_is_where_setup_says(machine):
     machine.run("sh", "-c", "yes | head -c 600000 > /var/log/poppet.log")
     machine.service("restart")
     machine.comes_up()
-    if (octets := len(machine.log())) > 100_000 or machine.run("stat", "-c", "%s", "/var/log/poppet.log.old").strip() < "600000":
+    if (octets := len(machine.log())) > 100_000 or int(machine.run("stat", "-c", "%s", "/var/log/poppet.log.old")) < 600_000:
         raise Failed(f"a long log is not begun anew: {octets} octets")
     return command
 
@@ -224,7 +224,7 @@ def remove_takes_all_but_the_mail(machine):
     machine.run(machine.binary, "setup", "--remove", "--yes")
     if machine.pid() is not None:
         raise Failed("it runs on")
-    left = machine.run("sh", "-c", f"ls /etc/init.d/poppet {INSTALLED} /etc/runlevels/default/poppet 2>/dev/null", codes=ANY)
+    left = machine.run("sh", "-c", f"ls -d /etc/init.d/poppet {INSTALLED}* /etc/runlevels/default/poppet /var/log/poppet* 2>/dev/null", codes=ANY)
     if left.strip():
         raise Failed(f"these are left: {left}")
     machine.run("test", "-f", DATABASE)
@@ -239,7 +239,7 @@ def main():
     if os.getuid():
         print("FAILED the machine: services are started by root only")
         sys.exit(1)
-    chosen = [(name, run) for name, run in TESTS if not wanted or any(word in name for word in wanted)]
+    chosen = [TESTS[0], *((name, run) for name, run in TESTS[1:] if not wanted or any(word in name for word in wanted))]
     try:
         packages = Packages(binary.parent.parent / "packages", "openrc")
         with tempfile.TemporaryDirectory(prefix="poppet-openrc-") as folder, Enclosure(folder, packages.root, "corner", binary.parent) as enclosure:

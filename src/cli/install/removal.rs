@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::facts::{says_poppet, user_number};
 use super::files;
-use super::site::{AUTHORITY, Manager, Site};
+use super::site::{AUTHORITY, LOG, LOG_BEFORE, Manager, Site};
 use super::tools::{Act, ToolError, Tools};
 use super::units;
 use crate::admin::{AdminError, Failure};
@@ -142,6 +142,9 @@ fn remove_files(
     }
     for path in programs {
         files::remove(&site.at(path)).map_err(|error| ((*path).to_owned(), error))?;
+    }
+    for path in [LOG, LOG_BEFORE] {
+        files::remove(&site.at(path)).map_err(|error| (path.to_owned(), error))?;
     }
     let authority = site.at(AUTHORITY);
     files::remove(&authority).map_err(|error| (AUTHORITY.to_owned(), error))?;

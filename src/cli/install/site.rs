@@ -98,6 +98,8 @@ impl Site {
 
 /// Where the service's log is under OpenRC, if nobody keeps the system's.
 pub(super) const LOG: &str = "/var/log/poppet.log";
+/// What of it the service's script has put aside.
+pub(super) const LOG_BEFORE: &str = "/var/log/poppet.log.old";
 
 /// Where everybody on this machine can read the authority's certificate: the database's folder is closed.
 pub(in crate::cli) const AUTHORITY: &str = "/etc/poppet/authority.pem";

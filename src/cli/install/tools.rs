@@ -108,12 +108,12 @@ impl<'a> Tools<'a> {
     /// What the service has complained of last in its log since then, where the log can be asked for a time, as one line;
     /// none if that can't be had.
     pub fn last_words(&self, since: UnixTime) -> Option<String> {
-        let (since, log) = (format!("--since=@{}", since.0), self.site.at(LOG));
+        let (journal_since, log) = (format!("--since=@{}", since.0), self.site.at(LOG));
         let words = match self.site.manager {
             Manager::Systemd => &[
                 "journalctl",
                 "--identifier=poppet",
-                &since,
+                &journal_since,
                 "--lines=30",
                 "--output=cat",
                 "--no-pager",
@@ -123,8 +123,11 @@ impl<'a> Tools<'a> {
             Manager::OpenRc => &["tail", "-n", "30", &log.to_string_lossy()],
         };
         let (_, text) = self.output(words).filter(|(is_good, _)| *is_good)?;
+        // That file reaches back for months. What has no time of its own is as old as what stands above it.
+        let is_new = |line: &&str| self.site.manager != Manager::OpenRc || is_stamped(line, since);
         let mut lines: Vec<String> = text
             .lines()
+            .skip_while(|line| !is_new(line))
             .filter_map(|line| COMPLAINTS.iter().find_map(|mark| line.find(mark).map(|at| &line[at..])))
             .map(|line| printable(line.as_bytes()))
             .collect();
@@ -316,6 +319,14 @@ fn is_unit(word: &str) -> bool {
 
 fn first_line(said: &[u8]) -> Option<String> {
     said.split(|&octet| octet == b'\n').find(|line| !line.is_empty()).map(printable)
+}
+
+/// Whether a line begins with a time, as poppet's own do, that is no earlier.
+fn is_stamped(line: &str, since: UnixTime) -> bool {
+    let since = since.rfc3339();
+    line.get(..since.len()).is_some_and(|stamp| {
+        stamp.ends_with('Z') && stamp.starts_with(char::is_numeric) && stamp >= since.as_str()
+    })
 }
 
 fn is_busybox(path: &Path) -> bool {

@@ -277,8 +277,14 @@ fn each_manager_is_asked_in_its_own_words() {
     }
     assert!(tools.is_active() && !tools.is_enabled() && tools.last_words(UnixTime(0)).is_none());
     root.write_program("bin/tail", "#!/bin/sh\nexec tail \"$@\"\n");
-    root.write("var/log/poppet.log", "a info: all is well\na error: the disk is full\n");
-    assert_eq!(tools.last_words(UnixTime(0)).as_deref(), Some("error: the disk is full"));
+    let log = "2026-11-20 10:00:00Z error: that is over\npoppet: so is that\n2026-11-21 21:15:00Z info: all is well\n\
+               2026-11-21 21:15:00Z error: the disk is full\npoppet: there is no command \"x\"\n";
+    root.write("var/log/poppet.log", log);
+    let began = UnixTime(1_795_295_700);
+    assert_eq!(began.rfc3339(), "2026-11-21 21:15:00Z");
+    let said = tools.last_words(began);
+    assert_eq!(said.as_deref(), Some("error: the disk is full / poppet: there is no command \"x\""));
+    assert_eq!(tools.last_words(UnixTime(began.0 + 1)), None, "what is over is no reason");
     let wanted = "rc-update --quiet add poppet default\nrc-service poppet start\nrc-service poppet restart\n\
                   rc-service poppet stop\nrc-update --quiet del poppet default\nrc-service poppet status\n";
     assert_eq!(root.read("calls").as_deref(), Some(wanted));

@@ -13,7 +13,7 @@ pub(super) fn of_setting(context: &Context, key: &str, settings: &Settings) -> V
     let note = match key {
         "smarthost" => of_hops(context, &settings.outgoing.smarthosts),
         "directory_servers" => of_directory(context, settings),
-        "spa" => of_helper(context, settings.auth, settings),
+        "spa" | "ntlm_auth" => of_helper(context, settings.auth, settings),
         _ => None,
     };
     note.into_iter().collect()

@@ -108,10 +108,8 @@ pub trait Live: Send + Sync {
     fn try_way(&self, lane: &crate::mail::Lane) -> Trial;
     /// Whether its sandbox lets it connect to that TCP port.
     fn lets_connect(&self, port: u16) -> bool;
-    /// Whether its sandbox lets it start Samba's helper.
-    fn lets_start(&self) -> bool {
-        true
-    }
+    /// Whether its sandbox lets it start Samba's helper where the settings ask for it.
+    fn lets_start(&self) -> bool;
     /// Looks soon whether poppet's own certificate has all names: there may be a new one.
     fn names_changed(&self) {}
     /// Looks now at the files of certificates that are followed.

@@ -208,7 +208,8 @@ impl Live for Server {
     }
 
     fn lets_start(&self) -> bool {
-        sandbox::lets_start()
+        let program = spa::program(&self.store.settings());
+        program.is_none_or(|program| sandbox::lets_start(&program.into_path()))
     }
 
     fn end_sessions(&self, mailbox: MailboxId) {

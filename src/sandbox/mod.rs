@@ -151,9 +151,9 @@ fn told_of_others(mut layer: Layer, others: usize) -> Layer {
     layer
 }
 
-/// Whether the sandbox lets this process start programs: it knows those of its start only.
-pub fn lets_start() -> bool {
-    GRANTED.get().is_none_or(|granted| !granted.needs.programs.is_empty())
+/// Whether the sandbox lets this process start that program: it knows those of its start only.
+pub fn lets_start(program: &Path) -> bool {
+    GRANTED.get().is_none_or(|granted| is_within(program, &granted.needs.programs))
 }
 
 /// Whether the sandbox lets this process connect to that TCP port: it knows those of its start only.
@@ -163,9 +163,15 @@ pub fn lets_connect(port: u16) -> bool {
 
 /// Whether the sandbox lets this process read that file: it knows the places of its start only.
 pub fn lets_read(path: &Path) -> bool {
-    let Some(Granted { needs, .. }) = GRANTED.get() else { return true };
+    GRANTED
+        .get()
+        .is_none_or(|Granted { needs, .. }| is_within(path, &needs.reads) || is_within(path, &needs.writes))
+}
+
+/// Whether it is one of these files, or in one of these folders, whatever links lead there.
+fn is_within(path: &Path, places: &[PathBuf]) -> bool {
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    needs.reads.iter().chain(&needs.writes).any(|place| {
+    places.iter().any(|place| {
         path.starts_with(place) || fs::canonicalize(place).is_ok_and(|place| path.starts_with(place))
     })
 }

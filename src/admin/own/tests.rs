@@ -35,9 +35,14 @@ impl Live for Sessions {
         true
     }
 
+    fn lets_start(&self) -> bool {
+        true
+    }
+
     fn end_sessions(&self, mailbox: MailboxId) {
         self.0.lock().unwrap().push(mailbox);
     }
+
     fn relay(&self) -> RelayStatus {
         RelayStatus::default()
     }

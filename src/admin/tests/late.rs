@@ -130,6 +130,8 @@ fn a_helper_that_the_server_does_not_know_yet_is_told_at_once_s_335() {
         assert!(
             notes.iter().all(|note| note.starts_with("Nobody logs on by NTLM yet: ntlm_auth is not among "))
         );
+        let elsewhere = told(&house, assign(None, "ntlm_auth", Some("/opt/samba/bin/ntlm_auth")));
+        assert_eq!(elsewhere, notes, "{method}: the helper is another one");
         assert_eq!(told(&house, choose(Method::File)), [] as [String; 0], "{method}");
         assert_eq!(told(&house, choose(method)).len(), usize::from(is_told), "{method}");
         assert_eq!(told(&house, spa("off")), [] as [String; 0], "{method}");

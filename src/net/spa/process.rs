@@ -69,7 +69,8 @@ impl Program {
 impl Process {
     /// Starts a program. Errs if it can't be run.
     pub async fn start(program: Program, place: Place) -> Result<Process, Unavailable> {
-        let failed = |error: io::Error| match sandbox::lets_start() {
+        let path = program.path.clone();
+        let failed = |error: io::Error| match sandbox::lets_start(&path) {
             true => Unavailable(format!("{NOT_RUN}: {error}")),
             false => Unavailable(format!("it is {}", sandbox::news())),
         };

@@ -47,12 +47,14 @@ pub async fn remember_names(store: &Store, label: &str) -> Result<(), CertError>
     Ok(change(store, move |all| all.insert(label, names)).await?)
 }
 
-/// What was remembered and clients can ask for no more, by label: neither has the certificate it, nor another installed
-/// one, nor is it bound to another. Errs as [`remember_names`].
+/// What was remembered and clients can ask for no more, by label: the certificate does not have it any more, nor has what
+/// they are shown for it, nor has somebody bound it to another one. Errs as [`remember_names`].
 pub async fn left_out(store: &Store) -> Result<Names, CertError> {
     let (shelf, mut all) = (shelf::load(store).await?, load(store).await?);
     for (label, names) in &mut all {
-        names.retain(|name| !is_served(&shelf, label, name));
+        let own =
+            shelf.installed.iter().find(|entry| entry.label == *label).map(subjects).unwrap_or_default();
+        names.retain(|name| !covers(&own, name) && !is_served(&shelf, label, name));
     }
     all.retain(|_, names| !names.is_empty());
     Ok(all)
@@ -71,12 +73,14 @@ pub(super) async fn forget_names(store: &Store, label: &str) -> Result<(), Store
 /// none if all are served on.
 pub(super) fn taken(before: &Shelf, after: &Shelf, label: &str) -> Option<String> {
     let own = before.installed.iter().find(|entry| entry.label == label).map(subjects)?;
-    let gone: Vec<_> = own.into_iter().filter(|name| !is_served(after, label, name)).collect();
+    let is_gone = |name: &String| is_served(before, label, name) && !is_served(after, label, name);
+    let gone: Vec<_> = own.into_iter().filter(is_gone).collect();
     (!gone.is_empty()).then(|| {
         let (shown, more) = shown(&gone);
         format!(
             "The one before, which it replaces, was also for {shown}{more}: clients that go there refuse what they are shown \
-             now, unless another certificate for that is installed with a label of its own (--as)."
+             now, unless another certificate for that is installed with a label of its own (--as); what is bound to {label} \
+             is to be bound to that then (\"poppet cert bind\")."
         )
     })
 }
@@ -99,13 +103,30 @@ pub fn without(names: &[String]) -> String {
     )
 }
 
+/// Whether what is shown for a name or address of that label's has it, as [`super::choice::Choice::of`] chooses. One that
+/// is bound to another label counts as served: somebody has said what is shown for it.
 fn is_served(shelf: &Shelf, label: &str, name: &str) -> bool {
-    let is_bound = |(place, _): &&(Place, String)| name.parse().as_ref() == Ok(place);
     let has_it = |entry: &Entry| covers(&subjects(entry), name);
-    match shelf.bound.iter().find(is_bound) {
-        Some((_, owner)) if owner != label => true,
-        Some(_) => shelf.installed.iter().any(|entry| entry.label == label && has_it(entry)),
+    let place = name.parse().ok();
+    let is_address = matches!(place, Some(Place::Address(_)));
+    let wildcard = match &place {
+        Some(Place::Name(name)) => name.split_once('.').map(|(_, rest)| Place::Name(format!("*.{rest}"))),
+        _ => None,
+    };
+    let owner = [place, wildcard]
+        .into_iter()
+        .flatten()
+        .find_map(|place| shelf.bound.iter().find(|(bound, _)| *bound == place))
+        .map(|(_, owner)| owner.as_str());
+    match owner {
+        Some(owner) if owner != label => true,
+        // Who comes by an address asks for no name.
+        None if is_address => shelf
+            .installed
+            .iter()
+            .any(|entry| shelf.everywhere.as_ref() == Some(&entry.label) && has_it(entry)),
         None => shelf.installed.iter().any(has_it),
+        Some(_) => shelf.installed.iter().any(|entry| entry.label == label && has_it(entry)),
     }
 }
 

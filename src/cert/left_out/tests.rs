@@ -63,6 +63,33 @@ fn who_installs_over_another_is_told_of_the_names_that_go() {
     assert!(told("mail", &["pop.example.org"]).is_some_and(|note| note.contains(" and 1 more: ")));
 }
 
+/// Only what is bound to the name itself was looked at, and any certificate that has an address counted as shown there:
+/// names went in silence, and names were told that nobody had been shown.
+#[test]
+fn names_go_or_stay_as_clients_are_shown_certificates() {
+    let house = House::new();
+    let told = |label: &str, names: &[&str]| house.put(label, names).unwrap().taken;
+    house.put("pop", &["pop.example.org", "192.0.2.1"]).unwrap();
+    assert_eq!(told("mail", &["mail.example.org", "pop.example.org", "192.0.2.1"]), None);
+    house.bind("mail", &["*.example.org"]).unwrap();
+    let note = told("mail", &["mail.example.org"]).unwrap();
+    assert!(
+        note.contains(" for pop.example.org: "),
+        "a wildcard binds it, and nobody was shown the address: {note}"
+    );
+    assert!(note.contains("what is bound to mail "), "{note}");
+    house.put("mail", &["mail.example.org", "pop.example.org"]).unwrap();
+    house.bind("poppet", &["*.example.org"]).unwrap();
+    assert_eq!(told("mail", &["mail.example.org"]), None, "somebody has said what is shown for it");
+    assert!(
+        told("pop", &["pop.example.org"]).is_some_and(|note| note.contains(" for 192.0.2.1: ")),
+        "it is everybody's"
+    );
+    house.put("other", &["192.0.2.2", "x.example.net"]).unwrap();
+    house.bind("other", &["192.0.2.2"]).unwrap();
+    assert!(told("other", &["x.example.net"]).is_some_and(|note| note.contains(" for 192.0.2.2: ")));
+}
+
 #[test]
 fn what_another_certificate_serves_is_not_left_out() {
     let house = House::new();

@@ -47,6 +47,13 @@ class Enclosure:
             if not shutil.which(tool):
                 raise Failed(f"{tool} is not here: install the packages util-linux and iproute2")
         merge_folders(self.packages)
+        try:
+            return self.stand()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def stand(self):
         command = ["unshare", "--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "bash", "-c", BUILD]
         self.holder = subprocess.Popen([*command, str(self.mount), str(self.packages), self.hostname, *self.shared],
                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -465,17 +465,17 @@ pub const LOGIN_DELAY_SECONDS: u32 = 86_400;
 pub const RESERVE_MIB: u32 = 64;
 /// What the file takes beside bodies, at a guess: accounts, rows, pages that wait for the next commit.
 pub const FILE_OVERHEAD_OCTETS: u64 = 8 * 1024 * 1024;
-/// How long a peer waits for the store before he is told to come again (S-275). RFC 5321 §4.5.3.2.6 gives a sender ten
-/// minutes; what is stored after all comes twice then, which is better than never. Worn flash cards stall for half a
-/// minute. The watchdog of systemd/poppet.service must be more patient.
+/// How long a peer waits for the store before he is told to come again (S-275; ten minutes by RFC 5321 §4.5.3.2.6): twice
+/// is better than never. Worn flash cards stall for half a minute. The watchdog of systemd/poppet.service is more patient.
 pub const STORE_PATIENCE: Duration = Duration::from_secs(120);
 /// Room above the reserve from which on the alarm of a full disk is over: a large mail or two.
 pub const ROOM_AGAIN_OCTETS: u64 = 32 * 1024 * 1024;
 /// How long a free-space figure is believed.
 pub const FREE_SPACE_AGE: Duration = Duration::from_secs(1);
-/// How long a disk that had no room for a change is taken to have no more than the file has already. Who sends comes
-/// again in a quarter of an hour or so, and must find room then.
+/// How long a disk that had no room is taken to have none: who was refused comes again, and must find some.
 pub const FULL_DISK_AGE: Duration = Duration::from_secs(3600);
+/// What must be given up there beside the room for a mail: the pages that small changes copy.
+pub const COPIED_PAGES_OCTETS: u64 = 256 * 1024;
 
 // ---- under a service manager -------------------------------------------------------------------
 

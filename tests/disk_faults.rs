@@ -68,11 +68,59 @@ fn a_disk_that_mail_has_filled_takes_mail_again_when_some_is_removed() {
 
 /// A disk may say that it has room and give the file none, as where a quota ends, or where a file system knows no holes
 /// and redb wants to double its file. Removed mail gave way only where the disk said that it was full: here mail was
-/// refused however much was removed.
+/// refused however much was removed. An estimate of the room inside the file then helped some sizes of mail only.
 #[test]
 fn removed_mail_gives_way_on_a_disk_that_gives_less_than_it_says() {
+    for (octets, share, is_restarted) in
+        [(600_000, 1, true), (60_000, 1, true), (20_000, 1, true), (20_000, 10, false), (5_000, 10, false)]
+    {
+        let disk = Disk::new(Vec::new());
+        disk.shrink(60 << 20);
+        let mut store = Store::create_on(Arc::new(disk.clone()), &options(), clock()).unwrap();
+        store.set_setting("reserve_mib", Some("8")).wait().unwrap();
+        let domain: Domain = "home.lan".parse().unwrap();
+        store.add_domain(domain.clone()).wait().unwrap();
+        let address = poppet::mail::Address::new("alice", &domain).unwrap();
+        let mailbox = store.add_mailbox(address.clone(), MailboxMark([1; 16]), Vec::new()).wait().unwrap();
+        let deliver = |store: &Store| {
+            let mut upload = store.upload();
+            block_on(upload.push(&vec![b'x'; octets]))?;
+            upload.finish(vec![Delivery::to(mailbox, Vec::new())]).wait()
+        };
+        let mut taken = 0;
+        while deliver(&store).is_ok() {
+            taken += 1;
+            assert!(taken < 20_000, "the disk was never full");
+        }
+        wait_until_reopened(&store);
+        assert!(store.wear().free_octets > 16 << 20, "the disk says that it has room: {:?}", store.wear());
+        let uids = store.snapshot(mailbox).wait().unwrap().messages.into_iter().map(|(uid, _)| uid);
+        let removed: Vec<Uid> = uids.take(taken / share).collect();
+        // As clients remove it.
+        removed.chunks(50).for_each(|some| store.remove_messages(mailbox, some.to_vec()).wait().unwrap());
+        if is_restarted {
+            // It forgets that the disk was full, and makes the file as small as it can be.
+            drop(store);
+            store = Store::open_on(Arc::new(disk.clone()), &options(), clock()).unwrap();
+        }
+        let mut refused = 0;
+        for _ in 0..10 {
+            refused += u32::from(deliver(&store) == Err(StoreError::Full));
+            wait_until_reopened(&store);
+        }
+        let what = format!("{octets} octets, one of {share}, of {taken}");
+        assert!(refused <= 2, "{what}: only tries show it, but {refused} were refused");
+        let undeleted = store.undelete(address, None, false).wait().unwrap();
+        assert_eq!((undeleted.messages + undeleted.purged) as usize, removed.len(), "{what}");
+    }
+}
+
+/// A log that filled the disk for a minute cost mail that could have been brought back, for an hour.
+#[test]
+fn a_disk_that_has_room_again_costs_no_removed_mail() {
     let disk = Disk::new(Vec::new());
-    disk.shrink(120 << 20);
+    // redb's file is half of it before it wants to be all of it.
+    disk.shrink(72 << 20);
     let store = Store::create_on(Arc::new(disk.clone()), &options(), clock()).unwrap();
     store.set_setting("reserve_mib", Some("8")).wait().unwrap();
     let domain: Domain = "home.lan".parse().unwrap();
@@ -84,18 +132,16 @@ fn removed_mail_gives_way_on_a_disk_that_gives_less_than_it_says() {
         taken += 1;
         assert!(taken < 200, "the disk was never full");
     }
-    // A restart forgets it, and makes the file as small as it can be.
-    drop(store);
-    let store = Store::open_on(Arc::new(disk), &options(), clock()).unwrap();
-    assert!(store.wear().free_octets > 40 << 20, "the disk says that it has room: {:?}", store.wear());
+    disk.shrink(1 << 30);
+    wait_until_reopened(&store);
     let uids = store.snapshot(mailbox).wait().unwrap().messages.into_iter().map(|(uid, _)| uid).collect();
     store.remove_messages(mailbox, uids).wait().unwrap();
-    assert_eq!(deliver(&store, mailbox, 2), Err(StoreError::Full), "only a try can show it");
-    wait_until_reopened(&store);
-    assert_eq!(deliver(&store, mailbox, 2), Ok(Delivered::to(1)));
-    let undeleted = store.undelete(address, None, false).wait().unwrap();
-    assert_eq!(undeleted.messages + undeleted.purged, taken);
-    assert!(undeleted.purged < taken / 2, "no more gives way than has to: {undeleted:?} of {taken}");
+    // The figure of the disk may be a second old.
+    while deliver(&store, mailbox, 2).is_err() {
+        wait_until_reopened(&store);
+    }
+    (0..9).for_each(|_| assert_eq!(deliver(&store, mailbox, 2), Ok(Delivered::to(1))));
+    assert_eq!(store.undelete(address, None, false).wait().unwrap().purged, 0);
 }
 
 /// What is removed can be brought back, and must not keep new mail out for that: the oldest of it gives way, and no

@@ -10,16 +10,15 @@
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use redb::{Database, Durability, ReadTransaction, ReadableDatabase, WriteTransaction};
 
 use super::error::StoreError;
+use super::fullness::Fullness;
 use super::medium::{Medium, Meter, Metered};
-use super::shared::lock;
 use crate::clock::Seldom;
-use crate::limits;
 
 /// How a transaction is committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,8 +81,7 @@ pub(super) struct Engine {
     slot: RwLock<Slot>,
     /// Rises at each reopening: what was not synced before it is lost.
     generation: AtomicU64,
-    /// When the disk last had no room for a change.
-    was_full: Mutex<Option<Instant>>,
+    pub fullness: Fullness,
     /// A disk may fail at every mail that a stranger sends.
     failures: Seldom,
     reopenings: Seldom,
@@ -119,7 +117,7 @@ impl Engine {
             cache_octets,
             slot: RwLock::new(Slot::Open(database)),
             generation: AtomicU64::new(0),
-            was_full: Mutex::default(),
+            fullness: Fullness::default(),
             failures: Seldom::default(),
             reopenings: Seldom::default(),
         })
@@ -130,10 +128,9 @@ impl Engine {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Whether the disk has had no room for a change a while ago. What it says of its room may be more than it gives:
-    /// there are quotas, and file systems that give a file no more than they can fill.
+    /// Whether the disk had no room for a change lately, whatever it says that it has.
     pub(super) fn was_full(&self) -> bool {
-        lock(&self.was_full).is_some_and(|at| at.elapsed() < limits::FULL_DISK_AGE)
+        self.fullness.is_lately(self.medium.free_octets())
     }
 
     /// Asks in a read transaction of its own.
@@ -211,7 +208,7 @@ impl Engine {
                 self.shut(generation, &fault.error);
             }
             if fault.kind == FaultKind::Disk && fault.error == StoreError::Full {
-                *lock(&self.was_full) = Some(Instant::now());
+                self.fullness.note(self.medium.free_octets());
             }
             self.count(fault.error)
         })

@@ -22,6 +22,7 @@ mod file;
 mod finals;
 mod forwards;
 mod free;
+mod fullness;
 mod idle;
 mod layouts;
 mod levels;

@@ -45,7 +45,9 @@ pub(super) fn purge_about(shared: &Shared, reach: Reach, octets: u64) -> Result<
     if !queue.oldest.first().is_some_and(|&first| reach.includes(first)) {
         return Ok(false);
     }
-    let step = shared.engine.write(Sync::Later, |transaction| step(transaction, &queue, reach, octets))?;
+    // Where the file can't grow, the next change may fail, and what was not synced would be lost with it.
+    let sync = if shared.engine.was_full() { Sync::OnePhase } else { Sync::Later };
+    let step = shared.engine.write(sync, |transaction| step(transaction, &queue, reach, octets))?;
     shared.removed_less(step.purged.octets);
     shared.has_removed.store(step.is_left, Ordering::Release);
     if step.has_free {
@@ -61,7 +63,12 @@ pub(super) fn make_room(shared: &Shared, octets: u64) -> Result<(), StoreError> 
         if shared.has_free.load(Ordering::Acquire) {
             free::free_some(shared)?;
         } else if shared.has_removed.load(Ordering::Acquire) {
-            purge_about(shared, Reach::All, octets.min(limits::FREED_OCTETS))?;
+            // Where the file can't grow, a large change would find no room itself.
+            let most_octets = match shared.engine.was_full() {
+                true => limits::COPIED_PAGES_OCTETS / 8,
+                false => limits::FREED_OCTETS,
+            };
+            purge_about(shared, Reach::All, octets.min(most_octets))?;
         } else {
             break;
         }

@@ -342,12 +342,30 @@ impl Shared {
     }
 
     /// Whether what was removed must give way for so many octets, and can: above the reserve, or inside the file where
-    /// the disk has not let it grow.
+    /// the disk lets it grow no more. Only the writer may ask, once it has collected what a failure left.
     pub(super) fn wants_room_made(&self, octets: u64) -> bool {
-        let is_stuck = self.engine.was_full()
-            && self.file_room_octets(0) < octets
-            && self.can_come_to(octets, |gone_octets| self.file_room_octets(gone_octets));
-        is_stuck || !self.has_room_for(octets) && self.has_space_for(octets)
+        if self.is_stuck(octets) {
+            return true;
+        }
+        if self.has_room_for(octets) {
+            return false;
+        }
+        // Nothing is purged by a figure that may be over.
+        self.look_for_room_again();
+        !self.has_room_for(octets) && self.has_space_for(octets)
+    }
+
+    /// Whether the disk had no room lately, less has been given up since than so many octets need, and enough can be.
+    fn is_stuck(&self, octets: u64) -> bool {
+        if !self.engine.was_full() {
+            return false;
+        }
+        let live_octets = self.live_octets.load(Ordering::Relaxed);
+        let live_at_full = self.engine.fullness.live_octets_then(live_octets);
+        // Pages that are not full, and those of trees that are copied.
+        let wanted_octets = octets + octets / 4 + limits::COPIED_PAGES_OCTETS;
+        let given_up = |gone_octets| live_at_full.saturating_sub(live_octets.saturating_sub(gone_octets));
+        given_up(0) < wanted_octets && self.can_come_to(wanted_octets, given_up)
     }
 
     /// Whether there is so much of that room once what was removed is gone. Bodies that wait to be freed make room too;
@@ -370,18 +388,9 @@ impl Shared {
         u64::from(self.settings().reserve_mib) * 1024 * 1024
     }
 
-    /// Room on the disk and inside the file once so many octets of bodies are gone.
+    /// Room on the disk and inside the file once so many octets of bodies are gone, less what was written since it
+    /// was last looked for.
     fn room_octets(&self, gone_octets: u64) -> u64 {
-        self.unless_written(|space| space.disk_octets.saturating_add(space.reusable_octets(gone_octets)))
-    }
-
-    /// Room inside the file alone.
-    fn file_room_octets(&self, gone_octets: u64) -> u64 {
-        self.unless_written(|space| space.reusable_octets(gone_octets))
-    }
-
-    /// The room that was there when it was last looked for, less what was written since.
-    fn unless_written(&self, room_octets: impl FnOnce(Space) -> u64) -> u64 {
         let mut space = lock(&self.space);
         // Read behind the lock: another thread's figure must not be ahead of this one.
         let written_octets = self.meter.written_octets.load(Ordering::Relaxed);
@@ -395,7 +404,8 @@ impl Shared {
                 written_octets,
             }),
         };
-        room_octets(space).saturating_sub(written_octets - space.written_octets)
+        let room_octets = space.disk_octets.saturating_add(space.reusable_octets(gone_octets));
+        room_octets.saturating_sub(written_octets - space.written_octets)
     }
 
     /// What it has cost so far.

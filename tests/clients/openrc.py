@@ -141,6 +141,19 @@ def its_log_is_where_setup_says(machine):
 
 
 @test
+def it_serves_also_where_no_log_can_be_kept(machine):
+    """The supervisor, which could not open it, tried for ever."""
+    pid = machine.pid()
+    machine.run("sh", "-c", "rm -f /var/log/poppet.log && mkdir /var/log/poppet.log")
+    machine.service("restart")
+    pid = machine.comes_up(pid)
+    machine.serves()
+    machine.run("rmdir", "/var/log/poppet.log")
+    machine.service("restart")
+    machine.comes_up(pid)
+
+
+@test
 def a_killed_server_is_started_again_by_itself_with_all_mail(machine):
     machine.send()
     pid = machine.pid()

@@ -97,8 +97,19 @@ impl Clock {
 
     /// What the wall clock says, true or not.
     pub fn now(&self) -> UnixTime {
+        self.wall_at(self.ahead())
+    }
+
+    /// Both times of one moment: what [`Clock::now`] and [`Clock::monotonic`] say.
+    pub fn moment(&self) -> (UnixTime, Instant) {
+        // Whoever puts the clock forward meanwhile does so for both.
+        let ahead = self.ahead();
+        (self.wall_at(ahead), self.monotonic_at(ahead))
+    }
+
+    fn wall_at(&self, ahead: Duration) -> UnixTime {
         if let Some(fixed) = self.fixed {
-            return UnixTime(fixed.0.saturating_add(self.ahead().as_secs()));
+            return UnixTime(fixed.0.saturating_add(ahead.as_secs()));
         }
         UnixTime(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs())
     }
@@ -130,7 +141,11 @@ impl Clock {
 
     /// Time that never goes back; for every time-out and delay.
     pub fn monotonic(&self) -> Instant {
-        self.stopped.unwrap_or_else(Instant::now) + self.ahead()
+        self.monotonic_at(self.ahead())
+    }
+
+    fn monotonic_at(&self, ahead: Duration) -> Instant {
+        self.stopped.unwrap_or_else(Instant::now) + ahead
     }
 
     fn ahead(&self) -> Duration {
@@ -239,6 +254,21 @@ mod tests {
         assert_eq!((clone.now(), clone.monotonic()), (UnixTime(100), before));
         clock.put_forward(Duration::from_secs(3600));
         assert_eq!((clone.now(), clone.monotonic()), (UnixTime(3700), before + Duration::from_secs(3600)));
+    }
+
+    /// Read one after the other, they were of two moments now and then: a clock that a test had put forward between them
+    /// seemed to have leapt.
+    #[test]
+    fn both_times_of_a_moment_are_of_the_same_one() {
+        let clock = Clock::steady(UnixTime(0));
+        let begun = clock.monotonic();
+        std::thread::scope(|scope| {
+            scope.spawn(|| (0..100_000).for_each(|_| clock.put_forward(Duration::from_secs(1))));
+            while clock.now() < UnixTime(100_000) {
+                let (wall, monotonic) = clock.moment();
+                assert_eq!(wall, UnixTime((monotonic - begun).as_secs()));
+            }
+        });
     }
 
     /// A disk that failed at every mail wrote two lines for each, as fast as a sender could send.

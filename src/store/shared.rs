@@ -273,9 +273,11 @@ impl Shared {
 
     /// How the wall clock is.
     pub(super) fn clock_state(&self) -> ClockState {
-        let (now, newest) = (self.clock.now(), self.clock.newest());
+        let newest = self.clock.newest();
         let mut clock_trust = lock(&self.clock_trust);
-        let is_plausible = clock_trust.observe(now, self.clock.monotonic());
+        // Read behind the lock: another thread's look must not be ahead of this one.
+        let (now, monotonic) = self.clock.moment();
+        let is_plausible = clock_trust.observe(now, monotonic);
         let is_suspect = now < newest;
         ClockState {
             now,

@@ -125,22 +125,32 @@ struct Courier {
 
 impl Courier {
     async fn step(&mut self) -> Step {
-        let relay = &self.server.relay;
-        let is_worn = |open: &Open| {
-            open.mails >= limits::HOP_MAILS || open.generation != relay.generation() || relay.is_stopping()
-        };
-        if self.open.as_ref().is_some_and(is_worn) || relay.is_stopping() {
+        let server = Arc::clone(&self.server);
+        if self.is_worn() || server.relay.is_stopping() {
             return Step::End;
         }
         let Some(batch) = self.take().await else { return self.wait().await };
-        let generation = self.server.relay.generation();
+        // The scheduler may not have seen yet what is followed here, and would have it tried again.
+        server.relay.follow_rules(&server.store, &server.clock);
+        if self.is_worn() {
+            return Step::End;
+        }
+        let generation = server.relay.generation();
         match self.opened().await {
             Ok(()) => Box::pin(self.send(batch)).await,
             // What was wrong has been seen to meanwhile: it says nothing about how it is now.
-            Err(_) if generation != self.server.relay.generation() => Step::GoOn,
+            Err(_) if generation != server.relay.generation() => Step::GoOn,
             Err(None) => Step::End,
             Err(Some(trouble)) => self.nobody(batch, trouble).await,
         }
+    }
+
+    /// Whether the connection has done its part, or was begun by other rules.
+    fn is_worn(&self) -> bool {
+        let is_worn = |open: &Open| {
+            open.mails >= limits::HOP_MAILS || open.generation != self.server.relay.generation()
+        };
+        self.open.as_ref().is_some_and(is_worn)
     }
 
     /// The next mail that is due.

@@ -7,6 +7,7 @@
 //!                                                                 |  body: octets from the store |
 //!                                                                 v                              v
 //!                                                    answers --relay::judging--> settled, or reported (reporting)
+//!   rules: settings and routes as they are followed; a change has all looked at anew
 //!   shunned: servers that reach passes over for a while, where a way has several
 //!   sweeping: rows whose way has changed (bearing), or that have waited too long
 //! ```
@@ -20,6 +21,7 @@ mod ration;
 mod reach;
 pub mod reader;
 pub mod reporting;
+mod rules;
 mod scheduler;
 mod settling;
 mod shunned;
@@ -40,6 +42,7 @@ pub use trial::{try_in, try_way};
 
 use self::lanes::{Lanes, Moment};
 use self::link::Patience;
+use self::rules::Rules;
 use self::shunned::Shunned;
 use self::verifier::RelayAuthorities;
 use super::server::Server;
@@ -55,6 +58,7 @@ pub struct Relay {
     /// Who has it may take mail from the queue, or move it there: nobody takes what another has.
     taking: smol::lock::Mutex<()>,
     bell: Arc<Bell>,
+    rules: Rules,
     /// Rises with each change of settings and routes.
     generation: AtomicU64,
     is_stopping: AtomicBool,
@@ -108,6 +112,7 @@ impl Default for Relay {
             shunned: Arc::default(),
             taking: smol::lock::Mutex::new(()),
             bell: Arc::default(),
+            rules: Rules::default(),
             generation: AtomicU64::new(0),
             is_stopping: AtomicBool::new(false),
             knife: Mutex::new(Some(knife)),
@@ -156,6 +161,11 @@ impl Relay {
         self.shunned.forget();
         self.lanes().hurry(true, clock.monotonic());
         self.ring();
+    }
+
+    /// Looks at everything anew if settings or routes are others than before; who is about to try a way asks first.
+    fn follow_rules(&self, store: &Store, clock: &Clock) {
+        self.rules.follow(store, || self.changed(clock));
     }
 
     /// Looks through what waits for another way; what rests goes on resting.
@@ -211,5 +221,6 @@ impl Relay {
 }
 
 fn moment(clock: &Clock) -> Moment {
-    Moment { monotonic: clock.monotonic(), wall: clock.now() }
+    let (wall, monotonic) = clock.moment();
+    Moment { monotonic, wall }
 }

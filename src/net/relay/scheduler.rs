@@ -15,8 +15,6 @@ use crate::net::listener::guarded;
 use crate::net::server::Server;
 use crate::net::task;
 use crate::net::uplink::Uplink;
-use crate::settings::Settings;
-use crate::store::Route;
 
 /// Begins to look.
 pub fn start(server: &Arc<Server>, executor: &Arc<Executor<'static>>) {
@@ -47,14 +45,9 @@ fn keep<Task: Future<Output = ()> + Send + 'static>(
 
 async fn schedule(server: &Arc<Server>, executor: &Arc<Executor<'static>>) {
     let relay = &server.relay;
-    let mut rules = Rules::of(server);
     let mut swept = None;
     while !relay.is_stopping() {
-        let present = Rules::of(server);
-        if !present.are(&rules) {
-            rules = present;
-            relay.changed(&server.clock);
-        }
+        relay.follow_rules(&server.store, &server.clock);
         let generation = relay.generation();
         if swept != Some(generation) {
             let is_swept = !has_waiting(server) || sweeping::move_rows(server).await;
@@ -134,23 +127,6 @@ async fn age(server: &Arc<Server>) {
 
 fn has_waiting(server: &Server) -> bool {
     server.store.queue_counts().waiting > 0
-}
-
-/// What says which way mail goes.
-struct Rules {
-    settings: Arc<Settings>,
-    routes: Arc<[Route]>,
-}
-
-impl Rules {
-    fn of(server: &Server) -> Rules {
-        Rules { settings: server.store.settings(), routes: server.store.routes() }
-    }
-
-    fn are(&self, other: &Rules) -> bool {
-        let is_same = Arc::ptr_eq(&self.routes, &other.routes) || self.routes == other.routes;
-        is_same && self.settings.outgoing == other.settings.outgoing
-    }
 }
 
 /// How long an empty queue is left alone; the store rings when there is something.

@@ -40,7 +40,12 @@ impl Alarm {
 
 /// Waits for so long by that clock, from now, not from the first look at what is returned.
 pub fn rest(clock: &Clock, duration: std::time::Duration) -> impl Future<Output = ()> {
-    let (mut alarm, deadline) = (Alarm::new(), clock.monotonic() + duration);
+    until(clock, clock.monotonic() + duration)
+}
+
+/// Waits for that moment of that clock.
+pub fn until(clock: &Clock, deadline: Instant) -> impl Future<Output = ()> {
+    let mut alarm = Alarm::new();
     std::future::poll_fn(move |context| alarm.poll(context, clock, deadline))
 }
 

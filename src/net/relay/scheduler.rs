@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use smol::Executor;
 use smol::future::FutureExt;
@@ -55,7 +55,7 @@ async fn schedule(server: &Arc<Server>, executor: &Arc<Executor<'static>>) {
         }
         let seen = look(server, executor).await;
         alarm::rest(&server.clock, seen.breath()).await;
-        relay.bell.rung().or(alarm::rest(&server.clock, seen.pause)).await;
+        relay.bell.rung().or(alarm::until(&server.clock, seen.look_again)).await;
     }
     // Whoever waits for the last connection to go hears the bell from now on.
     relay.ring();
@@ -64,8 +64,8 @@ async fn schedule(server: &Arc<Server>, executor: &Arc<Executor<'static>>) {
 /// What a look at all ways came to.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
-    /// For how long there is nothing to do, unless something happens.
-    pause: Duration,
+    /// Until when there is nothing to do, unless something happens.
+    look_again: Instant,
     /// Ways on which something waits.
     lanes: usize,
 }
@@ -85,25 +85,28 @@ async fn look(server: &Arc<Server>, executor: &Arc<Executor<'static>>) -> Seen {
     }
     if !has_waiting(server) {
         // What kept mail from leaving is nobody's trouble any more.
-        relay.lanes().plan(&[], moment(&server.clock), 0);
-        return Seen { pause: IDLE_LOOK, lanes: 0 };
+        let now = moment(&server.clock);
+        relay.lanes().plan(&[], now, 0);
+        return Seen { look_again: now.monotonic + IDLE_LOOK, lanes: 0 };
     }
     let rows = match server.store.queue_lanes().await {
         Ok(rows) => rows,
         Err(error) => {
             server.store_failed("looking at the queue", &error);
-            return Seen { pause: limits::ROUTES_LOOK, lanes: 0 };
+            return Seen { look_again: server.clock.monotonic() + limits::ROUTES_LOOK, lanes: 0 };
         }
     };
     let most_each = server.store.settings().outgoing.hop_connections;
-    let plan = relay.lanes().plan(&rows, moment(&server.clock), most_each);
+    let now = moment(&server.clock);
+    let plan = relay.lanes().plan(&rows, now, most_each);
     for lane in plan.open {
         let server = Arc::clone(server);
         let task = courier::run(Arc::clone(&server), courier::Place::new(&server, lane));
         task::begin(executor, guarded(server, Box::pin(task))).detach();
     }
     let pause = plan.look_again.map_or(limits::ROUTES_LOOK, |pause| pause.min(limits::ROUTES_LOOK));
-    Seen { pause, lanes: rows.len() }
+    // Not from when the wait begins: what the clock has gone on since counts.
+    Seen { look_again: now.monotonic + pause, lanes: rows.len() }
 }
 
 async fn follow_network(server: &Arc<Server>) {
@@ -144,10 +147,10 @@ mod tests {
     /// other.
     #[test]
     fn looks_at_many_ways_are_spaced_and_those_at_few_are_not_s_135() {
-        let breath = |lanes| Seen { pause: limits::ROUTES_LOOK, lanes }.breath();
+        let breath = |lanes| Seen { look_again: Instant::now() + limits::ROUTES_LOOK, lanes }.breath();
         assert_eq!([0, 1, MANY_LANES - 1].map(breath), [Duration::ZERO; 3]);
         assert_eq!([MANY_LANES, MANY_LANES + 1, 10_000].map(breath), [BREATH; 3]);
         // Each has a time of its own when it is due, and those lie closer together than that.
-        assert_eq!(Seen { pause: Duration::from_millis(1), lanes: 10_000 }.breath(), BREATH);
+        assert_eq!(Seen { look_again: Instant::now(), lanes: 10_000 }.breath(), BREATH);
     }
 }

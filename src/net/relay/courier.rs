@@ -5,6 +5,7 @@ use std::sync::Arc;
 use smol::future::FutureExt;
 
 use super::body::Body;
+use super::lanes::Taken;
 use super::reach::{Means, Trouble, TroubleKind};
 use super::settling::{self, Settling};
 use super::talk::{Outcome, Talk};
@@ -129,7 +130,11 @@ impl Courier {
         if self.is_worn() || server.relay.is_stopping() {
             return Step::End;
         }
-        let Some(batch) = self.take().await else { return self.wait().await };
+        let batch = match self.take().await {
+            Ok(Some(batch)) => batch,
+            Ok(None) => return self.wait().await,
+            Err(step) => return step,
+        };
         // The scheduler may not have seen yet what is followed here, and would have it tried again.
         server.relay.follow_rules(&server.store, &server.clock);
         if self.is_worn() {
@@ -153,23 +158,27 @@ impl Courier {
         self.open.as_ref().is_some_and(is_worn)
     }
 
-    /// The next mail that is due.
-    async fn take(&self) -> Option<Batch> {
+    /// The next mail that is due, if there is any; errs with what is to be done where that can't be known.
+    async fn take(&self) -> Result<Option<Batch>, Step> {
         let (server, lane) = (&self.server, &self.place.lane);
         let _taking = server.relay.taking.lock().await;
-        let (busy, submitter) = server.relay.lanes().taken(lane);
-        let now = server.clock.now();
-        let asked = server.store.queue_next(lane.clone(), now, busy, submitter, limits::HOP_RECIPIENTS);
-        match asked.await {
-            Ok(rows) if rows.is_empty() => {
-                server.relay.lanes().dry(lane, server.clock.monotonic());
-                None
-            }
-            Ok(rows) => Some(Batch::new(server, lane, alike(rows))),
-            Err(error) => {
-                server.store_failed("taking mail from the queue", &error);
-                self.failed(TroubleKind::Later, "the queue can't be read: look at \"poppet status\"");
-                None
+        loop {
+            let Taken { busy, last_submitter, wettings } = server.relay.lanes().taken(lane);
+            let now = server.clock.now();
+            let asked =
+                server.store.queue_next(lane.clone(), now, busy, last_submitter, limits::HOP_RECIPIENTS);
+            match asked.await {
+                Ok(rows) if rows.is_empty() => {
+                    if server.relay.lanes().dry(lane, wettings, server.clock.monotonic()) {
+                        return Ok(None);
+                    }
+                }
+                Ok(rows) => return Ok(Some(Batch::new(server, lane, alike(rows)))),
+                Err(error) => {
+                    server.store_failed("taking mail from the queue", &error);
+                    self.failed(TroubleKind::Later, "the queue can't be read: look at \"poppet status\"");
+                    return Err(Step::End);
+                }
             }
         }
     }
@@ -178,7 +187,7 @@ impl Courier {
     async fn wait(&mut self) -> Step {
         let Some(open) = &self.open else { return Step::End };
         let (relay, lane) = (&self.server.relay, &self.place.lane);
-        let nudge = relay.lanes().idle(lane, true);
+        let Some(nudge) = relay.lanes().idle(lane) else { return Step::GoOn };
         // Who is still under way counts among those that wait, and one who comes now would be taken for him. Given back,
         // he has the scheduler look, which finds this connection idle.
         if let Some(settling) = self.settling.take() {
@@ -197,7 +206,7 @@ impl Courier {
             Step::End
         };
         let step = nudged.or(tired).or(stopped).await;
-        relay.lanes().idle(lane, false);
+        relay.lanes().awake(lane);
         step
     }
 

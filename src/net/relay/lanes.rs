@@ -48,6 +48,8 @@ struct State {
     is_proven: bool,
     /// When somebody looked and nothing was due, if so; what is under way may still stand in the store.
     dry: Option<Instant>,
+    /// How often that has ended.
+    wettings: u64,
     rest: Option<Rest>,
 }
 
@@ -63,6 +65,17 @@ struct Rest {
     until: Instant,
     next: UnixTime,
     text: String,
+}
+
+/// What is known of a way before it is looked who is due.
+#[derive(Debug)]
+pub struct Taken {
+    /// Whom nobody may take.
+    pub busy: Vec<QueueId>,
+    /// Whose mail was the last.
+    pub last_submitter: Option<Box<str>>,
+    /// How often something may have become due.
+    pub wettings: u64,
 }
 
 /// What is to be done now.
@@ -121,7 +134,7 @@ impl Lanes {
 
     /// Something may have become due.
     pub fn wet(&mut self) {
-        self.lanes.values_mut().for_each(|state| state.dry = None);
+        self.lanes.values_mut().for_each(State::wet);
     }
 
     /// The network has changed, and what waited for it is tried now; or an administrator has changed something, and all
@@ -129,7 +142,7 @@ impl Lanes {
     pub fn hurry(&mut self, even_held: bool, now: Instant) {
         self.direct_rests = None;
         for state in self.lanes.values_mut() {
-            state.dry = None;
+            state.wet();
             if let Some(rest) = &mut state.rest
                 && (even_held || rest.kind.is_offline())
             {
@@ -145,16 +158,31 @@ impl Lanes {
         state.connections = state.connections.saturating_sub(1);
     }
 
-    /// Nothing is due on a way at present.
-    pub fn dry(&mut self, lane: &Lane, now: Instant) {
-        self.state(lane).dry = Some(now);
+    /// Nothing was due on a way that had so many wettings then. Says whether that still holds: what was filed or given
+    /// back since may not have been seen, and nobody would look for it before [`DRY_LOOK`] is over.
+    #[must_use]
+    pub fn dry(&mut self, lane: &Lane, wettings: u64, now: Instant) -> bool {
+        let state = self.state(lane);
+        let is_dry = state.wettings == wettings;
+        if is_dry {
+            state.dry = Some(now);
+        }
+        is_dry
     }
 
-    /// A connection begins or ends waiting for mail; gives what nudges it.
-    pub fn idle(&mut self, lane: &Lane, is_idle: bool) -> Receiver<()> {
+    /// A connection begins to wait for mail; gives what nudges it. None where something may have become due since nothing
+    /// was found, when there was nobody to be nudged.
+    pub fn idle(&mut self, lane: &Lane) -> Option<Receiver<()>> {
         let state = self.state(lane);
-        state.idle = if is_idle { state.idle + 1 } else { state.idle.saturating_sub(1) };
-        state.nudge.1.clone()
+        state.dry?;
+        state.idle += 1;
+        Some(state.nudge.1.clone())
+    }
+
+    /// It waits no more.
+    pub fn awake(&mut self, lane: &Lane) {
+        let state = self.state(lane);
+        state.idle = state.idle.saturating_sub(1);
     }
 
     /// Has all connections that wait look whether they are to go on, for the last time.
@@ -165,11 +193,14 @@ impl Lanes {
         }
     }
 
-    /// Whom nobody may take on a lane, and whose mail was the last.
-    pub fn taken(&mut self, lane: &Lane) -> (Vec<QueueId>, Option<Box<str>>) {
+    /// What is to be known before rows are read.
+    pub fn taken(&mut self, lane: &Lane) -> Taken {
         let state = self.state(lane);
-        let taken = state.busy.iter().chain(&state.abandoned).copied().collect();
-        (taken, state.last_submitter.clone())
+        Taken {
+            busy: state.busy.iter().chain(&state.abandoned).copied().collect(),
+            last_submitter: state.last_submitter.clone(),
+            wettings: state.wettings,
+        }
     }
 
     /// These are under way now.
@@ -183,7 +214,7 @@ impl Lanes {
     pub fn give_back(&mut self, lane: &Lane, ids: &[QueueId]) {
         let state = self.state(lane);
         state.busy.retain(|id| !ids.contains(id));
-        state.dry = None;
+        state.wet();
     }
 
     /// These are under way no more, and nobody is to take them.
@@ -305,6 +336,12 @@ impl Lanes {
 }
 
 impl State {
+    /// Something may be due.
+    fn wet(&mut self) {
+        self.dry = None;
+        self.wettings += 1;
+    }
+
     /// Those who are idle at once take turns: one is enough.
     fn nudge(&self) {
         let _ = self.nudge.0.try_send(());
@@ -336,6 +373,7 @@ impl State {
             last_submitter: None,
             is_proven: false,
             dry: None,
+            wettings: 0,
             rest: None,
         }
     }

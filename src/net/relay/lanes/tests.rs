@@ -49,6 +49,42 @@ fn a_way_has_one_connection_until_it_is_proven_and_then_as_many_as_are_set_s_135
     assert_eq!(opened(&mut lanes), 0);
 }
 
+fn finds_nothing(lanes: &mut Lanes, lane: &Lane, now: Instant) -> bool {
+    let wettings = lanes.taken(lane).wettings;
+    lanes.dry(lane, wettings, now)
+}
+
+/// A mail that came, or was given back, while a connection looked in vain was taken for one that is not there: it waited
+/// for a minute where nothing else happened.
+#[test]
+fn what_came_while_somebody_looked_in_vain_is_looked_for_again() {
+    let begun = Instant::now();
+    let rows = due(&[Lane::SmartHost]);
+    type Coming = fn(&mut Lanes);
+    let came: [(&str, Coming); 3] = [
+        ("filed", |lanes| lanes.wet()),
+        ("given back", |lanes| lanes.give_back(&Lane::SmartHost, &[QueueId(1)])),
+        ("a change", |lanes| lanes.hurry(true, Instant::now())),
+    ];
+    for (what, come) in came {
+        let mut lanes = Lanes::default();
+        lanes.plan(&rows, moment(begun, Duration::ZERO), 1);
+        let wettings = lanes.taken(&Lane::SmartHost).wettings;
+        come(&mut lanes);
+        assert!(!lanes.dry(&Lane::SmartHost, wettings, begun), "{what}");
+        assert!(finds_nothing(&mut lanes, &Lane::SmartHost, begun), "{what}: unless nothing came");
+        // It comes before the connection waits: nobody can nudge it yet.
+        come(&mut lanes);
+        assert_eq!(lanes.plan(&rows, moment(begun, Duration::ZERO), 1).open, [], "{what}: it has its place");
+        assert!(lanes.idle(&Lane::SmartHost).is_none(), "{what}");
+        assert!(finds_nothing(&mut lanes, &Lane::SmartHost, begun));
+        let nudge = lanes.idle(&Lane::SmartHost).unwrap();
+        come(&mut lanes);
+        lanes.plan(&rows, moment(begun, Duration::ZERO), 1);
+        assert_eq!(nudge.try_recv(), Ok(()), "{what}");
+    }
+}
+
 /// While one mail was sent for minutes and another one waited for its time, connections were opened and closed without a
 /// pause: nobody was found, and the end of a connection made the way look again.
 #[test]
@@ -59,12 +95,12 @@ fn a_way_on_which_nobody_was_found_rests_though_a_connection_ends() {
     let open = |lanes: &mut Lanes, after| lanes.plan(&rows, moment(begun, after), 2).open.len();
     lanes.proven(&Lane::SmartHost);
     assert_eq!(open(&mut lanes, Duration::ZERO), 1);
-    lanes.dry(&Lane::SmartHost, begun);
+    assert!(finds_nothing(&mut lanes, &Lane::SmartHost, begun));
     lanes.closed(&Lane::SmartHost);
     assert_eq!(open(&mut lanes, Duration::ZERO), 0);
     lanes.wet();
     assert_eq!(open(&mut lanes, Duration::ZERO), 1);
-    lanes.dry(&Lane::SmartHost, begun);
+    assert!(finds_nothing(&mut lanes, &Lane::SmartHost, begun));
     lanes.closed(&Lane::SmartHost);
     assert_eq!(
         [DRY_LOOK - SECOND, DRY_LOOK].map(|after| open(&mut lanes, after)),
@@ -198,8 +234,8 @@ fn who_is_deleted_or_held_while_under_way_does_not_keep_others_waiting_s_131() {
             assert_eq!(lanes.plan(&rows(waiting), at(59), 2), shut(SECOND));
             assert_eq!(lanes.plan(&rows(waiting), at(60), 2).open, std::slice::from_ref(&lane), "{waiting}");
             // He has found nothing, and nobody looks again before a minute is over.
-            assert_eq!(lanes.taken(&lane).0, gone, "whoever looks leaves them alone");
-            lanes.dry(&lane, at(60).monotonic);
+            assert_eq!(lanes.taken(&lane).busy, gone, "whoever looks leaves them alone");
+            assert!(finds_nothing(&mut lanes, &lane, at(60).monotonic));
             lanes.closed(&lane);
             assert_eq!(lanes.plan(&rows(waiting), at(60), 2), shut(DRY_LOOK));
             assert_eq!(lanes.plan(&rows(waiting), at(119), 2), shut(SECOND));
@@ -217,5 +253,5 @@ fn those_over_whom_the_sending_stumbled_are_left_alone_until_nobody_waits_there_
     lanes.closed(&lane);
     assert!(lanes.under_way().contains(&QueueId(1)));
     lanes.plan(&[], now, 2);
-    assert!(lanes.under_way().is_empty() && lanes.taken(&lane).0.is_empty());
+    assert!(lanes.under_way().is_empty() && lanes.taken(&lane).busy.is_empty());
 }

@@ -159,7 +159,7 @@ impl Lanes {
     }
 
     /// Nothing was due on a way that had so many wettings then. Says whether that still holds: what was filed or given
-    /// back since may not have been seen, and nobody would look for it before [`DRY_LOOK`] is over.
+    /// back since may not have been seen, and nobody would look for it for a minute.
     #[must_use]
     pub fn dry(&mut self, lane: &Lane, wettings: u64, now: Instant) -> bool {
         let state = self.state(lane);
